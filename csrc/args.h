@@ -1,0 +1,52 @@
+/* Lua arguments to decoded ones and back to text; see ops.h for what the kinds mean. */
+#ifndef CELLA_ARGS_H
+#define CELLA_ARGS_H
+
+#include "compat.h"
+#include "ops.h"
+
+/* A recorded operation: this, its arguments, then what they point to. The next step follows. */
+struct step {
+	uint32_t op;   /* number in the table */
+	uint32_t size; /* in bytes, of all of it; a multiple of 8 */
+	int32_t slot;  /* that the result goes to, or -1 */
+	uint32_t reserved;
+	struct arg args[OP_MAX_PARAMS];
+};
+
+struct buffer {
+	unsigned char *data;
+	size_t size, room;
+};
+
+/* Appends `size` zeroed bytes and returns their offset from the start of the buffer. Raises when memory
+ * runs out; the owner of the buffer is a userdata. */
+size_t buffer_append(lua_State *L, struct buffer *buffer, size_t size);
+
+/* Decodes the arguments from stack index `first` on and appends one step. Raises at bad arguments,
+ * naming operation, number and parameter; the buffer then has its old size. With `plan` at a
+ * non-zero stack index slots of that plan are descriptors too. */
+void step_decode(lua_State *L, struct buffer *buffer, size_t number, int first, int plan);
+
+/* Turns the offsets of a step into pointers. Done once, where it lies when it is performed. */
+void step_bind(struct step *step);
+
+/* Pushes the step as Lua source: `mount("none", "/", nil, {"rec", "private"})`. */
+void step_describe(lua_State *L, const struct step *step);
+
+/* A slot is a descriptor that exists once the plan runs: a userdata that names its plan. */
+#define SLOT_TYPE "cella.slot"
+struct slot {
+	const void *plan;
+	int number;
+};
+
+/* Number checks that other bindings share. They raise with the argument's number. */
+int check_fd(lua_State *L, int index);
+int64_t check_range(lua_State *L, int index, int64_t low, int64_t high);
+uint64_t check_flags(lua_State *L, int index, const struct names *names);
+
+/* Capabilities as a Lua list of names; unnamed ones as their numbers. */
+void push_capabilities(lua_State *L, uint64_t set);
+
+#endif

@@ -1,0 +1,248 @@
+/* Descriptors that the parent holds, as values with one owner, and waiting for them. */
+#include "raw.h"
+#include "tense.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/prctl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#define FD_TYPE "cella.fd"
+enum { LOWEST = 3, READ_MOST = 65536 };
+
+static int *new_fd(lua_State *L)
+{
+	int *fd = lua_newuserdata(L, sizeof *fd);
+	*fd = -1;
+	luaL_getmetatable(L, FD_TYPE);
+	lua_setmetatable(L, -2);
+	return fd;
+}
+
+static int *check_own_fd(lua_State *L, int index)
+{
+	return luaL_checkudata(L, index, FD_TYPE);
+}
+
+/* Moves a descriptor to one from `lowest` on, closing the first: never 0, 1 or 2, which are the standard
+ * streams also where the caller has closed them. */
+static int move_up(int fd, int lowest)
+{
+	if (fd < 0 || fd >= lowest)
+		return fd;
+	int moved = fcntl(fd, F_DUPFD_CLOEXEC, lowest);
+	int error = errno;
+	close(fd);
+	errno = error;
+	return moved;
+}
+
+/* open(path, flags [, mode]) -> fd object | nil, message, errno */
+static int io_open(lua_State *L)
+{
+	size_t length;
+	const char *path = luaL_checklstring(L, 1, &length);
+	luaL_argcheck(L, strlen(path) == length, 1, "the path has a NUL byte in it");
+	int flags = (int)check_flags(L, 2, &names_open);
+	mode_t mode = lua_isnoneornil(L, 3) ? 0666 : (mode_t)check_range(L, 3, 0, 07777);
+	int *fd = new_fd(L);
+	*fd = move_up(open(path, flags | O_CLOEXEC | O_NOCTTY, mode), LOWEST);
+	return *fd < 0 ? push_error(L, path, errno) : 1;
+}
+
+/* dup(number [, lowest]) -> fd object | nil, message, errno */
+static int io_dup(lua_State *L)
+{
+	int number = check_fd(L, 1);
+	int lowest = lua_isnoneornil(L, 2) ? LOWEST : check_fd(L, 2);
+	int *fd = new_fd(L);
+	*fd = fcntl(number, F_DUPFD_CLOEXEC, lowest < LOWEST ? LOWEST : lowest);
+	return *fd < 0 ? push_error(L, "dup", errno) : 1;
+}
+
+/* pipe() -> read end, write end | nil, message, errno
+ * The read end does not block; the write end does, as programs expect. */
+static int io_pipe(lua_State *L)
+{
+	int pair[2];
+	int *reading = new_fd(L), *writing = new_fd(L);
+	if (pipe2(pair, O_CLOEXEC) < 0)
+		return push_error(L, "pipe2", errno);
+	*reading = move_up(pair[0], LOWEST);
+	*writing = move_up(pair[1], LOWEST);
+	if (*reading < 0 || *writing < 0)
+		return push_error(L, "pipe2", errno);
+	if (fcntl(*reading, F_SETFL, O_NONBLOCK) < 0)
+		return push_error(L, "fcntl", errno);
+	return 2;
+}
+
+/* is_open(number) -> boolean */
+static int io_is_open(lua_State *L)
+{
+	lua_pushboolean(L, fcntl(check_fd(L, 1), F_GETFD) >= 0);
+	return 1;
+}
+
+/* fd:number() -> integer | nil once it is closed */
+static int fd_number(lua_State *L)
+{
+	int fd = *check_own_fd(L, 1);
+	if (fd < 0)
+		lua_pushnil(L);
+	else
+		lua_pushinteger(L, fd);
+	return 1;
+}
+
+static int fd_close(lua_State *L)
+{
+	int *fd = check_own_fd(L, 1);
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+	return 0;
+}
+
+static int fd_tostring(lua_State *L)
+{
+	lua_pushfstring(L, "%s (%d)", FD_TYPE, *check_own_fd(L, 1));
+	return 1;
+}
+
+/* fd:read() -> data | "" at its end | false where there is nothing yet | nil, message, errno */
+static int fd_read(lua_State *L)
+{
+	char data[READ_MOST];
+	long count;
+	RAW_RETRY(count, SYS_read, *check_own_fd(L, 1), data, sizeof data);
+	if (count == -EAGAIN) {
+		lua_pushboolean(L, false);
+		return 1;
+	}
+	if (count < 0)
+		return push_error(L, "read", (int)-count);
+	lua_pushlstring(L, data, (size_t)count);
+	return 1;
+}
+
+/* poll(fds [, seconds]) -> list of the ready ones (empty after the time) | nil, message, errno
+ * `fds` is a list of numbers. A signal ends it with EINTR, so that Lua's own handlers get their turn. */
+static int io_poll(lua_State *L)
+{
+	luaL_checktype(L, 1, LUA_TTABLE);
+	int count = (int)lua_rawlen(L, 1);
+	struct timespec time = { 0 }, *patience = NULL;
+	struct pollfd *fds = lua_newuserdata(L, ((size_t)count + 1) * sizeof *fds);
+	for (int i = 0; i < count; i++) {
+		int64_t number = -1;
+		lua_rawgeti(L, 1, i + 1);
+		luaL_argcheck(L, to_int64(L, -1, &number) && number >= 0 && number <= INT32_MAX, 1,
+			      "list of descriptors expected");
+		fds[i] = (struct pollfd){ .fd = (int)number, .events = POLLIN };
+		lua_pop(L, 1);
+	}
+	if (!lua_isnoneornil(L, 2)) {
+		double seconds = luaL_checknumber(L, 2);
+		luaL_argcheck(L, seconds >= 0 && seconds <= 1e9, 2, "seconds from 0 to 1000000000 expected");
+		time.tv_sec = (time_t)seconds;
+		time.tv_nsec = (long)((seconds - (double)time.tv_sec) * 1e9);
+		patience = &time;
+	}
+	if (ppoll(fds, (nfds_t)count, patience, NULL) < 0)
+		return push_error(L, "poll", errno);
+	lua_newtable(L);
+	for (int i = 0, ready = 0; i < count; i++) {
+		if (fds[i].revents) {
+			lua_pushinteger(L, fds[i].fd);
+			lua_rawseti(L, -2, ++ready);
+		}
+	}
+	return 1;
+}
+
+/* now() -> seconds of the monotonic clock */
+static int io_now(lua_State *L)
+{
+	struct timespec time;
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	lua_pushnumber(L, (lua_Number)time.tv_sec + (lua_Number)time.tv_nsec / 1e9);
+	return 1;
+}
+
+static sigset_t check_signals(lua_State *L, int index)
+{
+	sigset_t set;
+	sigemptyset(&set);
+	luaL_checktype(L, index, LUA_TTABLE);
+	for (int i = 1; i <= (int)lua_rawlen(L, index); i++) {
+		lua_rawgeti(L, index, i);
+		sigaddset(&set, (int)check_flags(L, lua_gettop(L), &names_signal));
+		lua_pop(L, 1);
+	}
+	return set;
+}
+
+/* signals(list) -> fd object | nil, message, errno
+ * Blocks the signals and gives a descriptor to read them from (signalfd(2)): for programs whose own life is
+ * that of the container, such as the command line. */
+static int io_signals(lua_State *L)
+{
+	sigset_t set = check_signals(L, 1);
+	int *fd = new_fd(L);
+	*fd = move_up(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK), LOWEST);
+	if (*fd < 0)
+		return push_error(L, "signalfd", errno);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	return 1;
+}
+
+/* fd:read_signal() -> number, from_kernel | false where there is none | nil, message, errno
+ * A signal that a terminal made comes from the kernel. */
+static int fd_read_signal(lua_State *L)
+{
+	struct signalfd_siginfo info;
+	long count;
+	RAW_RETRY(count, SYS_read, *check_own_fd(L, 1), &info, sizeof info);
+	if (count == -EAGAIN) {
+		lua_pushboolean(L, false);
+		return 1;
+	}
+	if (count != sizeof info)
+		return push_error(L, "signalfd", count < 0 ? (int)-count : EIO);
+	lua_pushinteger(L, (lua_Integer)info.ssi_signo);
+	lua_pushboolean(L, info.ssi_code == SI_KERNEL);
+	return 2;
+}
+
+/* stop_self(): stops this process as job control would; returns when it is continued. */
+static int io_stop_self(lua_State *L)
+{
+	(void)L;
+	raise(SIGSTOP);
+	return 0;
+}
+
+void open_io(lua_State *L)
+{
+	static const luaL_Reg functions[] = {
+		{ "open", io_open },	   { "dup", io_dup },	      { "pipe", io_pipe },
+		{ "is_open", io_is_open }, { "poll", io_poll },	      { "now", io_now },
+		{ "signals", io_signals }, { "stop_self", io_stop_self }, { 0 },
+	};
+	static const luaL_Reg methods[] = {
+		{ "number", fd_number }, { "close", fd_close },		   { "read", fd_read },
+		{ "read_signal", fd_read_signal }, { 0 },
+	};
+	static const luaL_Reg metamethods[] = {
+		{ "__gc", fd_close }, { "__close", fd_close }, { "__tostring", fd_tostring }, { 0 }
+	};
+	new_type(L, FD_TYPE, methods, metamethods);
+	luaL_setfuncs(L, functions, 0);
+}

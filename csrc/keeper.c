@@ -1,0 +1,144 @@
+/* A caller that ignores SIGCHLD (or has set SA_NOCLDWAIT) gets no statuses: the kernel reaps its children
+ * itself. A process that has no exit signal is exempt (wait(2), __WCLONE), but exec gives one back, so that
+ * the program itself cannot be exempt. So a keeper stands between: it shares the caller's memory, handles
+ * SIGCHLD for itself, never execs, waits for the program and leaves the status in memory. */
+#include "process.h"
+#include "raw.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <linux/sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+
+enum { PAGE = 65536, KEEPER_STACK = 16 * 1024 };
+
+struct keeper {
+	int pid;
+	struct clone_args child;
+	void *launch;
+
+	/* Words that one side waits for the other to set; futex(2). */
+	uint32_t started; /* child_pid is known, or is a negative errno */
+	uint32_t adopted; /* the caller holds a pidfd of the child: it may be reaped */
+	uint32_t settled; /* second_pid is known */
+
+	int32_t child_pid;
+	int32_t second_pid;
+	int32_t result; /* of wait4 */
+	int wait_status;
+	struct rusage usage;
+
+	char stack[KEEPER_STACK] __attribute__((aligned(16)));
+};
+
+static void announce(uint32_t *word)
+{
+	__atomic_store_n(word, 1, __ATOMIC_SEQ_CST);
+	RAW(SYS_futex, word, FUTEX_WAKE, INT_MAX, 0, 0, 0);
+}
+
+static void await_word(uint32_t *word)
+{
+	while (!__atomic_load_n(word, __ATOMIC_SEQ_CST))
+		RAW(SYS_futex, word, FUTEX_WAIT, 0, 0, 0, 0);
+}
+
+static int reap(struct keeper *keeper, int pid)
+{
+	long result;
+	RAW_RETRY(result, SYS_wait4, pid, &keeper->wait_status, __WALL, &keeper->usage);
+	return result < 0 ? (int)result : 0;
+}
+
+static void keeper_body(void *data)
+{
+	struct keeper *keeper = data;
+	struct {
+		void (*handler)(int);
+		unsigned long flags;
+		void (*restorer)(void);
+		uint64_t mask;
+	} action = { 0 };
+	RAW(SYS_rt_sigaction, SIGCHLD, &action, 0, sizeof action.mask);
+	keeper->child_pid = (int)raw_clone3(&keeper->child, sizeof keeper->child, child_body, keeper->launch);
+	/* The streams of the child would never end while a copy is open here. */
+	RAW(SYS_close_range, 0, UINT_MAX, 0);
+	announce(&keeper->started);
+	if (keeper->child_pid > 0) {
+		await_word(&keeper->adopted);
+		keeper->result = reap(keeper, keeper->child_pid);
+		await_word(&keeper->settled);
+		if (keeper->second_pid)
+			keeper->result = reap(keeper, keeper->second_pid);
+	}
+	for (;;)
+		RAW(SYS_exit, 0);
+}
+
+static void discard(struct keeper *keeper)
+{
+	if (keeper->pid)
+		RAW(SYS_wait4, keeper->pid, 0, __WALL, 0);
+	munmap(keeper, sizeof *keeper);
+}
+
+int keeper_start(struct process *process, const struct clone_args *child)
+{
+	struct keeper *keeper = mmap(NULL, sizeof *keeper, PROT_READ | PROT_WRITE,
+				     MAP_ANONYMOUS | MAP_PRIVATE | MAP_NORESERVE, -1, 0);
+	if (keeper == MAP_FAILED)
+		return -errno;
+	keeper->launch = process->launch;
+	keeper->child = *child;
+	keeper->child.flags &= ~(uint64_t)CLONE_PIDFD; /* it would land in the keeper's table */
+	struct clone_args args = {
+		.flags = CLONE_VM | CLONE_CLEAR_SIGHAND,
+		.stack = (uint64_t)(uintptr_t)keeper->stack,
+		.stack_size = sizeof keeper->stack,
+	};
+	int result = (int)raw_clone3(&args, sizeof args, keeper_body, keeper);
+	if (result > 0) {
+		keeper->pid = result;
+		await_word(&keeper->started);
+		result = keeper->child_pid;
+	}
+	if (result > 0) {
+		process->pid = result;
+		process->pidfd = (int)RAW(SYS_pidfd_open, result, 0);
+		if (process->pidfd >= 0) {
+			process->keeper = keeper;
+			announce(&keeper->adopted);
+			return 0;
+		}
+		result = process->pidfd;
+		RAW(SYS_kill, process->pid, SIGKILL); /* cannot be another's: the keeper has not reaped it */
+		announce(&keeper->adopted);
+		announce(&keeper->settled);
+	}
+	discard(keeper);
+	return result;
+}
+
+void keeper_hand_over(struct keeper *keeper, int second_pid)
+{
+	keeper->second_pid = second_pid;
+	announce(&keeper->settled);
+}
+
+int keeper_finish(struct process *process)
+{
+	struct keeper *keeper = process->keeper;
+	RAW(SYS_wait4, keeper->pid, 0, __WALL, 0);
+	keeper->pid = 0;
+	int result = keeper->result, status = keeper->wait_status;
+	process->usage = keeper->usage;
+	process->code = WIFSIGNALED(status) ? (WCOREDUMP(status) ? CLD_DUMPED : CLD_KILLED) : CLD_EXITED;
+	process->status = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
+	process->keeper = NULL;
+	discard(keeper);
+	return result;
+}

@@ -1,0 +1,279 @@
+/* The parent's half of starting a plan: binds the recorded steps to memory of their own, clones, and
+ * leaves the caller as it was. */
+#include "process.h"
+#include "raw.h"
+#include "tense.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/prctl.h>
+#include <linux/sched.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { PAGE = 65536 }; /* a multiple of every page size that Linux has */
+
+/* A child in our memory that switches IDs makes *us* non-dumpable (prctl(2), PR_SET_DUMPABLE), which
+ * would close our own /proc/self to us. The last child to leave puts back what the first found. */
+static pthread_mutex_t dumpable_lock = PTHREAD_MUTEX_INITIALIZER;
+static int sharing;
+static long dumpable_before;
+
+static void sharing_begins(void)
+{
+	pthread_mutex_lock(&dumpable_lock);
+	if (sharing++ == 0)
+		dumpable_before = RAW(SYS_prctl, PR_GET_DUMPABLE, 0, 0, 0, 0);
+	pthread_mutex_unlock(&dumpable_lock);
+}
+
+static void sharing_ends(void)
+{
+	pthread_mutex_lock(&dumpable_lock);
+	if (--sharing == 0 && RAW(SYS_prctl, PR_GET_DUMPABLE, 0, 0, 0, 0) != dumpable_before)
+		RAW(SYS_prctl, PR_SET_DUMPABLE, dumpable_before, 0, 0, 0);
+	pthread_mutex_unlock(&dumpable_lock);
+}
+
+static size_t round_up(size_t size)
+{
+	return (size + PAGE - 1) & ~(size_t)(PAGE - 1);
+}
+
+/* A stack below a page that faults, at `base`; returns where it begins. */
+static char *guarded_stack(char *base)
+{
+	mprotect(base, PAGE, PROT_NONE);
+	return base + PAGE;
+}
+
+static bool step_needs_own_memory(const struct step *step)
+{
+	const struct op *op = op_at(step->op);
+	return op->needs_own_memory && op->needs_own_memory(step->args);
+}
+
+static struct launch *prepare(const struct plan *plan)
+{
+	bool own_memory = false, forks = false;
+	for (size_t i = 0; i < plan->steps; i++) {
+		own_memory |= step_needs_own_memory(plan_step(plan, i));
+		forks |= (op_at(plan_step(plan, i)->op)->flags & OP_FORK) != 0;
+	}
+	size_t stacks = (size_t)(forks ? 2 : 1) * (PAGE + STACK_SIZE);
+	size_t head = (sizeof(struct launch) + (size_t)plan->slots * sizeof(int) + 15) & ~(size_t)15;
+	size_t size = stacks + round_up(head + plan->buffer.size);
+	char *mapping = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			     MAP_ANONYMOUS | MAP_NORESERVE | (own_memory ? MAP_SHARED : MAP_PRIVATE), -1, 0);
+	if (mapping == MAP_FAILED)
+		return NULL;
+	struct launch *launch = (struct launch *)(void *)(mapping + stacks);
+	launch->mapping = mapping;
+	launch->mapping_size = size;
+	launch->own_memory = own_memory;
+	guarded_stack(mapping);
+	if (forks)
+		launch->second_stack = guarded_stack(mapping + PAGE + STACK_SIZE);
+	char *steps = (char *)launch + head;
+	if (plan->buffer.size)
+		memcpy(steps, plan->buffer.data, plan->buffer.size);
+	launch->next = (struct step *)(void *)steps;
+	launch->end = (struct step *)(void *)(steps + plan->buffer.size);
+	for (size_t i = 0; i < plan->steps; i++)
+		step_bind((struct step *)(void *)(steps + plan->starts[i]));
+	return launch;
+}
+
+static void release_memory(struct process *process)
+{
+	if (!process->launch)
+		return;
+	munmap(process->launch->mapping, process->launch->mapping_size);
+	process->launch = NULL;
+	if (!process->own_memory)
+		sharing_ends();
+}
+
+void close_once(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+/* 0, 1 and 2 are the standard streams even where the caller has closed them: nothing of ours goes there,
+ * and nothing goes on a number below `lowest`, which the plan is about to use. */
+static int channel_pair(int lowest, int pair[2])
+{
+	int made[2];
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, made) < 0)
+		return -errno;
+	for (int i = 0; i < 2; i++)
+		pair[i] = fcntl(made[i], F_DUPFD_CLOEXEC, lowest);
+	int error = errno;
+	for (int i = 0; i < 2; i++)
+		close(made[i]);
+	if (pair[0] >= 0 && pair[1] >= 0)
+		return 0;
+	close_once(&pair[0]);
+	close_once(&pair[1]);
+	return -error;
+}
+
+static uint64_t ignored_signals(bool *child_status_lost)
+{
+	uint64_t set = 0;
+	for (int number = 1; number < 64; number++) {
+		struct sigaction action;
+		if (sigaction(number, NULL, &action) < 0)
+			continue;
+		if (action.sa_handler == SIG_IGN)
+			set |= (uint64_t)1 << (number - 1);
+		if (number == SIGCHLD && (action.sa_handler == SIG_IGN || action.sa_flags & SA_NOCLDWAIT))
+			*child_status_lost = true;
+	}
+	return set;
+}
+
+/* The highest descriptor number that the plan uses by name: dup2 targets. */
+static int highest_target(const struct plan *plan)
+{
+	int highest = 2;
+	for (size_t i = 0; i < plan->steps; i++) {
+		const struct step *step = plan_step(plan, i);
+		if (strcmp(op_at(step->op)->name, "dup2") == 0 && step->args[1].n > highest)
+			highest = (int)step->args[1].n;
+	}
+	return highest;
+}
+
+static void fill_slots(lua_State *L, int index, struct launch *launch, int count)
+{
+	if (lua_isnoneornil(L, index))
+		return;
+	for (int i = 0; i < count; i++) {
+		int64_t fd;
+		lua_rawgeti(L, index, i);
+		launch->slots[i] = to_int64(L, -1, &fd) ? (int)fd : -1;
+		lua_pop(L, 1);
+	}
+}
+
+static int start(struct process *process, const struct plan *plan, uint64_t namespaces)
+{
+	struct launch *launch = process->launch;
+	int pair[2];
+	int result = channel_pair(highest_target(plan) + 1, pair);
+	if (result < 0)
+		return result;
+	process->channel = pair[0];
+	launch->channel = pair[1];
+	bool status_lost = false;
+	launch->ignored = ignored_signals(&status_lost);
+
+	int pidfd = -1;
+	struct clone_args args = {
+		.flags = namespaces | CLONE_PIDFD | CLONE_CLEAR_SIGHAND | (launch->own_memory ? 0 : CLONE_VM),
+		.pidfd = (uint64_t)(uintptr_t)&pidfd,
+		.exit_signal = SIGCHLD,
+		.stack = (uint64_t)(uintptr_t)((char *)launch->mapping + PAGE),
+		.stack_size = STACK_SIZE,
+	};
+	/* Every signal is held back, those that libc keeps for itself too: a handler of ours must not run
+	 * in the child, which would run it in our memory. */
+	uint64_t all = UINT64_MAX, before;
+	RAW(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof all);
+	if (status_lost)
+		result = keeper_start(process, &args);
+	else
+		result = (int)raw_clone3(&args, sizeof args, child_body, launch);
+	RAW(SYS_rt_sigprocmask, SIG_SETMASK, &before, 0, sizeof before);
+	close(pair[1]);
+	if (result < 0)
+		return result;
+	if (!status_lost) {
+		process->pid = result;
+		process->pidfd = pidfd;
+	}
+	return 0;
+}
+
+/* launch(recorder, namespaces [, slots]) -> process | nil, message, errno
+ * Clones a child into new namespaces (a list) and lets it run; one whose first step is `await` stays there
+ * until process:release(). `slots` are descriptors by slot number. */
+int launch_plan(lua_State *L)
+{
+	struct plan *plan = to_plan(L, 1);
+	uint64_t namespaces = check_flags(L, 2, &names_namespace);
+	struct process *process = lua_newuserdata(L, sizeof *process);
+	memset(process, 0, sizeof *process);
+	process->pidfd = process->channel = -1;
+	process->reaped = true;
+	luaL_getmetatable(L, PROCESS_TYPE);
+	lua_setmetatable(L, -2);
+
+	process->launch = prepare(plan);
+	if (!process->launch)
+		return push_error(L, "mmap", errno);
+	process->own_memory = process->launch->own_memory;
+	if (!process->own_memory)
+		sharing_begins();
+	process->exec = plan->steps &&
+			op_at(plan_step(plan, plan->steps - 1)->op)->flags & OP_EXEC;
+	fill_slots(L, 3, process->launch, plan->slots);
+	int result = start(process, plan, namespaces);
+	if (result < 0) {
+		close_once(&process->channel);
+		release_memory(process);
+		return push_error(L, "clone3", -result);
+	}
+	process->reaped = false;
+	return 1;
+}
+
+/* Waits until the child has exec'd or ended. */
+int launch_settle(struct process *process, const struct timespec *patience)
+{
+	if (process->channel < 0)
+		return 0;
+	struct launch *launch = process->launch;
+	char byte;
+	struct pollfd channel = { .fd = process->channel, .events = POLLIN };
+	int ready = ppoll(&channel, 1, patience, NULL);
+	if (ready == 0)
+		return -ETIMEDOUT;
+	if (ready < 0)
+		return -errno;
+	if (recv(process->channel, &byte, 1, MSG_DONTWAIT) < 0 && errno != ECONNRESET)
+		return -errno;
+	close_once(&process->channel);
+	if (process->keeper && !launch->second_pid)
+		keeper_hand_over(process->keeper, 0);
+	if (launch->second_pid) {
+		/* The first process has handed over. Nobody else can have reaped the second: it is our
+		 * child, or our keeper's. */
+		int pidfd = (int)RAW(SYS_pidfd_open, launch->second_pid, 0);
+		if (pidfd < 0)
+			return pidfd;
+		if (process->keeper)
+			keeper_hand_over(process->keeper, launch->second_pid);
+		else
+			RAW(SYS_wait4, process->pid, 0, __WALL, 0);
+		close_once(&process->pidfd);
+		process->pid = launch->second_pid;
+		process->pidfd = pidfd;
+	}
+	return 0;
+}
+
+void launch_end(struct process *process)
+{
+	close_once(&process->channel);
+	release_memory(process);
+}

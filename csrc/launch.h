@@ -1,0 +1,34 @@
+/* What parent and child share while a plan is performed. */
+#ifndef CELLA_LAUNCH_H
+#define CELLA_LAUNCH_H
+
+#include "args.h"
+
+enum { STACK_SIZE = 256 * 1024 }; /* untouched pages cost nothing */
+
+/* Lies in a mapping of its own, behind the stacks: [guard][stack][guard][stack][launch, steps]. The child
+ * runs in the parent's memory, on a stack of its own (or, where the kernel asks for it, in a copy; then the
+ * mapping is a shared one). It writes here and nowhere else. */
+struct launch {
+	void *mapping;
+	size_t mapping_size;
+	char *second_stack;
+
+	struct step *next; /* the step that the child performs next */
+	const struct step *end;
+	int channel; /* the child's end; the parent learns from its closing that exec or exit has happened */
+	bool own_memory;
+	uint64_t ignored; /* signals that the caller ignores */
+
+	/* From the child. A number counts from 1; error is 0 while all is well. */
+	uint32_t current;
+	int32_t error;
+	int32_t second_pid; /* of the process behind a fork step */
+
+	int slots[];
+};
+
+/* The child: performs the steps from `next` on. Does not return. */
+void child_body(void *launch);
+
+#endif

@@ -1,0 +1,100 @@
+/* Capability sets, securebits and no_new_privs: capabilities(7). libcap is for names and texts
+ * (look.c, args.c); its setters are not used here because a child that shares its parent's memory may
+ * not enter libc. */
+#include "ops.h"
+#include "raw.h"
+
+#include <errno.h>
+#include <linux/capability.h>
+#include <linux/prctl.h>
+
+int last_capability(void)
+{
+	/* Asked of the kernel, not of a file: /proc may be absent where a sandbox is built. */
+	static int last = -1;
+	int found = last;
+	if (found < 0) {
+		for (found = 0; found < 63; found++)
+			if (RAW(SYS_prctl, PR_CAPBSET_READ, found + 1) < 0)
+				break;
+		last = found;
+	}
+	return found;
+}
+
+/* capset(effective, permitted, inheritable) -> true | nil, message, errno */
+static int act_capset(const struct arg *a)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2] = {
+		{ (uint32_t)a[0].n, (uint32_t)a[1].n, (uint32_t)a[2].n },
+		{ (uint32_t)(a[0].n >> 32), (uint32_t)(a[1].n >> 32), (uint32_t)(a[2].n >> 32) },
+	};
+	return (int)RAW(SYS_capset, &header, data);
+}
+
+static int each_capability(uint64_t set, int option, int suboption)
+{
+	int last = last_capability();
+	for (int cap = 0; cap <= last; cap++) {
+		if (!(set >> cap & 1))
+			continue;
+		long result = suboption ? RAW(SYS_prctl, option, suboption, cap, 0, 0) :
+					  RAW(SYS_prctl, option, cap, 0, 0, 0);
+		if (result < 0)
+			return (int)result;
+	}
+	return 0;
+}
+
+/* capbset_drop(capabilities) -> true | nil, message, errno
+ * One prctl for each capability. PR_CAPBSET_DROP of one that is gone already is not an error. */
+static int act_capbset_drop(const struct arg *a)
+{
+	return each_capability((uint64_t)a[0].n, PR_CAPBSET_DROP, 0);
+}
+
+/* ambient_raise(capabilities) -> true | nil, message, errno */
+static int act_ambient_raise(const struct arg *a)
+{
+	return each_capability((uint64_t)a[0].n, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE);
+}
+
+/* ambient_lower(capabilities) -> true | nil, message, errno */
+static int act_ambient_lower(const struct arg *a)
+{
+	return each_capability((uint64_t)a[0].n, PR_CAP_AMBIENT, PR_CAP_AMBIENT_LOWER);
+}
+
+/* ambient_clear() -> true | nil, message, errno */
+static int act_ambient_clear(const struct arg *a)
+{
+	(void)a;
+	return (int)RAW(SYS_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+}
+
+/* securebits(bits) -> true | nil, message, errno */
+static int act_securebits(const struct arg *a)
+{
+	return (int)RAW(SYS_prctl, PR_SET_SECUREBITS, a[0].n, 0, 0, 0);
+}
+
+/* no_new_privs() -> true | nil, message, errno */
+static int act_no_new_privs(const struct arg *a)
+{
+	(void)a;
+	return (int)RAW(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+}
+
+const struct op ops_capability[] = {
+	{ "capset", act_capset, OP_CREDENTIALS, RESULT_TRUE,
+	  { { "effective", K_CAPS }, { "permitted", K_CAPS }, { "inheritable", K_CAPS } } },
+	{ "capbset_drop", act_capbset_drop, OP_CREDENTIALS, RESULT_TRUE, { { "capabilities", K_CAPS } } },
+	{ "ambient_raise", act_ambient_raise, OP_CREDENTIALS, RESULT_TRUE, { { "capabilities", K_CAPS } } },
+	{ "ambient_lower", act_ambient_lower, OP_CREDENTIALS, RESULT_TRUE, { { "capabilities", K_CAPS } } },
+	{ "ambient_clear", act_ambient_clear, OP_CREDENTIALS, RESULT_TRUE, { { 0 } } },
+	{ "securebits", act_securebits, OP_CREDENTIALS, RESULT_TRUE,
+	  { { "bits", K_FLAGS, false, &names_securebits } } },
+	{ "no_new_privs", act_no_new_privs, OP_CREDENTIALS, RESULT_TRUE, { { 0 } } },
+	{ 0 },
+};

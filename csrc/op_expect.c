@@ -1,0 +1,161 @@
+/* Looking back: each of these reads from the kernel what an earlier step was to bring about, and fails
+ * with ENOTRECOVERABLE if it is not so. They are the last steps before exec (pitfalls I02, I05). */
+#include "ops.h"
+#include "raw.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/prctl.h>
+#include <linux/limits.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+static int verdict(bool as_asked)
+{
+	return as_asked ? 0 : -ENOTRECOVERABLE;
+}
+
+static int same_ids(long getres, long setfs, uint32_t wanted)
+{
+	uint32_t real = 0, effective = 0, saved = 0;
+	long result = RAW(getres, &real, &effective, &saved);
+	if (result < 0)
+		return (int)result;
+	/* setfsuid(-1) changes nothing and returns the current one. */
+	uint32_t fs = (uint32_t)RAW(setfs, -1L);
+	return verdict(real == wanted && effective == wanted && saved == wanted && fs == wanted);
+}
+
+/* expect_ids(uid, gid) -> true | nil, message, errno
+ * All four of each: real, effective, saved and file system. */
+static int act_expect_ids(const struct arg *a)
+{
+	int result = same_ids(SYS_getresuid, SYS_setfsuid, (uint32_t)a[0].n);
+	return result < 0 ? result : same_ids(SYS_getresgid, SYS_setfsgid, (uint32_t)a[1].n);
+}
+
+/* expect_groups(groups) -> true | nil, message, errno
+ * Exactly these supplementary groups, in any order. */
+static int act_expect_groups(const struct arg *a)
+{
+	enum { ROOM = 1024 }; /* a plan with more names that many groups is refused before (args.c) */
+	uint32_t actual[ROOM];
+	const uint32_t *wanted = a[0].p;
+	long count = RAW(SYS_getgroups, ROOM, actual);
+	if (count < 0)
+		return count == -EINVAL ? -ENOTRECOVERABLE : (int)count;
+	for (long i = 0; i < count; i++) {
+		bool found = false;
+		for (int64_t j = 0; j < a[0].n; j++)
+			found = found || actual[i] == wanted[j];
+		if (!found)
+			return -ENOTRECOVERABLE;
+	}
+	for (int64_t j = 0; j < a[0].n; j++) {
+		bool found = false;
+		for (long i = 0; i < count; i++)
+			found = found || actual[i] == wanted[j];
+		if (!found)
+			return -ENOTRECOVERABLE;
+	}
+	return 0;
+}
+
+/* The kernel keeps bits above the last capability out of every set, whatever was asked. */
+static uint64_t known(int64_t mask)
+{
+	return (uint64_t)mask & (UINT64_MAX >> (63 - last_capability()));
+}
+
+/* expect_capabilities(effective, permitted, inheritable, bounding, ambient) -> true | nil, message, errno */
+static int act_expect_capabilities(const struct arg *a)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2];
+	long result = RAW(SYS_capget, &header, data);
+	if (result < 0)
+		return (int)result;
+	uint64_t bounding = 0, ambient = 0;
+	for (int cap = 0; cap <= last_capability(); cap++) {
+		if (RAW(SYS_prctl, PR_CAPBSET_READ, cap, 0, 0, 0) == 1)
+			bounding |= (uint64_t)1 << cap;
+		if (RAW(SYS_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, cap, 0, 0) == 1)
+			ambient |= (uint64_t)1 << cap;
+	}
+	uint64_t effective = data[0].effective | (uint64_t)data[1].effective << 32;
+	uint64_t permitted = data[0].permitted | (uint64_t)data[1].permitted << 32;
+	uint64_t inheritable = data[0].inheritable | (uint64_t)data[1].inheritable << 32;
+	return verdict(effective == known(a[0].n) && permitted == known(a[1].n) &&
+		       inheritable == known(a[2].n) && bounding == known(a[3].n) &&
+		       ambient == known(a[4].n));
+}
+
+/* expect_securebits(bits) -> true | nil, message, errno */
+static int act_expect_securebits(const struct arg *a)
+{
+	long result = RAW(SYS_prctl, PR_GET_SECUREBITS, 0, 0, 0, 0);
+	return result < 0 ? (int)result : verdict(result == a[0].n);
+}
+
+/* expect_no_new_privs(on) -> true | nil, message, errno */
+static int act_expect_no_new_privs(const struct arg *a)
+{
+	long result = RAW(SYS_prctl, PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0);
+	return result < 0 ? (int)result : verdict(result == a[0].n);
+}
+
+/* expect_namespace(link, inode, same) -> true | nil, message, errno
+ * Whether /proc/self/ns/... is that of the given inode, or is not. */
+static int act_expect_namespace(const struct arg *a)
+{
+	struct stat status;
+	long result = RAW(SYS_newfstatat, AT_FDCWD, a[0].p, &status, 0);
+	if (result < 0)
+		return (int)result;
+	return verdict((status.st_ino == (ino_t)a[1].n) == (a[2].n != 0));
+}
+
+/* expect_node(fd, type, major, minor) -> true | nil, message, errno
+ * That a descriptor is the device it should be before it is bound (pitfalls I13). */
+static int act_expect_node(const struct arg *a)
+{
+	struct stat status;
+	long result = RAW(SYS_newfstatat, a[0].n, "", &status, AT_EMPTY_PATH);
+	if (result < 0)
+		return (int)result;
+	return verdict((status.st_mode & S_IFMT) == (mode_t)a[1].n &&
+		       status.st_rdev == makedev((unsigned)a[2].n, (unsigned)a[3].n));
+}
+
+/* expect_cwd() -> true | nil, message, errno
+ * That the working directory can be reached from the root: otherwise it is a way out (pitfalls I08). */
+static int act_expect_cwd(const struct arg *a)
+{
+	(void)a;
+	char path[PATH_MAX];
+	long result = RAW(SYS_getcwd, path, sizeof path);
+	if (result < 0)
+		return (int)result;
+	return verdict(path[0] == '/');
+}
+
+const struct op ops_expect[] = {
+	{ "expect_ids", act_expect_ids, 0, RESULT_TRUE, { { "uid", K_ID }, { "gid", K_ID } } },
+	{ "expect_groups", act_expect_groups, 0, RESULT_TRUE, { { "groups", K_IDS } } },
+	{ "expect_capabilities", act_expect_capabilities, 0, RESULT_TRUE,
+	  { { "effective", K_CAPS },
+	    { "permitted", K_CAPS },
+	    { "inheritable", K_CAPS },
+	    { "bounding", K_CAPS },
+	    { "ambient", K_CAPS } } },
+	{ "expect_securebits", act_expect_securebits, 0, RESULT_TRUE,
+	  { { "bits", K_FLAGS, false, &names_securebits } } },
+	{ "expect_no_new_privs", act_expect_no_new_privs, 0, RESULT_TRUE, { { "on", K_BOOL } } },
+	{ "expect_namespace", act_expect_namespace, 0, RESULT_TRUE,
+	  { { "link", K_PATH }, { "inode", K_LIMIT }, { "same", K_BOOL } } },
+	{ "expect_node", act_expect_node, 0, RESULT_TRUE,
+	  { { "fd", K_FD }, { "type", K_NAME, false, &names_node }, { "major", K_INT }, { "minor", K_INT } } },
+	{ "expect_cwd", act_expect_cwd, 0, RESULT_TRUE, { { 0 } } },
+	{ 0 },
+};

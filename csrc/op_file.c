@@ -1,0 +1,202 @@
+/* Files, directories and descriptors. Everything that is opened here is close-on-exec. */
+#include "ops.h"
+#include "raw.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <linux/openat2.h>
+#include <sys/statfs.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+static int directory_of(const struct arg *arg)
+{
+	return given(arg) ? (int)arg->n : AT_FDCWD;
+}
+
+/* chdir(path) -> true | nil, message, errno */
+static int act_chdir(const struct arg *a)
+{
+	return (int)RAW(SYS_chdir, a[0].p);
+}
+
+/* fchdir(fd) -> true | nil, message, errno */
+static int act_fchdir(const struct arg *a)
+{
+	return (int)RAW(SYS_fchdir, a[0].n);
+}
+
+/* mkdir(path, mode [, dirfd]) -> true | nil, message, errno */
+static int act_mkdir(const struct arg *a)
+{
+	return (int)RAW(SYS_mkdirat, directory_of(&a[2]), a[0].p, a[1].n);
+}
+
+/* symlink(target, path [, dirfd]) -> true | nil, message, errno */
+static int act_symlink(const struct arg *a)
+{
+	return (int)RAW(SYS_symlinkat, a[0].p, directory_of(&a[2]), a[1].p);
+}
+
+/* mknod(path, type, mode [, major, minor [, dirfd]]) -> true | nil, message, errno */
+static int act_mknod(const struct arg *a)
+{
+	dev_t device = makedev((unsigned)a[3].n, (unsigned)a[4].n);
+	return (int)RAW(SYS_mknodat, directory_of(&a[5]), a[0].p, a[1].n | a[2].n, device);
+}
+
+/* openat2(path, flags [, resolve [, dirfd [, mode]]]) -> fd | nil, message, errno */
+static int act_openat2(const struct arg *a)
+{
+	struct open_how how = {
+		.flags = (uint64_t)a[1].n | O_CLOEXEC | O_NOCTTY,
+		.resolve = (uint64_t)a[2].n,
+		.mode = (uint64_t)a[4].n,
+	};
+	/* O_PATH takes no O_NOCTTY: openat2, unlike open, refuses what it would ignore. */
+	if (how.flags & O_PATH)
+		how.flags &= ~(uint64_t)O_NOCTTY;
+	long result = 0;
+	/* With RESOLVE_IN_ROOT a rename elsewhere in the tree makes the kernel give up: EAGAIN. */
+	for (int attempts = 0; attempts < 128; attempts++) {
+		result = RAW(SYS_openat2, directory_of(&a[3]), a[0].p, &how, sizeof how);
+		if (result != -EAGAIN && result != -EINTR)
+			break;
+	}
+	return (int)result;
+}
+
+static bool is_proc_path(const char *path)
+{
+	const char *prefix = "/proc/";
+	while (*prefix && *path == *prefix) {
+		path++;
+		prefix++;
+	}
+	return *prefix == '\0';
+}
+
+int write_once(int directory, const char *path, int flags, unsigned mode, const void *data, size_t size)
+{
+	long fd, result;
+	RAW_RETRY(fd, SYS_openat, directory, path, O_WRONLY | O_CLOEXEC | O_NOCTTY | flags, mode);
+	if (fd < 0)
+		return (int)fd;
+	struct statfs fs;
+	if (is_proc_path(path)) {
+		/* A file system that only looks like /proc would swallow the write (pitfalls I15). */
+		result = RAW(SYS_fstatfs, fd, &fs);
+		if (result == 0 && fs.f_type != PROC_SUPER_MAGIC)
+			result = -EXDEV;
+		if (result < 0)
+			goto out;
+	}
+	RAW_RETRY(result, SYS_write, fd, data, size);
+	if (result >= 0 && (size_t)result != size)
+		result = -EIO;
+out:
+	RAW(SYS_close, fd);
+	return result < 0 ? (int)result : 0;
+}
+
+/* write_file(path, data [, flags [, mode [, dirfd]]]) -> true | nil, message, errno
+ * The data goes out in one write(2); less than all of it is EIO. Without "creat" the file has to exist.
+ * A path below /proc that is not on a procfs is EXDEV. */
+static int act_write_file(const struct arg *a)
+{
+	return write_once(directory_of(&a[4]), a[0].p, (int)a[2].n, (unsigned)a[3].n, a[1].p, (size_t)a[1].n);
+}
+
+/* umask(mask) -> the mask before */
+static int act_umask(const struct arg *a)
+{
+	return (int)RAW(SYS_umask, a[0].n);
+}
+
+/* close(fd) -> true | nil, message, errno */
+static int act_close(const struct arg *a)
+{
+	return (int)RAW(SYS_close, a[0].n);
+}
+
+/* dup2(fd, number) -> true | nil, message, errno
+ * The copy survives exec, also where it is its own. */
+static int act_dup2(const struct arg *a)
+{
+	if (a[0].n == a[1].n) {
+		int flags = (int)RAW(SYS_fcntl, a[0].n, F_GETFD);
+		return flags < 0 ? flags : (int)RAW(SYS_fcntl, a[0].n, F_SETFD, flags & ~FD_CLOEXEC);
+	}
+	long result = RAW(SYS_dup3, a[0].n, a[1].n, 0);
+	return result < 0 ? (int)result : 0;
+}
+
+/* close_range(first, last [, flags]) -> true | nil, message, errno */
+static int act_close_range(const struct arg *a)
+{
+	return (int)RAW(SYS_close_range, a[0].n, a[1].n, a[2].n);
+}
+
+/* close_others(keep) [in a plan]
+ * Closes every descriptor but those listed (and the one by which the parent learns of failures, which
+ * exec closes), whatever was open. */
+static int act_close_others(const struct arg *a)
+{
+	const int *keep = a[0].p;
+	int64_t next = 0;
+	for (;;) {
+		/* The lists are short: each round looks for the lowest descriptor to keep. */
+		int64_t low = INT64_MAX;
+		for (int64_t i = 0; i < a[0].n; i++)
+			if (keep[i] >= next && keep[i] < low)
+				low = keep[i];
+		if (a[1].n >= next && a[1].n < low)
+			low = a[1].n;
+		if (low > next) {
+			uint32_t last = low == INT64_MAX ? UINT32_MAX : (uint32_t)(low - 1);
+			long result = RAW(SYS_close_range, next, last, 0);
+			if (result < 0)
+				return (int)result;
+		}
+		if (low == INT64_MAX)
+			return 0;
+		next = low + 1;
+	}
+}
+
+const struct op ops_file[] = {
+	{ "chdir", act_chdir, 0, RESULT_TRUE, { { "path", K_PATH } } },
+	{ "fchdir", act_fchdir, 0, RESULT_TRUE, { { "fd", K_FD } } },
+	{ "mkdir", act_mkdir, 0, RESULT_TRUE,
+	  { { "path", K_PATH }, { "mode", K_MODE }, { "dirfd", K_FD, true } } },
+	{ "symlink", act_symlink, 0, RESULT_TRUE,
+	  { { "target", K_PATH }, { "path", K_PATH }, { "dirfd", K_FD, true } } },
+	{ "mknod", act_mknod, 0, RESULT_TRUE,
+	  { { "path", K_PATH },
+	    { "type", K_NAME, false, &names_node },
+	    { "mode", K_MODE },
+	    { "major", K_INT, true },
+	    { "minor", K_INT, true },
+	    { "dirfd", K_FD, true } } },
+	{ "openat2", act_openat2, 0, RESULT_FD,
+	  { { "path", K_PATH },
+	    { "flags", K_FLAGS, false, &names_open },
+	    { "resolve", K_FLAGS, true, &names_resolve },
+	    { "dirfd", K_FD, true },
+	    { "mode", K_MODE, true } } },
+	{ "write_file", act_write_file, 0, RESULT_TRUE,
+	  { { "path", K_PATH },
+	    { "data", K_DATA },
+	    { "flags", K_FLAGS, true, &names_open },
+	    { "mode", K_MODE, true },
+	    { "dirfd", K_FD, true } } },
+	{ "umask", act_umask, 0, RESULT_INT, { { "mask", K_MODE } } },
+	{ "close", act_close, 0, RESULT_TRUE, { { "fd", K_FD } } },
+	{ "dup2", act_dup2, 0, RESULT_TRUE, { { "fd", K_FD }, { "number", K_INT } } },
+	{ "close_range", act_close_range, 0, RESULT_TRUE,
+	  { { "first", K_INT }, { "last", K_U32 }, { "flags", K_FLAGS, true, &names_close_range } } },
+	{ "close_others", act_close_others, OP_LATER, RESULT_TRUE,
+	  { { "keep", K_FDS }, { "channel", K_CHANNEL } } },
+	{ 0 },
+};

@@ -1,0 +1,129 @@
+/* Mounts: mount(2) and umount2(2), pivot_root(2), and the calls that take descriptors (open_tree(2),
+ * move_mount(2), mount_setattr(2), fsopen(2)), which are what a root is assembled with: a descriptor
+ * cannot be swapped for a symbolic link between the look and the act. */
+#include "ops.h"
+#include "raw.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/mount.h>
+
+static int directory_of(const struct arg *arg)
+{
+	return given(arg) ? (int)arg->n : AT_FDCWD;
+}
+
+static int empty_path(const struct arg *path, int flag)
+{
+	return path->n == 0 ? flag : 0;
+}
+
+static const char *text_of(const struct arg *arg)
+{
+	return given(arg) ? arg->p : "";
+}
+
+/* mount(source | nil, target [, fstype [, flags [, data]]]) -> true | nil, message, errno */
+static int act_mount(const struct arg *a)
+{
+	return (int)RAW(SYS_mount, a[0].p, a[1].p, a[2].p, a[3].n, a[4].p);
+}
+
+/* umount2(target [, flags]) -> true | nil, message, errno */
+static int act_umount2(const struct arg *a)
+{
+	return (int)RAW(SYS_umount2, a[0].p, a[1].n);
+}
+
+/* pivot_root(new_root, put_old) -> true | nil, message, errno */
+static int act_pivot_root(const struct arg *a)
+{
+	return (int)RAW(SYS_pivot_root, a[0].p, a[1].p);
+}
+
+/* open_tree(path [, flags [, dirfd]]) -> fd | nil, message, errno */
+static int act_open_tree(const struct arg *a)
+{
+	return (int)RAW(SYS_open_tree, directory_of(&a[2]), a[0].p,
+			(unsigned)a[1].n | OPEN_TREE_CLOEXEC | (unsigned)empty_path(&a[0], AT_EMPTY_PATH));
+}
+
+/* move_mount(from_fd, to_fd | nil [, to_path]) -> true | nil, message, errno
+ * Attaches the mount that `from_fd` stands for at `to_fd`, or at `to_path` seen from there. */
+static int act_move_mount(const struct arg *a)
+{
+	return (int)RAW(SYS_move_mount, a[0].n, "", directory_of(&a[1]), text_of(&a[2]),
+			MOVE_MOUNT_F_EMPTY_PATH |
+				(unsigned)(a[2].n == 0 ? MOVE_MOUNT_T_EMPTY_PATH : 0));
+}
+
+/* mount_setattr(fd, recursive, set [, clear [, propagation]]) -> true | nil, message, errno */
+static int act_mount_setattr(const struct arg *a)
+{
+	struct mount_attr attr = {
+		.attr_set = (uint64_t)a[2].n,
+		.attr_clr = (uint64_t)a[3].n,
+		.propagation = (uint64_t)a[4].n,
+	};
+	/* The access time settings are one field of several bits: to set one is to clear the field. */
+	if (attr.attr_set & MOUNT_ATTR__ATIME)
+		attr.attr_clr |= MOUNT_ATTR__ATIME;
+	return (int)RAW(SYS_mount_setattr, a[0].n, "", AT_EMPTY_PATH | (a[1].n ? AT_RECURSIVE : 0), &attr,
+			sizeof attr);
+}
+
+/* fsopen(fstype) -> fd | nil, message, errno */
+static int act_fsopen(const struct arg *a)
+{
+	return (int)RAW(SYS_fsopen, a[0].p, FSOPEN_CLOEXEC);
+}
+
+/* fsconfig(fd, command [, key [, value]]) -> true | nil, message, errno */
+static int act_fsconfig(const struct arg *a)
+{
+	return (int)RAW(SYS_fsconfig, a[0].n, a[1].n, a[2].p, a[3].p, 0);
+}
+
+/* fsmount(fd [, attributes]) -> fd | nil, message, errno */
+static int act_fsmount(const struct arg *a)
+{
+	return (int)RAW(SYS_fsmount, a[0].n, FSMOUNT_CLOEXEC, a[1].n);
+}
+
+/* chroot(path) -> true | nil, message, errno */
+static int act_chroot(const struct arg *a)
+{
+	return (int)RAW(SYS_chroot, a[0].p);
+}
+
+const struct op ops_mount[] = {
+	{ "mount", act_mount, 0, RESULT_TRUE,
+	  { { "source", K_TEXT, true },
+	    { "target", K_PATH },
+	    { "fstype", K_TEXT, true },
+	    { "flags", K_FLAGS, true, &names_mount },
+	    { "data", K_TEXT, true } } },
+	{ "umount2", act_umount2, 0, RESULT_TRUE,
+	  { { "target", K_PATH }, { "flags", K_FLAGS, true, &names_umount } } },
+	{ "pivot_root", act_pivot_root, 0, RESULT_TRUE, { { "new_root", K_PATH }, { "put_old", K_PATH } } },
+	{ "open_tree", act_open_tree, 0, RESULT_FD,
+	  { { "path", K_TEXT }, { "flags", K_FLAGS, true, &names_open_tree }, { "dirfd", K_FD, true } } },
+	{ "move_mount", act_move_mount, 0, RESULT_TRUE,
+	  { { "from_fd", K_FD }, { "to_fd", K_FD, true }, { "to_path", K_PATH, true } } },
+	{ "mount_setattr", act_mount_setattr, 0, RESULT_TRUE,
+	  { { "fd", K_FD },
+	    { "recursive", K_BOOL },
+	    { "set", K_FLAGS, false, &names_mount_attr },
+	    { "clear", K_FLAGS, true, &names_mount_attr },
+	    { "propagation", K_NAME, true, &names_propagation } } },
+	{ "fsopen", act_fsopen, 0, RESULT_FD, { { "fstype", K_TEXT } } },
+	{ "fsconfig", act_fsconfig, 0, RESULT_TRUE,
+	  { { "fd", K_FD },
+	    { "command", K_NAME, false, &names_fsconfig },
+	    { "key", K_TEXT, true },
+	    { "value", K_TEXT, true } } },
+	{ "fsmount", act_fsmount, 0, RESULT_FD,
+	  { { "fd", K_FD }, { "attributes", K_FLAGS, true, &names_mount_attr } } },
+	{ "chroot", act_chroot, 0, RESULT_TRUE, { { "path", K_PATH } } },
+	{ 0 },
+};

@@ -1,0 +1,135 @@
+/* The process itself: its limits, its signals, its tie to the parent, and the program that it becomes. */
+#include "ops.h"
+#include "raw.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/prctl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+/* The kernel's own struct, which libc hides behind one of another shape. */
+struct kernel_sigaction {
+	void (*handler)(int);
+	unsigned long flags;
+	void (*restorer)(void);
+	uint64_t mask;
+};
+
+/* await() [in a plan]
+ * Sleeps until the parent has done what only it can (both ID maps). If the parent dies or gives up
+ * instead, the descriptor reports its end and the child stops here. */
+static int act_await(const struct arg *a)
+{
+	char byte;
+	long result;
+	RAW_RETRY(result, SYS_read, a[0].n, &byte, 1);
+	if (result == 0)
+		return -ECANCELED;
+	return result < 0 ? (int)result : 0;
+}
+
+/* fork() [in a plan]
+ * A second process goes on with the rest; the first ends. Needed where a namespace holds children only
+ * (setns(2) into a pid namespace). The executor does it: see child.c. */
+static int act_fork(const struct arg *a)
+{
+	(void)a;
+	return -ENOSYS;
+}
+
+/* sigdefault(signals) -> true | nil, message, errno
+ * Ignored signals stay ignored across exec (signal(7)), so a program would inherit them unawares. */
+static int act_sigdefault(const struct arg *a)
+{
+	for (int number = 1; number <= 64; number++) {
+		struct kernel_sigaction action = { 0 };
+		if (!((uint64_t)a[0].n >> (number - 1) & 1) || number == SIGKILL || number == SIGSTOP)
+			continue;
+		long result = RAW(SYS_rt_sigaction, number, &action, 0, sizeof action.mask);
+		if (result < 0)
+			return (int)result;
+	}
+	return 0;
+}
+
+/* sigunblock() -> true | nil, message, errno */
+static int act_sigunblock(const struct arg *a)
+{
+	(void)a;
+	uint64_t none = 0;
+	return (int)RAW(SYS_rt_sigprocmask, SIG_SETMASK, &none, 0, sizeof none);
+}
+
+/* pdeathsig(signal) -> true | nil, message, errno
+ * The signal that this process gets when the thread that started it ends. An ID switch erases it. */
+static int act_pdeathsig(const struct arg *a)
+{
+	return (int)RAW(SYS_prctl, PR_SET_PDEATHSIG, a[0].n, 0, 0, 0);
+}
+
+/* expect_parent() [in a plan]
+ * A parent that died before PR_SET_PDEATHSIG sends nothing; its end of the channel tells. */
+static int act_expect_parent(const struct arg *a)
+{
+	struct pollfd channel = { .fd = (int)a[0].n };
+	struct timespec now = { 0 };
+	long result;
+	RAW_RETRY(result, SYS_ppoll, &channel, 1, &now, 0, 0);
+	if (result < 0)
+		return (int)result;
+	return channel.revents & POLLHUP ? -ECANCELED : 0;
+}
+
+/* dumpable(on) -> true | nil, message, errno */
+static int act_dumpable(const struct arg *a)
+{
+	return (int)RAW(SYS_prctl, PR_SET_DUMPABLE, a[0].n, 0, 0, 0);
+}
+
+/* setrlimit(resource, soft, hard) -> true | nil, message, errno */
+static int act_setrlimit(const struct arg *a)
+{
+	struct {
+		uint64_t soft, hard;
+	} limit = { (uint64_t)a[1].n, (uint64_t)a[2].n };
+	return (int)RAW(SYS_prlimit64, 0, a[0].n, &limit, 0);
+}
+
+/* execve(path | paths, argv [, environment]) -> nil, message, errno
+ * Of several paths the first that exists and may be executed counts, as in execvp(3), but a file in no
+ * known format is an error, not a shell script. */
+static int act_execve(const struct arg *a)
+{
+	char *const *paths = (char *const *)(uintptr_t)a[0].p;
+	const void *environment = given(&a[2]) ? a[2].p : environ;
+	int result = -ENOENT;
+	bool denied = false;
+	for (; *paths; paths++) {
+		result = (int)RAW(SYS_execve, *paths, a[1].p, environment);
+		if (result == -EACCES)
+			denied = true;
+		else if (result == -ENOENT && RAW(SYS_faccessat, AT_FDCWD, *paths, F_OK) == 0)
+			return -ELIBACC; /* the file is there: its interpreter is not */
+		else if (result != -ENOENT && result != -ENOTDIR)
+			return result;
+	}
+	return denied ? -EACCES : result;
+}
+
+const struct op ops_process[] = {
+	{ "await", act_await, OP_LATER, RESULT_TRUE, { { "channel", K_CHANNEL } } },
+	{ "fork", act_fork, OP_LATER | OP_FORK, RESULT_TRUE, { { 0 } } },
+	{ "sigdefault", act_sigdefault, 0, RESULT_TRUE, { { "signals", K_SIGNALS } } },
+	{ "sigunblock", act_sigunblock, 0, RESULT_TRUE, { { 0 } } },
+	{ "pdeathsig", act_pdeathsig, 0, RESULT_TRUE, { { "signal", K_NAME, false, &names_signal } } },
+	{ "expect_parent", act_expect_parent, OP_LATER, RESULT_TRUE, { { "channel", K_CHANNEL } } },
+	{ "dumpable", act_dumpable, 0, RESULT_TRUE, { { "on", K_BOOL } } },
+	{ "setrlimit", act_setrlimit, 0, RESULT_TRUE,
+	  { { "resource", K_NAME, false, &names_rlimit }, { "soft", K_LIMIT }, { "hard", K_LIMIT } } },
+	{ "execve", act_execve, OP_EXEC, RESULT_TRUE,
+	  { { "path", K_STRINGS }, { "argv", K_STRINGS }, { "environment", K_STRINGS, true } } },
+	{ 0 },
+};

@@ -1,0 +1,130 @@
+/* The operation table: each kernel operation exists once, as a row, and is used in two tenses.
+ *
+ * A row has a man-page name, a list of parameters and a function. The immediate binding (tense.c) decodes
+ * Lua arguments into `struct arg`s and calls the function; the recorder (plan.c) decodes the same
+ * arguments into a flat buffer; the child (child.c) walks that buffer. The printed plan and the argument
+ * checks come from the same row. */
+#ifndef CELLA_OPS_H
+#define CELLA_OPS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* How a parameter is checked, stored and printed. Every narrowing cast of a Lua number lives in args.c,
+ * behind one of these. */
+enum kind {
+	K_END,
+	K_INT,     /* an integer from 0 to 2^31-1 */
+	K_U32,     /* an integer from 0 to 2^32-1 */
+	K_ID,      /* a user or group ID: 0 to 2^32-2; never -1, which setresuid(2) takes as "unchanged" */
+	K_MODE,    /* permission bits, 0 to 4095 */
+	K_LIMIT,   /* 0 to 2^63-1, or "unlimited" */
+	K_BOOL,    /* true or false */
+	K_TEXT,    /* a string without NUL */
+	K_PATH,    /* a string without NUL, not empty, shorter than PATH_MAX */
+	K_DATA,    /* a string of any bytes */
+	K_FLAGS,   /* a name or a list of names, or'ed together */
+	K_NAME,    /* one name of a set */
+	K_CAPS,    /* capabilities: a list of names or numbers, "all" or "none" */
+	K_FD,      /* a descriptor, or in a plan a slot */
+	K_IDS,     /* a list of K_ID */
+	K_FDS,     /* a list of descriptor numbers */
+	K_SIGNALS, /* a list of signal names or numbers; "all" */
+	K_STRINGS, /* a list of strings without NUL */
+	K_CHANNEL, /* no Lua argument: the descriptor that holds child and parent together */
+};
+
+struct names {
+	const char *what; /* for messages: "namespace", "mount flag" */
+	const struct name {
+		const char *name;
+		uint64_t value;
+	} *list;
+};
+
+struct param {
+	const char *name;
+	enum kind kind;
+	bool optional;
+	const struct names *names;
+};
+
+/* One decoded argument. `n` is the number, the flags, the descriptor, or the length of what `p` points
+ * to. In a recorded plan `p` is an offset until the plan is bound to a launch. */
+struct arg {
+	int64_t n;
+	union {
+		const void *p;
+		uintptr_t offset;
+	};
+	uint32_t state; /* enum arg_state */
+	uint32_t reserved;
+};
+
+enum arg_state {
+	ARG_ABSENT,
+	ARG_GIVEN,
+	ARG_SLOT, /* n is the number of a slot */
+};
+
+static inline bool given(const struct arg *arg)
+{
+	return arg->state != ARG_ABSENT;
+}
+
+enum {
+	OP_MAX_PARAMS = 8,
+	OP_MAX_SLOTS = 4096,
+};
+
+enum result {
+	RESULT_TRUE, /* nothing but success */
+	RESULT_INT,  /* a number */
+	RESULT_FD,   /* a descriptor: in a plan, a slot */
+};
+
+enum op_flags {
+	OP_LATER = 1,       /* in a plan only */
+	OP_NOW = 2,         /* immediately only */
+	OP_CREDENTIALS = 4, /* changes one thread; refused where the process has more than one */
+	OP_EXEC = 8,        /* the step after which the program runs */
+	OP_FORK = 16,       /* a second process goes on with the rest */
+};
+
+struct op {
+	const char *name;
+	/* Returns a result (0 or more) or a negative errno. Calls no Lua and no libc function that
+	 * allocates, locks, or sets errno; safe between clone and exec. */
+	int (*act)(const struct arg *args);
+	unsigned flags;
+	enum result result;
+	struct param params[OP_MAX_PARAMS + 1];
+	/* True where the kernel refuses the call in a process that shares its memory with another. */
+	bool (*needs_own_memory)(const struct arg *args);
+};
+
+/* The rows, in files by subject. Each list ends with a row without a name. */
+extern const struct op ops_namespace[];
+extern const struct op ops_mount[];
+extern const struct op ops_file[];
+extern const struct op ops_identity[];
+extern const struct op ops_capability[];
+extern const struct op ops_process[];
+extern const struct op ops_expect[];
+
+/* All of them, in one numbering that recorded plans use; NULL after the last. */
+const struct op *op_at(size_t number);
+
+/* The named constants (names.c). */
+extern const struct names names_namespace, names_mount, names_umount, names_mount_attr, names_open_tree,
+	names_propagation, names_fsconfig, names_open, names_resolve, names_node, names_securebits,
+	names_rlimit, names_signal, names_close_range;
+
+/* The highest capability of the running kernel, never that of a header (capabilities(7)). */
+int last_capability(void);
+
+/* Writes `data` in one write(2): for files of /proc, where a second write is another request. */
+int write_once(int directory, const char *path, int flags, unsigned mode, const void *data, size_t size);
+
+#endif

@@ -1,0 +1,232 @@
+/* A child as a Lua value that owns it: whoever drops the value kills and reaps the child. It is addressed
+ * by pidfd, so never by a number that has come to mean another process (pitfalls I17). */
+#include "process.h"
+#include "raw.h"
+#include "tense.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static struct process *check_process(lua_State *L)
+{
+	return luaL_checkudata(L, 1, PROCESS_TYPE);
+}
+
+/* Returns 1 once the status is known, 0 if the child runs still, or a negative errno. */
+static int reap(struct process *process, int options)
+{
+	if (process->reaped)
+		return 1;
+	if (process->keeper) {
+		/* A pidfd is readable when the process has ended; the keeper reaps it. */
+		struct pollfd ended = { .fd = process->pidfd, .events = POLLIN };
+		long result;
+		struct timespec now = { 0 };
+		RAW_RETRY(result, SYS_ppoll, &ended, 1, options & WNOHANG ? &now : NULL, 0, 0);
+		if (result <= 0)
+			return (int)result;
+		result = keeper_finish(process);
+		process->reaped = true;
+		return result < 0 ? (int)result : 1;
+	}
+	siginfo_t info = { 0 };
+	long result;
+	RAW_RETRY(result, SYS_waitid, P_PIDFD, process->pidfd, &info, WEXITED | __WALL | options,
+		  &process->usage);
+	if (result < 0) {
+		/* Somebody else has reaped it: there is nothing left to wait for. */
+		if (result == -ECHILD)
+			process->reaped = true;
+		return (int)result;
+	}
+	if (info.si_pid == 0)
+		return 0;
+	process->code = info.si_code;
+	process->status = info.si_status;
+	process->reaped = true;
+	return 1;
+}
+
+static void kill_now(const struct process *process)
+{
+	if (!process->reaped && process->pidfd >= 0)
+		RAW(SYS_pidfd_send_signal, process->pidfd, SIGKILL, 0, 0);
+}
+
+/* Ends whatever there is; may be called any number of times. */
+static void let_go(struct process *process)
+{
+	if (!process->reaped) {
+		kill_now(process);
+		/* A second process may have been cloned meanwhile: only the end of the channel says what
+		 * there is to kill. */
+		int settled;
+		do
+			settled = launch_settle(process, NULL);
+		while (settled == -EINTR);
+		kill_now(process);
+		reap(process, 0);
+	}
+	launch_end(process);
+	close_once(&process->pidfd);
+}
+
+static int process_gc(lua_State *L)
+{
+	let_go(check_process(L));
+	return 0;
+}
+
+/* process:release() -> true | nil, "awaiting parent", errno
+ * Lets a child go on that stays in `await`. */
+static int process_release(lua_State *L)
+{
+	struct process *process = check_process(L);
+	long result;
+	RAW_RETRY(result, SYS_sendto, process->channel, "", 1, MSG_NOSIGNAL, 0, 0);
+	/* EPIPE: the child has ended already; settle() says why. */
+	if (result < 0 && result != -EPIPE)
+		return push_error(L, "release", (int)-result);
+	lua_pushboolean(L, true);
+	return 1;
+}
+
+static struct timespec to_timespec(double seconds)
+{
+	struct timespec time = { .tv_sec = (time_t)seconds };
+	time.tv_nsec = (long)((seconds - (double)time.tv_sec) * 1e9);
+	return time;
+}
+
+/* nil, or seconds: finite numbers from 0 to 10^9. */
+static bool check_seconds(lua_State *L, int index, struct timespec *time)
+{
+	if (lua_isnoneornil(L, index))
+		return false;
+	luaL_checktype(L, index, LUA_TNUMBER);
+	double seconds = lua_tonumber(L, index);
+	luaL_argcheck(L, seconds >= 0 && seconds <= 1e9, index, "seconds from 0 to 1000000000 expected");
+	*time = to_timespec(seconds);
+	return true;
+}
+
+/* process:settle([seconds]) -> true | false, step, errno | false, step, 0 | nil, message, errno
+ * Waits until the child has exec'd. `false` is a step that failed, or with the errno 0 a death in it. */
+static int process_settle(lua_State *L)
+{
+	struct process *process = check_process(L);
+	struct timespec patience;
+	bool bounded = check_seconds(L, 2, &patience);
+	int result = launch_settle(process, bounded ? &patience : NULL);
+	if (result < 0)
+		return push_error(L, "settle", -result);
+	uint32_t current = 0;
+	int error = 0;
+	bool finished = true;
+	if (process->launch) {
+		current = process->launch->current;
+		error = process->launch->error;
+		finished = process->launch->next == process->launch->end;
+	}
+	launch_end(process);
+	if (!error && finished) {
+		lua_pushboolean(L, true);
+		return 1;
+	}
+	reap(process, 0);
+	lua_pushboolean(L, false);
+	push_int64(L, current);
+	push_int64(L, error);
+	return 3;
+}
+
+static void set_seconds(lua_State *L, const char *field, struct timeval time)
+{
+	lua_pushnumber(L, (lua_Number)time.tv_sec + (lua_Number)time.tv_usec / 1e6);
+	lua_setfield(L, -2, field);
+}
+
+/* process:reap(block) -> code | nil, signal | nil, usage | false | nil, message, errno
+ * `false` while the child runs. Without `block` it returns at once. */
+static int process_reap(lua_State *L)
+{
+	struct process *process = check_process(L);
+	int result = reap(process, lua_toboolean(L, 2) ? 0 : WNOHANG);
+	if (result < 0)
+		return push_error(L, "waitid", -result);
+	lua_pushboolean(L, false);
+	if (result == 0)
+		return 1;
+	if (process->code == CLD_EXITED) {
+		lua_pushinteger(L, process->status);
+		lua_pushnil(L);
+	} else {
+		lua_pushnil(L);
+		lua_pushinteger(L, process->status);
+	}
+	lua_newtable(L);
+	set_seconds(L, "user_seconds", process->usage.ru_utime);
+	set_seconds(L, "system_seconds", process->usage.ru_stime);
+	push_int64(L, (int64_t)process->usage.ru_maxrss * 1024);
+	lua_setfield(L, -2, "max_rss");
+	return 3;
+}
+
+/* process:kill(signal) -> true | nil, message, errno; the signal by name or number */
+static int process_kill(lua_State *L)
+{
+	struct process *process = check_process(L);
+	int signal = lua_type(L, 2) == LUA_TNUMBER ? (int)check_range(L, 2, 0, 64) :
+						     (int)check_flags(L, 2, &names_signal);
+	if (process->reaped || process->pidfd < 0)
+		return push_error(L, "pidfd_send_signal", ESRCH);
+	long result = RAW(SYS_pidfd_send_signal, process->pidfd, signal, 0, 0);
+	if (result < 0)
+		return push_error(L, "pidfd_send_signal", (int)-result);
+	lua_pushboolean(L, true);
+	return 1;
+}
+
+/* process:pid() -> the process ID as the caller sees it */
+static int process_pid(lua_State *L)
+{
+	lua_pushinteger(L, check_process(L)->pid);
+	return 1;
+}
+
+/* process:pidfd() -> descriptor, readable when the process has ended; nil after close */
+static int process_pidfd(lua_State *L)
+{
+	struct process *process = check_process(L);
+	if (process->pidfd < 0)
+		lua_pushnil(L);
+	else
+		lua_pushinteger(L, process->pidfd);
+	return 1;
+}
+
+static int process_tostring(lua_State *L)
+{
+	lua_pushfstring(L, "%s (pid %d)", PROCESS_TYPE, check_process(L)->pid);
+	return 1;
+}
+
+void open_process(lua_State *L)
+{
+	static const luaL_Reg methods[] = {
+		{ "release", process_release }, { "settle", process_settle }, { "reap", process_reap },
+		{ "kill", process_kill },	{ "pid", process_pid },	      { "pidfd", process_pidfd },
+		{ "close", process_gc },	{ 0 },
+	};
+	static const luaL_Reg metamethods[] = {
+		{ "__gc", process_gc }, { "__close", process_gc }, { "__tostring", process_tostring }, { 0 }
+	};
+	new_type(L, PROCESS_TYPE, methods, metamethods);
+	lua_pushcfunction(L, launch_plan);
+	lua_setfield(L, -2, "launch");
+}

@@ -1,0 +1,52 @@
+#ifndef CELLA_PROCESS_H
+#define CELLA_PROCESS_H
+
+#include "launch.h"
+
+#include <linux/sched.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#define PROCESS_TYPE "cella.child"
+
+/* A child and everything that the parent holds for it. Descriptors are -1 and pids 0 where there is none,
+ * so that letting go twice is harmless. */
+struct keeper;
+
+struct process {
+	int pid;
+	int pidfd;
+	int channel;
+	struct launch *launch;
+	struct keeper *keeper;
+	bool exec; /* the plan ends in an exec */
+	bool own_memory;
+	bool reaped;
+	int code, status; /* si_code and si_status of waitid(2) */
+	struct rusage usage;
+};
+
+/* keeper.c: a process between the caller and its child that waits for the child. Used where the caller
+ * ignores SIGCHLD, because the kernel then throws the status away. */
+
+/* Makes the child by way of a keeper; fills in pid, pidfd and keeper. Returns 0 or a negative errno. */
+int keeper_start(struct process *process, const struct clone_args *child);
+
+/* The child has exec'd or ended; `second_pid` is that of the process behind a fork step, or 0. */
+void keeper_hand_over(struct keeper *keeper, int second_pid);
+
+/* Once the child has ended: its status. Frees the keeper. Returns 0 or a negative errno. */
+int keeper_finish(struct process *process);
+
+/* launch.c: waits until the child has exec'd or ended, at most `patience` (NULL: for ever). Returns 0, or
+ * -ETIMEDOUT, or another negative errno. */
+int launch_settle(struct process *process, const struct timespec *patience);
+
+/* Frees what only a child before its exec needs. */
+void launch_end(struct process *process);
+
+int launch_plan(lua_State *L);
+
+void close_once(int *fd);
+
+#endif

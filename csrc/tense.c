@@ -1,0 +1,246 @@
+/* The two tenses of the operation table: `sys.NAME(...)` performs now, `recorder:record(NAME, ...)` appends
+ * a step that a child performs later. */
+#include "tense.h"
+
+#include "raw.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct op *const tables[] = {
+	ops_namespace, ops_mount, ops_file, ops_identity, ops_capability, ops_process, ops_expect,
+};
+
+const struct op *op_at(size_t number)
+{
+	for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
+		for (const struct op *op = tables[i]; op->name; op++)
+			if (number-- == 0)
+				return op;
+	return NULL;
+}
+
+int push_error(lua_State *L, const char *what, int error)
+{
+	lua_pushnil(L);
+	lua_pushfstring(L, "%s: %s", what, strerror(error));
+	lua_pushinteger(L, error);
+	return 3;
+}
+
+/* Counted in /proc/self/task; 1 where there is no /proc to ask. */
+static int thread_count(void)
+{
+	DIR *directory = opendir("/proc/self/task");
+	int count = 0;
+	if (!directory)
+		return 1;
+	for (struct dirent *entry; (entry = readdir(directory));)
+		count += entry->d_name[0] != '.';
+	closedir(directory);
+	return count;
+}
+
+/* Upvalues: the operation's number, and the scratch plan that its arguments are decoded into. */
+static int perform(lua_State *L)
+{
+	size_t number = (size_t)lua_tointeger(L, lua_upvalueindex(1));
+	struct plan *scratch = lua_touserdata(L, lua_upvalueindex(2));
+	const struct op *op = op_at(number);
+	scratch->buffer.size = 0;
+	step_decode(L, &scratch->buffer, number, 1, 0);
+	if (op->flags & OP_CREDENTIALS) {
+		/* The raw call would change this thread alone (pitfalls I18). */
+		int threads = thread_count();
+		if (threads > 1) {
+			lua_pushnil(L);
+			lua_pushfstring(L,
+					"%s: this process has %d threads and the call changes one: "
+					"do it in a child (a plan), or before threads start",
+					op->name, threads);
+			lua_pushinteger(L, EINVAL);
+			return 3;
+		}
+	}
+	struct step *step = (struct step *)(void *)scratch->buffer.data;
+	step_bind(step);
+	int result = op->act(step->args);
+	if (result < 0)
+		return push_error(L, op->name, -result);
+	if (op->result == RESULT_TRUE)
+		lua_pushboolean(L, true);
+	else
+		lua_pushinteger(L, result);
+	return 1;
+}
+
+static struct plan *check_plan(lua_State *L, int index)
+{
+	return luaL_checkudata(L, index, PLAN_TYPE);
+}
+
+struct plan *to_plan(lua_State *L, int index)
+{
+	return check_plan(L, index);
+}
+
+/* A userdata is made before it owns anything, so that an error in between leaks nothing. */
+static struct plan *new_plan(lua_State *L)
+{
+	struct plan *plan = lua_newuserdata(L, sizeof *plan);
+	memset(plan, 0, sizeof *plan);
+	luaL_getmetatable(L, PLAN_TYPE);
+	lua_setmetatable(L, -2);
+	return plan;
+}
+
+/* recorder() -> an empty recorder */
+static int recorder_new(lua_State *L)
+{
+	new_plan(L);
+	return 1;
+}
+
+static int recorder_gc(lua_State *L)
+{
+	struct plan *plan = check_plan(L, 1);
+	free(plan->buffer.data);
+	free(plan->starts);
+	memset(plan, 0, sizeof *plan);
+	return 0;
+}
+
+static void push_slot(lua_State *L, const struct plan *plan, int number)
+{
+	struct slot *slot = lua_newuserdata(L, sizeof *slot);
+	slot->plan = plan;
+	slot->number = number;
+	luaL_getmetatable(L, SLOT_TYPE);
+	lua_setmetatable(L, -2);
+	/* The slot keeps its plan, whose address is its identity, from being collected. */
+	lua_newtable(L);
+	lua_pushvalue(L, 1);
+	lua_rawseti(L, -2, 1);
+#if LUA_VERSION_NUM >= 502
+	lua_setuservalue(L, -2);
+#else
+	lua_setfenv(L, -2);
+#endif
+}
+
+static int claim_slot(lua_State *L, struct plan *plan)
+{
+	if (plan->slots == OP_MAX_SLOTS)
+		luaL_error(L, "a plan has at most %d slots", OP_MAX_SLOTS);
+	return plan->slots++;
+}
+
+static int slot_tostring(lua_State *L)
+{
+	const struct slot *slot = luaL_checkudata(L, 1, SLOT_TYPE);
+	lua_pushfstring(L, "slot%d", slot->number);
+	return 1;
+}
+
+/* slot:number() -> integer */
+static int slot_number(lua_State *L)
+{
+	const struct slot *slot = luaL_checkudata(L, 1, SLOT_TYPE);
+	lua_pushinteger(L, slot->number);
+	return 1;
+}
+
+/* recorder:record(name, ...) -> the step's number [, slot] */
+static int recorder_record(lua_State *L)
+{
+	struct plan *plan = check_plan(L, 1);
+	const char *name = luaL_checkstring(L, 2);
+	const struct op *op;
+	size_t number = 0;
+	while ((op = op_at(number)) && strcmp(op->name, name) != 0)
+		number++;
+	if (!op || op->flags & OP_NOW)
+		return luaL_error(L, "there is no operation '%s' to record", name);
+	if (plan->steps == plan->room) {
+		size_t room = plan->room * 2 + 16;
+		size_t *starts = realloc(plan->starts, room * sizeof *starts);
+		if (!starts)
+			return luaL_error(L, "not enough memory");
+		plan->starts = starts;
+		plan->room = room;
+	}
+	size_t start = plan->buffer.size;
+	step_decode(L, &plan->buffer, number, 3, 1);
+	plan->starts[plan->steps++] = start;
+	lua_pushinteger(L, (lua_Integer)plan->steps);
+	if (op->result != RESULT_FD)
+		return 1;
+	plan_step(plan, plan->steps - 1)->slot = claim_slot(L, plan);
+	push_slot(L, plan, plan_step(plan, plan->steps - 1)->slot);
+	return 2;
+}
+
+/* recorder:input() -> a slot that the parent fills when the plan is launched */
+static int recorder_input(lua_State *L)
+{
+	struct plan *plan = check_plan(L, 1);
+	push_slot(L, plan, claim_slot(L, plan));
+	return 1;
+}
+
+/* recorder:describe(step) -> Lua source, name */
+static int recorder_describe(lua_State *L)
+{
+	struct plan *plan = check_plan(L, 1);
+	size_t number = (size_t)check_range(L, 2, 1, (int64_t)plan->steps);
+	const struct step *step = plan_step(plan, number - 1);
+	step_describe(L, step);
+	lua_pushstring(L, op_at(step->op)->name);
+	return 2;
+}
+
+static int recorder_len(lua_State *L)
+{
+	lua_pushinteger(L, (lua_Integer)check_plan(L, 1)->steps);
+	return 1;
+}
+
+void open_tense(lua_State *L)
+{
+	static const luaL_Reg methods[] = {
+		{ "record", recorder_record },
+		{ "input", recorder_input },
+		{ "describe", recorder_describe },
+		{ "size", recorder_len },
+		{ 0 },
+	};
+	static const luaL_Reg metamethods[] = { { "__gc", recorder_gc }, { "__len", recorder_len }, { 0 } };
+	static const luaL_Reg slot_methods[] = { { "number", slot_number }, { 0 } };
+	static const luaL_Reg slot_metamethods[] = { { "__tostring", slot_tostring }, { 0 } };
+	new_type(L, PLAN_TYPE, methods, metamethods);
+	new_type(L, SLOT_TYPE, slot_methods, slot_metamethods);
+
+	lua_pushcfunction(L, recorder_new);
+	lua_setfield(L, -2, "recorder");
+
+	/* core.sys: every operation now; core.operations: the names that a plan can record. */
+	lua_newtable(L);
+	lua_newtable(L);
+	new_plan(L);
+	for (size_t number = 0; op_at(number); number++) {
+		const struct op *op = op_at(number);
+		if (!(op->flags & OP_LATER)) {
+			lua_pushinteger(L, (lua_Integer)number);
+			lua_pushvalue(L, -2);
+			lua_pushcclosure(L, perform, 2);
+			lua_setfield(L, -4, op->name);
+		}
+		lua_pushboolean(L, true);
+		lua_setfield(L, -3, op->name);
+	}
+	lua_pop(L, 1);
+	lua_setfield(L, -3, "operations");
+	lua_setfield(L, -2, "sys");
+}

@@ -1,0 +1,32 @@
+#ifndef CELLA_TENSE_H
+#define CELLA_TENSE_H
+
+#include "args.h"
+
+#define PLAN_TYPE "cella.recorder"
+
+/* A recorded plan: its steps one after another, and where each begins. */
+struct plan {
+	struct buffer buffer;
+	size_t *starts;
+	size_t steps, room;
+	int slots;
+};
+
+static inline struct step *plan_step(const struct plan *plan, size_t number)
+{
+	return (struct step *)(void *)(plan->buffer.data + plan->starts[number]);
+}
+
+struct plan *to_plan(lua_State *L, int index);
+
+/* nil, "what: strerror", errno: the convention of Lua's own io library. */
+int push_error(lua_State *L, const char *what, int error);
+
+/* Each adds its functions to the module table on top of the stack. */
+void open_tense(lua_State *L);
+void open_process(lua_State *L);
+void open_look(lua_State *L);
+void open_io(lua_State *L);
+
+#endif
