@@ -15,10 +15,10 @@ static _Noreturn void leave(int status)
 
 /* A process of which only the children are in the namespace that it has joined hands over to one. Both
  * are children of the same parent (CLONE_PARENT), so that it can wait for the second. */
-static int hand_over(struct launch *launch)
+static int hand_over(struct launch *launch, uint64_t namespaces)
 {
 	struct clone_args args = {
-		.flags = CLONE_PARENT | CLONE_PARENT_SETTID | (launch->own_memory ? 0 : CLONE_VM),
+		.flags = namespaces | CLONE_PARENT | CLONE_PARENT_SETTID | (launch->own_memory ? 0 : CLONE_VM),
 		.parent_tid = (uint64_t)(uintptr_t)&launch->second_pid,
 		.stack = (uint64_t)(uintptr_t)launch->second_stack,
 		.stack_size = STACK_SIZE,
@@ -41,7 +41,7 @@ static int act(struct launch *launch, const struct op *op, struct step *step)
 			/* Handlers went with CLONE_CLEAR_SIGHAND: what is left to undo was ignored. */
 			arg->n &= (int64_t)launch->ignored;
 	}
-	return op->flags & OP_FORK ? hand_over(launch) : op->act(step->args);
+	return op->flags & OP_FORK ? hand_over(launch, (uint64_t)step->args[0].n) : op->act(step->args);
 }
 
 void child_body(void *data)

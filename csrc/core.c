@@ -13,5 +13,6 @@ int luaopen_cella_core(lua_State *L)
 	open_process(L);
 	open_look(L);
 	open_io(L);
+	open_subid(L);
 	return 1;
 }

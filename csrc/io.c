@@ -3,6 +3,8 @@
 #include "tense.h"
 
 #include <errno.h>
+#include <lualib.h>
+#include <stdio.h>
 #include <fcntl.h>
 #include <linux/prctl.h>
 #include <poll.h>
@@ -43,7 +45,13 @@ static int move_up(int fd, int lowest)
 	return moved;
 }
 
-/* open(path, flags [, mode]) -> fd object | nil, message, errno */
+static int opt_lowest(lua_State *L, int index)
+{
+	int lowest = lua_isnoneornil(L, index) ? LOWEST : check_fd(L, index);
+	return lowest < LOWEST ? LOWEST : lowest;
+}
+
+/* open(path, flags [, mode [, lowest]]) -> fd object | nil, message, errno */
 static int io_open(lua_State *L)
 {
 	size_t length;
@@ -51,8 +59,9 @@ static int io_open(lua_State *L)
 	luaL_argcheck(L, strlen(path) == length, 1, "the path has a NUL byte in it");
 	int flags = (int)check_flags(L, 2, &names_open);
 	mode_t mode = lua_isnoneornil(L, 3) ? 0666 : (mode_t)check_range(L, 3, 0, 07777);
+	int lowest = opt_lowest(L, 4);
 	int *fd = new_fd(L);
-	*fd = move_up(open(path, flags | O_CLOEXEC | O_NOCTTY, mode), LOWEST);
+	*fd = move_up(open(path, flags | O_CLOEXEC | O_NOCTTY, mode), lowest);
 	return *fd < 0 ? push_error(L, path, errno) : 1;
 }
 
@@ -60,27 +69,63 @@ static int io_open(lua_State *L)
 static int io_dup(lua_State *L)
 {
 	int number = check_fd(L, 1);
-	int lowest = lua_isnoneornil(L, 2) ? LOWEST : check_fd(L, 2);
+	int lowest = opt_lowest(L, 2);
 	int *fd = new_fd(L);
-	*fd = fcntl(number, F_DUPFD_CLOEXEC, lowest < LOWEST ? LOWEST : lowest);
+	*fd = fcntl(number, F_DUPFD_CLOEXEC, lowest);
 	return *fd < 0 ? push_error(L, "dup", errno) : 1;
 }
 
-/* pipe() -> read end, write end | nil, message, errno
+/* pipe([lowest]) -> read end, write end | nil, message, errno
  * The read end does not block; the write end does, as programs expect. */
 static int io_pipe(lua_State *L)
 {
-	int pair[2];
+	int pair[2], lowest = opt_lowest(L, 1);
 	int *reading = new_fd(L), *writing = new_fd(L);
 	if (pipe2(pair, O_CLOEXEC) < 0)
 		return push_error(L, "pipe2", errno);
-	*reading = move_up(pair[0], LOWEST);
-	*writing = move_up(pair[1], LOWEST);
+	*reading = move_up(pair[0], lowest);
+	*writing = move_up(pair[1], lowest);
 	if (*reading < 0 || *writing < 0)
 		return push_error(L, "pipe2", errno);
 	if (fcntl(*reading, F_SETFL, O_NONBLOCK) < 0)
 		return push_error(L, "fcntl", errno);
 	return 2;
+}
+
+/* fileno(file) -> the descriptor of one of Lua's own files, flushed first */
+static int io_fileno(lua_State *L)
+{
+	/* Every Lua from 5.1 on keeps the FILE pointer first. */
+	FILE *file = *(FILE **)luaL_checkudata(L, 1, LUA_FILEHANDLE);
+	luaL_argcheck(L, file != NULL, 1, "the file is closed");
+	fflush(file);
+	lua_pushinteger(L, fileno(file));
+	return 1;
+}
+
+/* errno_name(errno) -> "EPERM" | nil */
+static int io_errno_name(lua_State *L)
+{
+	lua_pushstring(L, strerrorname_np((int)check_range(L, 1, 0, 4095)));
+	return 1;
+}
+
+/* strerror(errno) -> "Operation not permitted" */
+static int io_strerror(lua_State *L)
+{
+	lua_pushstring(L, strerror((int)check_range(L, 1, 0, 4095)));
+	return 1;
+}
+
+/* signal_name(number) -> "kill" | nil */
+static int io_signal_name(lua_State *L)
+{
+	uint64_t number = (uint64_t)check_range(L, 1, 0, 64);
+	const struct name *entry = names_signal.list;
+	while (entry->name && entry->value != number)
+		entry++;
+	lua_pushstring(L, entry->name);
+	return 1;
 }
 
 /* is_open(number) -> boolean */
@@ -234,7 +279,9 @@ void open_io(lua_State *L)
 	static const luaL_Reg functions[] = {
 		{ "open", io_open },	   { "dup", io_dup },	      { "pipe", io_pipe },
 		{ "is_open", io_is_open }, { "poll", io_poll },	      { "now", io_now },
-		{ "signals", io_signals }, { "stop_self", io_stop_self }, { 0 },
+		{ "signals", io_signals }, { "stop_self", io_stop_self },
+		{ "fileno", io_fileno },   { "strerror", io_strerror }, { "errno_name", io_errno_name },
+		{ "signal_name", io_signal_name }, { 0 },
 	};
 	static const luaL_Reg methods[] = {
 		{ "number", fd_number }, { "close", fd_close },		   { "read", fd_read },

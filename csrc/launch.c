@@ -237,12 +237,41 @@ int launch_plan(lua_State *L)
 	return 1;
 }
 
-/* Waits until the child has exec'd or ended. */
+/* Where the first process has handed over to a second, that one is the child from now on. */
+static int adopt_second(struct process *process)
+{
+	int pid = process->launch->second_pid;
+	if (!pid || process->second)
+		return 0;
+	/* Nobody else can have reaped it: it is our child, or our keeper's. */
+	int pidfd = (int)RAW(SYS_pidfd_open, pid, 0);
+	if (pidfd < 0)
+		return pidfd;
+	if (!process->keeper)
+		RAW(SYS_wait4, process->pid, 0, __WALL, 0);
+	close_once(&process->pidfd);
+	process->pid = pid;
+	process->pidfd = pidfd;
+	process->second = true;
+	return 0;
+}
+
+int launch_ready(struct process *process)
+{
+	char byte;
+	long count;
+	RAW_RETRY(count, SYS_recvfrom, process->channel, &byte, 1, 0, 0, 0);
+	if (count < 0)
+		return (int)count;
+	int result = adopt_second(process);
+	return result < 0 ? result : count > 0;
+}
+
 int launch_settle(struct process *process, const struct timespec *patience)
 {
 	if (process->channel < 0)
 		return 0;
-	struct launch *launch = process->launch;
+	int result;
 	char byte;
 	struct pollfd channel = { .fd = process->channel, .events = POLLIN };
 	int ready = ppoll(&channel, 1, patience, NULL);
@@ -253,23 +282,10 @@ int launch_settle(struct process *process, const struct timespec *patience)
 	if (recv(process->channel, &byte, 1, MSG_DONTWAIT) < 0 && errno != ECONNRESET)
 		return -errno;
 	close_once(&process->channel);
-	if (process->keeper && !launch->second_pid)
-		keeper_hand_over(process->keeper, 0);
-	if (launch->second_pid) {
-		/* The first process has handed over. Nobody else can have reaped the second: it is our
-		 * child, or our keeper's. */
-		int pidfd = (int)RAW(SYS_pidfd_open, launch->second_pid, 0);
-		if (pidfd < 0)
-			return pidfd;
-		if (process->keeper)
-			keeper_hand_over(process->keeper, launch->second_pid);
-		else
-			RAW(SYS_wait4, process->pid, 0, __WALL, 0);
-		close_once(&process->pidfd);
-		process->pid = launch->second_pid;
-		process->pidfd = pidfd;
-	}
-	return 0;
+	result = adopt_second(process);
+	if (result == 0 && process->keeper)
+		keeper_hand_over(process->keeper, process->second ? process->pid : 0);
+	return result;
 }
 
 void launch_end(struct process *process)

@@ -140,6 +140,46 @@ static int act_expect_cwd(const struct arg *a)
 	return verdict(path[0] == '/');
 }
 
+/* The next number of a text, or -1 at its end. */
+static int64_t next_number(const char **text, const char *end)
+{
+	const char *p = *text;
+	int64_t value = -1;
+	while (p < end && (*p < '0' || *p > '9'))
+		p++;
+	for (; p < end && *p >= '0' && *p <= '9'; p++)
+		value = (value < 0 ? 0 : value * 10) + (*p - '0');
+	*text = p;
+	return value;
+}
+
+/* expect_map(path, text) -> true | nil, message, errno
+ * That /proc/self/uid_map or gid_map says what the text says, number by number: the kernel pads its own. */
+static int act_expect_map(const struct arg *a)
+{
+	/* 340 extents, of which the kernel prints each in 33 bytes. */
+	char actual[16384];
+	long size = 0, count, fd;
+	RAW_RETRY(fd, SYS_openat, AT_FDCWD, a[0].p, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return (int)fd;
+	do {
+		RAW_RETRY(count, SYS_read, fd, actual + size, sizeof actual - (size_t)size);
+		size += count > 0 ? count : 0;
+	} while (count > 0);
+	RAW(SYS_close, fd);
+	if (count < 0)
+		return (int)count;
+	const char *is = actual, *should = a[1].p, *end = actual + size;
+	int64_t number;
+	do {
+		number = next_number(&is, end);
+		if (number != next_number(&should, (const char *)a[1].p + a[1].n))
+			return -ENOTRECOVERABLE;
+	} while (number >= 0);
+	return 0;
+}
+
 const struct op ops_expect[] = {
 	{ "expect_ids", act_expect_ids, 0, RESULT_TRUE, { { "uid", K_ID }, { "gid", K_ID } } },
 	{ "expect_groups", act_expect_groups, 0, RESULT_TRUE, { { "groups", K_IDS } } },
@@ -154,6 +194,7 @@ const struct op ops_expect[] = {
 	{ "expect_no_new_privs", act_expect_no_new_privs, 0, RESULT_TRUE, { { "on", K_BOOL } } },
 	{ "expect_namespace", act_expect_namespace, 0, RESULT_TRUE,
 	  { { "link", K_PATH }, { "inode", K_LIMIT }, { "same", K_BOOL } } },
+	{ "expect_map", act_expect_map, 0, RESULT_TRUE, { { "path", K_PATH }, { "text", K_TEXT } } },
 	{ "expect_node", act_expect_node, 0, RESULT_TRUE,
 	  { { "fd", K_FD }, { "type", K_NAME, false, &names_node }, { "major", K_INT }, { "minor", K_INT } } },
 	{ "expect_cwd", act_expect_cwd, 0, RESULT_TRUE, { { 0 } } },

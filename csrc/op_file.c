@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/limits.h>
 #include <linux/magic.h>
 #include <linux/openat2.h>
 #include <sys/statfs.h>
@@ -100,6 +101,67 @@ out:
 	return result < 0 ? (int)result : 0;
 }
 
+/* Opens `path` below a root as a process confined to that root would, whatever links there are. */
+static int open_in_root(int root, const char *path, uint64_t flags, unsigned mode)
+{
+	struct arg args[] = {
+		{ .state = ARG_GIVEN, .p = path },
+		{ .state = ARG_GIVEN, .n = (int64_t)flags },
+		{ .state = ARG_GIVEN, .n = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS },
+		{ .state = ARG_GIVEN, .n = root },
+		{ .state = ARG_GIVEN, .n = mode },
+	};
+	return act_openat2(args);
+}
+
+/* make_target(path, root_fd [, like_fd]) -> true | nil, message, errno
+ * Makes what is missing of a path below a root, so that something can be mounted there: directories, and
+ * at the end a file where `like_fd` is not a directory. */
+static int act_make_target(const struct arg *a)
+{
+	char path[PATH_MAX];
+	struct stat like = { .st_mode = S_IFDIR };
+	int root = (int)a[1].n, length = (int)a[0].n;
+	long result = given(&a[2]) ? RAW(SYS_newfstatat, a[2].n, "", &like, AT_EMPTY_PATH) : 0;
+	for (int i = 0; i < length; i++)
+		path[i] = ((const char *)a[0].p)[i];
+	while (length > 1 && path[length - 1] == '/')
+		length--;
+	path[length] = '\0';
+	for (int i = 1; i <= length && result >= 0; i++) {
+		if ((path[i] != '/' && path[i] != '\0') || path[i - 1] == '/')
+			continue;
+		char after = path[i];
+		path[i] = '\0';
+		int found = open_in_root(root, path, O_PATH, 0);
+		if (found >= 0) {
+			RAW(SYS_close, found);
+		} else if (found != -ENOENT) {
+			result = found;
+		} else if (i == length && !S_ISDIR(like.st_mode)) {
+			result = open_in_root(root, path, O_WRONLY | O_CREAT | O_EXCL, 0644);
+			if (result >= 0)
+				RAW(SYS_close, result);
+		} else {
+			/* mkdirat follows no link at its end, and the parent is held. */
+			char *name = path + i;
+			while (name > path && name[-1] != '/')
+				name--;
+			char *slash = name > path ? name - 1 : NULL;
+			if (slash)
+				*slash = '\0';
+			int parent = open_in_root(root, slash && slash > path ? path : "/", O_PATH | O_DIRECTORY, 0);
+			if (slash)
+				*slash = '/';
+			result = parent < 0 ? parent : RAW(SYS_mkdirat, parent, name, 0755);
+			if (parent >= 0)
+				RAW(SYS_close, parent);
+		}
+		path[i] = after;
+	}
+	return result < 0 ? (int)result : 0;
+}
+
 /* write_file(path, data [, flags [, mode [, dirfd]]]) -> true | nil, message, errno
  * The data goes out in one write(2); less than all of it is EIO. Without "creat" the file has to exist.
  * A path below /proc that is not on a procfs is EXDEV. */
@@ -185,6 +247,8 @@ const struct op ops_file[] = {
 	    { "resolve", K_FLAGS, true, &names_resolve },
 	    { "dirfd", K_FD, true },
 	    { "mode", K_MODE, true } } },
+	{ "make_target", act_make_target, 0, RESULT_TRUE,
+	  { { "path", K_PATH }, { "root_fd", K_FD }, { "like_fd", K_FD, true } } },
 	{ "write_file", act_write_file, 0, RESULT_TRUE,
 	  { { "path", K_PATH },
 	    { "data", K_DATA },

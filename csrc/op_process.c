@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 /* The kernel's own struct, which libc hides behind one of another shape. */
@@ -19,21 +20,25 @@ struct kernel_sigaction {
 };
 
 /* await() [in a plan]
- * Sleeps until the parent has done what only it can (both ID maps). If the parent dies or gives up
- * instead, the descriptor reports its end and the child stops here. */
+ * Tells the parent that this process is there, and sleeps until the parent has done what only it can (both
+ * ID maps). If the parent dies or gives up instead, the descriptor reports its end and the child stops. */
 static int act_await(const struct arg *a)
 {
-	char byte;
+	char byte = 0;
 	long result;
+	RAW_RETRY(result, SYS_sendto, a[0].n, &byte, 1, MSG_NOSIGNAL, 0, 0);
+	if (result < 0)
+		return (int)result;
 	RAW_RETRY(result, SYS_read, a[0].n, &byte, 1);
 	if (result == 0)
 		return -ECANCELED;
 	return result < 0 ? (int)result : 0;
 }
 
-/* fork() [in a plan]
- * A second process goes on with the rest; the first ends. Needed where a namespace holds children only
- * (setns(2) into a pid namespace). The executor does it: see child.c. */
+/* fork([namespaces]) [in a plan]
+ * A second process, born into new namespaces, goes on with the rest; the first ends. Needed where a
+ * namespace that was joined holds children only (pid), and where new ones come after a join. The
+ * executor does it: see child.c. */
 static int act_fork(const struct arg *a)
 {
 	(void)a;
@@ -121,7 +126,8 @@ static int act_execve(const struct arg *a)
 
 const struct op ops_process[] = {
 	{ "await", act_await, OP_LATER, RESULT_TRUE, { { "channel", K_CHANNEL } } },
-	{ "fork", act_fork, OP_LATER | OP_FORK, RESULT_TRUE, { { 0 } } },
+	{ "fork", act_fork, OP_LATER | OP_FORK, RESULT_TRUE,
+	  { { "namespaces", K_FLAGS, true, &names_namespace } } },
 	{ "sigdefault", act_sigdefault, 0, RESULT_TRUE, { { "signals", K_SIGNALS } } },
 	{ "sigunblock", act_sigunblock, 0, RESULT_TRUE, { { 0 } } },
 	{ "pdeathsig", act_pdeathsig, 0, RESULT_TRUE, { { "signal", K_NAME, false, &names_signal } } },

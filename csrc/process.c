@@ -82,6 +82,19 @@ static int process_gc(lua_State *L)
 	return 0;
 }
 
+/* process:ready() -> true | false | nil, message, errno
+ * Waits for a child whose plan has an `await` to come to it; pid() is then that of the program. `false`: it
+ * ended before, and settle() says why. */
+static int process_ready(lua_State *L)
+{
+	struct process *process = check_process(L);
+	int result = process->channel < 0 ? -EBADF : launch_ready(process);
+	if (result < 0)
+		return push_error(L, "ready", -result);
+	lua_pushboolean(L, result);
+	return 1;
+}
+
 /* process:release() -> true | nil, "awaiting parent", errno
  * Lets a child go on that stays in `await`. */
 static int process_release(lua_State *L)
@@ -177,12 +190,35 @@ static int process_reap(lua_State *L)
 	return 3;
 }
 
+static int check_signal(lua_State *L, int index)
+{
+	return lua_type(L, index) == LUA_TNUMBER ? (int)check_range(L, index, 0, 64) :
+						   (int)check_flags(L, index, &names_signal);
+}
+
+/* process:kill_group(signal) -> true | nil, message, errno
+ * To the group that the process leads. The number cannot have come to mean another: it is not reaped. */
+static int process_kill_group(lua_State *L)
+{
+	struct process *process = check_process(L);
+	int signal = check_signal(L, 2);
+	if (process->reaped || process->pid <= 0)
+		return push_error(L, "kill", ESRCH);
+	/* Only if it is a leader; otherwise the group is ours. */
+	long result = getpgid(process->pid) == process->pid ?
+			      RAW(SYS_kill, -process->pid, signal) :
+			      RAW(SYS_pidfd_send_signal, process->pidfd, signal, 0, 0);
+	if (result < 0)
+		return push_error(L, "kill", (int)-result);
+	lua_pushboolean(L, true);
+	return 1;
+}
+
 /* process:kill(signal) -> true | nil, message, errno; the signal by name or number */
 static int process_kill(lua_State *L)
 {
 	struct process *process = check_process(L);
-	int signal = lua_type(L, 2) == LUA_TNUMBER ? (int)check_range(L, 2, 0, 64) :
-						     (int)check_flags(L, 2, &names_signal);
+	int signal = check_signal(L, 2);
 	if (process->reaped || process->pidfd < 0)
 		return push_error(L, "pidfd_send_signal", ESRCH);
 	long result = RAW(SYS_pidfd_send_signal, process->pidfd, signal, 0, 0);
@@ -219,8 +255,8 @@ static int process_tostring(lua_State *L)
 void open_process(lua_State *L)
 {
 	static const luaL_Reg methods[] = {
-		{ "release", process_release }, { "settle", process_settle }, { "reap", process_reap },
-		{ "kill", process_kill },	{ "pid", process_pid },	      { "pidfd", process_pidfd },
+		{ "ready", process_ready },     { "release", process_release }, { "settle", process_settle }, { "reap", process_reap },
+		{ "kill_group", process_kill_group }, { "kill", process_kill },	{ "pid", process_pid },	      { "pidfd", process_pidfd },
 		{ "close", process_gc },	{ 0 },
 	};
 	static const luaL_Reg metamethods[] = {

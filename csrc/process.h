@@ -21,6 +21,7 @@ struct process {
 	struct keeper *keeper;
 	bool exec; /* the plan ends in an exec */
 	bool own_memory;
+	bool second; /* pid is that of the process behind a fork step */
 	bool reaped;
 	int code, status; /* si_code and si_status of waitid(2) */
 	struct rusage usage;
@@ -38,7 +39,11 @@ void keeper_hand_over(struct keeper *keeper, int second_pid);
 /* Once the child has ended: its status. Frees the keeper. Returns 0 or a negative errno. */
 int keeper_finish(struct process *process);
 
-/* launch.c: waits until the child has exec'd or ended, at most `patience` (NULL: for ever). Returns 0, or
+/* launch.c: waits until the child has come to its `await`, or has ended. Returns 1, or 0 if it
+ * has ended (what stopped it is for launch_settle to say), or a negative errno. */
+int launch_ready(struct process *process);
+
+/* Waits until the child has exec'd or ended, at most `patience` (NULL: for ever). Returns 0, or
  * -ETIMEDOUT, or another negative errno. */
 int launch_settle(struct process *process, const struct timespec *patience);
 

@@ -28,5 +28,6 @@ void open_tense(lua_State *L);
 void open_process(lua_State *L);
 void open_look(lua_State *L);
 void open_io(lua_State *L);
+void open_subid(lua_State *L);
 
 #endif

@@ -1,0 +1,92 @@
+# Building cella: the only truth about it. The rockspec calls `build` and `install`.
+
+LUA        = 5.4
+BUILD      = build/lua$(LUA)
+CFLAGS     = -O2 -g
+LIBFLAG    = -shared
+HARDENING  = -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -fstack-protector-strong
+WARNINGS   = -Wall -Wextra -Wconversion -Wshadow -Wmissing-prototypes \
+             -Wno-missing-field-initializers -Wno-missing-braces
+
+# LuaRocks knows where lua.h is and says so; elsewhere pkg-config does. Debian's names come first.
+ifndef LUA_INCDIR
+LUA_INCDIR := $(patsubst -I%,%,$(shell for name in lua$(LUA) lua-$(LUA) lua$(subst .,,$(LUA)); do \
+                pkg-config --cflags-only-I $$name 2>/dev/null && break; done))
+endif
+
+includes = $(addprefix -I,$(LUA_INCDIR) $(CAP_INCDIR))
+compile  = $(CC) -std=c11 -D_GNU_SOURCE -fPIC -fvisibility=hidden $(WARNINGS) $(HARDENING) $(includes) $(CFLAGS)
+link     = $(CC) $(LIBFLAG) -Wl,-z,relro,-z,now $(LDFLAGS)
+module   = $(BUILD)/cella/core.so
+objects  = $(patsubst csrc/%.c,$(BUILD)/obj/%.o,$(wildcard csrc/*.c))
+
+# For what is started from the checkout.
+env = LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;' LUA_CPATH='$(CURDIR)/$(BUILD)/?.so;;'
+
+build: $(module)
+
+$(module): $(objects)
+	@mkdir -p $(@D)
+	@echo 'link $@'
+	@$(link) -o $@ $^ $(addprefix -L,$(CAP_LIBDIR)) -lcap -ldl -lpthread
+
+$(BUILD)/obj/%.o: csrc/%.c $(BUILD)/obj/command
+	@echo 'compile $<'
+	@$(compile) -MMD -MP -c -o $@ $<
+
+# Another compiler, other flags or another Lua than the last time: everything is made anew.
+$(BUILD)/obj/command: FORCE
+	@mkdir -p $(@D)
+	@echo '$(compile) $(link)' | cmp -s - $@ || echo '$(compile) $(link)' > $@
+
+-include $(objects:.o=.d)
+
+# ASan and UBSan for tools/specs. Fortified functions would hide their arguments from ASan.
+sanitized:
+	@$(MAKE) --no-print-directory build BUILD=build/sanitized HARDENING= \
+	    CFLAGS='-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all'
+
+install: build
+	install -D -m 755 $(module) '$(DESTDIR)$(INST_LIBDIR)/cella/core.so'
+	cd lua && find . -name '*.lua' -exec install -D -m 644 '{}' '$(DESTDIR)$(INST_LUADIR)/{}' ';'
+
+run:
+	@tools/deps run
+	@$(MAKE) --no-print-directory build
+	@$(env) bin/cella run examples/first.lua
+
+test:
+	@tools/deps test
+	@tools/test
+
+check: build
+	@tools/specs $(BUILD)
+
+bench: build
+	@$(env) lua5.4 bench/heap.lua
+
+lint: luacheck cppcheck
+
+luacheck:
+	luacheck --no-color --quiet $(wildcard lua bin/cella spec examples bench tools .busted .luacheckrc) *.rockspec
+
+# Style checks that do not fit this code: structures whose members only the kernel reads, `flags & F ? a : b`,
+# and a declaration at the top of the block that owns it.
+cppcheck:
+	cppcheck --quiet --error-exitcode=1 --std=c11 -D_GNU_SOURCE -D__x86_64__ --enable=style,performance,portability \
+	    --suppress=unusedStructMember --suppress=clarifyCalculation --suppress=variableScope csrc
+
+clean:
+	rm -rf build
+
+help:
+	@echo 'make [build] [LUA=5.1|5.3|5.4|jit]  the module, in build/lua$$(LUA)'
+	@echo 'make run      install what is missing, build, start the example container'
+	@echo 'make test     install what is missing, build and test everything'
+	@echo 'make check    the specs alone, as you are'
+	@echo 'make lint     luacheck and cppcheck'
+	@echo 'make bench    what a start costs, from a small and a large Lua heap'
+	@echo 'make install  INST_LUADIR=DIR INST_LIBDIR=DIR (luarocks make does this)'
+	@echo 'make clean    remove what was built'
+
+.PHONY: build sanitized install run test check bench lint luacheck cppcheck clean help FORCE

@@ -1,0 +1,65 @@
+rockspec_format = "3.0"
+package = "cella"
+version = "dev-1"
+
+-- There is no public repository yet. `luarocks make` builds the checkout that this file is in and never looks
+-- here; a release replaces both fields.
+source = {
+  url = "git+file://.",
+}
+
+description = {
+  summary = "Linux containers as Lua programs",
+  detailed = [[
+A small C module wraps clone3, unshare and setns, the writing of ID maps, the switching of IDs, and capability
+sets; everything else (which IDs a container gets, what its file system looks like, which privileges it keeps)
+is a Lua program that can be read, printed and tested before anything happens.]],
+  license = "MIT",
+  labels = { "linux", "containers", "sandbox", "namespaces" },
+}
+
+supported_platforms = { "linux" }
+
+dependencies = {
+  "lua >= 5.1, < 5.5",
+  "argparse",
+}
+
+external_dependencies = {
+  CAP = { header = "sys/capability.h", library = "cap" },
+}
+
+build = {
+  type = "make",
+  build_target = "build",
+  -- Not where `make build` puts its objects: they may be for another Lua.
+  variables = {
+    BUILD = "build/rock",
+  },
+  build_variables = {
+    CC = "$(CC)",
+    CFLAGS = "$(CFLAGS)",
+    LIBFLAG = "$(LIBFLAG)",
+    LUA_INCDIR = "$(LUA_INCDIR)",
+    CAP_INCDIR = "$(CAP_INCDIR)",
+    CAP_LIBDIR = "$(CAP_LIBDIR)",
+  },
+  install_variables = {
+    CC = "$(CC)",
+    CFLAGS = "$(CFLAGS)",
+    LIBFLAG = "$(LIBFLAG)",
+    LUA_INCDIR = "$(LUA_INCDIR)",
+    CAP_INCDIR = "$(CAP_INCDIR)",
+    CAP_LIBDIR = "$(CAP_LIBDIR)",
+    INST_LUADIR = "$(LUADIR)",
+    INST_LIBDIR = "$(LIBDIR)",
+  },
+  install = {
+    bin = { "bin/cella" },
+  },
+}
+
+test = {
+  type = "command",
+  command = "make check",
+}

@@ -1,0 +1,11 @@
+--- cella: Linux containers as Lua programs.
+
+local M = { _VERSION = "cella dev" }
+
+--- Describes a container; see cella.container.
+M.container = require("cella.container").new
+
+--- An empty plan; see cella.plan.
+M.plan = require("cella.plan").new
+
+return M

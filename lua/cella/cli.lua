@@ -1,0 +1,107 @@
+--- The command line.
+
+local argparse = require "argparse"
+
+local M = {}
+
+local USAGE = 125 -- as set-up failures: the program never ran (env(1))
+
+-- Commands with a parser of their own, by module: each has name, summary, configure(command) and run(arguments, io).
+local PLUGINS = { "cella.cli.idmap" }
+
+local function plugins()
+  local found = {}
+  for _, name in ipairs(PLUGINS) do
+    local ok, plugin = pcall(require, name)
+    if ok then
+      found[plugin.name] = plugin
+    elseif not tostring(plugin):find("module '" .. name .. "' not found", 1, true) then
+      error(plugin, 0)
+    end
+  end
+  return found
+end
+
+local function container_command(parser, name, summary, description)
+  local command = parser:command(name, summary)
+  command:description(description)
+  command:usage(("Usage: cella %s [-h] FILE.lua [ARGS] [-- COMMAND [ARGUMENT ...]]"):format(name))
+  command:argument("file", "A Lua program that returns a container."):target("file")
+  command:epilog [[
+ARGS reach the file as `...`. What stands behind `--` replaces the program that the file names (its key
+`command`).
+
+Exit status: that of the program; 128+n if signal n ended it; 124 if its time was up; 125 if the container could
+not be set up; 126 if the program could not be executed; 127 if there is no such program.]]
+  return command
+end
+
+local function make_parser()
+  local parser = argparse("cella", "Linux containers as Lua programs.")
+  parser:command_target("command")
+  parser:require_command(true)
+  container_command(parser, "run", "Start the container that a file returns.",
+    "Runs FILE.lua, starts the container that it returns, and waits for its program to end.")
+  container_command(parser, "plan", "Print the kernel steps that `run` would take.",
+    "Runs FILE.lua and prints every kernel step that starting its container would take, in order, with the side "
+    .. "(parent or child) that takes it. Nothing is started.")
+  local found = plugins()
+  for name, plugin in pairs(found) do
+    plugin.configure(parser:command(name, plugin.summary))
+  end
+  return parser, found
+end
+
+local CONTAINER = { run = true, plan = true }
+
+-- Everything behind FILE belongs to it, whatever it looks like, up to `--` and the command. So our own parser sees
+-- the words up to FILE only.
+local function split(words)
+  if not CONTAINER[words[1] or ""] then return words, {}, nil end
+  local ours, arguments, command = { words[1] }, {}, nil
+  local file = 2
+  while words[file] and words[file]:sub(1, 1) == "-" and words[file] ~= "--" do
+    ours[#ours + 1] = words[file]
+    file = file + 1
+  end
+  if words[file] and words[file] ~= "--" then
+    ours[#ours + 1] = words[file]
+    file = file + 1
+  end
+  for i = file, #words do
+    if command then
+      command[#command + 1] = words[i]
+    elseif words[i] == "--" then
+      command = {}
+    else
+      arguments[#arguments + 1] = words[i]
+    end
+  end
+  return ours, arguments, command
+end
+
+--- Runs the command line `words`; returns the exit status.
+---@param words string[]
+---@param streams { out: file*, err: file*, input: file* }?
+---@return integer
+function M.main(words, streams)
+  streams = streams or { out = io.stdout, err = io.stderr, input = io.stdin }
+  local parser, found = make_parser()
+  local ours, arguments, command = split(words)
+  local ok, parsed = parser:pparse(ours)
+  if not ok then
+    streams.err:write("cella: ", parsed, "\n", parser:get_usage(), "\n")
+    return USAGE
+  end
+  if command and #command == 0 then
+    streams.err:write("cella: there is no command behind `--`\n")
+    return USAGE
+  end
+  if CONTAINER[parsed.command] then
+    local request = { file = parsed.file, arguments = arguments, command = command }
+    return require("cella.cli.run")[parsed.command](request, streams)
+  end
+  return found[parsed.command].run(parsed, streams)
+end
+
+return M

@@ -1,0 +1,128 @@
+--- `cella run` and `cella plan`: a file describes a container, the command line starts it.
+
+local core = require "cella.core"
+local Error = require "cella.error"
+local container = require "cella.container"
+
+local M = {}
+
+local SETUP_FAILED, NOT_EXECUTABLE, NOT_FOUND, TIMED_OUT, SIGNALED = 125, 126, 127, 124, 128
+
+--- What a file returns is a container, or the table that describes one.
+---@return cella.container?, string?
+local function load_container(path, arguments)
+  local chunk, message = loadfile(path)
+  if not chunk then return nil, message end
+  local unpack = table.unpack or unpack -- luacheck: ignore 143
+  local ok, box = xpcall(function() return chunk(unpack(arguments)) end, function(err)
+    return type(err) == "string" and debug.traceback(err, 2) or tostring(err)
+  end)
+  if not ok then return nil, box end
+  if getmetatable(box) == nil and type(box) == "table" then
+    ok, box = pcall(container.new, box)
+    if not ok then return nil, path .. ": " .. tostring(box) end
+  end
+  if type(box) ~= "table" or type(box.plan) ~= "function" then
+    return nil, path .. ": returns no container: the last line has to be `return cella.container { ... }`"
+  end
+  return box
+end
+
+--- The status of a set-up failure, as env(1) has it.
+local function status_of_error(err)
+  if not Error.is(err) or err.op ~= "execve" then return SETUP_FAILED end
+  if err.code == "ENOENT" or err.code == "ENOTDIR" then return NOT_FOUND end
+  return NOT_EXECUTABLE
+end
+
+local FORWARDED = { "int", "term", "hup", "quit", "usr1", "usr2", "winch", "alrm", "tstp" }
+
+-- Whether the program does something of its own with a signal. Without a handler the first process of a pid namespace
+-- does not get it at all (pid_namespaces(7)), where any other program would end.
+local function is_handled(pid, number)
+  for line in io.lines(("/proc/%d/status"):format(pid)) do
+    local mask = line:match("^SigIgn:%s*(%x+)") or line:match("^SigCgt:%s*(%x+)")
+    -- A digit for four signals, the first four at the end.
+    local digit = mask and tonumber(mask:sub(-1 - math.floor((number - 1) / 4), -1 - math.floor((number - 1) / 4)), 16)
+    if digit and math.floor(digit / 2 ^ ((number - 1) % 4)) % 2 == 1 then return true end
+  end
+  return false
+end
+
+local ENDS_NOT = { winch = true, tstp = true }
+
+-- Terminals and supervisors talk to this process: it hands on what they say, and dies as the program would have.
+local function watch_signals(process, fd)
+  process:watch(fd:number(), function()
+    while true do
+      local number = fd:read_signal()
+      if not number then return end
+      local name = core.signal_name(number)
+      if name == "tstp" then
+        process:signal_group("stop")
+        core.stop_self()
+        process:signal_group("cont")
+      else
+        process:signal_group(name)
+        local ok, handled = pcall(is_handled, process.pid, number)
+        if not ENDS_NOT[name] and ok and not handled then
+          process.ended_by = number
+          process:kill("kill")
+        end
+      end
+    end
+  end)
+end
+
+local function status_of_result(process, result)
+  if result.reason == "timeout" then return TIMED_OUT end
+  if result.code then return result.code end
+  return SIGNALED + (process.ended_by or result.signal_number)
+end
+
+--- Parses nothing: takes the file, its arguments and the command that replaces the file's own.
+---@param request { file: string, arguments: string[], command: string[]?, timeout: number? }
+---@param streams { out: file*, err: file* }
+---@return integer status
+function M.run(request, streams)
+  local box, message = load_container(request.file, request.arguments)
+  if not box then
+    streams.err:write("cella: ", message, "\n")
+    return SETUP_FAILED
+  end
+  local signals = assert(core.signals(FORWARDED))
+  local ok, process, err = pcall(box.spawn, box, request.command)
+  if not ok or not process then
+    streams.err:write("cella: ", tostring(not ok and process or err), "\n")
+    return status_of_error(not ok and process or err)
+  end
+  watch_signals(process, signals)
+  local result
+  result, err = process:wait()
+  if not result then
+    streams.err:write("cella: ", tostring(err), "\n")
+    return SETUP_FAILED
+  end
+  -- A file may ask for a stream to be captured; on the command line nobody else would show it.
+  streams.out:write(result.stdout or "")
+  streams.err:write(result.stderr or "")
+  return status_of_result(process, result)
+end
+
+--- Prints the steps.
+function M.plan(request, streams)
+  local box, message = load_container(request.file, request.arguments)
+  if not box then
+    streams.err:write("cella: ", message, "\n")
+    return SETUP_FAILED
+  end
+  local ok, plan, err = pcall(box.plan, box, request.command)
+  if not ok or not plan then
+    streams.err:write("cella: ", tostring(not ok and plan or err), "\n")
+    return SETUP_FAILED
+  end
+  streams.out:write(tostring(plan), "\n")
+  return 0
+end
+
+return M

@@ -1,0 +1,59 @@
+--- Errors as values: what failed, where, and what to do about it.
+--
+-- Everything above `cella.sys` returns `nil, err` for what the world did and raises for what the
+-- programmer did.
+
+local core = require "cella.core"
+
+---@class cella.error
+---@field op string          the operation: a man-page name ("mount"), or a stage ("newuidmap")
+---@field step integer?      its number in the plan
+---@field side "parent"|"child"|nil
+---@field path string?       the file or program that it was about
+---@field errno integer?
+---@field code string?       "EPERM"
+---@field message string     what the kernel or the helper said
+---@field why string?        the rule that was broken and the remedy, in a sentence
+local Error = { __name = "cella.error" }
+Error.__index = Error
+
+function Error:__tostring()
+  local where = self.op
+  if self.step then
+    where = ("step %d (%s), %s"):format(self.step, self.side or "child", self.text or self.op)
+  end
+  local text = ("%s: %s"):format(where, self.message)
+  if self.code and not text:find(self.code, 1, true) then
+    text = text .. " (" .. self.code .. ")"
+  end
+  if self.path and not text:find(self.path, 1, true) then
+    text = text .. "\n  " .. self.path
+  end
+  if self.why then
+    text = text .. "\n  " .. self.why
+  end
+  return text
+end
+
+local M = {}
+
+--- Makes an error. `errno` fills in `code` and, where there is none, `message`.
+---@param fields table
+---@return cella.error
+function M.new(fields)
+  if fields.errno and fields.errno > 0 then
+    fields.code = fields.code or core.errno_name(fields.errno)
+    fields.message = fields.message or core.strerror(fields.errno)
+  end
+  fields.message = fields.message or "failed"
+  return setmetatable(fields, Error)
+end
+
+--- True for errors made here.
+---@param value any
+---@return boolean
+function M.is(value)
+  return getmetatable(value) == Error
+end
+
+return M

@@ -1,0 +1,338 @@
+--- Why a step failed: from what failed, and from what this host says when it is asked. Nothing is guessed: a cause that
+--- could not be seen is not named as one.
+
+local core = require "cella.core"
+
+local sys = core.sys
+local M = {}
+
+local function read(path)
+  local file = io.open(path, "r")
+  if not file then return nil end
+  local text = file:read("*a")
+  file:close()
+  return text and (text:gsub("%s+$", ""))
+end
+
+local function has(capability)
+  local sets = sys.capabilities()
+  for _, name in ipairs(sets and sets.effective or {}) do
+    if name == capability then return true end
+  end
+  return false
+end
+
+local function contains(list, wanted)
+  for _, item in ipairs(list or {}) do
+    if item == wanted then return true end
+  end
+  return false
+end
+
+-- A sentence for each switch by which an administrator forbids user namespaces, if it is thrown.
+local function forbidden_user_namespaces()
+  if read("/proc/sys/kernel/unprivileged_userns_clone") == "0" then
+    return "kernel.unprivileged_userns_clone is 0: only root may make user namespaces here; "
+      .. "`sysctl kernel.unprivileged_userns_clone=1` as root allows it"
+  end
+  if read("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == "1" then
+    return ("kernel.apparmor_restrict_unprivileged_userns is 1 and this program's AppArmor label is %q: it needs a profile "
+      .. "with the rule `userns,`"):format(read("/proc/self/attr/apparmor/current") or read("/proc/self/attr/current")
+      or "unconfined")
+  end
+  if read("/proc/sys/user/max_user_namespaces") == "0" then
+    return "user.max_user_namespaces is 0: no user namespaces may be made here"
+  end
+  return nil
+end
+
+local function namespace_limits(namespaces)
+  local found = {}
+  for _, name in ipairs(namespaces) do
+    local key = ("max_%s_namespaces"):format(name == "mount" and "mnt" or name)
+    local value = read("/proc/sys/user/" .. key)
+    if value then found[#found + 1] = ("user.%s is %s"):format(key, value) end
+  end
+  return table.concat(found, ", ")
+end
+
+-- Mounts on parts of /proc make the kernel refuse a fresh one that would show them.
+local function covered_proc()
+  local covered = {}
+  for line in (read("/proc/self/mountinfo") or ""):gmatch("[^\n]+") do
+    local point = line:match("^%S+ %S+ %S+ %S+ (/proc/%S+)")
+    if point then covered[#covered + 1] = point end
+  end
+  return covered
+end
+
+local CAP_HINT = "; give the container a user namespace of its own, in which it has it"
+
+local function needs(capability, what)
+  if has(capability) then
+    return ("%s needs CAP_%s in the user namespace that owns what is changed"):format(what, capability:upper())
+  end
+  return ("%s needs CAP_%s, which this process does not have"):format(what, capability:upper()) .. CAP_HINT
+end
+
+local why = {}
+
+why.clone3 = {
+  EPERM = function(_, plan)
+    if contains(plan.namespaces, "user") then
+      return forbidden_user_namespaces()
+        or "the caller may not make a user namespace: its own IDs have no mapping here, or it is chrooted "
+        .. "(clone(2), EPERM)"
+    end
+    return needs("sys_admin", "a new namespace other than a user namespace")
+  end,
+  ENOSPC = function(_, plan)
+    return "a limit on namespaces is reached, or they are nested 33 deep: " .. namespace_limits(plan.namespaces)
+  end,
+  EUSERS = function(_, plan)
+    return "a limit on namespaces is reached: " .. namespace_limits(plan.namespaces)
+  end,
+  EACCES = function()
+    return forbidden_user_namespaces() or "a security module (AppArmor, SELinux) refused it"
+  end,
+  EAGAIN = function()
+    return ("too many processes: RLIMIT_NPROC is %s, or the cgroup's pids.max is reached"):format(
+      tostring(sys.getrlimit("nproc")))
+  end,
+  ENOMEM = "the pid namespace of the caller's children is dead (its first process has ended), or memory is short",
+}
+
+local function map_refused(fields)
+  local map = fields.map
+  if not map then return nil end
+  local ok, check = pcall(require, "cella.idmap.check")
+  if not ok then return nil end
+  return check.explain(map.ids[map.kind], map.kind, map.ids)
+end
+
+local function on_map(fields)
+  return fields.text and fields.text:find("[ug]id_map") or fields.map
+end
+
+why.write_file = {
+  EPERM = function(fields)
+    local said = map_refused(fields)
+    if said then return said end
+    if on_map(fields) then
+      return forbidden_user_namespaces()
+        or "the kernel refused this ID map: unprivileged, a map is one extent of one ID, the caller's own; others need "
+        .. "CAP_SETUID and CAP_SETGID over the parent namespace, or newuidmap and subordinate IDs "
+        .. "(user_namespaces(7))"
+    elseif fields.text:find("setgroups", 1, true) then
+      return "setgroups cannot be changed once the gid_map is written, nor allowed again where it is denied"
+    end
+    return nil
+  end,
+  EACCES = function(fields)
+    if on_map(fields) then
+      return "the child's files in /proc belong to root, because it is not dumpable (prctl(2), PR_SET_DUMPABLE)"
+    end
+    return nil
+  end,
+  EINVAL = function(fields)
+    return map_refused(fields) or fields.text:find("timens_offsets", 1, true) and
+      "a clock would be before its beginning or beyond 146 years (time_namespaces(7))" or nil
+  end,
+  EXDEV = "what is mounted on /proc here is not a procfs",
+  ENOENT = function(fields)
+    return fields.text:find('"/proc', 1, true) and "there is no /proc mounted here" or nil
+  end,
+}
+
+local function helper(fields)
+  local said = fields.message or ""
+  if fields.code == "ENOENT" or fields.errno == 2 then
+    return "the program is not installed: on Debian it is in the package `uidmap`, elsewhere in `shadow-utils`"
+  elseif said:find("not allowed", 1, true) then
+    return "the range is not in the caller's subordinate IDs: see `getsubids` and /etc/subuid, /etc/subgid; "
+      .. "`usermod --add-subuids FIRST-LAST --add-subgids FIRST-LAST USER` as root adds one"
+  elseif said:find("Operation not permitted", 1, true) then
+    if sys.get_no_new_privs() then
+      return "this process has no_new_privs set, so that a set-user-ID helper gains nothing"
+    end
+    return "the helper gained no privileges: it has lost its set-user-ID bit or file capabilities, or lies on a nosuid mount"
+  end
+  return map_refused(fields)
+end
+why.newuidmap = { any = helper }
+why.newgidmap = { any = helper }
+
+why.setgroups = {
+  EPERM = function(_, plan)
+    if plan.ids and plan.ids.setgroups == "deny" then return "setgroups is denied in this user namespace" end
+    return needs("setgid", "changing supplementary groups")
+  end,
+  EINVAL = "one of the groups has no mapping in this user namespace",
+}
+why.setresuid = {
+  EINVAL = "the user ID has no mapping in this user namespace",
+  EPERM = function() return needs("setuid", "becoming another user") end,
+  EAGAIN = "the user has more processes than RLIMIT_NPROC allows",
+}
+why.setresgid = {
+  EINVAL = "the group ID has no mapping in this user namespace",
+  EPERM = function() return needs("setgid", "becoming another group") end,
+}
+local setpcap = { EPERM = function() return needs("setpcap", "changing the bounding set or the securebits") end }
+why.capbset_drop, why.securebits = setpcap, setpcap
+why.capset = { EPERM = "a capability was asked for that the process does not have (capabilities(7))" }
+why.ambient_raise = { EPERM = "an ambient capability has to be permitted and inheritable (capabilities(7))" }
+why.sethostname = { EPERM = function() return needs("sys_admin", "a host name") end,
+  EINVAL = "a host name is at most 64 bytes long" }
+why.link_up = { EPERM = function() return needs("net_admin", "bringing an interface up") end }
+
+why.setns = {
+  EPERM = "joining needs CAP_SYS_ADMIN in the user namespace that owns the target: join that user namespace too, or be root",
+  EINVAL = "the descriptor is not a namespace of that type, or the process is in that user namespace already",
+}
+why.unshare = {
+  EPERM = function() return forbidden_user_namespaces() or needs("sys_admin", "a new namespace") end,
+  EINVAL = "the process shares its memory with another",
+}
+
+local function denied_path(_, plan)
+  if plan.ids and plan.host and not plan.ids.uid:inside(plan.host.uid) then
+    return ("the container is built as uid %s of the host, which has to be able to search every directory of the path: "
+      .. "the map has no place for you (%d)"):format(tostring(plan.ids.uid:outside(0) or "?"), plan.host.uid)
+  end
+  return "a directory of the path may not be searched"
+end
+
+why.open_tree = {
+  ENOENT = "there is no such file or directory on the host",
+  EACCES = denied_path,
+  EINVAL = "part of it is a mount that came from a more privileged mount namespace and cannot be taken without what is "
+    .. "mounted below it: bind recursively",
+  EPERM = function() return needs("sys_admin", "mounting") end,
+}
+why.mount = { EPERM = function() return needs("sys_admin", "mounting") end }
+why.openat2 = {
+  ENOENT = "there is no such path in the new root. Mount points are made only where the container's own file systems "
+    .. "(a tmpfs above) are: nothing is created on the host. Make the directory in the root, or mount a tmpfs over its parent",
+  ENOTDIR = "part of the path is not a directory in the new root",
+  ELOOP = "too many symbolic links in the path, or one that leaves the root by magic (proc(5))",
+  EACCES = denied_path,
+  EAGAIN = "the tree was being renamed all the time",
+}
+why.make_target = why.openat2
+why.fsopen = {
+  ENODEV = "this kernel does not know the file system",
+  EPERM = function() return needs("sys_admin", "mounting") end,
+}
+
+-- The file system that an fsconfig step is about: that of the fsopen before it.
+local function filesystem_of(fields, plan)
+  local name
+  for _, step in ipairs(plan:steps()) do
+    if step.number >= fields.step then break end
+    name = step.text:match('fsopen%("(.-)"%)') or name
+  end
+  return name
+end
+
+local created_refused = {
+  proc = function()
+    local covered = covered_proc()
+    if #covered > 0 then
+      return "the kernel mounts a fresh /proc only where the old one is whole, and here parts of it are covered: "
+        .. table.concat(covered, ", ")
+    end
+    return "a fresh /proc needs a pid namespace of the same user namespace, and an old /proc to be seen"
+  end,
+  sysfs = function() return "sysfs needs a network namespace of the same user namespace" end,
+  mqueue = function() return "mqueue needs an ipc namespace of the same user namespace" end,
+}
+
+why.fsconfig = {
+  EPERM = function(fields, plan)
+    local explain = created_refused[filesystem_of(fields, plan)]
+    return explain and explain() or "this file system may not be mounted in a user namespace"
+  end,
+  EINVAL = function(fields, plan)
+    if filesystem_of(fields, plan) == "devpts" then
+      return "devpts gives its files to uid 0 and gid 0, which have to be in the ID maps"
+    end
+    return "the file system does not know the option, or not the value"
+  end,
+}
+why.move_mount = {
+  ENOTDIR = "a directory can be mounted on a directory only, and a file on a file",
+  EINVAL = "a directory can be mounted on a directory only, and a file on a file; and nothing below itself",
+  ENOSPC = function()
+    return "too many mounts in this mount namespace: fs.mount-max is " .. (read("/proc/sys/fs/mount-max") or "unknown")
+  end,
+  ELOOP = "the mount would lie below itself",
+}
+why.mount_setattr = {
+  EPERM = "a flag that a more privileged mount namespace has set cannot be cleared (mount_namespaces(7))",
+  EBUSY = "a file on it is open for writing: it cannot become read-only",
+  ENOSYS = "mount_setattr(2) needs Linux 5.12",
+}
+why.pivot_root = { EINVAL = "the new root is not a mount, or shares its mounts with others" }
+why.chdir = {
+  ENOENT = "the working directory does not exist in the container",
+  EACCES = "the container's user may not search the working directory",
+}
+why.setrlimit = {
+  EPERM = function(fields)
+    local resource = fields.text:match('setrlimit%("(%a+)"')
+    local _, hard = sys.getrlimit(resource)
+    return ("the hard limit of this process is %s, and raising it needs CAP_SYS_RESOURCE over the initial user namespace")
+      :format(tostring(hard))
+  end,
+}
+
+local NOT_THERE = "there is no such program in the container"
+why.execve = {
+  ENOENT = function(_, plan)
+    if plan.program and not plan.program:find("/", 1, true) then
+      return NOT_THERE .. "'s PATH"
+    end
+    return NOT_THERE
+  end,
+  -- The child's way to say that the file exists and still the kernel says ENOENT.
+  ELIBACC = "the program is there, but not its interpreter: the one that its first line names (#!), or the dynamic "
+    .. "linker, is missing in the container",
+  EACCES = "the file is not executable for the container's user, is a directory, or lies on a noexec mount",
+  ENOEXEC = "the file is neither a program for this machine nor a script that begins with #!",
+  ETXTBSY = "the file is open for writing",
+  E2BIG = "the arguments or the environment are too long: one string may have 131071 bytes (execve(2))",
+  EPERM = "the program has file capabilities outside the bounding set: it refuses to run without them",
+  EAGAIN = "the user has more processes than RLIMIT_NPROC allows",
+  ENAMETOOLONG = "a component of the path is longer than 255 bytes",
+  ELOOP = "too many symbolic links in the path, or in the chain of interpreters",
+}
+
+why.open = {
+  ENOENT = "there is no such file, or the process is gone",
+  EACCES = "the caller may not open it",
+}
+
+local general = {
+  EMFILE = function()
+    return ("RLIMIT_NOFILE of the caller is %s descriptors"):format(tostring(sys.getrlimit("nofile")))
+  end,
+  ENFILE = "the system has no more descriptors",
+  ENOSYS = "this kernel does not have the system call, or a seccomp filter hides it",
+  ECANCELED = "the parent is gone",
+  ENOTRECOVERABLE = "the kernel's answer is not what the steps before asked for: the program was not run",
+}
+
+--- The rule that was broken, in a sentence, or nil where none is known.
+---@param fields table  of an error: op, errno or code, text, message, map
+---@param plan cella.plan
+---@return string?
+function M.why(fields, plan)
+  local code = fields.code or fields.errno and core.errno_name(fields.errno)
+  local rules = why[fields.op] or {}
+  local found = rules[code] or rules.any or general[code]
+  if type(found) == "function" then found = found(fields, plan) end
+  return found or nil
+end
+
+return M

@@ -1,0 +1,231 @@
+--- What policies know of the host: facts about this process, as plain data.
+---
+---     local host = require("cella.host").facts()
+---     print(host.uid, host.capabilities.setuid, #host.subuid)
+---
+--- A policy reads its host and nothing else, so that a spec can hand it any host as a plain table. In such a
+--- table everything may be absent that an ordinary process in the initial namespace does not have: no
+--- capabilities, no groups, no subordinate IDs, no helpers; absent maps are those of the initial namespace.
+
+local core = require "cella.core"
+local idmap = require "cella.idmap"
+local program = require "cella.subid.program"
+local subid = require "cella.subid"
+local validate = require "cella.validate"
+
+local M = {}
+
+---@class cella.Host
+---@field uid integer       effective
+---@field gid integer       effective
+---@field real_uid integer  newuidmap(1) goes by this one
+---@field real_gid integer
+---@field groups integer[]  supplementary
+---@field user string?      name of the effective uid
+---@field capabilities table<string, true>  the effective ones: { setuid = true, ... }
+---@field bounding table<string, true>      what a program that is started can still get
+---@field uid_map cella.IdMap  of the process's own user namespace; its inside IDs are those there are
+---@field gid_map cella.IdMap
+---@field setgroups "allow"|"deny"  of the process's own user namespace
+---@field initial boolean   whether that is the initial one
+---@field no_new_privs boolean
+---@field subuid { first: integer, count: integer }[]  all ranges of the user, in the order of their source
+---@field subgid { first: integer, count: integer }[]  looked up by user as well
+---@field subid_source "libsubid"|"getsubids"|"files"|"none"  "none" where asking failed
+---@field newuidmap string?  path of the helper
+---@field newgidmap string?
+---@field owners table<string|integer, cella.host.Owner>  subordinate ranges of others, by user name or uid
+---@field users { name: string, uid: integer, gid: integer }[]  of /etc/passwd
+---@field state string?     directory for what has to outlive a process
+---@field problems string[] what went wrong in finding out, or was skipped
+
+---@class cella.host.Owner
+---@field subuid { first: integer, count: integer }[]
+---@field subgid { first: integer, count: integer }[]
+---@field source string
+---@field problem string?  why there is no answer
+
+-- The inode that every kernel since 3.8 gives to its first user namespace (PROC_USER_INIT_INO). The map does
+-- not tell: a child's may be the identity.
+local INITIAL_INODE = 4026531837
+
+local function set_of(names)
+  local set = {}
+  for _, name in ipairs(names) do set[name] = true end
+  return set
+end
+
+local function note(host, what)
+  local problems = host.problems
+  problems[#problems + 1] = tostring(what)
+end
+
+local function ranges_of(owner)
+  local result = { subuid = {}, subgid = {}, source = "none" }
+  local problems = {}
+  for field, kind in pairs { subuid = "uid", subgid = "gid" } do
+    local list, answer = subid.ranges(owner, kind)
+    if not list then
+      return { subuid = {}, subgid = {}, source = "none", problem = tostring(answer) }, { tostring(answer) }
+    end
+    result[field], result.source = list, answer.source
+    for _, problem in ipairs(answer.problems) do problems[#problems + 1] = problem end
+  end
+  return result, problems
+end
+
+local function own_map(kind)
+  return function(host)
+    local map, err = idmap.of("self", kind)
+    if not map then
+      note(host, err)
+      return idmap.new ""
+    end
+    return map
+  end
+end
+
+local function limits(field)
+  return function(host)
+    local sets, message = core.sys.capabilities()
+    if not sets then note(host, message) end
+    return set_of(sets and sets[field] or {})
+  end
+end
+
+-- Facts that cost something are found out when they are asked for. Each is a function(host) -> value.
+local lazy = {
+  user = function(host) return (core.user_name(host.uid)) end,
+  capabilities = limits "effective",
+  bounding = limits "bounding",
+  uid_map = own_map "uid",
+  gid_map = own_map "gid",
+  newuidmap = function() return program.find "newuidmap" end,
+  newgidmap = function() return program.find "newgidmap" end,
+}
+
+function lazy.setgroups(host)
+  local file, message = io.open("/proc/self/setgroups")
+  local text = file and file:read("*l")
+  if file then file:close() end
+  if text ~= "allow" and text ~= "deny" then
+    note(host, "/proc/self/setgroups: " .. tostring(text or message))
+    return "deny" -- the stricter one
+  end
+  return text
+end
+
+function lazy.initial()
+  return (core.sys.namespace("user")) == INITIAL_INODE
+end
+
+-- One question answers three facts, as well as which problems there were.
+local function subordinate(field)
+  return function(host)
+    local own, problems = ranges_of(host.uid)
+    for _, problem in ipairs(problems) do note(host, problem) end
+    for name, value in pairs { subuid = own.subuid, subgid = own.subgid, subid_source = own.source } do
+      if rawget(host, name) == nil then rawset(host, name, value) end
+    end
+    return rawget(host, field)
+  end
+end
+lazy.subuid = subordinate "subuid"
+lazy.subgid = subordinate "subgid"
+lazy.subid_source = subordinate "subid_source"
+
+function lazy.owners()
+  return setmetatable({}, {
+    __index = function(owners, owner)
+      local found, problems = ranges_of(owner)
+      found.problem = found.problem or problems[1]
+      rawset(owners, owner, found)
+      return found
+    end,
+  })
+end
+
+function lazy.users(host)
+  local users, err = subid.users()
+  if not users then note(host, err) end
+  return users or {}
+end
+
+function lazy.state(host)
+  -- Root's is root's, whatever HOME says: sudo leaves that of the caller.
+  if host.uid == 0 then return "/var/lib/cella" end
+  local state, home = os.getenv("XDG_STATE_HOME"), os.getenv("HOME")
+  -- The specification has relative paths ignored.
+  if state and state:sub(1, 1) == "/" then return state .. "/cella" end
+  return home and home:sub(1, 1) == "/" and home .. "/.local/state/cella" or nil
+end
+
+local names = {
+  "uid", "gid", "real_uid", "real_gid", "groups", "no_new_privs", "problems",
+}
+for name in pairs(lazy) do names[#names + 1] = name end
+table.sort(names)
+
+local NOTHING = {}
+
+--- The facts of this process. `overrides` replaces some of them.
+---@param overrides? table
+---@return cella.Host
+function M.facts(overrides)
+  local host = { problems = {} }
+  host.real_uid, host.uid = core.sys.getresuid()
+  host.real_gid, host.gid = core.sys.getresgid()
+  host.groups = assert(core.sys.getgroups())
+  host.no_new_privs = (assert(core.sys.get_no_new_privs() ~= nil)) and core.sys.get_no_new_privs()
+  for name, value in pairs(overrides or {}) do
+    if not set_of(names)[name] then
+      local near = validate.nearest(name, names)
+      error(("there is no fact %s%s"):format(validate.show(name), near and "; did you mean '" .. near .. "'?" or ""), 2)
+    end
+    host[name] = value
+  end
+  local absent = {}
+  return setmetatable(host, {
+    __name = "cella.host",
+    __index = function(self, name)
+      local find = lazy[name]
+      if not find or absent[name] then return nil end
+      local value = find(self)
+      if value == nil then
+        absent[name] = true -- asked once, as the others
+      elseif rawget(self, name) == nil then
+        rawset(self, name, value)
+      end
+      return value
+    end,
+  })
+end
+
+--- A host's facts with what a plain table left out: for policies, and for who writes one.
+---@param host table
+---@return cella.Host
+function M.complete(host)
+  if type(host) ~= "table" then
+    error("host: a table of facts expected, got " .. validate.show(host), 2)
+  elseif getmetatable(host) and getmetatable(host).__name == "cella.host" then
+    return host
+  end
+  for _, name in ipairs { "uid", "gid" } do
+    validate.check(validate.rule.id, host[name], "host." .. name, 2)
+  end
+  local whole = {
+    real_uid = host.uid, real_gid = host.gid, groups = NOTHING, capabilities = NOTHING, subuid = NOTHING,
+    subgid = NOTHING, subid_source = "none", setgroups = "allow", no_new_privs = false, users = NOTHING,
+    owners = NOTHING, problems = {},
+  }
+  for name, value in pairs(host) do whole[name] = value end
+  for _, name in ipairs { "uid_map", "gid_map" } do
+    whole[name] = idmap.new(whole[name] or "0 0 4294967295")
+  end
+  if whole.initial == nil then
+    whole.initial = whole.uid_map == idmap.new "0 0 4294967295"
+  end
+  return setmetatable(whole, { __name = "cella.host" })
+end
+
+return M

@@ -1,0 +1,178 @@
+--- Writing the ID maps of a new user namespace (user_namespaces(7)): by the child itself, by the parent, or by
+--- shadow's privileged helpers. Which, is policy's business (cella.policy); how, is here.
+
+local core = require "cella.core"
+local idmap = require "cella.idmap"
+local validate = require "cella.validate"
+
+local rule = validate.rule
+local M = {}
+
+local function map(value, path)
+  local ok, result = pcall(idmap.new, value)
+  if not ok then validate.fail(path, "%s", (tostring(result):gsub("^[^:]*:%d+: ", ""))) end
+  local writable, reason = result:writable()
+  if not writable then validate.fail(path, "%s", reason) end
+  return result
+end
+
+local field_rules = {
+  uid = map,
+  gid = map,
+  setgroups = rule.one_of { "allow", "deny" },
+  via = rule.one_of { "self", "parent", "helper" },
+  name = rule.string,
+  newuidmap = rule.path,
+  newgidmap = rule.path,
+}
+local fields = rule.record(field_rules, { "uid", "gid", "via" })
+
+--- The same before it is known who will write them.
+M.maps_rule = rule.record(field_rules, { "uid", "gid" })
+
+--- What a policy returns, checked.
+function M.rule(value, path)
+  local ids = fields(value, path)
+  if ids.via == "self" and ids.setgroups == "allow" then
+    validate.fail(validate.join(path, "setgroups"),
+      'a process that writes its own gid_map has to deny setgroups first (Linux 3.19)')
+  end
+  return ids
+end
+
+local function step(op, text, perform)
+  return { op = op, text = text, perform = perform }
+end
+
+-- "0 1000 1\n1 100000 65536" -> "0", "1000", "1", ...: canonical decimals, because the helpers also read octal.
+local function helper_arguments(value)
+  local list = {}
+  for number in tostring(value):gmatch("%d+") do list[#list + 1] = number end
+  return list
+end
+
+-- What the kernel shows has to be what was asked for.
+local function read_back(child, kind, wanted)
+  local actual, err = idmap.of(child:pid(), kind)
+  if not actual then return nil, { message = tostring(err) } end
+  if actual == wanted then return true end
+  return nil, {
+    message = ("%s_map reads back as\n%s\n  and not as\n%s"):format(kind, tostring(actual), tostring(wanted)),
+  }
+end
+
+-- Relative to a descriptor of /proc/PID that was opened while the child is ours and not reaped (pitfalls I17).
+local function write_in_proc(child, name, text)
+  local directory, message, errno = core.open(("/proc/%d"):format(child:pid()), { "path", "directory" })
+  if not directory then return nil, { message = message, errno = errno } end
+  local ok
+  ok, message, errno = child:kill(0)
+  if ok then
+    ok, message, errno = core.sys.write_file(name, text, nil, nil, directory:number())
+  end
+  directory:close()
+  if ok then return true end
+  return nil, { errno = errno, message = errno and core.strerror(errno) or message }
+end
+
+local function parent_steps(ids)
+  local steps = {}
+  local function add(name, text, kind)
+    steps[#steps + 1] = step("write_file", ('write_file("/proc/PID/%s", %s)'):format(name,
+      (("%q"):format(text):gsub("\\\n", "\\n"))), function(child)
+      local ok, err = write_in_proc(child, name, text)
+      if ok and kind then return read_back(child, kind, ids[kind]) end
+      if not ok then err.map = { kind = kind, ids = ids } end
+      return ok, err
+    end)
+  end
+  if ids.setgroups == "deny" then add("setgroups", "deny") end
+  add("uid_map", tostring(ids.uid), "uid")
+  add("gid_map", tostring(ids.gid), "gid")
+  return steps
+end
+
+-- Newer helpers take a descriptor of /proc/PID in place of the pid; their usage says so. Asked once.
+local takes_fd = {}
+
+local function helper_takes_fd(path)
+  if takes_fd[path] == nil then
+    local Plan = require "cella.plan" -- which needs this module
+    local result = Plan.new():exec({ path, stdin = "null", stdout = "null", stderr = "capture" })
+      :run { timeout = 10, capture_limit = 4096 }
+    takes_fd[path] = result ~= nil and result.stderr:find("fd:", 1, true) ~= nil
+  end
+  return takes_fd[path]
+end
+
+local function start_helper(path, child, value)
+  local Plan = require "cella.plan"
+  local command = { path, tostring(child:pid()), stdin = "null", stdout = "null", stderr = "capture" }
+  local directory
+  if helper_takes_fd(path) then
+    directory = core.open(("/proc/%d"):format(child:pid()), { "path", "directory" })
+    if directory and child:kill(0) then
+      command[2] = "fd:3"
+      command.fds = { [3] = directory:number() }
+    end
+  end
+  for _, argument in ipairs(helper_arguments(value)) do command[#command + 1] = argument end
+  local process, err = Plan.new():exec(command):spawn { timeout = 30, capture_limit = 4096 }
+  if directory then directory:close() end
+  return process, err
+end
+
+local function finish_helper(process, err, child, kind, ids)
+  if not process then return nil, { message = err.message, errno = err.errno, path = err.path, why = err.why } end
+  local result
+  result, err = process:wait()
+  if not result then return nil, { message = tostring(err) } end
+  if result.code ~= 0 then
+    local said = result.stderr:gsub("%s+$", "")
+    return nil, {
+      message = said ~= "" and said or "ended with " .. tostring(result.code or result.signal),
+      map = { kind = kind, ids = ids },
+    }
+  end
+  return read_back(child, kind, ids[kind])
+end
+
+local function helper_steps(ids)
+  local steps = {}
+  local paths = { uid = ids.newuidmap or "newuidmap", gid = ids.newgidmap or "newgidmap" }
+  local function text(kind)
+    return ("%s PID %s"):format(paths[kind], table.concat(helper_arguments(ids[kind]), " "))
+  end
+  if ids.setgroups == "deny" then steps[1] = parent_steps(ids)[1] end
+  -- The two run at once: each takes longer than everything else together.
+  local gid_process, gid_error
+  steps[#steps + 1] = step("newuidmap", text("uid"), function(child)
+    local uid_process, uid_error = start_helper(paths.uid, child, ids.uid)
+    gid_process, gid_error = start_helper(paths.gid, child, ids.gid)
+    return finish_helper(uid_process, uid_error, child, "uid", ids)
+  end)
+  steps[#steps + 1] = step("newgidmap", text("gid"), function(child)
+    local process, err = gid_process, gid_error
+    gid_process, gid_error = nil, nil
+    return finish_helper(process, err, child, "gid", ids)
+  end)
+  return steps
+end
+
+--- Records the maps at the beginning of a plan; returns the parent's steps, for which the child waits.
+---@param plan cella.plan
+---@param ids table  checked by M.rule
+function M.record(plan, ids)
+  if ids.via ~= "self" then
+    plan:await()
+    return ids.via == "parent" and parent_steps(ids) or helper_steps(ids)
+  end
+  plan:write_file("/proc/self/setgroups", "deny")
+  plan:write_file("/proc/self/uid_map", tostring(ids.uid))
+  plan:write_file("/proc/self/gid_map", tostring(ids.gid))
+  plan:expect_map("/proc/self/uid_map", tostring(ids.uid))
+  plan:expect_map("/proc/self/gid_map", tostring(ids.gid))
+  return {}
+end
+
+return M

@@ -1,0 +1,206 @@
+--- A started program: waiting for it, what it wrote, and how it ended.
+
+local core = require "cella.core"
+local Error = require "cella.error"
+local validate = require "cella.validate"
+
+---@class cella.result
+---@field reason "exited"|"signaled"|"timeout"
+---@field code integer?    the exit status, 0 to 255, where the program exited
+---@field signal string?   the name of the signal that ended it ("kill")
+---@field stdout string?   what was captured
+---@field stderr string?
+---@field truncated boolean?  true where more was written than the bound; the rest was discarded
+---@field usage table      user_seconds, system_seconds, max_rss (bytes), wall_seconds
+
+---@class cella.process
+---@field pid integer  as the caller's pid namespace has it
+local Process = { __name = "cella.process" }
+Process.__index = Process
+
+local M = {}
+
+M.CAPTURE_LIMIT = 16 * 1024 * 1024
+
+--- Wraps a child of the core. `captures` are the parent's ends of pipes, by stream.
+function M.new(child, captures, options)
+  local self = {
+    pid = child:pid(),
+    child = child,
+    captures = {},
+    watched = {},
+    limit = options.capture_limit or M.CAPTURE_LIMIT,
+    started = options.started,
+    deadline = options.timeout and options.started + options.timeout,
+  }
+  for name, fd in pairs(captures) do
+    self.captures[name] = { fd = fd, pieces = {}, size = 0 }
+  end
+  return setmetatable(self, Process)
+end
+
+-- Takes what is there. Returns true at the end of the stream.
+local function take(self, capture)
+  for _ = 1, 64 do
+    local data = capture.fd:read()
+    if data == false then return false end
+    if not data or data == "" then
+      capture.fd:close()
+      return true
+    end
+    local room = self.limit - capture.size
+    if #data > room then
+      data = data:sub(1, room)
+      self.truncated = true
+    end
+    capture.size = capture.size + #data
+    capture.pieces[#capture.pieces + 1] = data
+  end
+  return false
+end
+
+local function finish(self, code, signal, usage)
+  usage.wall_seconds = core.now() - self.started
+  local result = {
+    reason = self.timed_out and "timeout" or code and "exited" or "signaled",
+    code = code,
+    signal = signal and (core.signal_name(signal) or tostring(signal)),
+    signal_number = signal,
+    usage = usage,
+    truncated = self.truncated,
+  }
+  for name, capture in pairs(self.captures) do
+    -- Whatever the program wrote is in the pipe by now. A stranger may hold the other end open: we do
+    -- not wait for it.
+    while capture.fd:number() do
+      local before = capture.size
+      if take(self, capture) or capture.size == before then break end
+    end
+    capture.fd:close()
+    result[name] = table.concat(capture.pieces)
+  end
+  self.result = result
+  self.child:close()
+  return result
+end
+
+-- One turn: sleeps until something happens or `till`. Returns true once the program has ended.
+local function turn(self, till)
+  local fds, by_number = { self.child:pidfd() }, {}
+  for _, capture in pairs(self.captures) do
+    local number = capture.fd:number()
+    if number then
+      fds[#fds + 1] = number
+      by_number[number] = capture
+    end
+  end
+  for number in pairs(self.watched) do fds[#fds + 1] = number end
+  local ready, message, errno = core.poll(fds, till and math.max(0, till - core.now()))
+  if not ready then
+    if core.errno_name(errno) == "EINTR" then return false end -- Lua's own handlers run now
+    error(message, 0)
+  end
+  local ended = false
+  for _, number in ipairs(ready) do
+    if by_number[number] then
+      take(self, by_number[number])
+    elseif self.watched[number] then
+      self.watched[number]()
+    else
+      ended = true
+    end
+  end
+  return ended
+end
+
+local seconds = validate.rule.seconds
+
+--- Waits for the program to end.
+--
+-- After `timeout` seconds it returns nil and an error with the code "ETIMEDOUT"; the program runs on. (To end a
+-- program after a time, give `timeout` to run or spawn.) May be called again, also after the end.
+---@param timeout number?  seconds
+---@return cella.result?, cella.error?
+function Process:wait(timeout)
+  if timeout ~= nil then validate.check(seconds, timeout, "timeout", 2) end
+  local till = timeout and core.now() + timeout
+  while not self.result do
+    if self.failure then return nil, self.failure end
+    local now = core.now()
+    if self.deadline and now >= self.deadline and not self.timed_out then
+      self.timed_out = true
+      self:kill("kill")
+    end
+    local until_when = not self.timed_out and self.deadline or nil
+    if till and (not until_when or till < until_when) then until_when = till end
+    if turn(self, until_when) then
+      local code, signal, usage = self.child:reap(true)
+      if type(usage) ~= "table" then
+        self.failure = Error.new {
+          op = "waitid", errno = usage, message = signal,
+          why = "another part of this program waits for any child (waitpid(-1)) and took the status, or has "
+            .. "set SIGCHLD to be ignored since the start",
+        }
+        self.child:close()
+        return nil, self.failure
+      end
+      return finish(self, code, signal, usage)
+    end
+    if till and core.now() >= till then
+      return nil, Error.new {
+        op = "wait", code = "ETIMEDOUT", message = ("still running after %g seconds"):format(timeout),
+      }
+    end
+  end
+  return self.result
+end
+
+--- Sends a signal. Signals without a handler do not reach the first process of a pid namespace, except "kill"
+--- and "stop" (pid_namespaces(7)).
+---@param signal string|integer  "term", 15
+---@return boolean?, cella.error?
+function Process:kill(signal)
+  local ok, message, errno = self.child:kill(signal)
+  if ok then return true end
+  return nil, Error.new { op = "pidfd_send_signal", errno = errno, message = message:match(": (.*)$") }
+end
+
+--- Sends a signal to the program's process group: to what a terminal would call the foreground.
+---@param signal string|integer
+---@return boolean?, cella.error?
+function Process:signal_group(signal)
+  local ok, message, errno = self.child:kill_group(signal)
+  if ok then return true end
+  return nil, Error.new { op = "kill", errno = errno, message = message:match(": (.*)$") }
+end
+
+--- While the process is waited for, `call` is called whenever the descriptor is readable.
+---@param fd integer
+---@param call function
+function Process:watch(fd, call)
+  self.watched[fd] = call
+end
+
+--- A descriptor that is readable once the program has ended; nil after that has been waited for.
+---@return integer?
+function Process:pidfd()
+  return self.child:pidfd()
+end
+
+--- Kills the program if it runs still, and reaps it. Happens by itself when the handle is collected.
+function Process:close()
+  for _, capture in pairs(self.captures) do capture.fd:close() end
+  self.child:close()
+  if not self.result then
+    self.failure = self.failure or Error.new { op = "wait", message = "the process was closed" }
+  end
+end
+
+Process.__close = Process.close
+
+function Process:__tostring()
+  local state = self.result and self.result.reason or self.failure and "closed" or "running"
+  return ("%s (pid %d, %s)"):format(Process.__name, self.pid, state)
+end
+
+return M

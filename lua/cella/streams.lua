@@ -1,0 +1,134 @@
+--- What a program reads from and writes to: its descriptors, and the parent's ends of them.
+--
+-- Everything is opened in the parent with the caller's rights, before there is a child, on numbers above all
+-- that the program will have, so that no copy can overwrite another.
+
+local core = require "cella.core"
+local validate = require "cella.validate"
+
+local rule = validate.rule
+local M = {}
+
+local NAMES = { [0] = "stdin", [1] = "stdout", [2] = "stderr" }
+
+local words = {
+  stdin = rule.one_of { "inherit", "null" },
+  stdout = rule.one_of { "inherit", "null", "capture" },
+  stderr = rule.one_of { "inherit", "null", "capture", "stdout" },
+}
+
+local file = rule.record({ path = rule.path, append = rule.boolean }, { "path" })
+local number = rule.integer(0, 2147483647)
+
+-- A word, a descriptor, { path = ... }, or one of Lua's own files.
+local function stream(name)
+  return function(value, path)
+    if type(value) == "string" then
+      return words[name](value, path)
+    elseif type(value) == "number" then
+      return number(value, path)
+    elseif io.type(value) == "file" then
+      return core.fileno(value)
+    elseif type(value) == "table" then
+      local copy = file(value, path)
+      if name == "stdin" and copy.append ~= nil then
+        validate.fail(path, "append is for output")
+      end
+      return copy
+    end
+    validate.fail(path, "one of the words of %s, a descriptor, a file or { path = ... } expected, got %s",
+      name, validate.show(value))
+  end
+end
+
+--- The keys of a command table that this module understands.
+M.fields = {
+  stdin = stream "stdin",
+  stdout = stream "stdout",
+  stderr = stream "stderr",
+  fds = rule.map(rule.integer(3, 65535), number),
+}
+
+local function highest(command)
+  local result = 2
+  for target in pairs(command.fds or {}) do result = math.max(result, target) end
+  return result
+end
+
+local function opened(fd, message, errno)
+  if not fd then return nil, { message = message:match(": (.*)$") or message, errno = errno } end
+  return fd
+end
+
+-- Each opener returns the text of a step and a function that performs it: a descriptor to pass on, and the
+-- end that the parent keeps.
+local opener = {}
+
+function opener.null(_, lowest)
+  return 'open("/dev/null", {"rdwr"})', function()
+    return opened(core.open("/dev/null", "rdwr", nil, lowest))
+  end
+end
+
+function opener.capture(_, lowest)
+  return "pipe()", function()
+    local reading, writing, errno = core.pipe(lowest)
+    if not reading then return opened(nil, writing, errno) end
+    return writing, reading
+  end
+end
+
+function opener.path(value, lowest, target)
+  local flags = { "rdonly" }
+  if target ~= 0 then flags = { "wronly", "creat", value.append and "append" or "trunc" } end
+  return ('open(%q, {"%s"})'):format(value.path, table.concat(flags, '", "')), function()
+    return opened(core.open(value.path, flags, 438, lowest)) -- 0666, less the umask
+  end
+end
+
+function opener.descriptor(value, lowest)
+  return ("dup(%d)"):format(value), function()
+    return opened(core.dup(value, lowest))
+  end
+end
+
+--- Records what a command table asks for: parent steps that open, child steps that put in place.
+---@param plan cella.plan
+---@param command table  validated
+function M.record(plan, command)
+  local lowest = highest(command) + 1
+  local keep = {}
+
+  local function put(target, kind, value)
+    keep[#keep + 1] = target
+    local text, perform = opener[kind](value, lowest, target)
+    local slot = plan:input(text, perform, kind == "capture" and NAMES[target] or nil)
+    plan:dup2(slot, target)
+  end
+
+  for target = 0, 2 do
+    local value = command[NAMES[target]] or "inherit"
+    if value == "inherit" and not core.is_open(target) then
+      value = "null" -- a program finds 0, 1 and 2 open; what it opens next must not land there
+    end
+    if type(value) == "table" then
+      put(target, "path", value)
+    elseif type(value) == "number" then
+      put(target, "descriptor", value)
+    elseif value == "null" or value == "capture" then
+      put(target, value)
+    else
+      keep[#keep + 1] = target
+      if value == "stdout" then plan:dup2(1, 2) end
+    end
+  end
+  local targets = {}
+  for target in pairs(command.fds or {}) do targets[#targets + 1] = target end
+  table.sort(targets)
+  for _, target in ipairs(targets) do
+    put(target, "descriptor", command.fds[target])
+  end
+  plan:close_others(keep)
+end
+
+return M

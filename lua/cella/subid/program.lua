@@ -1,0 +1,106 @@
+--- Runs a program and collects what it says, by the same machinery that starts containers: no shell is
+--- involved, and nothing of this process is inherited but the environment.
+
+local core = require "cella.core"
+
+local M = {}
+
+local SECONDS = 30 -- a directory service may be slow, or gone
+
+-- The absolute directories of PATH, then where distributions keep privileged programs.
+local FALLBACK = { "/usr/bin", "/bin", "/usr/local/bin", "/run/wrappers/bin", "/run/privileged/bin",
+  "/usr/sbin", "/sbin" }
+
+local function exists(path)
+  -- O_PATH, because a set-user-ID program need not be readable.
+  local file = core.open(path, { "path" })
+  if not file then return false end
+  file:close()
+  local directory = core.open(path .. "/.", { "path" })
+  if directory then directory:close() end
+  return directory == nil
+end
+
+--- Where a program is.
+---@param name string
+---@return string? path
+function M.find(name)
+  for directory in (os.getenv("PATH") or ""):gmatch("[^:]+") do
+    local path = directory .. "/" .. name
+    if directory:sub(1, 1) == "/" and exists(path) then return path end
+  end
+  for _, directory in ipairs(FALLBACK) do
+    if exists(directory .. "/" .. name) then return directory .. "/" .. name end
+  end
+end
+
+local function collect(outputs, deadline)
+  local open = #outputs
+  while open > 0 do
+    local left = deadline - core.now()
+    if left <= 0 then return nil, "no answer within " .. SECONDS .. " seconds" end
+    local numbers = {}
+    for _, output in ipairs(outputs) do
+      if output.fd:number() then numbers[#numbers + 1] = output.fd:number() end
+    end
+    core.poll(numbers, left) -- EINTR and the end of time are seen by the next round
+    for _, output in ipairs(outputs) do
+      local data = output.fd:number() and output.fd:read()
+      if data == nil or data == "" then
+        output.fd:close()
+        open = open - 1
+      elseif data then
+        output.text = output.text .. data
+      end
+    end
+  end
+  return true
+end
+
+--- Runs `argv`, of which the first is an absolute path, without any input.
+---@param argv string[]
+---@return { code: integer?, signal: integer?, stdout: string, stderr: string }? result
+---@return string? message
+function M.run(argv)
+  local null, message = core.open("/dev/null", { "rdonly" })
+  if not null then return nil, message end
+  local out, out_end = core.pipe()
+  local err, err_end = core.pipe()
+  if not out or not err then return nil, "pipe: too many open files" end
+
+  local recorder, filled = core.recorder(), {}
+  for number, fd in pairs { [0] = null, out_end, err_end } do
+    local slot = recorder:input()
+    filled[slot:number()] = fd:number()
+    recorder:record("dup2", slot, number)
+  end
+  recorder:record("close_others", { 0, 1, 2 })
+  recorder:record("sigdefault", "all")
+  recorder:record("sigunblock")
+  recorder:record("execve", { argv[1] }, argv)
+
+  local process
+  process, message = core.launch(recorder, {}, filled)
+  null:close()
+  out_end:close()
+  err_end:close()
+  if not process then return nil, message end
+  local outputs = { { fd = out, text = "" }, { fd = err, text = "" } }
+  local ok
+  ok, message = collect(outputs, core.now() + SECONDS)
+  if not ok then
+    process:close()
+    return nil, message
+  end
+  local step, errno
+  ok, step, errno = process:settle()
+  if not ok then
+    process:close()
+    return nil, type(step) == "string" and step or core.strerror(errno)
+  end
+  local code, signal = process:reap(true)
+  process:close()
+  return { code = code or nil, signal = signal, stdout = outputs[1].text, stderr = outputs[2].text }
+end
+
+return M

@@ -1,0 +1,2 @@
+local core = require "cella.core"
+return core.sys

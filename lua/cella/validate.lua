@@ -1,0 +1,233 @@
+--- Checks a table against a description of what it may hold, before anything is done with it.
+--
+-- What is refused is named by its full path ("mounts[2].source"), with what was wrong and, for a key that
+-- does not exist, the nearest one that does. Errors are raised: they are the programmer's.
+
+local M = {}
+
+-- Levenshtein's distance; the words are short.
+local function distance(a, b)
+  local row = {}
+  for j = 0, #b do row[j] = j end
+  for i = 1, #a do
+    local diagonal = row[0]
+    row[0] = i
+    for j = 1, #b do
+      local above = row[j]
+      local change = a:byte(i) == b:byte(j) and 0 or 1
+      row[j] = math.min(above + 1, row[j - 1] + 1, diagonal + change)
+      diagonal = above
+    end
+  end
+  return row[#b]
+end
+
+--- The name in `names` (a list) that is most like `wanted`, or nil if none is like it.
+---@param wanted any
+---@param names string[]
+---@return string?
+function M.nearest(wanted, names)
+  local best, least = nil, math.huge
+  for _, name in ipairs(names) do
+    local d = distance(tostring(wanted), name)
+    if d < least or d == least and best and name < best then
+      best, least = name, d
+    end
+  end
+  return least <= math.max(2, #tostring(wanted) / 3) and best or nil
+end
+
+local function sorted_keys(t)
+  local keys = {}
+  for key in pairs(t) do keys[#keys + 1] = key end
+  table.sort(keys, function(a, b) return tostring(a) < tostring(b) end)
+  return keys
+end
+
+local function fail(path, ...)
+  error({ path = path, validation = path .. ": " .. string.format(...) }, 0)
+end
+
+--- A value as a person would write it.
+function M.show(value)
+  if type(value) == "string" then
+    return ("the string %q"):format(value)
+  elseif type(value) == "number" or type(value) == "boolean" then
+    return tostring(value)
+  end
+  return "a " .. type(value)
+end
+
+-- Each rule is a function(value, path) that returns the value to use, or fails.
+local rule = {}
+M.rule = rule
+
+local function join(path, key)
+  if type(key) == "number" then return path .. "[" .. key .. "]" end
+  local name = tostring(key)
+  if not name:find("^[%a_][%w_]*$") then return path .. "[" .. M.show(key) .. "]" end
+  return path == "" and name or path .. "." .. name
+end
+
+--- An integer of the given range. Floats, and strings that look like numbers, are refused.
+function rule.integer(low, high)
+  return function(value, path)
+    local whole = type(value) == "number" and value == math.floor(value)
+    if whole and math.type then whole = math.type(value) == "integer" end -- luacheck: ignore 143
+    if not whole or value < low or value > high then
+      fail(path, "an integer from %.0f to %.0f expected, got %s", low, high, M.show(value))
+    end
+    return value
+  end
+end
+
+--- A user or group ID: 0 to 2^32-2. 2^32-1 means "unchanged" to the kernel.
+rule.id = rule.integer(0, 4294967294)
+
+--- A finite number, not negative.
+function rule.seconds(value, path)
+  if type(value) ~= "number" or value ~= value or value < 0 or value > 1e9 then
+    fail(path, "seconds from 0 to 1000000000 expected, got %s", M.show(value))
+  end
+  return value
+end
+
+function rule.boolean(value, path)
+  if type(value) ~= "boolean" then fail(path, "true or false expected, got %s", M.show(value)) end
+  return value
+end
+
+--- Text that reaches the kernel: no NUL, which C would cut it at.
+function rule.string(value, path)
+  if type(value) ~= "string" then fail(path, "a string expected, got %s", M.show(value)) end
+  if value:find("\0", 1, true) then fail(path, "the string has a NUL byte in it") end
+  return value
+end
+
+--- A name that also goes into lines of text: no newline.
+function rule.line(value, path)
+  rule.string(value, path)
+  if value:find("\n", 1, true) then fail(path, "the string has a newline in it") end
+  return value
+end
+
+function rule.path(value, path)
+  rule.line(value, path)
+  if value == "" then fail(path, "the path is empty") end
+  if #value > 4095 then fail(path, "the path is longer than 4095 bytes") end
+  return value
+end
+
+--- A path inside the container: it has to start at the root, and has no business going up.
+function rule.absolute(value, path)
+  rule.path(value, path)
+  if value:sub(1, 1) ~= "/" then fail(path, "an absolute path expected, got %s", M.show(value)) end
+  if ("/" .. value .. "/"):find("/../", 1, true) then fail(path, "'..' in %s", M.show(value)) end
+  return value
+end
+
+--- One of the given words.
+function rule.one_of(words)
+  return function(value, path)
+    for _, word in ipairs(words) do
+      if value == word then return value end
+    end
+    local near = M.nearest(value, words)
+    fail(path, "%s is not one of %s%s", M.show(value), table.concat(words, ", "),
+      near and "; did you mean '" .. near .. "'?" or "")
+  end
+end
+
+local function check_sequence(value, path)
+  if type(value) ~= "table" then fail(path, "a list expected, got %s", M.show(value)) end
+  for key in pairs(value) do
+    if type(key) ~= "number" or key < 1 or key > #value or key ~= math.floor(key) then
+      fail(join(path, key), "no such key in a list")
+    end
+  end
+end
+
+--- A list of which each item follows the rule.
+function rule.list(item)
+  return function(value, path)
+    check_sequence(value, path)
+    local copy = {}
+    for i = 1, #value do copy[i] = item(value[i], join(path, i)) end
+    return copy
+  end
+end
+
+--- A table from keys to values.
+function rule.map(key_rule, value_rule)
+  return function(value, path)
+    if type(value) ~= "table" then fail(path, "a table expected, got %s", M.show(value)) end
+    local copy = {}
+    for _, key in ipairs(sorted_keys(value)) do
+      copy[key_rule(key, join(path, key))] = value_rule(value[key], join(path, key))
+    end
+    return copy
+  end
+end
+
+--- Whichever of several rules holds; what the value may be is said in words.
+function rule.any(words, ...)
+  local rules = { ... }
+  return function(value, path)
+    local deepest
+    for _, one in ipairs(rules) do
+      local ok, result = pcall(one, value, path)
+      if ok then return result end
+      -- The rule that got into the value before it failed has the most to say.
+      if type(result) ~= "table" then error(result, 0) end
+      if result.path ~= path then deepest = result end
+    end
+    if deepest then error(deepest, 0) end
+    fail(path, "%s expected, got %s", words, M.show(value))
+  end
+end
+
+--- A table with named fields, and no others: `{ name = rule, ... }`. A name in `required` has to be there. With
+--- `items`, the table may also be a list of values that follow that rule.
+function rule.record(fields, required, items)
+  local names = sorted_keys(fields)
+  return function(value, path)
+    if type(value) ~= "table" then fail(path, "a table expected, got %s", M.show(value)) end
+    if getmetatable(value) ~= nil then fail(path, "a plain table expected, got one with a metatable") end
+    local copy = {}
+    for _, key in ipairs(sorted_keys(value)) do
+      local is_item = items and type(key) == "number"
+      if is_item and (key < 1 or key > #value or key ~= math.floor(key)) then
+        fail(join(path, key), "no such key in a list")
+      elseif not is_item and not fields[key] then
+        local near = type(key) == "string" and M.nearest(key, names)
+        fail(join(path, key), "unknown key; %s",
+          near and "did you mean '" .. near .. "'?" or "there are " .. table.concat(names, ", "))
+      end
+      copy[key] = (is_item and items or fields[key])(value[key], join(path, key))
+    end
+    for _, key in ipairs(required or {}) do
+      if copy[key] == nil then fail(join(path, key), "missing") end
+    end
+    return copy
+  end
+end
+
+--- Refuses with a message of one's own, from inside a rule.
+M.fail = fail
+M.join = join
+
+--- Checks `value` and returns a copy. Raises the message at the caller of the public function, `level` frames up.
+---@param check function
+---@param value any
+---@param path string  name of the whole, "" for none
+---@param level integer?
+function M.check(check, value, path, level)
+  local ok, result = pcall(check, value, path)
+  if ok then return result end
+  if type(result) == "table" and result.validation then
+    error((result.validation:gsub("^: ", "")), (level or 1) + 1)
+  end
+  error(result, 0)
+end
+
+return M

@@ -1,0 +1,74 @@
+-- The output of the specs: a line of dots per file, failures where they happen, each skip with its reason; and
+-- the counts "passed failed skipped" in the file that CELLA_COUNTS names, for tools/test to add up.
+
+local busted = require "busted"
+local pretty = require "pl.pretty"
+
+local function text(message)
+  local meta = getmetatable(message)
+  if type(message) == "table" and not (meta and meta.__tostring) then return pretty.write(message) end
+  return message == nil and "" or tostring(message)
+end
+
+local function line(...)
+  io.write(...)
+  io.write "\n"
+  io.flush()
+end
+
+return function()
+  local handler = require "busted.outputHandlers.base"()
+  local file -- whose dots are on the present line
+
+  local function break_line()
+    if file then line() end
+    file = nil
+  end
+
+  local function on_end(element, _, status)
+    local mark = status == "success" and "." or status == "pending" and "s"
+    if not mark then return nil, true end -- a failure has been told already
+    local source = element.trace and element.trace.short_src
+    if source ~= file then
+      break_line()
+      file = source
+      io.write(source, " ")
+    end
+    io.write(mark)
+    io.flush()
+    return nil, true
+  end
+
+  local function on_failure(element, parent, message, trace)
+    local failure = handler.format(element, parent, message, trace)
+    local at = element.trace or trace or {}
+    break_line()
+    line("FAILED ", failure.name or element.descriptor, "\n  ", at.short_src or "?", ":", at.currentline or "?",
+      "\n", (text(message):gsub("[^\n]+", "  %0")))
+    return nil, true
+  end
+
+  local function on_suite_end()
+    break_line()
+    for _, pending in ipairs(handler.pendings) do
+      local reason = text(pending.message)
+      line("skipped ", pending.name, ": ", reason ~= "" and reason or "no reason given")
+    end
+    local passed, skipped = handler.successesCount, handler.pendingsCount
+    local failed = handler.failuresCount + handler.errorsCount
+    line(("%d good, %d bad, %d skipped, in %.1f s"):format(passed, failed, skipped, handler.getDuration()))
+    local path = os.getenv "CELLA_COUNTS"
+    if path then
+      local out = assert(io.open(path, "w"))
+      assert(out:write(passed, " ", failed, " ", skipped, "\n"))
+      assert(out:close())
+    end
+    return nil, true
+  end
+
+  busted.subscribe({ "test", "end" }, on_end)
+  busted.subscribe({ "failure" }, on_failure)
+  busted.subscribe({ "error" }, on_failure)
+  busted.subscribe({ "suite", "end" }, on_suite_end)
+  return handler
+end
