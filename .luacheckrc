@@ -1,7 +1,5 @@
 -- The library stays in what Lua 5.1 to 5.4 and LuaJIT have in common; all else runs on 5.4.
 std = "min"
--- A sentence for a person stays in one piece, so that it can be searched for.
-max_string_line_length = false
 
 -- What the library looks for before it uses it: each is missing somewhere.
 read_globals = {

@@ -16,7 +16,7 @@ endif
 
 includes = $(addprefix -I,$(LUA_INCDIR) $(CAP_INCDIR))
 compile  = $(CC) -std=c11 -D_GNU_SOURCE -fPIC -fvisibility=hidden $(WARNINGS) $(HARDENING) $(includes) $(CFLAGS)
-link     = $(CC) $(LIBFLAG) -Wl,-z,relro,-z,now $(LDFLAGS)
+link     = $(CC) $(CFLAGS) $(LIBFLAG) -Wl,-z,relro,-z,now $(LDFLAGS)
 module   = $(BUILD)/cella/core.so
 objects  = $(patsubst csrc/%.c,$(BUILD)/obj/%.o,$(wildcard csrc/*.c))
 
@@ -37,7 +37,7 @@ $(BUILD)/obj/%.o: csrc/%.c $(BUILD)/obj/command
 # Another compiler, other flags or another Lua than the last time: everything is made anew.
 $(BUILD)/obj/command: FORCE
 	@mkdir -p $(@D)
-	@echo '$(compile) $(link)' | cmp -s - $@ || echo '$(compile) $(link)' > $@
+	@echo "$(compile) $(link)" | cmp -s - $@ || echo "$(compile) $(link)" > $@
 
 -include $(objects:.o=.d)
 

@@ -191,30 +191,26 @@ local function sort_namespaces(kinds)
   return new, join, nil
 end
 
--- The ID maps, from a policy or given. An identity stands in where there is no new namespace.
+-- The ID maps, from a policy or given; nil where there is no new user namespace.
 local function resolve_ids(box, host)
   if box.namespaces.user ~= "new" then return nil end
   local ids = box.ids or policy.root()
-  if type(ids) == "function" then
-    local result, err = ids(host)
-    if not result then return nil, err end
-    ids = result
+  local decide = type(ids) == "function" and ids or function()
+    local copy = {}
+    for key, value in pairs(ids) do copy[key] = value end
+    return copy
   end
-  local copy = {}
-  for key, value in pairs(ids) do copy[key] = value end
-  if not copy.via then
-    local via, err = policy.via(mapping.maps_rule(copy, "ids"), host)
-    if not via then return nil, err end
-    copy.via = via
-  end
-  if copy.via == "self" then copy.setgroups = copy.setgroups or "deny" end
-  copy.newuidmap, copy.newgidmap = copy.newuidmap or host.newuidmap, copy.newgidmap or host.newgidmap
-  return mapping.rule(copy, "ids")
+  local result, err = policy.resolve(decide, host)
+  if not result then return nil, err end
+  return mapping.rule({
+    uid = result.uid, gid = result.gid, setgroups = result.setgroups, via = result.via, helper = result.helper,
+    newuidmap = host.newuidmap, newgidmap = host.newgidmap,
+  }, "ids"), nil, result
 end
 
 -- Who the program is. Without a word about it: the caller, where the map has the caller; else the container's root;
 -- else somebody has to say.
-local function resolve_user(box, host, ids)
+local function resolve_user(box, host, ids, keep_groups)
   local wanted = box.user or {}
   local function choose(kind, own)
     local key = kind .. "id"
@@ -231,7 +227,9 @@ local function resolve_user(box, host, ids)
     error(("user.%s: missing, and the map has neither you (%d) nor a root\n%s"):format(key, own, tostring(ids[key])), 0)
   end
   local user = { uid = choose("u", host.uid), gid = choose("g", host.gid), groups = wanted.groups }
-  if ids and ids.setgroups == "deny" then
+  if keep_groups then
+    if user.groups then error("user.groups: the policy of `ids` keeps the caller's", 0) end
+  elseif ids and ids.setgroups == "deny" then
     if user.groups and #user.groups > 0 then
       error("user.groups: setgroups is denied in this user namespace, because the gid_map is written without "
         .. "CAP_SETGID (user_namespaces(7)); use a policy with subordinate IDs, or leave the groups away", 0)
@@ -300,9 +298,9 @@ local function sorted(t)
 end
 
 local function build(box, command, host)
-  local ids, err = resolve_ids(box, host)
+  local ids, err, decided = resolve_ids(box, host)
   if err then return nil, err end
-  local user = resolve_user(box, host, ids)
+  local user = resolve_user(box, host, ids, decided and decided.keep_groups)
   local new, join, time_offsets = sort_namespaces(box.namespaces)
   local plan = Plan.new { namespaces = new, join = join, ids = ids }
 
@@ -341,6 +339,7 @@ local function build(box, command, host)
   plan:exec(arguments)
   plan.host = host
   plan.ids = ids
+  plan.policy = decided
   return plan
 end
 

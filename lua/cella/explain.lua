@@ -36,9 +36,9 @@ local function forbidden_user_namespaces()
       .. "`sysctl kernel.unprivileged_userns_clone=1` as root allows it"
   end
   if read("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == "1" then
-    return ("kernel.apparmor_restrict_unprivileged_userns is 1 and this program's AppArmor label is %q: it needs a profile "
-      .. "with the rule `userns,`"):format(read("/proc/self/attr/apparmor/current") or read("/proc/self/attr/current")
-      or "unconfined")
+    return ("kernel.apparmor_restrict_unprivileged_userns is 1 and this program's AppArmor label is %q: it needs a "
+      .. "profile with the rule `userns,`"):format(read("/proc/self/attr/apparmor/current")
+      or read("/proc/self/attr/current") or "unconfined")
   end
   if read("/proc/sys/user/max_user_namespaces") == "0" then
     return "user.max_user_namespaces is 0: no user namespaces may be made here"
@@ -155,7 +155,8 @@ local function helper(fields)
     if sys.get_no_new_privs() then
       return "this process has no_new_privs set, so that a set-user-ID helper gains nothing"
     end
-    return "the helper gained no privileges: it has lost its set-user-ID bit or file capabilities, or lies on a nosuid mount"
+    return "the helper gained no privileges: it has lost its set-user-ID bit or file capabilities, or lies on a nosuid "
+      .. "mount"
   end
   return map_refused(fields)
 end
@@ -187,7 +188,8 @@ why.sethostname = { EPERM = function() return needs("sys_admin", "a host name") 
 why.link_up = { EPERM = function() return needs("net_admin", "bringing an interface up") end }
 
 why.setns = {
-  EPERM = "joining needs CAP_SYS_ADMIN in the user namespace that owns the target: join that user namespace too, or be root",
+  EPERM = "joining needs CAP_SYS_ADMIN in the user namespace that owns the target: join that user namespace too, or be "
+    .. "root",
   EINVAL = "the descriptor is not a namespace of that type, or the process is in that user namespace already",
 }
 why.unshare = {
@@ -213,7 +215,8 @@ why.open_tree = {
 why.mount = { EPERM = function() return needs("sys_admin", "mounting") end }
 why.openat2 = {
   ENOENT = "there is no such path in the new root. Mount points are made only where the container's own file systems "
-    .. "(a tmpfs above) are: nothing is created on the host. Make the directory in the root, or mount a tmpfs over its parent",
+    .. "(a tmpfs above) are: nothing is created on the host. Make the directory in the root, or mount a tmpfs over its "
+    .. "parent",
   ENOTDIR = "part of the path is not a directory in the new root",
   ELOOP = "too many symbolic links in the path, or one that leaves the root by magic (proc(5))",
   EACCES = denied_path,
@@ -282,8 +285,8 @@ why.setrlimit = {
   EPERM = function(fields)
     local resource = fields.text:match('setrlimit%("(%a+)"')
     local _, hard = sys.getrlimit(resource)
-    return ("the hard limit of this process is %s, and raising it needs CAP_SYS_RESOURCE over the initial user namespace")
-      :format(tostring(hard))
+    return ("the hard limit of this process is %s, and raising it needs CAP_SYS_RESOURCE over the initial user "
+      .. "namespace"):format(tostring(hard))
   end,
 }
 

@@ -16,19 +16,16 @@ local function map(value, path)
   return result
 end
 
-local field_rules = {
+local fields = rule.record({
   uid = map,
   gid = map,
   setgroups = rule.one_of { "allow", "deny" },
   via = rule.one_of { "self", "parent", "helper" },
   name = rule.string,
+  helper = rule.record({ uid = rule.list(rule.string), gid = rule.list(rule.string) }, { "uid", "gid" }),
   newuidmap = rule.path,
   newgidmap = rule.path,
-}
-local fields = rule.record(field_rules, { "uid", "gid", "via" })
-
---- The same before it is known who will write them.
-M.maps_rule = rule.record(field_rules, { "uid", "gid" })
+}, { "uid", "gid", "via" })
 
 --- What a policy returns, checked.
 function M.rule(value, path)
@@ -44,10 +41,12 @@ local function step(op, text, perform)
   return { op = op, text = text, perform = perform }
 end
 
--- "0 1000 1\n1 100000 65536" -> "0", "1000", "1", ...: canonical decimals, because the helpers also read octal.
-local function helper_arguments(value)
+-- What the helpers take after the pid: canonical decimals, because they also read octal. A policy may cut extents
+-- further than the kernel needs it.
+local function helper_arguments(ids, kind)
+  if ids.helper then return ids.helper[kind] end
   local list = {}
-  for number in tostring(value):gmatch("%d+") do list[#list + 1] = number end
+  for number in tostring(ids[kind]):gmatch("%d+") do list[#list + 1] = number end
   return list
 end
 
@@ -105,7 +104,7 @@ local function helper_takes_fd(path)
   return takes_fd[path]
 end
 
-local function start_helper(path, child, value)
+local function start_helper(path, child, ids, kind)
   local Plan = require "cella.plan"
   local command = { path, tostring(child:pid()), stdin = "null", stdout = "null", stderr = "capture" }
   local directory
@@ -116,7 +115,7 @@ local function start_helper(path, child, value)
       command.fds = { [3] = directory:number() }
     end
   end
-  for _, argument in ipairs(helper_arguments(value)) do command[#command + 1] = argument end
+  for _, argument in ipairs(helper_arguments(ids, kind)) do command[#command + 1] = argument end
   local process, err = Plan.new():exec(command):spawn { timeout = 30, capture_limit = 4096 }
   if directory then directory:close() end
   return process, err
@@ -141,14 +140,14 @@ local function helper_steps(ids)
   local steps = {}
   local paths = { uid = ids.newuidmap or "newuidmap", gid = ids.newgidmap or "newgidmap" }
   local function text(kind)
-    return ("%s PID %s"):format(paths[kind], table.concat(helper_arguments(ids[kind]), " "))
+    return ("%s PID %s"):format(paths[kind], table.concat(helper_arguments(ids, kind), " "))
   end
   if ids.setgroups == "deny" then steps[1] = parent_steps(ids)[1] end
   -- The two run at once: each takes longer than everything else together.
   local gid_process, gid_error
   steps[#steps + 1] = step("newuidmap", text("uid"), function(child)
-    local uid_process, uid_error = start_helper(paths.uid, child, ids.uid)
-    gid_process, gid_error = start_helper(paths.gid, child, ids.gid)
+    local uid_process, uid_error = start_helper(paths.uid, child, ids, "uid")
+    gid_process, gid_error = start_helper(paths.gid, child, ids, "gid")
     return finish_helper(uid_process, uid_error, child, "uid", ids)
   end)
   steps[#steps + 1] = step("newgidmap", text("gid"), function(child)

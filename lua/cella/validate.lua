@@ -73,7 +73,7 @@ end
 function rule.integer(low, high)
   return function(value, path)
     local whole = type(value) == "number" and value == math.floor(value)
-    if whole and math.type then whole = math.type(value) == "integer" end -- luacheck: ignore 143
+    if whole and math.type then whole = math.type(value) == "integer" end
     if not whole or value < low or value > high then
       fail(path, "an integer from %.0f to %.0f expected, got %s", low, high, M.show(value))
     end

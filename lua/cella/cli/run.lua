@@ -13,7 +13,7 @@ local SETUP_FAILED, NOT_EXECUTABLE, NOT_FOUND, TIMED_OUT, SIGNALED = 125, 126, 1
 local function load_container(path, arguments)
   local chunk, message = loadfile(path)
   if not chunk then return nil, message end
-  local unpack = table.unpack or unpack -- luacheck: ignore 143
+  local unpack = table.unpack or unpack
   local ok, box = xpcall(function() return chunk(unpack(arguments)) end, function(err)
     return type(err) == "string" and debug.traceback(err, 2) or tostring(err)
   end)

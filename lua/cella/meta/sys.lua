@@ -1,0 +1,365 @@
+---@meta cella.sys
+-- luacheck: ignore 212 (declarations: the functions are C, in csrc/op_*.c and csrc/look.c)
+error "for editors and readers, not for running"
+
+---@class cella.sys
+local sys = {}
+
+---@alias cella.namespace "user"|"mount"|"pid"|"ipc"|"uts"|"net"|"cgroup"|"time"
+---@alias cella.fd integer|cella.slot  a descriptor, from 0; in a plan also what an earlier step yields
+---@alias cella.capabilities "all"|"none"|(string|integer)[]  names with or without "cap_", numbers; "-name" takes away
+
+--- Namespaces: namespaces(7).
+
+--- Moves this process into new namespaces: unshare(2). A pid or time namespace takes its children only.
+---@param namespaces cella.namespace|cella.namespace[]
+function sys.unshare(namespaces) end
+
+--- Joins a namespace: setns(2). `fd` is one of /proc/PID/ns, or a pidfd together with what to join.
+---@param fd cella.fd
+---@param namespaces (cella.namespace|cella.namespace[])?
+function sys.setns(fd, namespaces) end
+
+--- Up to 64 bytes: sethostname(2).
+---@param name string
+function sys.sethostname(name) end
+
+--- Up to 64 bytes: setdomainname(2).
+---@param name string
+function sys.setdomainname(name) end
+
+--- Brings a network interface up: netdevice(7).
+---@param interface string  "lo"
+function sys.link_up(interface) end
+
+--- Mounts.
+
+--- mount(2). Flags: rdonly nosuid nodev noexec synchronous remount mandlock dirsync nosymfollow noatime nodiratime
+--- bind move rec silent unbindable private slave shared relatime strictatime lazytime.
+---@param source string?
+---@param target string
+---@param fstype string?
+---@param flags (string|string[])?
+---@param data string?
+function sys.mount(source, target, fstype, flags, data) end
+
+--- umount2(2). Flags: force detach expire nofollow.
+---@param target string
+---@param flags (string|string[])?
+function sys.umount2(target, flags) end
+
+--- pivot_root(2).
+---@param new_root string
+---@param put_old string
+function sys.pivot_root(new_root, put_old) end
+
+--- open_tree(2): a descriptor of what is mounted at a path; with "clone" of a detached copy. An empty path is `dirfd`
+--- itself. Flags: clone recursive nofollow no_automount.
+---@param path string
+---@param flags (string|string[])?
+---@param dirfd cella.fd?
+---@return cella.fd
+function sys.open_tree(path, flags, dirfd) end
+
+--- Attaches a detached mount to the object of a descriptor, or to a path seen from there: move_mount(2).
+---@param from_fd cella.fd
+---@param to_fd cella.fd?
+---@param to_path string?
+function sys.move_mount(from_fd, to_fd, to_path) end
+
+--- mount_setattr(2), Linux 5.12. Attributes: rdonly nosuid nodev noexec noatime strictatime nodiratime nosymfollow.
+---@param fd cella.fd
+---@param recursive boolean
+---@param set string|string[]
+---@param clear (string|string[])?
+---@param propagation "private"|"slave"|"shared"|"unbindable"|nil
+function sys.mount_setattr(fd, recursive, set, clear, propagation) end
+
+--- fsopen(2): the beginning of a new mount of a file system type.
+---@param fstype string
+---@return cella.fd
+function sys.fsopen(fstype) end
+
+--- fsconfig(2).
+---@param fd cella.fd
+---@param command "flag"|"string"|"create"|"reconfigure"
+---@param key string?
+---@param value string?
+function sys.fsconfig(fd, command, key, value) end
+
+--- fsmount(2): a detached mount, with attributes as for mount_setattr.
+---@param fd cella.fd
+---@param attributes (string|string[])?
+---@return cella.fd
+function sys.fsmount(fd, attributes) end
+
+--- chroot(2). A way out stays open: see pivot_root.
+---@param path string
+function sys.chroot(path) end
+
+--- Files and descriptors. Everything that is opened is close-on-exec.
+
+--- chdir(2).
+---@param path string
+function sys.chdir(path) end
+
+--- fchdir(2).
+---@param fd cella.fd
+function sys.fchdir(fd) end
+
+--- mkdirat(2).
+---@param path string
+---@param mode integer  0 to 4095, less the umask
+---@param dirfd cella.fd?
+function sys.mkdir(path, mode, dirfd) end
+
+--- symlinkat(2).
+---@param target string
+---@param path string
+---@param dirfd cella.fd?
+function sys.symlink(target, path, dirfd) end
+
+--- mknodat(2).
+---@param path string
+---@param type "char"|"block"|"fifo"|"socket"|"file"
+---@param mode integer  0 to 4095, less the umask
+---@param major integer?
+---@param minor integer?
+---@param dirfd cella.fd?
+function sys.mknod(path, type, mode, major, minor, dirfd) end
+
+--- openat2(2). Flags: rdonly wronly rdwr path directory nofollow creat excl trunc append nonblock. Resolve: beneath
+--- in_root no_magiclinks no_symlinks no_xdev.
+---@param path string
+---@param flags string|string[]
+---@param resolve (string|string[])?
+---@param dirfd cella.fd?
+---@param mode integer?
+---@return cella.fd
+function sys.openat2(path, flags, resolve, dirfd, mode) end
+
+--- Makes what is missing of a path below a root, directories and at the end a file where `like_fd` is none. No link
+--- leads out of the root.
+---@param path string
+---@param root_fd cella.fd
+---@param like_fd cella.fd?
+function sys.make_target(path, root_fd, like_fd) end
+
+--- Opens, writes in one write(2), closes. Less than all of the data is EIO. Below /proc the file has to be on a procfs
+--- (EXDEV). Flags as for openat2: without "creat" the file has to exist.
+---@param path string
+---@param data string
+---@param flags (string|string[])?
+---@param mode integer?
+---@param dirfd cella.fd?
+function sys.write_file(path, data, flags, mode, dirfd) end
+
+--- umask(2).
+---@param mask integer
+---@return integer before
+function sys.umask(mask) end
+
+--- close(2).
+---@param fd cella.fd
+function sys.close(fd) end
+
+--- dup2(2): the copy survives exec, also where both numbers are the same.
+---@param fd cella.fd
+---@param number integer
+function sys.dup2(fd, number) end
+
+--- close_range(2). Flags: unshare cloexec (Linux 5.11).
+---@param first integer
+---@param last integer
+---@param flags (string|string[])?
+function sys.close_range(first, last, flags) end
+
+--- Who the process is: credentials(7).
+
+--- setgroups(2).
+---@param groups integer[]
+function sys.setgroups(groups) end
+
+--- setresuid(2); nil leaves one as it is.
+---@param ruid integer?
+---@param euid integer?
+---@param suid integer?
+function sys.setresuid(ruid, euid, suid) end
+
+--- setresgid(2); nil leaves one as it is.
+---@param rgid integer?
+---@param egid integer?
+---@param sgid integer?
+function sys.setresgid(rgid, egid, sgid) end
+
+--- setsid(2).
+function sys.setsid() end
+
+--- Capabilities: capabilities(7).
+
+--- capset(2): the three sets at once.
+---@param effective cella.capabilities
+---@param permitted cella.capabilities
+---@param inheritable cella.capabilities
+function sys.capset(effective, permitted, inheritable) end
+
+--- PR_CAPBSET_DROP for each. For ever.
+---@param capabilities cella.capabilities
+function sys.capbset_drop(capabilities) end
+
+--- PR_CAP_AMBIENT_RAISE for each.
+---@param capabilities cella.capabilities
+function sys.ambient_raise(capabilities) end
+
+--- PR_CAP_AMBIENT_LOWER for each.
+---@param capabilities cella.capabilities
+function sys.ambient_lower(capabilities) end
+
+--- PR_CAP_AMBIENT_CLEAR_ALL.
+function sys.ambient_clear() end
+
+--- PR_SET_SECUREBITS: noroot no_setuid_fixup keep_caps no_cap_ambient_raise exec_restrict_file exec_deny_interactive,
+--- each also with _locked. An empty list clears all.
+---@param bits string|string[]
+function sys.securebits(bits) end
+
+--- PR_SET_NO_NEW_PRIVS. For ever.
+function sys.no_new_privs() end
+
+--- The process.
+
+--- PR_SET_PDEATHSIG: the signal for when the thread that started this process ends. An ID switch erases it.
+---@param signal string  "kill"
+function sys.pdeathsig(signal) end
+
+--- PR_SET_DUMPABLE.
+---@param on boolean
+function sys.dumpable(on) end
+
+--- setrlimit(2). Resources: as core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime
+--- sigpending stack.
+---@param resource string
+---@param soft integer|"unlimited"
+---@param hard integer|"unlimited"
+function sys.setrlimit(resource, soft, hard) end
+
+--- Signals back to their defaults: signal(7).
+---@param signals "all"|(string|integer)[]
+function sys.sigdefault(signals) end
+
+--- Unblocks every signal.
+function sys.sigunblock() end
+
+--- execve(2): of several paths the first that can be executed. ELIBACC says that the file is there and its interpreter
+--- is not. Without an environment, that of this process.
+---@param path string|string[]
+---@param argv string[]
+---@param environment string[]?  "NAME=value"
+function sys.execve(path, argv, environment) end
+
+--- Looking back. Each fails with ENOTRECOVERABLE where the kernel says otherwise.
+
+--- All four user and all four group IDs.
+---@param uid integer
+---@param gid integer
+function sys.expect_ids(uid, gid) end
+
+--- Exactly these supplementary groups.
+---@param groups integer[]
+function sys.expect_groups(groups) end
+
+---@param effective cella.capabilities
+---@param permitted cella.capabilities
+---@param inheritable cella.capabilities
+---@param bounding cella.capabilities
+---@param ambient cella.capabilities
+function sys.expect_capabilities(effective, permitted, inheritable, bounding, ambient) end
+
+---@param bits string|string[]
+function sys.expect_securebits(bits) end
+
+---@param on boolean
+function sys.expect_no_new_privs(on) end
+
+--- Whether /proc/self/ns/... has the inode, or has not.
+---@param link string
+---@param inode integer
+---@param same boolean
+function sys.expect_namespace(link, inode, same) end
+
+--- That a uid_map or gid_map says what the text says.
+---@param path string
+---@param text string
+function sys.expect_map(path, text) end
+
+--- That a descriptor is this device.
+---@param fd cella.fd
+---@param type "char"|"block"|"fifo"|"socket"|"file"
+---@param major integer
+---@param minor integer
+function sys.expect_node(fd, type, major, minor) end
+
+--- That the working directory can be reached from the root.
+function sys.expect_cwd() end
+
+--- Looking, now only.
+
+---@return integer real, integer effective, integer saved
+function sys.getresuid() end
+
+---@return integer real, integer effective, integer saved
+function sys.getresgid() end
+
+---@return integer[]
+function sys.getgroups() end
+
+---@return integer
+function sys.getpid() end
+
+---@return integer
+function sys.getppid() end
+
+--- The five sets as lists of names: cap_get_pid(3), cap_iab_get_pid(3).
+---@param pid integer?  this process
+---@return { effective: string[], permitted: string[], inheritable: string[], bounding: string[], ambient: string[] }
+function sys.capabilities(pid) end
+
+--- Effective, permitted and inheritable as cap_to_text(3) has them: "=ep".
+---@param pid integer?  this process
+---@return string
+function sys.capabilities_text(pid) end
+
+--- The number of the highest capability that the running kernel knows.
+---@return integer
+function sys.last_capability() end
+
+--- Of this process; the kernel does not tell another's.
+---@return string[]
+function sys.get_securebits() end
+
+---@return boolean
+function sys.get_no_new_privs() end
+
+---@return boolean
+function sys.get_dumpable() end
+
+--- prlimit(2).
+---@param resource string
+---@param pid integer?  this process
+---@return integer|"unlimited" soft, integer|"unlimited" hard
+function sys.getrlimit(resource, pid) end
+
+--- What identifies a namespace of a process: two are the same where both numbers are.
+---@param type cella.namespace|"pid_for_children"|"time_for_children"
+---@param pid integer?  this process
+---@return integer inode, integer device
+function sys.namespace(type, pid) end
+
+---@return string
+function sys.gethostname() end
+
+--- "NAME=value", in no order.
+---@return string[]
+function sys.environment() end
+
+return sys
