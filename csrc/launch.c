@@ -211,6 +211,8 @@ int launch_plan(lua_State *L)
 {
 	struct plan *plan = to_plan(L, 1);
 	uint64_t namespaces = check_flags(L, 2, &names_namespace);
+	if (!lua_isnoneornil(L, 3))
+		luaL_checktype(L, 3, LUA_TTABLE);
 	struct process *process = lua_newuserdata(L, sizeof *process);
 	memset(process, 0, sizeof *process);
 	process->pidfd = process->channel = -1;
@@ -224,8 +226,6 @@ int launch_plan(lua_State *L)
 	process->own_memory = process->launch->own_memory;
 	if (!process->own_memory)
 		sharing_begins();
-	process->exec = plan->steps &&
-			op_at(plan_step(plan, plan->steps - 1)->op)->flags & OP_EXEC;
 	fill_slots(L, 3, process->launch, plan->slots);
 	int result = start(process, plan, namespaces);
 	if (result < 0) {
@@ -243,17 +243,19 @@ static int adopt_second(struct process *process)
 	int pid = process->launch->second_pid;
 	if (!pid || process->second)
 		return 0;
-	/* Nobody else can have reaped it: it is our child, or our keeper's. */
-	int pidfd = (int)RAW(SYS_pidfd_open, pid, 0);
-	if (pidfd < 0)
-		return pidfd;
 	if (!process->keeper)
 		RAW(SYS_wait4, process->pid, 0, __WALL, 0);
-	close_once(&process->pidfd);
+	close_once(&process->pidfd); /* first, so that there is room for the other */
 	process->pid = pid;
-	process->pidfd = pidfd;
 	process->second = true;
-	return 0;
+	/* Nobody else can have reaped it: it is our child, or our keeper's. */
+	process->pidfd = (int)RAW(SYS_pidfd_open, pid, 0);
+	if (process->pidfd >= 0)
+		return 0;
+	int error = process->pidfd;
+	process->pidfd = -1;
+	RAW(SYS_kill, pid, SIGKILL);
+	return error;
 }
 
 int launch_ready(struct process *process)
@@ -279,8 +281,11 @@ int launch_settle(struct process *process, const struct timespec *patience)
 		return -ETIMEDOUT;
 	if (ready < 0)
 		return -errno;
-	if (recv(process->channel, &byte, 1, MSG_DONTWAIT) < 0 && errno != ECONNRESET)
+	ssize_t count = recv(process->channel, &byte, 1, MSG_DONTWAIT);
+	if (count < 0 && errno != ECONNRESET)
 		return -errno;
+	if (count > 0)
+		return -EPROTO; /* it awaits somebody who will not come */
 	close_once(&process->channel);
 	result = adopt_second(process);
 	if (result == 0 && process->keeper)

@@ -114,15 +114,46 @@ static int open_in_root(int root, const char *path, uint64_t flags, unsigned mod
 	return act_openat2(args);
 }
 
-/* make_target(path, root_fd [, like_fd]) -> true | nil, message, errno
+/* Makes the last component of `path`: a file, or a directory. `path` is cut at its slash and mended. The parent
+ * has to be on the file system `device`: a link may lead from there to another. */
+static int make_entry(int root, char *path, bool file, dev_t device)
+{
+	char *name = path;
+	for (char *p = path; *p; p++)
+		if (*p == '/')
+			name = p + 1;
+	char *slash = name > path ? name - 1 : NULL;
+	if (slash)
+		*slash = '\0';
+	int parent = open_in_root(root, slash && slash > path ? path : "/", O_PATH | O_DIRECTORY, 0);
+	if (slash)
+		*slash = '/';
+	if (parent < 0)
+		return parent;
+	struct stat status;
+	long result = RAW(SYS_newfstatat, parent, "", &status, AT_EMPTY_PATH);
+	if (result == 0 && status.st_dev != device)
+		result = -EXDEV;
+	/* Neither follows a link at its end. */
+	if (result == 0 && file)
+		result = RAW(SYS_mknodat, parent, name, S_IFREG | 0644, 0);
+	else if (result == 0)
+		result = RAW(SYS_mkdirat, parent, name, 0755);
+	RAW(SYS_close, parent);
+	return (int)result;
+}
+
+/* make_target(path, root_fd, within_fd [, like_fd]) -> true | nil, message, errno
  * Makes what is missing of a path below a root, so that something can be mounted there: directories, and
- * at the end a file where `like_fd` is not a directory. */
+ * at the end a file where `like_fd` is not a directory. Only on the file system of `within_fd`: EXDEV. */
 static int act_make_target(const struct arg *a)
 {
 	char path[PATH_MAX];
-	struct stat like = { .st_mode = S_IFDIR };
+	struct stat within, like = { .st_mode = S_IFDIR };
 	int root = (int)a[1].n, length = (int)a[0].n;
-	long result = given(&a[2]) ? RAW(SYS_newfstatat, a[2].n, "", &like, AT_EMPTY_PATH) : 0;
+	long result = RAW(SYS_newfstatat, a[2].n, "", &within, AT_EMPTY_PATH);
+	if (result == 0 && given(&a[3]))
+		result = RAW(SYS_newfstatat, a[3].n, "", &like, AT_EMPTY_PATH);
 	for (int i = 0; i < length; i++)
 		path[i] = ((const char *)a[0].p)[i];
 	while (length > 1 && path[length - 1] == '/')
@@ -134,29 +165,12 @@ static int act_make_target(const struct arg *a)
 		char after = path[i];
 		path[i] = '\0';
 		int found = open_in_root(root, path, O_PATH, 0);
-		if (found >= 0) {
+		if (found >= 0)
 			RAW(SYS_close, found);
-		} else if (found != -ENOENT) {
+		else if (found == -ENOENT)
+			result = make_entry(root, path, i == length && !S_ISDIR(like.st_mode), within.st_dev);
+		else
 			result = found;
-		} else if (i == length && !S_ISDIR(like.st_mode)) {
-			result = open_in_root(root, path, O_WRONLY | O_CREAT | O_EXCL, 0644);
-			if (result >= 0)
-				RAW(SYS_close, result);
-		} else {
-			/* mkdirat follows no link at its end, and the parent is held. */
-			char *name = path + i;
-			while (name > path && name[-1] != '/')
-				name--;
-			char *slash = name > path ? name - 1 : NULL;
-			if (slash)
-				*slash = '\0';
-			int parent = open_in_root(root, slash && slash > path ? path : "/", O_PATH | O_DIRECTORY, 0);
-			if (slash)
-				*slash = '/';
-			result = parent < 0 ? parent : RAW(SYS_mkdirat, parent, name, 0755);
-			if (parent >= 0)
-				RAW(SYS_close, parent);
-		}
 		path[i] = after;
 	}
 	return result < 0 ? (int)result : 0;
@@ -248,7 +262,7 @@ const struct op ops_file[] = {
 	    { "dirfd", K_FD, true },
 	    { "mode", K_MODE, true } } },
 	{ "make_target", act_make_target, 0, RESULT_TRUE,
-	  { { "path", K_PATH }, { "root_fd", K_FD }, { "like_fd", K_FD, true } } },
+	  { { "path", K_PATH }, { "root_fd", K_FD }, { "within_fd", K_FD }, { "like_fd", K_FD, true } } },
 	{ "write_file", act_write_file, 0, RESULT_TRUE,
 	  { { "path", K_PATH },
 	    { "data", K_DATA },

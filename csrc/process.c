@@ -36,8 +36,9 @@ static int reap(struct process *process, int options)
 	}
 	siginfo_t info = { 0 };
 	long result;
-	RAW_RETRY(result, SYS_waitid, P_PIDFD, process->pidfd, &info, WEXITED | __WALL | options,
-		  &process->usage);
+	bool by_fd = process->pidfd >= 0;
+	RAW_RETRY(result, SYS_waitid, by_fd ? P_PIDFD : P_PID, by_fd ? process->pidfd : process->pid, &info,
+		  WEXITED | __WALL | options, &process->usage);
 	if (result < 0) {
 		/* Somebody else has reaped it: there is nothing left to wait for. */
 		if (result == -ECHILD)
@@ -68,7 +69,7 @@ static void let_go(struct process *process)
 		int settled;
 		do
 			settled = launch_settle(process, NULL);
-		while (settled == -EINTR);
+		while (settled == -EINTR || settled == -EPROTO);
 		kill_now(process);
 		reap(process, 0);
 	}

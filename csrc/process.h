@@ -19,7 +19,6 @@ struct process {
 	int channel;
 	struct launch *launch;
 	struct keeper *keeper;
-	bool exec; /* the plan ends in an exec */
 	bool own_memory;
 	bool second; /* pid is that of the process behind a fork step */
 	bool reaped;

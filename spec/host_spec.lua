@@ -13,7 +13,7 @@ local function read(path)
 end
 
 local function status(field)
-  return read("/proc/self/status"):match(field .. ":%s*([^\n]*)")
+  return read("/proc/self/status"):match("\n" .. field .. ":[ \t]*([^\n]*)")
 end
 
 describe("the host", function()

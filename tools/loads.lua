@@ -1,5 +1,4 @@
--- Run by each Lua that cella is for: does the C module load into it, and does every file given parse?
-require "cella.core"
+-- Run by each Lua that cella is for: does every file given parse, and does cella load?
 local bad = 0
 for _, path in ipairs(arg) do
   local ok, message = loadfile(path)
@@ -8,5 +7,7 @@ for _, path in ipairs(arg) do
     bad = bad + 1
   end
 end
-print(_VERSION .. ": the module loads; " .. #arg - bad .. " of " .. #arg .. " files parse")
-os.exit(bad == 0 and #arg > 0 and 0 or 1)
+print(("%s: %d of %d files parse"):format(_VERSION, #arg - bad, #arg))
+if bad > 0 or #arg == 0 then os.exit(1) end
+require "cella"
+print(_VERSION .. ": all files parse, and cella loads")

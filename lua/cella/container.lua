@@ -288,7 +288,10 @@ local function record_privileges(plan, box, user)
   plan:expect_no_new_privs(box.no_new_privs ~= false)
 end
 
-local DEFAULT_ENVIRONMENT = { PATH = Plan.PATH }
+-- Nothing of the caller's, but what terminal it sits at.
+local function default_environment()
+  return { PATH = Plan.PATH, TERM = os.getenv "TERM" }
+end
 
 local function sorted(t)
   local keys = {}
@@ -305,6 +308,7 @@ local function build(box, command, host)
   local plan = Plan.new { namespaces = new, join = join, ids = ids }
 
   record_builder(plan, host, ids)
+  plan:umask(18) -- 022: the caller's is the caller's business, and must not decide what is made in the root
   if time_offsets then
     -- The namespace takes offsets while nobody is in it; then this process enters.
     plan:unshare("time")
@@ -326,13 +330,12 @@ local function build(box, command, host)
   end
   plan:chdir(command.cwd or box.cwd or "/")
   plan:expect_cwd()
-  plan:umask(18) -- 022: the caller's is the caller's business
   for _, resource in ipairs(sorted(box.rlimits or {})) do
     plan:setrlimit(resource, box.rlimits[resource].soft, box.rlimits[resource].hard)
   end
   record_privileges(plan, box, user)
   local environment = command.environment or box.environment
-  local arguments = { environment = environment or DEFAULT_ENVIRONMENT }
+  local arguments = { environment = environment or default_environment() }
   for key, value in pairs(command) do
     if Plan.command_fields[key] and key ~= "environment" or type(key) == "number" then arguments[key] = value end
   end

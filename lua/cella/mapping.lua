@@ -163,7 +163,7 @@ end
 ---@param ids table  checked by M.rule
 function M.record(plan, ids)
   if ids.via ~= "self" then
-    plan:await()
+    plan.recorder:record "await"
     return ids.via == "parent" and parent_steps(ids) or helper_steps(ids)
   end
   plan:write_file("/proc/self/setgroups", "deny")

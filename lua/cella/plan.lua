@@ -29,6 +29,8 @@ for name in pairs(core.operations) do
     return slot or self
   end
 end
+-- It takes a parent that answers: `ids` records it where it is needed.
+methods.await = nil
 Plan.__index = methods
 
 -- /proc has other names for two of them.

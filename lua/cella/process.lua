@@ -54,7 +54,7 @@ local function take(self, capture)
       self.truncated = true
     end
     capture.size = capture.size + #data
-    capture.pieces[#capture.pieces + 1] = data
+    if data ~= "" then capture.pieces[#capture.pieces + 1] = data end
   end
   return false
 end

@@ -95,22 +95,26 @@ end
 
 local IN_ROOT = { "in_root", "no_magiclinks" }
 
--- Where a directory is ours (a tmpfs that this plan has mounted) missing parts of a path are made. Elsewhere that
--- would leave something on the host.
-local function is_ours(state, destination)
-  for _, directory in ipairs(state.ours) do
-    if directory == "/" or destination:sub(1, #directory + 1) == directory .. "/" then return true end
+-- Where a file system is ours (a tmpfs that this plan has mounted) missing parts of a path are made. Elsewhere that
+-- would leave something on the host. The mount that covers a path is the latest one above it.
+local function cover(state, destination)
+  for i = #state.mounted, 1, -1 do
+    local mounted = state.mounted[i]
+    if mounted.at == "/" or destination:sub(1, #mounted.at + 1) == mounted.at .. "/" then return mounted.ours end
   end
-  return false
+  return nil
 end
 
-local function attach(plan, state, mount, slot)
-  local destination = clean(mount.destination)
-  if is_ours(state, destination) then plan:make_target(destination, state.root, slot) end
+-- Attaches a mount; `ours` says that later ones may have directories made in it.
+local function attach(plan, state, destination, slot, ours)
+  destination = clean(destination)
+  local within = cover(state, destination)
+  if within then plan:make_target(destination, state.root, within, slot) end
   local target = plan:openat2(destination, "path", IN_ROOT, state.root)
   plan:move_mount(slot, target)
   plan:close(target)
-  plan:close(slot)
+  if not ours then plan:close(slot) end
+  state.mounted[#state.mounted + 1] = { at = destination, ours = ours and slot }
 end
 
 local function new_filesystem(plan, fstype, options, mount)
@@ -132,7 +136,7 @@ function make.bind(plan, state, mount)
   local slot = plan:open_tree(mount.source, recursive and { "clone", "recursive" } or "clone")
   local set = attributes(mount)
   if #set > 0 then plan:mount_setattr(slot, recursive, set) end
-  attach(plan, state, mount, slot)
+  attach(plan, state, mount.destination, slot)
 end
 
 function make.tmpfs(plan, state, mount)
@@ -140,13 +144,12 @@ function make.tmpfs(plan, state, mount)
   if mount.size then options[#options + 1] = { "size", ("%s"):format(mount.size) } end
   if mount.mode then options[#options + 1] = { "mode", ("%o"):format(mount.mode) } end
   if mount.inodes then options[#options + 1] = { "nr_inodes", ("%d"):format(mount.inodes) } end
-  attach(plan, state, mount, new_filesystem(plan, "tmpfs", options, mount))
-  if not mount.readonly then state.ours[#state.ours + 1] = clean(mount.destination) end
+  attach(plan, state, mount.destination, new_filesystem(plan, "tmpfs", options, mount), not mount.readonly)
 end
 
 local function plain(fstype)
   return function(plan, state, mount)
-    attach(plan, state, mount, new_filesystem(plan, fstype, {}, mount))
+    attach(plan, state, mount.destination, new_filesystem(plan, fstype, {}, mount))
   end
 end
 
@@ -160,7 +163,7 @@ local function devpts_options(state)
 end
 
 function make.devpts(plan, state, mount)
-  attach(plan, state, mount, new_filesystem(plan, "devpts", devpts_options(state), mount))
+  attach(plan, state, mount.destination, new_filesystem(plan, "devpts", devpts_options(state), mount))
 end
 
 -- Major and minor as Documentation/admin-guide/devices.txt has them.
@@ -177,23 +180,21 @@ local DEVICE_LINKS = {
 --- shared memory.
 function make.dev(plan, state, mount)
   local at = clean(mount.destination)
-  local tree = new_filesystem(plan, "tmpfs", { { "mode", "0755" } }, mount)
-  attach(plan, state, mount, tree)
-  state.ours[#state.ours + 1] = at
+  attach(plan, state, at, new_filesystem(plan, "tmpfs", { { "mode", "0755" } }, mount), true)
   for _, device in ipairs(DEVICES) do
     local name, major, minor = device[1], device[2], device[3]
     local slot = plan:open_tree("/dev/" .. name, { "clone", "nofollow" })
     plan:expect_node(slot, "char", major, minor)
     plan:mount_setattr(slot, false, { "nosuid", "noexec" })
-    attach(plan, state, { destination = at .. "/" .. name }, slot)
+    attach(plan, state, at .. "/" .. name, slot)
   end
   local directory = plan:openat2(at, { "path", "directory" }, IN_ROOT, state.root)
   for _, link in ipairs(DEVICE_LINKS) do plan:symlink(link[1], link[2], directory) end
   plan:close(directory)
   local inner = { nosuid = true, noexec = true }
-  attach(plan, state, { destination = at .. "/pts" }, new_filesystem(plan, "devpts", devpts_options(state), inner))
+  attach(plan, state, at .. "/pts", new_filesystem(plan, "devpts", devpts_options(state), inner))
   inner.nodev = true
-  attach(plan, state, { destination = at .. "/shm" },
+  attach(plan, state, at .. "/shm",
     new_filesystem(plan, "tmpfs", { { "mode", "1777" } }, inner))
 end
 
@@ -206,7 +207,7 @@ function M.record(plan, root, mounts, maps_group)
   -- Whatever we do must stay here, and nothing that the host mounts later may show up here, where it would not be
   -- read-only.
   plan:mount("none", "/", nil, { "rec", "private" })
-  local state = { ours = {}, maps_group = maps_group }
+  local state = { mounted = {}, maps_group = maps_group }
   state.root = plan:open_tree(root.path, { "clone", "recursive" })
   if root.readonly then plan:mount_setattr(state.root, true, "rdonly") end
   -- Over our own old root, which nobody will see again: so no directory has to be made to mount on.

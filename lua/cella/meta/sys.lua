@@ -142,8 +142,9 @@ function sys.openat2(path, flags, resolve, dirfd, mode) end
 --- leads out of the root.
 ---@param path string
 ---@param root_fd cella.fd
+---@param within_fd cella.fd  on the only file system that something is made on: elsewhere EXDEV
 ---@param like_fd cella.fd?
-function sys.make_target(path, root_fd, like_fd) end
+function sys.make_target(path, root_fd, within_fd, like_fd) end
 
 --- Opens, writes in one write(2), closes. Less than all of the data is EIO. Below /proc the file has to be on a procfs
 --- (EXDEV). Flags as for openat2: without "creat" the file has to exist.
