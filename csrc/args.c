@@ -13,7 +13,6 @@ struct decoder {
 	struct buffer *buffer;
 	const struct op *op;
 	size_t start; /* of the step in the buffer */
-	int first;    /* stack index of the first argument */
 	int plan;     /* stack index of the plan, or 0 */
 };
 
@@ -55,7 +54,7 @@ static const char *shown(lua_State *L, int index)
 	}
 	if (lua_type(L, index) == LUA_TSTRING)
 		return lua_pushfstring(L, "the string \"%s\"", lua_tostring(L, index));
-	return lua_pushstring(L, luaL_typename(L, index));
+	return lua_pushfstring(L, "%s", luaL_typename(L, index)); /* 5.1's lua_pushstring returns nothing */
 }
 
 static int64_t integer(const struct decoder *d, int parameter, int index, int64_t low, int64_t high)
@@ -152,14 +151,20 @@ static uint64_t every_capability(void)
 
 /* "net_raw", "cap_net_raw", "CAP_NET_RAW", or a number for one that libcap has no name for yet. A leading
  * "-" is handled by the caller. */
-static int capability(const struct decoder *d, int parameter, int index, const char *wanted)
+static int capability(const struct decoder *d, int parameter, int index, const char *wanted, bool removing)
 {
 	char full[64];
 	cap_value_t value = -1;
 	if (!wanted)
 		return (int)integer(d, parameter, index, 0, last_capability());
+	/* Behind a "-" an unnamed one can only be a text. */
+	if (removing && *wanted && wanted[strspn(wanted, "0123456789")] == '\0' && strlen(wanted) <= 2 &&
+	    atoi(wanted) <= last_capability())
+		return atoi(wanted);
 	snprintf(full, sizeof full, "%s%s", strncasecmp(wanted, "cap_", 4) == 0 ? "" : "cap_", wanted);
-	if (cap_from_name(full, &value) < 0 || value > last_capability())
+	/* libcap stops reading at the first character that is in no name, and takes what stands before it. */
+	bool junk = wanted[strspn(wanted, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_")] != '\0';
+	if (junk || cap_from_name(full, &value) < 0 || value > last_capability())
 		refuse(d, parameter, lua_pushfstring(d->L, "unknown capability '%s'", wanted));
 	return value;
 }
@@ -181,9 +186,9 @@ static uint64_t capabilities(const struct decoder *d, int parameter, int index)
 		if (wanted && strcmp(wanted, "all") == 0)
 			set |= every_capability();
 		else if (wanted && wanted[0] == '-')
-			set &= ~((uint64_t)1 << capability(d, parameter, item, wanted + 1));
+			set &= ~((uint64_t)1 << capability(d, parameter, item, wanted + 1, true));
 		else if (!wanted || strcmp(wanted, "none") != 0)
-			set |= (uint64_t)1 << capability(d, parameter, item, wanted);
+			set |= (uint64_t)1 << capability(d, parameter, item, wanted, false);
 		lua_settop(L, item - 1);
 	}
 	return set;
@@ -293,6 +298,12 @@ static struct arg decode(const struct decoder *d, int parameter, int index)
 	case K_MODE:
 		arg.n = integer(d, parameter, index, 0, 07777);
 		break;
+	case K_MAJOR:
+		arg.n = integer(d, parameter, index, 0, 4095);
+		break;
+	case K_MINOR:
+		arg.n = integer(d, parameter, index, 0, 1048575);
+		break;
 	case K_LIMIT:
 		if (lua_type(L, index) == LUA_TSTRING && strcmp(lua_tostring(L, index), "unlimited") == 0)
 			arg.n = -1; /* RLIM64_INFINITY */
@@ -348,7 +359,7 @@ static struct arg decode(const struct decoder *d, int parameter, int index)
 
 void step_decode(lua_State *L, struct buffer *buffer, size_t number, int first, int plan)
 {
-	struct decoder d = { L, buffer, op_at(number), buffer->size, first, plan };
+	struct decoder d = { L, buffer, op_at(number), buffer->size, plan };
 	int top = lua_gettop(L), used = 0;
 	luaL_checkstack(L, 16, NULL);
 	buffer_append(L, buffer, sizeof(struct step));
@@ -412,21 +423,28 @@ int check_fd(lua_State *L, int index)
 	return (int)check_range(L, index, 0, INT_MAX);
 }
 
+uint64_t check_name(lua_State *L, int index, const struct names *names)
+{
+	size_t length;
+	uint64_t value = 0;
+	if (lua_type(L, index) != LUA_TSTRING)
+		luaL_argerror(L, index, lua_pushfstring(L, "name of a %s expected, got %s", names->what, shown(L, index)));
+	const char *wanted = lua_tolstring(L, index, &length);
+	if (strlen(wanted) != length || !find_name(names, wanted, &value))
+		luaL_argerror(L, index, unknown_name(L, names, wanted));
+	return value;
+}
+
 uint64_t check_flags(lua_State *L, int index, const struct names *names)
 {
-	uint64_t value = 0, one = 0;
-	int count = lua_istable(L, index) ? (int)lua_rawlen(L, index) : 1;
-	for (int i = 1; i <= count; i++) {
-		if (lua_istable(L, index))
-			lua_rawgeti(L, index, i);
-		else
-			lua_pushvalue(L, index);
-		if (lua_type(L, -1) != LUA_TSTRING)
-			luaL_argerror(L, index, lua_pushfstring(L, "name of a %s expected", names->what));
-		if (!find_name(names, lua_tostring(L, -1), &one))
-			luaL_argerror(L, index, unknown_name(L, names, lua_tostring(L, -1)));
-		value |= one;
-		lua_pop(L, 1);
+	uint64_t value = 0;
+	if (!lua_istable(L, index))
+		return check_name(L, index, names);
+	int count = 0;
+	for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
+		value |= check_name(L, lua_gettop(L), names);
+		count++;
 	}
+	luaL_argcheck(L, count == (int)lua_rawlen(L, index), index, "a list expected");
 	return value;
 }

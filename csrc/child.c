@@ -34,7 +34,7 @@ static int act(struct launch *launch, const struct op *op, struct step *step)
 	for (int i = 0; op->params[i].kind != K_END; i++) {
 		struct arg *arg = &step->args[i];
 		if (op->params[i].kind == K_CHANNEL)
-			arg->n = launch->channel;
+			*arg = (struct arg){ .state = ARG_GIVEN, .n = launch->channel };
 		else if (arg->state == ARG_SLOT)
 			arg->n = launch->slots[arg->n];
 		else if (op->params[i].kind == K_SIGNALS)

@@ -11,6 +11,8 @@
 #if LUA_VERSION_NUM < 502
 #define lua_rawlen(L, index) lua_objlen(L, index)
 
+/* LuaJIT has a luaL_setfuncs of its own, declared or not. */
+#define luaL_setfuncs cella_setfuncs
 static inline void luaL_setfuncs(lua_State *L, const luaL_Reg *functions, int upvalues)
 {
 	for (; functions->name; functions++) {
@@ -22,6 +24,7 @@ static inline void luaL_setfuncs(lua_State *L, const luaL_Reg *functions, int up
 	lua_pop(L, upvalues);
 }
 
+#undef luaL_newlib
 #define luaL_newlib(L, functions) (lua_newtable(L), luaL_setfuncs(L, functions, 0))
 #endif
 

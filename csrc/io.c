@@ -1,4 +1,5 @@
 /* Descriptors that the parent holds, as values with one owner, and waiting for them. */
+#include "process.h"
 #include "raw.h"
 #include "tense.h"
 
@@ -16,7 +17,7 @@
 #include <unistd.h>
 
 #define FD_TYPE "cella.fd"
-enum { LOWEST = 3, READ_MOST = 65536 };
+enum { READ_MOST = 65536 };
 
 static int *new_fd(lua_State *L)
 {
@@ -32,23 +33,10 @@ static int *check_own_fd(lua_State *L, int index)
 	return luaL_checkudata(L, index, FD_TYPE);
 }
 
-/* Moves a descriptor to one from `lowest` on, closing the first: never 0, 1 or 2, which are the standard
- * streams also where the caller has closed them. */
-static int move_up(int fd, int lowest)
-{
-	if (fd < 0 || fd >= lowest)
-		return fd;
-	int moved = fcntl(fd, F_DUPFD_CLOEXEC, lowest);
-	int error = errno;
-	close(fd);
-	errno = error;
-	return moved;
-}
-
 static int opt_lowest(lua_State *L, int index)
 {
-	int lowest = lua_isnoneornil(L, index) ? LOWEST : check_fd(L, index);
-	return lowest < LOWEST ? LOWEST : lowest;
+	int lowest = lua_isnoneornil(L, index) ? LOWEST_FD : check_fd(L, index);
+	return lowest < LOWEST_FD ? LOWEST_FD : lowest;
 }
 
 /* open(path, flags [, mode [, lowest]]) -> fd object | nil, message, errno */
@@ -131,7 +119,7 @@ static int io_signal_name(lua_State *L)
 /* is_open(number) -> boolean */
 static int io_is_open(lua_State *L)
 {
-	lua_pushboolean(L, fcntl(check_fd(L, 1), F_GETFD) >= 0);
+	lua_pushboolean(L, fcntl(check_fd(L, 1), F_GETFD) >= 0 || errno != EBADF);
 	return 1;
 }
 
@@ -228,7 +216,7 @@ static sigset_t check_signals(lua_State *L, int index)
 	luaL_checktype(L, index, LUA_TTABLE);
 	for (int i = 1; i <= (int)lua_rawlen(L, index); i++) {
 		lua_rawgeti(L, index, i);
-		sigaddset(&set, (int)check_flags(L, lua_gettop(L), &names_signal));
+		sigaddset(&set, (int)check_name(L, lua_gettop(L), &names_signal));
 		lua_pop(L, 1);
 	}
 	return set;
@@ -241,7 +229,7 @@ static int io_signals(lua_State *L)
 {
 	sigset_t set = check_signals(L, 1);
 	int *fd = new_fd(L);
-	*fd = move_up(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK), LOWEST);
+	*fd = move_up(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK), LOWEST_FD);
 	if (*fd < 0)
 		return push_error(L, "signalfd", errno);
 	sigprocmask(SIG_BLOCK, &set, NULL);

@@ -8,18 +8,21 @@
 #include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
+#include <linux/prctl.h>
 #include <linux/sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 enum { PAGE = 65536, KEEPER_STACK = 16 * 1024 };
 
 struct keeper {
 	int pid;
 	struct clone_args child;
-	void *launch;
+	struct launch *launch;
+	int caller; /* its pid */
 
 	/* Words that one side waits for the other to set; futex(2). */
 	uint32_t started; /* child_pid is known, or is a negative errno */
@@ -57,14 +60,16 @@ static int reap(struct keeper *keeper, int pid)
 static void keeper_body(void *data)
 {
 	struct keeper *keeper = data;
-	struct {
-		void (*handler)(int);
-		unsigned long flags;
-		void (*restorer)(void);
-		uint64_t mask;
-	} action = { 0 };
+	struct kernel_sigaction action = { 0 };
 	RAW(SYS_rt_sigaction, SIGCHLD, &action, 0, sizeof action.mask);
-	keeper->child_pid = (int)raw_clone3(&keeper->child, sizeof keeper->child, child_body, keeper->launch);
+	/* The program's parent is this process: it has to go with the caller if the program is to. */
+	if (keeper->launch->dies_with_parent)
+		keeper->child_pid = (int)RAW(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	if (keeper->child_pid == 0 && RAW(SYS_getppid) != keeper->caller)
+		keeper->child_pid = -ECANCELED;
+	if (keeper->child_pid == 0)
+		keeper->child_pid =
+			(int)raw_clone3(&keeper->child, sizeof keeper->child, child_body, keeper->launch);
 	/* The streams of the child would never end while a copy is open here. */
 	RAW(SYS_close_range, 0, UINT_MAX, 0);
 	announce(&keeper->started);
@@ -93,6 +98,7 @@ int keeper_start(struct process *process, const struct clone_args *child)
 	if (keeper == MAP_FAILED)
 		return -errno;
 	keeper->launch = process->launch;
+	keeper->caller = getpid();
 	keeper->child = *child;
 	keeper->child.flags &= ~(uint64_t)CLONE_PIDFD; /* it would land in the keeper's table */
 	struct clone_args args = {
@@ -108,13 +114,14 @@ int keeper_start(struct process *process, const struct clone_args *child)
 	}
 	if (result > 0) {
 		process->pid = result;
-		process->pidfd = (int)RAW(SYS_pidfd_open, result, 0);
+		process->pidfd = open_pidfd(result);
 		if (process->pidfd >= 0) {
 			process->keeper = keeper;
 			announce(&keeper->adopted);
 			return 0;
 		}
 		result = process->pidfd;
+		process->pidfd = -1;
 		RAW(SYS_kill, process->pid, SIGKILL); /* cannot be another's: the keeper has not reaped it */
 		announce(&keeper->adopted);
 		announce(&keeper->settled);

@@ -61,10 +61,11 @@ static bool step_needs_own_memory(const struct step *step)
 
 static struct launch *prepare(const struct plan *plan)
 {
-	bool own_memory = false, forks = false;
+	bool own_memory = false, forks = false, dies_with_parent = false;
 	for (size_t i = 0; i < plan->steps; i++) {
 		own_memory |= step_needs_own_memory(plan_step(plan, i));
 		forks |= (op_at(plan_step(plan, i)->op)->flags & OP_FORK) != 0;
+		dies_with_parent |= strcmp(op_at(plan_step(plan, i)->op)->name, "pdeathsig") == 0;
 	}
 	size_t stacks = (size_t)(forks ? 2 : 1) * (PAGE + STACK_SIZE);
 	size_t head = (sizeof(struct launch) + (size_t)plan->slots * sizeof(int) + 15) & ~(size_t)15;
@@ -77,6 +78,7 @@ static struct launch *prepare(const struct plan *plan)
 	launch->mapping = mapping;
 	launch->mapping_size = size;
 	launch->own_memory = own_memory;
+	launch->dies_with_parent = dies_with_parent;
 	guarded_stack(mapping);
 	if (forks)
 		launch->second_stack = guarded_stack(mapping + PAGE + STACK_SIZE);
@@ -107,18 +109,32 @@ void close_once(int *fd)
 	*fd = -1;
 }
 
+int move_up(int fd, int lowest)
+{
+	if (fd < 0 || fd >= lowest)
+		return fd;
+	int moved = fcntl(fd, F_DUPFD_CLOEXEC, lowest);
+	int error = errno;
+	close(fd);
+	errno = error;
+	return moved;
+}
+
+int open_pidfd(int pid)
+{
+	int fd = move_up((int)syscall(SYS_pidfd_open, pid, 0), LOWEST_FD);
+	return fd < 0 ? -errno : fd;
+}
+
 /* 0, 1 and 2 are the standard streams even where the caller has closed them: nothing of ours goes there,
  * and nothing goes on a number below `lowest`, which the plan is about to use. */
 static int channel_pair(int lowest, int pair[2])
 {
-	int made[2];
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, made) < 0)
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return -errno;
-	for (int i = 0; i < 2; i++)
-		pair[i] = fcntl(made[i], F_DUPFD_CLOEXEC, lowest);
+	pair[0] = move_up(pair[0], lowest);
+	pair[1] = move_up(pair[1], lowest);
 	int error = errno;
-	for (int i = 0; i < 2; i++)
-		close(made[i]);
 	if (pair[0] >= 0 && pair[1] >= 0)
 		return 0;
 	close_once(&pair[0]);
@@ -129,13 +145,14 @@ static int channel_pair(int lowest, int pair[2])
 static uint64_t ignored_signals(bool *child_status_lost)
 {
 	uint64_t set = 0;
-	for (int number = 1; number < 64; number++) {
-		struct sigaction action;
-		if (sigaction(number, NULL, &action) < 0)
+	/* Not by way of libc, which hides two of the 64. */
+	for (int number = 1; number <= 64; number++) {
+		struct kernel_sigaction action = { 0 };
+		if (RAW(SYS_rt_sigaction, number, 0, &action, sizeof action.mask) < 0)
 			continue;
-		if (action.sa_handler == SIG_IGN)
+		if (action.handler == SIG_IGN)
 			set |= (uint64_t)1 << (number - 1);
-		if (number == SIGCHLD && (action.sa_handler == SIG_IGN || action.sa_flags & SA_NOCLDWAIT))
+		if (number == SIGCHLD && (action.handler == SIG_IGN || action.flags & SA_NOCLDWAIT))
 			*child_status_lost = true;
 	}
 	return set;
@@ -188,7 +205,11 @@ static int start(struct process *process, const struct plan *plan, uint64_t name
 	/* Every signal is held back, those that libc keeps for itself too: a handler of ours must not run
 	 * in the child, which would run it in our memory. */
 	uint64_t all = UINT64_MAX, before;
-	RAW(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof all);
+	result = (int)RAW(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof all);
+	if (result < 0) {
+		close(pair[1]);
+		return result;
+	}
 	if (status_lost)
 		result = keeper_start(process, &args);
 	else
@@ -197,11 +218,17 @@ static int start(struct process *process, const struct plan *plan, uint64_t name
 	close(pair[1]);
 	if (result < 0)
 		return result;
-	if (!status_lost) {
-		process->pid = result;
-		process->pidfd = pidfd;
-	}
-	return 0;
+	if (status_lost)
+		return 0;
+	process->pid = result;
+	process->pidfd = move_up(pidfd, LOWEST_FD);
+	if (process->pidfd >= 0)
+		return 0;
+	/* No room to hold on to it: it must not go on. Nobody else can have reaped it. */
+	result = -errno;
+	RAW(SYS_kill, process->pid, SIGKILL);
+	RAW(SYS_wait4, process->pid, 0, __WALL, 0);
+	return result;
 }
 
 /* launch(recorder, namespaces [, slots]) -> process | nil, message, errno
@@ -249,7 +276,7 @@ static int adopt_second(struct process *process)
 	process->pid = pid;
 	process->second = true;
 	/* Nobody else can have reaped it: it is our child, or our keeper's. */
-	process->pidfd = (int)RAW(SYS_pidfd_open, pid, 0);
+	process->pidfd = open_pidfd(pid);
 	if (process->pidfd >= 0)
 		return 0;
 	int error = process->pidfd;

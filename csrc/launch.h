@@ -18,6 +18,7 @@ struct launch {
 	const struct step *end;
 	int channel; /* the child's end; the parent learns from its closing that exec or exit has happened */
 	bool own_memory;
+	bool dies_with_parent;
 	uint64_t ignored; /* signals that the caller ignores */
 
 	/* From the child. A number counts from 1; error is 0 while all is well. */

@@ -13,6 +13,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+static void at_most(lua_State *L, int count)
+{
+	if (lua_gettop(L) > count)
+		luaL_error(L, "too many arguments (%d, at most %d)", lua_gettop(L), count);
+}
+
 static int push_ids(lua_State *L, const char *what, long number)
 {
 	uint32_t real = 0, effective = 0, saved = 0;
@@ -28,18 +34,21 @@ static int push_ids(lua_State *L, const char *what, long number)
 /* getresuid() -> real, effective, saved */
 static int look_getresuid(lua_State *L)
 {
+	at_most(L, 0);
 	return push_ids(L, "getresuid", SYS_getresuid);
 }
 
 /* getresgid() -> real, effective, saved */
 static int look_getresgid(lua_State *L)
 {
+	at_most(L, 0);
 	return push_ids(L, "getresgid", SYS_getresgid);
 }
 
 /* getgroups() -> list of supplementary group IDs */
 static int look_getgroups(lua_State *L)
 {
+	at_most(L, 0);
 	int count = getgroups(0, NULL);
 	if (count < 0)
 		return push_error(L, "getgroups", errno);
@@ -58,6 +67,7 @@ static int look_getgroups(lua_State *L)
 /* getpid() -> integer */
 static int look_getpid(lua_State *L)
 {
+	at_most(L, 0);
 	lua_pushinteger(L, getpid());
 	return 1;
 }
@@ -65,6 +75,7 @@ static int look_getpid(lua_State *L)
 /* getppid() -> integer */
 static int look_getppid(lua_State *L)
 {
+	at_most(L, 0);
 	lua_pushinteger(L, getppid());
 	return 1;
 }
@@ -100,6 +111,7 @@ static void set_vector(lua_State *L, cap_iab_t iab, const char *field, cap_iab_v
  * Lists of names. cap_get_pid(3), cap_iab_get_pid(3). */
 static int look_capabilities(lua_State *L)
 {
+	at_most(L, 1);
 	pid_t pid = check_pid(L, 1);
 	lua_newtable(L);
 	cap_t state = cap_get_pid(pid);
@@ -121,6 +133,7 @@ static int look_capabilities(lua_State *L)
 /* capabilities_text([pid]) -> text of effective, permitted and inheritable as cap_to_text(3) has it */
 static int look_capabilities_text(lua_State *L)
 {
+	at_most(L, 1);
 	char copy[1024] = "";
 	cap_t state = cap_get_pid(check_pid(L, 1));
 	if (!state)
@@ -137,6 +150,7 @@ static int look_capabilities_text(lua_State *L)
 /* last_capability() -> the number of the kernel's highest */
 static int look_last_capability(lua_State *L)
 {
+	at_most(L, 0);
 	lua_pushinteger(L, last_capability());
 	return 1;
 }
@@ -144,6 +158,7 @@ static int look_last_capability(lua_State *L)
 /* get_securebits() -> list of names. Of this process: the kernel tells nobody else's. */
 static int look_securebits(lua_State *L)
 {
+	at_most(L, 0);
 	long bits = RAW(SYS_prctl, PR_GET_SECUREBITS, 0, 0, 0, 0);
 	if (bits < 0)
 		return push_error(L, "PR_GET_SECUREBITS", (int)-bits);
@@ -170,12 +185,14 @@ static int push_flag(lua_State *L, const char *what, int option)
 /* get_no_new_privs() -> boolean */
 static int look_no_new_privs(lua_State *L)
 {
+	at_most(L, 0);
 	return push_flag(L, "PR_GET_NO_NEW_PRIVS", PR_GET_NO_NEW_PRIVS);
 }
 
 /* get_dumpable() -> boolean */
 static int look_dumpable(lua_State *L)
 {
+	at_most(L, 0);
 	return push_flag(L, "PR_GET_DUMPABLE", PR_GET_DUMPABLE);
 }
 
@@ -190,8 +207,9 @@ static void push_limit(lua_State *L, rlim_t limit)
 /* getrlimit(resource [, pid]) -> soft, hard | nil, message, errno; "unlimited" or a number */
 static int look_getrlimit(lua_State *L)
 {
+	at_most(L, 2);
 	struct rlimit limit;
-	int resource = (int)check_flags(L, 1, &names_rlimit);
+	int resource = (int)check_name(L, 1, &names_rlimit);
 	if (prlimit(check_pid(L, 2), (unsigned)resource, NULL, &limit) < 0)
 		return push_error(L, "getrlimit", errno);
 	push_limit(L, limit.rlim_cur);
@@ -199,16 +217,22 @@ static int look_getrlimit(lua_State *L)
 	return 2;
 }
 
+static const struct names link_types = {
+	"namespace",
+	(const struct name[]){ { "user", 0 }, { "mount", 1 }, { "pid", 2 }, { "ipc", 3 }, { "uts", 4 },
+			       { "net", 5 }, { "cgroup", 6 }, { "time", 7 }, { "pid_for_children", 8 },
+			       { "time_for_children", 9 }, { 0 } },
+};
+
 /* namespace(type [, pid]) -> inode, device | nil, message, errno
  * Two processes are in the same one where both numbers are equal (namespaces(7)). The types are those of
  * unshare, and "pid_for_children", "time_for_children". */
 static int look_namespace(lua_State *L)
 {
-	static const char *const types[] = { "user", "mount", "pid", "ipc", "uts", "net", "cgroup", "time",
-					     "pid_for_children", "time_for_children", NULL };
+	at_most(L, 2);
 	static const char *const links[] = { "user", "mnt", "pid", "ipc", "uts", "net", "cgroup", "time",
 					     "pid_for_children", "time_for_children" };
-	const char *link = links[luaL_checkoption(L, 1, NULL, types)];
+	const char *link = links[check_name(L, 1, &link_types)];
 	pid_t pid = check_pid(L, 2);
 	char path[64];
 	struct stat status;
@@ -226,6 +250,7 @@ static int look_namespace(lua_State *L)
 /* gethostname() -> string */
 static int look_gethostname(lua_State *L)
 {
+	at_most(L, 0);
 	char name[256];
 	if (gethostname(name, sizeof name) < 0)
 		return push_error(L, "gethostname", errno);
@@ -237,6 +262,7 @@ static int look_gethostname(lua_State *L)
 /* environment() -> list of "NAME=value" */
 static int look_environment(lua_State *L)
 {
+	at_most(L, 0);
 	lua_newtable(L);
 	for (int i = 0; environ && environ[i]; i++) {
 		lua_pushstring(L, environ[i]);

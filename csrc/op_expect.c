@@ -196,7 +196,7 @@ const struct op ops_expect[] = {
 	  { { "link", K_PATH }, { "inode", K_LIMIT }, { "same", K_BOOL } } },
 	{ "expect_map", act_expect_map, 0, RESULT_TRUE, { { "path", K_PATH }, { "text", K_TEXT } } },
 	{ "expect_node", act_expect_node, 0, RESULT_TRUE,
-	  { { "fd", K_FD }, { "type", K_NAME, false, &names_node }, { "major", K_INT }, { "minor", K_INT } } },
+	  { { "fd", K_FD }, { "type", K_NAME, false, &names_node }, { "major", K_MAJOR }, { "minor", K_MINOR } } },
 	{ "expect_cwd", act_expect_cwd, 0, RESULT_TRUE, { { 0 } } },
 	{ 0 },
 };

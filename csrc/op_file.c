@@ -47,13 +47,21 @@ static int act_mknod(const struct arg *a)
 	return (int)RAW(SYS_mknodat, directory_of(&a[5]), a[0].p, a[1].n | a[2].n, device);
 }
 
+/* openat2 refuses a mode where nothing is created; otherwise it is that of open(3) unless given. */
+static uint64_t how_mode(const struct arg *a)
+{
+	if (given(&a[4]))
+		return (uint64_t)a[4].n;
+	return a[1].n & O_CREAT ? 0666 : 0;
+}
+
 /* openat2(path, flags [, resolve [, dirfd [, mode]]]) -> fd | nil, message, errno */
 static int act_openat2(const struct arg *a)
 {
 	struct open_how how = {
 		.flags = (uint64_t)a[1].n | O_CLOEXEC | O_NOCTTY,
 		.resolve = (uint64_t)a[2].n,
-		.mode = (uint64_t)a[4].n,
+		.mode = how_mode(a),
 	};
 	/* O_PATH takes no O_NOCTTY: openat2, unlike open, refuses what it would ignore. */
 	if (how.flags & O_PATH)
@@ -181,7 +189,8 @@ static int act_make_target(const struct arg *a)
  * A path below /proc that is not on a procfs is EXDEV. */
 static int act_write_file(const struct arg *a)
 {
-	return write_once(directory_of(&a[4]), a[0].p, (int)a[2].n, (unsigned)a[3].n, a[1].p, (size_t)a[1].n);
+	return write_once(directory_of(&a[4]), a[0].p, (int)a[2].n, given(&a[3]) ? (unsigned)a[3].n : 0666, a[1].p,
+			  (size_t)a[1].n);
 }
 
 /* umask(mask) -> the mask before */
@@ -190,9 +199,18 @@ static int act_umask(const struct arg *a)
 	return (int)RAW(SYS_umask, a[0].n);
 }
 
+/* The descriptor that ties a child to its parent is not one of the plan's: without it the parent would take
+ * the child for done. In the immediate tense there is none. */
+static bool is_channel(const struct arg *channel, int64_t fd)
+{
+	return given(channel) && channel->n == fd;
+}
+
 /* close(fd) -> true | nil, message, errno */
 static int act_close(const struct arg *a)
 {
+	if (is_channel(&a[1], a[0].n))
+		return -EBADF;
 	return (int)RAW(SYS_close, a[0].n);
 }
 
@@ -200,6 +218,8 @@ static int act_close(const struct arg *a)
  * The copy survives exec, also where it is its own. */
 static int act_dup2(const struct arg *a)
 {
+	if (is_channel(&a[2], a[0].n) || is_channel(&a[2], a[1].n))
+		return -EBADF;
 	if (a[0].n == a[1].n) {
 		int flags = (int)RAW(SYS_fcntl, a[0].n, F_GETFD);
 		return flags < 0 ? flags : (int)RAW(SYS_fcntl, a[0].n, F_SETFD, flags & ~FD_CLOEXEC);
@@ -211,7 +231,14 @@ static int act_dup2(const struct arg *a)
 /* close_range(first, last [, flags]) -> true | nil, message, errno */
 static int act_close_range(const struct arg *a)
 {
-	return (int)RAW(SYS_close_range, a[0].n, a[1].n, a[2].n);
+	int64_t first = a[0].n, last = a[1].n;
+	if (given(&a[3]) && first <= a[3].n && a[3].n <= last) {
+		long result = first < a[3].n ? RAW(SYS_close_range, first, a[3].n - 1, a[2].n) : 0;
+		if (result < 0 || a[3].n == last)
+			return (int)result;
+		first = a[3].n + 1;
+	}
+	return (int)RAW(SYS_close_range, first, last, a[2].n);
 }
 
 /* close_others(keep) [in a plan]
@@ -252,8 +279,8 @@ const struct op ops_file[] = {
 	  { { "path", K_PATH },
 	    { "type", K_NAME, false, &names_node },
 	    { "mode", K_MODE },
-	    { "major", K_INT, true },
-	    { "minor", K_INT, true },
+	    { "major", K_MAJOR, true },
+	    { "minor", K_MINOR, true },
 	    { "dirfd", K_FD, true } } },
 	{ "openat2", act_openat2, 0, RESULT_FD,
 	  { { "path", K_PATH },
@@ -270,10 +297,13 @@ const struct op ops_file[] = {
 	    { "mode", K_MODE, true },
 	    { "dirfd", K_FD, true } } },
 	{ "umask", act_umask, 0, RESULT_INT, { { "mask", K_MODE } } },
-	{ "close", act_close, 0, RESULT_TRUE, { { "fd", K_FD } } },
-	{ "dup2", act_dup2, 0, RESULT_TRUE, { { "fd", K_FD }, { "number", K_INT } } },
+	{ "close", act_close, 0, RESULT_TRUE, { { "fd", K_FD }, { "channel", K_CHANNEL } } },
+	{ "dup2", act_dup2, 0, RESULT_TRUE, { { "fd", K_FD }, { "number", K_INT }, { "channel", K_CHANNEL } } },
 	{ "close_range", act_close_range, 0, RESULT_TRUE,
-	  { { "first", K_INT }, { "last", K_U32 }, { "flags", K_FLAGS, true, &names_close_range } } },
+	  { { "first", K_INT },
+	    { "last", K_U32 },
+	    { "flags", K_FLAGS, true, &names_close_range },
+	    { "channel", K_CHANNEL } } },
 	{ "close_others", act_close_others, OP_LATER, RESULT_TRUE,
 	  { { "keep", K_FDS }, { "channel", K_CHANNEL } } },
 	{ 0 },

@@ -3,6 +3,8 @@
 #include "ops.h"
 #include "raw.h"
 
+#include <errno.h>
+
 /* The kernel takes -1 as "leave it": an absent argument, and nothing else, is that. */
 static long id_or_unchanged(const struct arg *arg)
 {
@@ -15,15 +17,25 @@ static int act_setgroups(const struct arg *a)
 	return (int)RAW(SYS_setgroups, a[0].n, a[0].p);
 }
 
+/* Nothing to change is a mistake (of a field's name, say), and success would hide it. */
+static bool nothing_given(const struct arg *a)
+{
+	return !given(&a[0]) && !given(&a[1]) && !given(&a[2]);
+}
+
 /* setresuid(ruid | nil, euid | nil, suid | nil) -> true | nil, message, errno */
 static int act_setresuid(const struct arg *a)
 {
+	if (nothing_given(a))
+		return -EINVAL;
 	return (int)RAW(SYS_setresuid, id_or_unchanged(&a[0]), id_or_unchanged(&a[1]), id_or_unchanged(&a[2]));
 }
 
 /* setresgid(rgid | nil, egid | nil, sgid | nil) -> true | nil, message, errno */
 static int act_setresgid(const struct arg *a)
 {
+	if (nothing_given(a))
+		return -EINVAL;
 	return (int)RAW(SYS_setresgid, id_or_unchanged(&a[0]), id_or_unchanged(&a[1]), id_or_unchanged(&a[2]));
 }
 

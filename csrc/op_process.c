@@ -11,14 +11,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* The kernel's own struct, which libc hides behind one of another shape. */
-struct kernel_sigaction {
-	void (*handler)(int);
-	unsigned long flags;
-	void (*restorer)(void);
-	uint64_t mask;
-};
-
 /* await() [in a plan]
  * Tells the parent that this process is there, and sleeps until the parent has done what only it can (both
  * ID maps). If the parent dies or gives up instead, the descriptor reports its end and the child stops. */

@@ -19,6 +19,8 @@ enum kind {
 	K_U32,     /* an integer from 0 to 2^32-1 */
 	K_ID,      /* a user or group ID: 0 to 2^32-2; never -1, which setresuid(2) takes as "unchanged" */
 	K_MODE,    /* permission bits, 0 to 4095 */
+	K_MAJOR,   /* of a device number, 0 to 4095: the kernel cuts off what is more */
+	K_MINOR,   /* 0 to 1048575 */
 	K_LIMIT,   /* 0 to 2^63-1, or "unlimited" */
 	K_BOOL,    /* true or false */
 	K_TEXT,    /* a string without NUL */

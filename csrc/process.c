@@ -194,7 +194,7 @@ static int process_reap(lua_State *L)
 static int check_signal(lua_State *L, int index)
 {
 	return lua_type(L, index) == LUA_TNUMBER ? (int)check_range(L, index, 0, 64) :
-						   (int)check_flags(L, index, &names_signal);
+						   (int)check_name(L, index, &names_signal);
 }
 
 /* process:kill_group(signal) -> true | nil, message, errno

@@ -53,4 +53,12 @@ int launch_plan(lua_State *L);
 
 void close_once(int *fd);
 
+/* Moves a descriptor to one from `lowest` on and closes the first. 0, 1 and 2 are the standard streams also
+ * where the caller has closed them: nothing of ours is left there. -1 and errno if there is no room. */
+enum { LOWEST_FD = 3 };
+int move_up(int fd, int lowest);
+
+/* Returns a pidfd, or a negative errno. */
+int open_pidfd(int pid);
+
 #endif

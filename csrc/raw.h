@@ -90,6 +90,14 @@ static inline long raw_clone3(void *args, size_t size, void (*body)(void *), voi
 	raw_syscall((long)(number), (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
 #define RAW(...) RAW_PAD(__VA_ARGS__, 0, 0, 0, 0, 0, 0, 0)
 
+/* The kernel's own struct, which libc hides behind one of another shape. */
+struct kernel_sigaction {
+	void (*handler)(int);
+	unsigned long flags;
+	void (*restorer)(void);
+	uint64_t mask;
+};
+
 #define RAW_EINTR 4
 
 /* For the few calls that sleep and may be interrupted: retried in this one place. */

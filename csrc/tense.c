@@ -130,11 +130,10 @@ static void push_slot(lua_State *L, const struct plan *plan, int number)
 #endif
 }
 
-static int claim_slot(lua_State *L, struct plan *plan)
+static void check_room_for_slot(lua_State *L, const struct plan *plan)
 {
 	if (plan->slots == OP_MAX_SLOTS)
 		luaL_error(L, "a plan has at most %d slots", OP_MAX_SLOTS);
-	return plan->slots++;
 }
 
 static int slot_tostring(lua_State *L)
@@ -163,6 +162,12 @@ static int recorder_record(lua_State *L)
 		number++;
 	if (!op || op->flags & OP_NOW)
 		return luaL_error(L, "there is no operation '%s' to record", name);
+	if (plan->ended)
+		return luaL_error(L, "the plan ends in an exec: nothing comes after it");
+	if (op->flags & OP_FORK && plan->forks)
+		return luaL_error(L, "a plan forks at most once");
+	if (op->result == RESULT_FD)
+		check_room_for_slot(L, plan);
 	if (plan->steps == plan->room) {
 		size_t room = plan->room * 2 + 16;
 		size_t *starts = realloc(plan->starts, room * sizeof *starts);
@@ -174,10 +179,12 @@ static int recorder_record(lua_State *L)
 	size_t start = plan->buffer.size;
 	step_decode(L, &plan->buffer, number, 3, 1);
 	plan->starts[plan->steps++] = start;
+	plan->ended = (op->flags & OP_EXEC) != 0;
+	plan->forks |= (op->flags & OP_FORK) != 0;
 	lua_pushinteger(L, (lua_Integer)plan->steps);
 	if (op->result != RESULT_FD)
 		return 1;
-	plan_step(plan, plan->steps - 1)->slot = claim_slot(L, plan);
+	plan_step(plan, plan->steps - 1)->slot = plan->slots++;
 	push_slot(L, plan, plan_step(plan, plan->steps - 1)->slot);
 	return 2;
 }
@@ -186,7 +193,8 @@ static int recorder_record(lua_State *L)
 static int recorder_input(lua_State *L)
 {
 	struct plan *plan = check_plan(L, 1);
-	push_slot(L, plan, claim_slot(L, plan));
+	check_room_for_slot(L, plan);
+	push_slot(L, plan, plan->slots++);
 	return 1;
 }
 

@@ -11,6 +11,8 @@ struct plan {
 	size_t *starts;
 	size_t steps, room;
 	int slots;
+	bool ended; /* the last step executes */
+	bool forks;
 };
 
 static inline struct step *plan_step(const struct plan *plan, size_t number)
@@ -29,5 +31,6 @@ void open_process(lua_State *L);
 void open_look(lua_State *L);
 void open_io(lua_State *L);
 void open_subid(lua_State *L);
+void open_caps(lua_State *L);
 
 #endif

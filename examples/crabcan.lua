@@ -93,7 +93,8 @@ local box = cella.container {
 if options.debug then
   local spawn = box.spawn
   function box.spawn(self, command)
-    io.stderr:write(tostring(self), "\n", tostring(self:plan(command)), "\n")
+    local plan = self:plan(command)
+    if plan then io.stderr:write(tostring(self), "\n", tostring(plan), "\n") end
     return spawn(self, command)
   end
 end

@@ -327,6 +327,43 @@ describe("an ID map", function()
       assert.truthy(reason:find("the map text is 4096 bytes; the kernel takes at most 4095", 1, true))
     end)
 
+    it("in pieces where the parent's map has several extents: the kernel wants each in one of them", function()
+      local parent = idmap.new "0 1000 1\n1 100000 65536"
+      assert.equal("0 0 1\n1 1 9", idmap.new("0 0 10"):text(parent))
+      assert.equal("5 1 9", idmap.new("5 1 9"):text(parent))
+      assert.equal("0 5 2\n2 0 1\n3 1 4", idmap.new("0 5 2\n2 0 5"):text(parent))
+    end)
+
+    it("in pieces also where the parent's extents continue each other, as it was written", function()
+      local text = "0 1000 1\n1 1001 9\n10 1010 5\n"
+      assert.equal("0 0 1\n1 1 9\n10 10 2", idmap.new("0 0 12"):text(idmap.new(text)))
+      assert.equal("0 0 1\n1 1 9\n10 10 2", idmap.new("0 0 12"):text((assert(idmap.parse(text)))))
+      assert.equal("0 0 12", idmap.new("0 0 12"):text(idmap.new(idmap.new(text):extents())))
+      assert.equal(idmap.new "0 1000 15", idmap.new(text))
+    end)
+
+    it("not where the parent lacks some of the outside IDs", function()
+      for _, map in ipairs { "0 0 11", "0 11 1", "0 5 1\n1 20 1" } do
+        local text, message = idmap.new(map):text(idmap.new "0 1000 10")
+        assert.is_nil(text)
+        assert.equal("the parent namespace does not have all of the outside IDs", message)
+        text, message = idmap.new(map):writable(idmap.new "0 1000 10")
+        assert.is_nil(text)
+        assert.equal("the parent namespace does not have all of the outside IDs", message)
+      end
+    end)
+
+    it("not in more than 340 pieces", function()
+      local parent = idmap.new(spread(341, 0))
+      local list = {}
+      for i, extent in ipairs(parent:extents()) do
+        list[i] = { inside = i, outside = extent.inside, count = 1 }
+      end
+      assert.is_nil((idmap.new(list):writable(parent)))
+      table.remove(list)
+      assert.is_true(idmap.new(list):writable(parent))
+    end)
+
     it("not when it is empty", function()
       local ok, reason = idmap.new(""):writable()
       assert.is_nil(ok)
@@ -591,15 +628,16 @@ describe("an ID map", function()
       assert.equal("the map has only 3 of 65536 IDs", message)
     end)
 
-    for _, method in ipairs { "compose", "within", "intersect", "subtract", "union" } do
+    for _, method in ipairs { "compose", "within", "intersect", "subtract", "union", "text", "writable" } do
       it(method .. ": only another map", function()
         local map = idmap.new "0 100 10"
         for _, other in ipairs { "0 100 10", 5, true, { inside = 0, outside = 0, count = 1 } } do
           raises(("bad argument #1 to '%s' (must be an ID map"):format(method), map[method], map, other)
         end
         -- Not "one argument too many": a union that failed gives nil and a message.
-        raises("must be an ID map, not nil", map[method], map, nil, "message")
+        if method ~= "writable" then raises("must be an ID map, not nil", map[method], map, nil, "message") end
         raises("bad argument #2", map[method], map, map, map)
+        raises("bad argument #2", map[method], map, map, nil)
       end)
     end
 
@@ -625,7 +663,7 @@ describe("an ID map", function()
       raises("bad argument #2 to 'take'", map.take, map, 1, 1)
     end)
 
-    for _, method in ipairs { "extents", "invert", "writable" } do
+    for _, method in ipairs { "extents", "invert" } do
       it(method .. ": no argument", function()
         local map = idmap.new "0 100 10"
         raises(("bad argument #1 to '%s' (one argument too many)"):format(method), map[method], map, map)
@@ -972,6 +1010,20 @@ describe("every ID map", function()
       local id = any_id(map)
       same(map:outside(id) and map:outside(id) + n, shifted:outside(id))
       if top > 0 then assert.is_false(pcall(map.shift, map, LAST - top + 1)) end
+    end)
+  end)
+
+  it("is written in pieces that are the map again, each in one extent of the parent's", function()
+    for_all(300, function()
+      local outer = big_map()
+      local map = big_map():within(outer)
+      local text = assert(map:text(outer))
+      same(map, idmap.new(text))
+      for line in text:gmatch("[^\n]+") do
+        local first, count = line:match("^%d+ (%d+) (%d+)$")
+        assert.truthy(outer:outside(tonumber(first), tonumber(count)))
+      end
+      same(idmap.new(text), idmap.new((map:text(idmap.new(tostring(outer))))))
     end)
   end)
 

@@ -381,8 +381,7 @@ describe("the policy", function()
       for i = 1, 150 do ranges[i] = range(i * 1000, i % 2 == 0 and 9 or 10) end
       local started = os.clock()
       local map = assert(placed(ids, ranges))
-      print(os.clock()-started)
-      assert.is_true(os.clock() - started < 5)
+      assert.is_true(os.clock() - started < 3)
       assert.is_true(#map:extents() <= 200 + 150)
     end)
   end)
@@ -732,8 +731,12 @@ describe("who writes the maps", function()
   end)
 
   it("is the process itself for one ID, that is the writer's effective one", function()
-    assert.same({ "self", "deny" }, { via("5 1000 1", "6 1000 1", host()) })
-    assert.same({ "self", "deny" }, { via("0 7 1", "0 1000 1", host { uid = 7, real_uid = 1000 }) })
+    for _, case in ipairs {
+      { "5 1000 1", "6 1000 1", host() }, { "0 7 1", "0 1000 1", host { uid = 7, real_uid = 1000 } },
+    } do
+      local who, setgroups = via(case[1], case[2], case[3])
+      assert.same({ "self", "deny" }, { who, setgroups })
+    end
     assert.is_nil((via("0 1000 2", "0 1000 1", hosts.no_subids)))
     assert.is_nil((via("0 1001 1", "0 1000 1", hosts.no_subids)))
     assert.is_nil((via("0 1000 1", "0 1001 1", hosts.no_subids)))
@@ -768,6 +771,18 @@ describe("who writes the maps", function()
     local facts = host { subuid = { range(1, 4294967294) } }
     local _, _, helper = via("4000000000 4000000000 294967295", "0 1000 1", facts)
     assert.equal("4000000000 4000000000 294967295", table.concat(helper.uid, " "))
+  end)
+
+  it("writes a map in pieces where the parent namespace's has several extents", function()
+    local facts = root { uid_map = "0 1000 1\n1 100000 65536", gid_map = "0 1000 5\n5 1005 5" }
+    local _, _, _, text = via("0 0 65537", "0 0 10", facts)
+    assert.same({ uid = "0 0 1\n1 1 65536", gid = "0 0 5\n5 5 5" }, text)
+    local result = assert(policy.identity()(facts))
+    assert.same({ uid = "0 0 1\n1 1 65536", gid = "0 0 5\n5 5 5" }, result.text)
+    assert.equal("0 0 65537", tostring(result.uid))
+    facts = host { uid_map = "0 1000 100010\n100010 200000 500000", uid = 0, user = "x" }
+    local _, _, helper = via("0 100000 20", "0 1000 1", facts)
+    assert.equal("0 100000 10 10 100010 10", table.concat(helper.uid, " "))
   end)
 
   it("is nobody where an ID does not exist in the parent namespace", function()
@@ -886,8 +901,8 @@ describe("on this host the kernel takes the maps of", function()
   end
 
   it("subids, all ranges of this user in several orders", function()
-    if facts.uid == 0 or #facts.subuid == 0 then
-      return pending("needs an unprivileged user with subordinate IDs")
+    if facts.uid == 0 or #facts.subuid == 0 or facts.no_new_privs or not facts.newuidmap then
+      return pending("needs an unprivileged user with subordinate IDs, and newuidmap without no_new_privs")
     end
     assert(try(policy.subids()))
     local function parts(list, order)
@@ -933,7 +948,7 @@ describe("on this host the kernel takes the maps of", function()
   end)
 
   it("what via refuses, the kernel refuses as well", function()
-    if facts.capabilities.setuid then return pending("needs an unprivileged user") end
+    if facts.uid == 0 then return pending("needs an unprivileged user") end
     for _, pair in ipairs {
       { uid = "0 0 1", gid = ("0 %d 1"):format(facts.gid), setgroups = "deny", via = "self" },
       { uid = ("0 %d 2"):format(facts.uid), gid = ("0 %d 1"):format(facts.gid), setgroups = "deny", via = "parent" },

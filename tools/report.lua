@@ -1,5 +1,5 @@
--- The output of the specs: a line of dots per file, failures where they happen, each skip with its reason; and
--- the counts "passed failed skipped" in the file that CELLA_COUNTS names, for tools/test to add up.
+-- The output of the specs: a line of dots per file, failures where they happen, each skip with its reason;
+-- and the counts "passed failed skipped" in the file that CELLA_COUNTS names, for tools/test to add up.
 
 local busted = require "busted"
 local pretty = require "pl.pretty"
@@ -43,15 +43,16 @@ return function()
     local failure = handler.format(element, parent, message, trace)
     local at = element.trace or trace or {}
     break_line()
-    line("FAILED ", failure.name or element.descriptor, "\n  ", at.short_src or "?", ":", at.currentline or "?",
-      "\n", (text(message):gsub("[^\n]+", "  %0")))
+    line("FAILED ", failure.name or element.descriptor)
+    line("  ", at.short_src or "?", ":", at.currentline or "?")
+    line((text(message):gsub("[^\n]+", "  %0")))
     return nil, true
   end
 
   local function on_suite_end()
     break_line()
     for _, pending in ipairs(handler.pendings) do
-      local reason = text(pending.message)
+      local reason = text(pending.message):gsub("^[^\n]-:%d+: ", "")
       line("skipped ", pending.name, ": ", reason ~= "" and reason or "no reason given")
     end
     local passed, skipped = handler.successesCount, handler.pendingsCount

@@ -134,9 +134,10 @@ why.write_file = {
     end
     return nil
   end,
-  EINVAL = function(fields)
-    return map_refused(fields) or fields.text:find("timens_offsets", 1, true) and
-      "a clock would be before its beginning or beyond 146 years (time_namespaces(7))" or nil
+  EINVAL = map_refused,
+  ERANGE = function(fields)
+    return fields.text:find("timens_offsets", 1, true)
+      and "a clock would be before its beginning or beyond 146 years (time_namespaces(7))" or nil
   end,
   EXDEV = "what is mounted on /proc here is not a procfs",
   ENOENT = function(fields)
@@ -165,7 +166,7 @@ why.newgidmap = { any = helper }
 
 why.setgroups = {
   EPERM = function(_, plan)
-    if plan.ids and plan.ids.setgroups == "deny" then return "setgroups is denied in this user namespace" end
+    if plan.id_maps and plan.id_maps.setgroups == "deny" then return "setgroups is denied in this user namespace" end
     return needs("setgid", "changing supplementary groups")
   end,
   EINVAL = "one of the groups has no mapping in this user namespace",
@@ -198,9 +199,9 @@ why.unshare = {
 }
 
 local function denied_path(_, plan)
-  if plan.ids and plan.host and not plan.ids.uid:inside(plan.host.uid) then
+  if plan.id_maps and plan.host and not plan.id_maps.uid:inside(plan.host.uid) then
     return ("the container is built as uid %s of the host, which has to be able to search every directory of the path: "
-      .. "the map has no place for you (%d)"):format(tostring(plan.ids.uid:outside(0) or "?"), plan.host.uid)
+      .. "the map has no place for you (%d)"):format(tostring(plan.id_maps.uid:outside(0) or "?"), plan.host.uid)
   end
   return "a directory of the path may not be searched"
 end
@@ -272,7 +273,8 @@ why.move_mount = {
   ELOOP = "the mount would lie below itself",
 }
 why.mount_setattr = {
-  EPERM = "a flag that a more privileged mount namespace has set cannot be cleared (mount_namespaces(7))",
+  EPERM = "a flag that a more privileged mount namespace has set cannot be cleared, nor can its way of keeping access "
+    .. "times be changed (mount_namespaces(7))",
   EBUSY = "a file on it is open for writing: it cannot become read-only",
   ENOSYS = "mount_setattr(2) needs Linux 5.12",
 }

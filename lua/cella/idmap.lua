@@ -53,8 +53,8 @@ end
 -- last check, so that `a:union(b:union(c))` speaks of the nil that the inner call returned.
 local TOO_MANY = "one argument too many"
 
-local function bad_argument(method, position, problem)
-  error(("bad argument #%d to '%s' (%s)"):format(position, method, problem), 4)
+local function bad_argument(method, position, problem, level)
+  error(("bad argument #%d to '%s' (%s)"):format(position, method, problem), level or 4)
 end
 
 local function own(self, method, ...)
@@ -158,20 +158,51 @@ function methods:extents(...)
   return copy
 end
 
---- Whether the kernel would take the map's text in one write, as far as the text alone decides it.
---- The limit of 4095 bytes is that of 4 KiB pages. newuidmap(1) ends the last line as well, and so
---- has one byte less.
+local function text_of(extents)
+  local lines = {}
+  for i, extent in ipairs(extents) do
+    -- Not %d, which on Lua 5.1 goes through a C long: 32 bits on a 32-bit machine.
+    lines[i] = ("%.0f %.0f %.0f"):format(extent.inside, extent.outside, extent.count)
+  end
+  return table.concat(lines, "\n")
+end
+
+local NOT_ALL = "the parent namespace does not have all of the outside IDs"
+
+--- The text to write to uid_map where the parent namespace has the map `parent`: the kernel refuses an extent
+--- that lies in two extents of the parent's map, even though they continue each other, so it is cut there.
+---@param parent cella.IdMap  as `idmap.of` reads it, or as it was written
+---@return string? text
+---@return string? message  where the parent does not have all of the outside IDs
+function methods:text(parent, ...)
+  local extents = own(self, "text")
+  local pieces = algebra.pieces(extents, operand(parent, "text", ...))
+  if not pieces then return nil, NOT_ALL end
+  return text_of(pieces)
+end
+
+--- Whether the kernel would take the map's text in one write, as far as the text alone decides it; with `parent`,
+--- the text that `text` makes for it. The limit of 4095 bytes is that of 4 KiB pages. newuidmap(1) ends the last
+--- line as well, and so has one byte less.
+---@param parent? cella.IdMap
 ---@return true? ok
 ---@return string? reason
-function methods:writable(...)
-  local extents = own(self, "writable", ...)
+function methods:writable(parent, ...)
+  local extents = own(self, "writable")
+  if parent ~= nil then
+    extents = algebra.pieces(extents, operand(parent, "writable", ...))
+    if not extents then return nil, NOT_ALL end
+  elseif select("#", ...) > 0 then
+    bad_argument("writable", 2, TOO_MANY, 3)
+  end
+  local bytes = #text_of(extents)
   if #extents == 0 then
     return nil, "the map is empty, and the kernel takes no empty map"
   elseif #extents > MAX_EXTENTS then
     return nil, ("the map has %d extents; the kernel allows %d"):format(#extents, MAX_EXTENTS)
-  elseif #tostring(self) > MAX_BYTES then
+  elseif bytes > MAX_BYTES then
     return nil, ("the map text is %d bytes; the kernel takes at most %d (page size - 1) in one write")
-      :format(#tostring(self), MAX_BYTES)
+      :format(bytes, MAX_BYTES)
   end
   return true
 end
@@ -343,16 +374,20 @@ end
 
 --- The text that uid_map takes: an extent per line, no newline at the end.
 function map:__tostring()
-  local lines = {}
-  for i, extent in ipairs(self[EXTENTS]) do
-    -- Not %d, which on Lua 5.1 goes through a C long: 32 bits on a 32-bit machine.
-    lines[i] = ("%.0f %.0f %.0f"):format(extent.inside, extent.outside, extent.count)
-  end
-  return table.concat(lines, "\n")
+  return text_of(self[EXTENTS])
 end
 
 function map.__newindex()
   error("an ID map cannot be changed; its methods return new ones", 2)
+end
+
+--- What the kernel would say to a map, why, and what is dangerous though it says nothing: see `cella.idmap.check`.
+---@param source string|cella.IdMap  text is checked as the kernel reads it, which is not always as it is meant
+---@param host cella.Host
+---@param options? cella.idmap.Situation
+---@return cella.idmap.Report
+function M.check(source, host, options)
+  return require("cella.idmap.check").check(source, host, options)
 end
 
 return M

@@ -5,6 +5,7 @@
 
 local core = require "cella.core"
 local Error = require "cella.error"
+local commands = require "cella.command"
 local explain = require "cella.explain"
 local mapping = require "cella.mapping"
 local Process = require "cella.process"
@@ -23,7 +24,6 @@ local M = {}
 local methods = {}
 for name in pairs(core.operations) do
   methods[name] = function(self, ...)
-    if self.complete then error("the plan ends in an exec: nothing comes after it", 2) end
     local ok, _, slot = pcall(self.recorder.record, self.recorder, name, ...)
     if not ok then error(_, 2) end
     return slot or self
@@ -158,71 +158,18 @@ function methods:input(text, perform, capture)
   return slot
 end
 
-local PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-M.PATH = PATH
-
--- Where the program may be, as execvp(3) looks for it, but in the PATH that the program itself gets.
-local function candidates(name, environment)
-  if name:find("/", 1, true) then return { name } end
-  local search = PATH
-  for _, entry in ipairs(environment) do
-    search = entry:match("^PATH=(.*)$") or search
-  end
-  local result = {}
-  for directory in (search .. ":"):gmatch("([^:]*):") do
-    -- An empty entry means the working directory: never that of somebody else's choosing.
-    if directory ~= "" then result[#result + 1] = directory .. "/" .. name end
-  end
-  return result
-end
-
-local function variable(value, path)
-  rule.string(value, path)
-  if value == "" or value:find("=", 1, true) then validate.fail(path, "not the name of a variable") end
-  return value
-end
-
-M.environment_rule = rule.any('a table of names and strings, or "inherit"', rule.one_of { "inherit" },
-  rule.map(variable, rule.string))
-
---- An environment table as the list that execve(2) takes, sorted by name; nil is that of the caller.
-function M.environment_list(environment)
-  if environment == nil or environment == "inherit" then return core.sys.environment() end
-  local list = {}
-  for name, value in pairs(environment) do list[#list + 1] = name .. "=" .. value end
-  table.sort(list)
-  return list
-end
-
-local command_fields = { environment = M.environment_rule }
-for key, check in pairs(streams.fields) do command_fields[key] = check end
-
-local command_record = rule.record(command_fields, nil, rule.string)
-
---- What plan:exec takes: the argument vector as items, and the keys of streams.
-function M.command_rule(value, path)
-  local command = command_record(value, path)
-  if not command[1] then validate.fail(path, "the argument vector is empty") end
-  if command[1] == "" then validate.fail(validate.join(path, 1), "the program's name is empty") end
-  return command
-end
-
---- The keys of a command table, for other tables that extend it.
-M.command_fields = command_fields
-
 --- Ends the plan: puts the streams in place, closes every other descriptor, resets signals, and executes.
 ---@param command table  { "program", "arg", ..., stdin =, stdout =, stderr =, fds =, environment = }
 ---@return cella.plan
 function methods:exec(command)
-  command = validate.check(M.command_rule, command, "command", 2)
-  local environment = M.environment_list(command.environment)
+  command = validate.check(commands.rule, command, "command", 2)
+  local environment = commands.environment_list(command.environment)
   streams.record(self, command)
   self:sigdefault("all")
   self:sigunblock()
   local argv = {}
   for i = 1, #command do argv[i] = command[i] end
-  self:execve(candidates(command[1], environment), argv, environment)
-  self.complete = true
+  self:execve(commands.candidates(command[1], environment), argv, environment)
   self.program = command[1]
   return self
 end
@@ -327,11 +274,7 @@ local function settle(self, child, options)
   end
 end
 
-M.spawn_fields = {
-  timeout = rule.seconds,
-  capture_limit = rule.integer(0, 1099511627776),
-}
-local spawn_rule = rule.record(M.spawn_fields)
+local spawn_rule = rule.record(commands.spawn_fields)
 
 --- Performs the plan. Returns once the program has been executed, or nil and what failed; then no program ran
 --- and nothing is left of the child.

@@ -38,6 +38,8 @@ local KINDS = { "uid", "gid" }
 ---@field gid cella.IdMap
 ---@field setgroups "allow"|"deny"|nil
 ---@field via "parent"|"self"|"helper"
+---@field text { uid: string, gid: string }  what to write, which may have more lines than the map: the kernel wants
+---  each extent to lie in one extent of the parent's
 ---@field helper? { uid: string[], gid: string[] }  via "helper": the arguments after the pid, in decimal
 ---@field name string?      which policy it is
 ---@field notes string[]?   what a person should know about it
@@ -51,6 +53,7 @@ local check_result = rule.record({
   gid = function(value) return value end,
   setgroups = rule.one_of { "allow", "deny" },
   via = rule.one_of { "parent", "self", "helper" },
+  text = function(value) return value end,
   helper = function(value) return value end,
   name = rule.string,
   notes = rule.list(rule.string),
@@ -66,10 +69,11 @@ local check_result = rule.record({
 ---@return "parent"|"self"|"helper"|nil via
 ---@return string|cella.error|nil setgroups  what has to be written to setgroups before; or why nobody can
 ---@return { uid: string[], gid: string[] }? helper  the helpers' arguments
+---@return { uid: string, gid: string }? text  what anyone else writes
 function M.via(pair, host)
   local decision, err = via.decide(pair, host)
   if not decision then return nil, err end
-  return decision.via, decision.setgroups, decision.helper
+  return decision.via, decision.setgroups, decision.helper, decision.text
 end
 
 --- Calls a policy and completes its result: the maps are maps, `via` is there and can be done.
@@ -99,7 +103,8 @@ function M.resolve(policy, host)
     err.policy = result.name
     return nil, err
   end
-  result.via, result.setgroups, result.helper = decision.via, decision.setgroups, decision.helper
+  result.via, result.setgroups = decision.via, decision.setgroups
+  result.text, result.helper = decision.text, decision.helper
   return result
 end
 

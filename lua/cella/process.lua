@@ -54,7 +54,10 @@ local function take(self, capture)
       self.truncated = true
     end
     capture.size = capture.size + #data
-    if data ~= "" then capture.pieces[#capture.pieces + 1] = data end
+    local pieces = capture.pieces
+    if data ~= "" then pieces[#pieces + 1] = data end
+    -- A program that writes byte by byte must not cost a table entry for each.
+    if #pieces == 256 then capture.pieces = { table.concat(pieces) } end
   end
   return false
 end
@@ -98,7 +101,9 @@ local function turn(self, till)
   local ready, message, errno = core.poll(fds, till and math.max(0, till - core.now()))
   if not ready then
     if core.errno_name(errno) == "EINTR" then return false end -- Lua's own handlers run now
-    error(message, 0)
+    self.failure = Error.new { op = "poll", errno = errno, message = message }
+    self:close()
+    return false
   end
   local ended = false
   for _, number in ipairs(ready) do

@@ -54,11 +54,19 @@ end
 table.sort(type_names)
 local type_rule = rule.one_of(type_names)
 
+local function clean(path)
+  path = path:gsub("/+", "/"):gsub("/%.%f[/%z]", ""):gsub("/$", "")
+  return path == "" and "/" or path
+end
+
 --- One entry of `mounts`.
 function M.mount_rule(value, path)
   if type(value) ~= "table" then validate.fail(path, "a table expected, got %s", validate.show(value)) end
   if value.type == nil then validate.fail(validate.join(path, "type"), "missing") end
   local mount = types[type_rule(value.type, validate.join(path, "type"))].rule(value, path)
+  if clean(mount.destination) == "/" then
+    validate.fail(validate.join(path, "destination"), "what is at / is the business of `root`")
+  end
   for attribute, default in pairs(types[mount.type].attributes) do
     if mount[attribute] == nil then mount[attribute] = default end
   end
@@ -86,11 +94,6 @@ local function attributes(mount)
     if mount[name] then list[#list + 1] = KERNEL_NAME[name] or name end
   end
   return list
-end
-
-local function clean(path)
-  path = path:gsub("/+", "/"):gsub("/%.%f[/%z]", ""):gsub("/$", "")
-  return path == "" and "/" or path
 end
 
 local IN_ROOT = { "in_root", "no_magiclinks" }

@@ -15,7 +15,8 @@ local function load_container(path, arguments)
   if not chunk then return nil, message end
   local unpack = table.unpack or unpack
   local ok, box = xpcall(function() return chunk(unpack(arguments)) end, function(err)
-    return type(err) == "string" and debug.traceback(err, 2) or tostring(err)
+    -- error(message, 0) is how a file speaks to its user: without a position there is nothing to trace.
+    return type(err) == "string" and err:find("^[^\n]-:%d+: ") and debug.traceback(err, 2) or tostring(err)
   end)
   if not ok then return nil, box end
   if getmetatable(box) == nil and type(box) == "table" then

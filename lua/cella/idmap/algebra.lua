@@ -110,6 +110,19 @@ function M.within(inner, outer)
   return result
 end
 
+--- The extents cut where those of `outer` end; nil if `outer` lacks one of the outside IDs. Not canonical, of
+--- course: this is for the kernel, which takes no extent that lies in two of the parent's.
+function M.pieces(inner, outer)
+  local result, wanted, found = {}, 0, 0
+  for _, extent in ipairs(inner) do wanted = wanted + extent.count end
+  -- As the parent's map was written: the kernel does not join what continues.
+  overlaps(inner, "outside", outer.written or outer, function(x, _, middle, count)
+    result[#result + 1] = { inside = x.inside + (middle - x.outside), outside = middle, count = count }
+    found = found + count
+  end)
+  return found == wanted and result or nil
+end
+
 function M.invert(list)
   local result = {}
   for _, extent in ipairs(M.sorted(list, "outside")) do

@@ -114,10 +114,12 @@ local function canonical(extents)
         math.min(a.number, b.number), math.max(a.number, b.number), side, id)
     end
   end
-  local list = {}
-  for _, extent in ipairs(algebra.sorted(numbered, "inside")) do
+  local list, written = {}, algebra.sorted(numbered, "inside")
+  for _, extent in ipairs(written) do
     algebra.append(list, extent.inside, extent.outside, extent.count)
   end
+  -- To the kernel these are still several extents: see algebra.pieces.
+  if #written > #list then list.written = written end
   return list
 end
 

@@ -73,7 +73,7 @@ local function runs_of(ids)
   return runs
 end
 
-local STEPS = 20000
+local STEPS = 5000
 
 -- Packing runs into ranges so that as few as possible are cut. A run that is cut fills up what it is cut for
 -- (otherwise a layout with the same number of cuts exists in which it does), so there are two choices: whole into

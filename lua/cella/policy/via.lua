@@ -47,12 +47,13 @@ end
 -- What the helpers are called with: decimal numbers, three for each extent. They refuse an extent that is partly
 -- the user's own ID and partly subordinate, and old ones also an extent over two neighbouring lines of subuid:
 -- so it is cut where the ranges end.
-local function arguments(map, list, own_id)
+local function arguments(map, list, own_id, parent)
   local pieces = { { first = own_id, count = 1 } }
   for _, range in ipairs(ranges.distinct(list, own_id)) do pieces[#pieces + 1] = range end
   table.sort(pieces, function(a, b) return a.first < b.first end)
   local words = {}
-  for _, extent in ipairs(map:extents()) do
+  for inside, outside, size in assert(map:text(parent)):gmatch("(%d+) (%d+) (%d+)") do
+    local extent = { inside = tonumber(inside), outside = tonumber(outside), count = tonumber(size) }
     for _, piece in ipairs(pieces) do
       local from = math.max(extent.outside, piece.first)
       local stop = math.min(extent.outside + extent.count, piece.first + piece.count)
@@ -134,8 +135,8 @@ function route.helper(pair, host, single)
   return {
     setgroups = single.gid and "deny" or pair.setgroups,
     helper = {
-      uid = arguments(pair.uid, host.subuid, host.uid),
-      gid = arguments(pair.gid, host.subgid, host.gid),
+      uid = arguments(pair.uid, host.subuid, host.uid, host.uid_map),
+      gid = arguments(pair.gid, host.subgid, host.gid, host.gid_map),
     },
   }
 end
@@ -147,7 +148,7 @@ end
 --- Decides who writes both maps. `pair.via`, where given, is the only way that is tried.
 ---@param pair { uid: cella.IdMap, gid: cella.IdMap, setgroups?: "allow"|"deny", via?: string }
 ---@param host cella.Host
----@return { via: string, setgroups: string?, helper: table? }? decision
+---@return { via: string, setgroups: string?, text: table, helper: table? }? decision
 ---@return cella.error? err
 function M.decide(pair, host)
   host = facts.complete(host)
@@ -163,6 +164,11 @@ function M.decide(pair, host)
     if #absent:extents() > 0 then
       return refuse(("%s %s does not exist in this user namespace, whose map is %s"):format(
         kind, first_of(absent), text(there)), "only IDs that the parent namespace has can be mapped", "EPERM")
+    end
+    ok, message = map:writable(there)
+    if not ok then
+      return refuse(kind .. " map: " .. message,
+        "each extent has to lie in one extent of this namespace's own map, so it is cut where those end", "EINVAL")
     end
   end
   if pair.setgroups == "allow" and host.setgroups == "deny" then
@@ -181,6 +187,7 @@ function M.decide(pair, host)
     local decision, reason = route[name](pair, host, single)
     if decision then
       decision.via = name
+      decision.text = { uid = pair.uid:text(host.uid_map), gid = pair.gid:text(host.gid_map) }
       return decision
     end
     reasons[#reasons + 1] = who[name] .. ": " .. reason

@@ -1,0 +1,372 @@
+/* What cella.caps takes from libcap: names, both of its text forms, the mode, and the capabilities of
+ * files. core.caps is for lua/cella/caps alone; the interface is there.
+ *
+ * A set crosses the border as the 16 hexadecimal digits of its mask, as /proc/PID/status has it: a number
+ * of Lua 5.1 holds 53 bits of it. */
+#include "raw.h"
+#include "tense.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/capability.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/xattr.h>
+
+/* <linux/capability.h> has these under names that libcap's header hides or not, by version. */
+#define ATTRIBUTE "security.capability"
+enum { MAGIC_EFFECTIVE = 1, MAGIC_REVISION_SHIFT = 24, ATTRIBUTE_MOST = 24, PROC_FD_PATH = 40 };
+
+static uint64_t check_mask(lua_State *L, int index)
+{
+	const char *text = luaL_checkstring(L, index);
+	char *end;
+	uint64_t mask = strtoull(text, &end, 16);
+	luaL_argcheck(L, strlen(text) == 16 && *end == '\0', index, "16 hexadecimal digits expected");
+	return mask;
+}
+
+static void push_mask(lua_State *L, uint64_t mask)
+{
+	char text[17];
+	snprintf(text, sizeof text, "%016llx", (unsigned long long)mask);
+	lua_pushstring(L, text);
+}
+
+/* A C string without NUL inside, which libcap would stop at. */
+static const char *check_text(lua_State *L, int index)
+{
+	size_t length;
+	const char *text = luaL_checklstring(L, index, &length);
+	luaL_argcheck(L, strlen(text) == length, index, "the text has a NUL byte in it");
+	return text;
+}
+
+/* name(number) -> "net_raw" | nil where libcap has no name for it. cap_to_name(3). */
+static int caps_name(lua_State *L)
+{
+	char *name = cap_to_name((cap_value_t)check_range(L, 1, 0, 63));
+	if (name && strncmp(name, "cap_", 4) == 0)
+		lua_pushstring(L, name + 4);
+	else
+		lua_pushnil(L);
+	cap_free(name);
+	return 1;
+}
+
+/* libcap's states and IAB tuples are freed before anything that can raise. */
+
+static bool fill(cap_t state, cap_flag_t flag, uint64_t mask)
+{
+	for (cap_value_t cap = 0; cap < 64; cap++)
+		if (mask >> cap & 1 && cap_set_flag(state, flag, 1, &cap, CAP_SET) < 0)
+			return false;
+	return true;
+}
+
+static uint64_t take(cap_t state, cap_flag_t flag)
+{
+	uint64_t mask = 0;
+	for (cap_value_t cap = 0; cap < 64; cap++) {
+		cap_flag_value_t value = CAP_CLEAR;
+		if (cap_get_flag(state, cap, flag, &value) == 0 && value == CAP_SET)
+			mask |= (uint64_t)1 << cap;
+	}
+	return mask;
+}
+
+static cap_t new_state(uint64_t effective, uint64_t permitted, uint64_t inheritable)
+{
+	cap_t state = cap_init();
+	if (state && fill(state, CAP_EFFECTIVE, effective) && fill(state, CAP_PERMITTED, permitted) &&
+	    fill(state, CAP_INHERITABLE, inheritable))
+		return state;
+	int error = errno;
+	cap_free(state);
+	errno = error;
+	return NULL;
+}
+
+/* Pushes a text that libcap allocated, after freeing it. */
+static int push_libcap_text(lua_State *L, const char *what, char *text)
+{
+	char copy[2048];
+	int error = errno;
+	if (!text)
+		return push_error(L, what, error);
+	int length = snprintf(copy, sizeof copy, "%s", text);
+	cap_free(text);
+	if (length >= (int)sizeof copy)
+		return push_error(L, what, EOVERFLOW);
+	lua_pushstring(L, copy);
+	return 1;
+}
+
+/* to_text(effective, permitted, inheritable) -> text | nil, message, errno. cap_to_text(3). */
+static int caps_to_text(lua_State *L)
+{
+	cap_t state = new_state(check_mask(L, 1), check_mask(L, 2), check_mask(L, 3));
+	if (!state)
+		return push_error(L, "cap_init", errno);
+	char *text = cap_to_text(state, NULL);
+	int error = errno;
+	cap_free(state);
+	errno = error;
+	return push_libcap_text(L, "cap_to_text", text);
+}
+
+/* from_text(text) -> effective, permitted, inheritable | nil, message, errno. cap_from_text(3). */
+static int caps_from_text(lua_State *L)
+{
+	cap_t state = cap_from_text(check_text(L, 1));
+	if (!state)
+		return push_error(L, "cap_from_text", errno);
+	uint64_t effective = take(state, CAP_EFFECTIVE), permitted = take(state, CAP_PERMITTED),
+		 inheritable = take(state, CAP_INHERITABLE);
+	cap_free(state);
+	push_mask(L, effective);
+	push_mask(L, permitted);
+	push_mask(L, inheritable);
+	return 3;
+}
+
+static const cap_iab_vector_t vectors[] = { CAP_IAB_INH, CAP_IAB_AMB, CAP_IAB_BOUND };
+
+/* iab_to_text(inheritable, ambient, blocked) -> text | nil, message, errno. cap_iab_to_text(3); `blocked`
+ * is what is *not* in the bounding set. */
+static int caps_iab_to_text(lua_State *L)
+{
+	uint64_t masks[] = { check_mask(L, 1), check_mask(L, 2), check_mask(L, 3) };
+	cap_iab_t iab = cap_iab_init();
+	if (!iab)
+		return push_error(L, "cap_iab_init", errno);
+	for (int i = 0; i < 3; i++)
+		for (cap_value_t cap = 0; cap < 64; cap++)
+			if (masks[i] >> cap & 1)
+				cap_iab_set_vector(iab, vectors[i], cap, CAP_SET);
+	char *text = cap_iab_to_text(iab);
+	int error = errno;
+	cap_free(iab);
+	errno = error;
+	return push_libcap_text(L, "cap_iab_to_text", text);
+}
+
+/* iab_from_text(text) -> inheritable, ambient, blocked | nil, message, errno. cap_iab_from_text(3). */
+static int caps_iab_from_text(lua_State *L)
+{
+	uint64_t masks[3] = { 0 };
+	cap_iab_t iab = cap_iab_from_text(check_text(L, 1));
+	if (!iab)
+		return push_error(L, "cap_iab_from_text", errno);
+	for (int i = 0; i < 3; i++)
+		for (cap_value_t cap = 0; cap < 64; cap++)
+			if (cap_iab_get_vector(iab, vectors[i], cap) == CAP_SET)
+				masks[i] |= (uint64_t)1 << cap;
+	cap_free(iab);
+	for (int i = 0; i < 3; i++)
+		push_mask(L, masks[i]);
+	return 3;
+}
+
+/* mode() -> "HYBRID" and so on, for this process. cap_get_mode(3). */
+static int caps_mode(lua_State *L)
+{
+	lua_pushstring(L, cap_mode_name(cap_get_mode()));
+	return 1;
+}
+
+/* libcap's getter takes a path or a descriptor that can be read; an O_PATH descriptor is neither. Its
+ * entry in /proc/self/fd leads to that very file, whatever its name has become. */
+static void proc_path(char *path, int fd)
+{
+	snprintf(path, PROC_FD_PATH, "/proc/self/fd/%d", fd);
+}
+
+/* file_get(fd) -> { permitted, inheritable, effective, revision, rootid } | false | nil, message, errno
+ * cap_get_file(3). Effective is one bit, for all of the file; libcap shows it by copying a set, and so
+ * loses it where both sets are empty: it is read from the attribute itself. */
+static int caps_file_get(lua_State *L)
+{
+	char path[PROC_FD_PATH];
+	unsigned char raw[ATTRIBUTE_MOST];
+	proc_path(path, check_fd(L, 1));
+	ssize_t size = getxattr(path, ATTRIBUTE, raw, sizeof raw);
+	if (size < 0 && errno == ENODATA) {
+		lua_pushboolean(L, false);
+		return 1;
+	}
+	if (size < 0)
+		return push_error(L, "getxattr", errno);
+	cap_t state = size >= 4 ? cap_get_file(path) : NULL;
+	if (!state)
+		return push_error(L, "cap_get_file", size >= 4 ? errno : EINVAL);
+	uint64_t permitted = take(state, CAP_PERMITTED), inheritable = take(state, CAP_INHERITABLE);
+	uid_t owner = cap_get_nsowner(state);
+	cap_free(state);
+	uint32_t magic = (uint32_t)raw[0] | (uint32_t)raw[1] << 8 | (uint32_t)raw[2] << 16 |
+			 (uint32_t)raw[3] << 24;
+	lua_newtable(L);
+	push_mask(L, permitted);
+	lua_setfield(L, -2, "permitted");
+	push_mask(L, inheritable);
+	lua_setfield(L, -2, "inheritable");
+	lua_pushboolean(L, (magic & MAGIC_EFFECTIVE) != 0);
+	lua_setfield(L, -2, "effective");
+	lua_pushinteger(L, (lua_Integer)(magic >> MAGIC_REVISION_SHIFT));
+	lua_setfield(L, -2, "revision");
+	push_int64(L, owner == (uid_t)-1 ? 0 : owner);
+	lua_setfield(L, -2, "rootid");
+	return 1;
+}
+
+/* file_set(fd, permitted, inheritable, effective, rootid) -> true | nil, message, errno
+ * cap_set_fd(3), cap_set_nsowner(3). The descriptor has to be one of open(2) without O_PATH. */
+static int caps_file_set(lua_State *L)
+{
+	int fd = check_fd(L, 1);
+	uint64_t permitted = check_mask(L, 2), inheritable = check_mask(L, 3);
+	luaL_checktype(L, 4, LUA_TBOOLEAN);
+	uint64_t effective = lua_toboolean(L, 4) ? permitted | inheritable : 0;
+	uid_t rootid = (uid_t)check_range(L, 5, 0, (int64_t)UINT32_MAX - 1);
+	cap_t state = new_state(effective, permitted, inheritable);
+	if (!state)
+		return push_error(L, "cap_init", errno);
+	int result = rootid ? cap_set_nsowner(state, rootid) : 0;
+	if (result == 0)
+		result = cap_set_fd(fd, state);
+	int error = errno;
+	cap_free(state);
+	if (result < 0)
+		return push_error(L, "cap_set_fd", error);
+	lua_pushboolean(L, true);
+	return 1;
+}
+
+/* file_remove(fd) -> true | false where there were none | nil, message, errno. cap_set_fd(3) with NULL. */
+static int caps_file_remove(lua_State *L)
+{
+	int result = cap_set_fd(check_fd(L, 1), NULL);
+	if (result < 0 && errno != ENODATA)
+		return push_error(L, "cap_set_fd", errno);
+	lua_pushboolean(L, result == 0);
+	return 1;
+}
+
+/* file_facts(fd) -> { mode, uid, gid, regular, nosuid } | nil, message, errno
+ * What exec asks of a file besides its capabilities. */
+static int caps_file_facts(lua_State *L)
+{
+	int fd = check_fd(L, 1);
+	struct stat status;
+	struct statvfs mount;
+	if (fstat(fd, &status) < 0)
+		return push_error(L, "fstat", errno);
+	if (fstatvfs(fd, &mount) < 0)
+		return push_error(L, "fstatvfs", errno);
+	lua_newtable(L);
+	push_int64(L, status.st_mode & 07777);
+	lua_setfield(L, -2, "mode");
+	push_int64(L, status.st_uid);
+	lua_setfield(L, -2, "uid");
+	push_int64(L, status.st_gid);
+	lua_setfield(L, -2, "gid");
+	lua_pushboolean(L, S_ISREG(status.st_mode));
+	lua_setfield(L, -2, "regular");
+	lua_pushboolean(L, (mount.f_flag & ST_NOSUID) != 0);
+	lua_setfield(L, -2, "nosuid");
+	return 1;
+}
+
+static void push_names(lua_State *L, uint64_t value, const struct names *names)
+{
+	int count = 0;
+	lua_newtable(L);
+	for (const struct name *entry = names->list; entry->name; entry++) {
+		if (entry->value && (value & entry->value) == entry->value) {
+			lua_pushstring(L, entry->name);
+			lua_rawseti(L, -2, ++count);
+		}
+	}
+}
+
+static void push_value(lua_State *L, const struct step *step, const struct param *param, const struct arg *arg)
+{
+	const char *data = (const char *)step + arg->offset;
+	switch (param->kind) {
+	case K_BOOL:
+		lua_pushboolean(L, arg->n != 0);
+		break;
+	case K_CAPS:
+		push_mask(L, (uint64_t)arg->n);
+		break;
+	case K_FLAGS:
+	case K_NAME:
+		push_names(L, (uint64_t)arg->n, param->names);
+		break;
+	case K_TEXT:
+	case K_PATH:
+	case K_DATA:
+		lua_pushlstring(L, data, (size_t)arg->n);
+		break;
+	case K_IDS:
+		lua_newtable(L);
+		for (int64_t i = 0; i < arg->n; i++) {
+			push_int64(L, ((const uint32_t *)(const void *)data)[i]);
+			lua_rawseti(L, -2, (int)i + 1);
+		}
+		break;
+	case K_STRINGS:
+		lua_newtable(L);
+		for (int64_t i = 0; i < arg->n; i++) {
+			uintptr_t offset = ((const uintptr_t *)(const void *)data)[i];
+			lua_pushstring(L, (const char *)step + offset);
+			lua_rawseti(L, -2, (int)i + 1);
+		}
+		break;
+	default:
+		push_int64(L, arg->n);
+	}
+}
+
+/* step(recorder, number) -> name, { parameter = value }
+ * A recorded step as data, for those who predict what it will do. Sets of capabilities are masks, flags are
+ * lists of names. */
+static int caps_step(lua_State *L)
+{
+	const struct plan *plan = to_plan(L, 1);
+	size_t number = (size_t)check_range(L, 2, 1, (int64_t)plan->steps);
+	const struct step *step = plan_step(plan, number - 1);
+	const struct op *op = op_at(step->op);
+	lua_pushstring(L, op->name);
+	lua_newtable(L);
+	for (int i = 0; op->params[i].kind != K_END; i++) {
+		if (!given(&step->args[i]) || op->params[i].kind == K_CHANNEL)
+			continue;
+		push_value(L, step, &op->params[i], &step->args[i]);
+		lua_setfield(L, -2, op->params[i].name);
+	}
+	return 2;
+}
+
+void open_caps(lua_State *L)
+{
+	static const luaL_Reg functions[] = {
+		{ "name", caps_name },
+		{ "to_text", caps_to_text },
+		{ "from_text", caps_from_text },
+		{ "iab_to_text", caps_iab_to_text },
+		{ "iab_from_text", caps_iab_from_text },
+		{ "mode", caps_mode },
+		{ "file_get", caps_file_get },
+		{ "file_set", caps_file_set },
+		{ "file_remove", caps_file_remove },
+		{ "file_facts", caps_file_facts },
+		{ "step", caps_step },
+		{ 0 },
+	};
+	luaL_newlib(L, functions);
+	lua_setfield(L, -2, "caps");
+}

@@ -1,0 +1,89 @@
+--- What is to be run: a program, its arguments, its environment and its streams, as one table.
+
+local core = require "cella.core"
+local streams = require "cella.streams"
+local validate = require "cella.validate"
+
+local rule = validate.rule
+local M = {}
+
+local PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+M.PATH = PATH
+
+--- Where the program may be, as execvp(3) looks for it, but in the PATH that the program itself gets.
+function M.candidates(name, environment)
+  if name:find("/", 1, true) then return { name } end
+  local search = PATH
+  for _, entry in ipairs(environment) do
+    search = entry:match("^PATH=(.*)$") or search
+  end
+  local result = {}
+  for directory in (search .. ":"):gmatch("([^:]*):") do
+    -- An empty entry means the working directory: never that of somebody else's choosing.
+    if directory ~= "" then result[#result + 1] = directory .. "/" .. name end
+  end
+  return result
+end
+
+local function variable(value, path)
+  rule.string(value, path)
+  if value == "" or value:find("=", 1, true) then validate.fail(path, "not the name of a variable") end
+  return value
+end
+
+M.environment_rule = rule.any('a table of names and strings, or "inherit"', rule.one_of { "inherit" },
+  rule.map(variable, rule.string))
+
+--- An environment table as the list that execve(2) takes, sorted by name; nil is that of the caller.
+function M.environment_list(environment)
+  if environment == nil or environment == "inherit" then return core.sys.environment() end
+  local list = {}
+  for name, value in pairs(environment) do list[#list + 1] = name .. "=" .. value end
+  table.sort(list)
+  return list
+end
+
+local fields = { environment = M.environment_rule }
+for key, check in pairs(streams.fields) do fields[key] = check end
+
+--- What concerns the running, not the program.
+M.spawn_fields = {
+  timeout = rule.seconds,
+  capture_limit = rule.integer(0, 1099511627776),
+}
+
+local function command_rule(keys)
+  local record = rule.record(keys, nil, rule.string)
+  return function(value, path)
+    local command = record(value, path)
+    if not command[1] then validate.fail(path, "the argument vector is empty") end
+    if command[1] == "" then validate.fail(validate.join(path, 1), "the program's name is empty") end
+    return command
+  end
+end
+
+--- What plan:exec takes: the argument vector as items, and the keys of streams.
+M.rule = command_rule(fields)
+
+local container_fields = { cwd = rule.absolute }
+for key, check in pairs(fields) do container_fields[key] = check end
+for key, check in pairs(M.spawn_fields) do container_fields[key] = check end
+
+--- What a container takes: that, and where and for how long it runs.
+M.container_rule = command_rule(container_fields)
+
+--- Checks the command of a container; raises at the caller's caller.
+function M.check(command, level)
+  return validate.check(M.container_rule, command, "command", level + 1)
+end
+
+--- The part of a container's command that goes into its plan.
+function M.for_plan(command, environment)
+  local result = { environment = environment }
+  for key, value in pairs(command) do
+    if fields[key] or type(key) == "number" then result[key] = value end
+  end
+  return result
+end
+
+return M

@@ -1,0 +1,156 @@
+--- What a container table may say: its keys, their types and ranges, and what they are where nothing is said.
+
+local core = require "cella.core"
+local command = require "cella.command"
+local root = require "cella.root"
+local validate = require "cella.validate"
+
+local rule = validate.rule
+local M = {}
+
+-- New unless the table says otherwise, in the order of namespaces(7).
+local NAMESPACES = { "user", "mount", "pid", "ipc", "uts", "net", "cgroup" }
+
+local target = rule.record { pid = rule.integer(1, 2147483647), fd = rule.integer(0, 2147483647), path = rule.absolute }
+
+-- "new", "host", a path, { pid = N }, { fd = N }
+local function namespace(value, path)
+  if value == "new" or value == "host" then return value end
+  if type(value) == "string" then
+    if value:sub(1, 1) ~= "/" then
+      validate.fail(path, '"new", "host", a path, { pid = N } or { fd = N } expected, got %s', validate.show(value))
+    end
+    return { path = rule.absolute(value, path) }
+  end
+  local copy = target(value, path)
+  if (copy.pid and 1 or 0) + (copy.fd and 1 or 0) + (copy.path and 1 or 0) ~= 1 then
+    validate.fail(path, "exactly one of pid, fd and path expected")
+  end
+  return copy
+end
+
+local offsets = rule.record { monotonic = rule.integer(-9007199254740991, 9007199254740991),
+  boottime = rule.integer(-9007199254740991, 9007199254740991) }
+
+-- A time namespace may also be new with its clocks set forward or back, in seconds.
+local function time_namespace(value, path)
+  if type(value) == "table" and (value.monotonic or value.boottime) then return { offsets = offsets(value, path) } end
+  return namespace(value, path)
+end
+
+local namespace_fields = { time = time_namespace }
+for _, name in ipairs(NAMESPACES) do namespace_fields[name] = namespace end
+
+local resources = { "as", "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc",
+  "rss", "rtprio", "rttime", "sigpending", "stack" }
+local amount = rule.any('an integer from 0 to 2^53 or "unlimited"', rule.one_of { "unlimited" },
+  rule.integer(0, 9007199254740992))
+local soft_hard = rule.record({ soft = amount, hard = amount }, { "soft", "hard" })
+
+local function as_number(limit)
+  return limit == "unlimited" and math.huge or limit
+end
+
+-- A number for both, or { soft =, hard = }.
+local function limit(value, path)
+  if type(value) ~= "table" then
+    local both = amount(value, path)
+    return { soft = both, hard = both }
+  end
+  local copy = soft_hard(value, path)
+  if as_number(copy.soft) > as_number(copy.hard) then
+    validate.fail(validate.join(path, "soft"), "above the hard limit")
+  end
+  return copy
+end
+
+local function capability(value, path)
+  if type(value) ~= "string" and type(value) ~= "number" then
+    validate.fail(path, "the name of a capability expected, got %s", validate.show(value))
+  end
+  -- The core knows the names; a leading "-" or "all" is for plans.
+  if type(value) == "string" and not value:find("^[%a][%w_]*$") or value == "all" or value == "none" then
+    validate.fail(path, "unknown capability %s", validate.show(value))
+  end
+  local recorder = core.recorder()
+  local ok, message = pcall(recorder.record, recorder, "ambient_lower", { value })
+  if not ok then validate.fail(path, "%s", message:match("%(capabilities: (.*)%)$") or message) end
+  return value
+end
+
+local user_rule = rule.record { uid = rule.id, gid = rule.id, groups = rule.list(rule.id) }
+
+local function ids_rule(value, path)
+  if type(value) == "function" then return value end
+  if type(value) ~= "table" then
+    validate.fail(path, "a policy, or { uid =, gid = } expected, got %s", validate.show(value))
+  end
+  return value
+end
+
+local function hostname(value, path)
+  rule.line(value, path)
+  if #value > 64 then validate.fail(path, "longer than 64 bytes (sethostname(2))") end
+  return value
+end
+
+local container_rule = rule.record {
+  hostname = hostname,
+  domainname = hostname,
+  namespaces = rule.record(namespace_fields),
+  ids = ids_rule,
+  user = user_rule,
+  root = root.root_rule,
+  mounts = rule.list(root.mount_rule),
+  capabilities = rule.any('a list of capabilities, or "all"', rule.one_of { "all" }, rule.list(capability)),
+  no_new_privs = rule.boolean,
+  new_session = rule.boolean,
+  die_with_parent = rule.boolean,
+  rlimits = rule.map(rule.one_of(resources), limit),
+  environment = command.environment_rule,
+  cwd = rule.absolute,
+  command = command.container_rule,
+}
+
+--- Where the kind of a namespace decides about other keys, say so now.
+local function check_together(box)
+  local kinds = box.namespaces
+  local function needs(key, kind)
+    if box[key] ~= nil and kinds[kind] == "host" then
+      error(("%s: needs a %s namespace of its own, and namespaces.%s is \"host\""):format(key, kind, kind), 0)
+    end
+  end
+  needs("hostname", "uts")
+  needs("domainname", "uts")
+  for _, key in ipairs { "root", "mounts" } do
+    if box[key] ~= nil and kinds.mount ~= "new" then
+      error(key .. ": needs a new mount namespace: what is mounted would appear in the other one", 0)
+    end
+  end
+  if box.ids ~= nil and kinds.user ~= "new" then
+    error("ids: needs a new user namespace: the maps of another are written already", 0)
+  end
+end
+
+M.NAMESPACES = NAMESPACES
+
+--- Checks a container table and fills in the defaults; raises at the caller's caller.
+---@param description table
+---@param level integer
+---@return table
+function M.check(description, level)
+  local box = validate.check(container_rule, description, "", level + 1)
+  box.namespaces = box.namespaces or {}
+  for _, name in ipairs(NAMESPACES) do
+    box.namespaces[name] = box.namespaces[name] or "new"
+  end
+  local ok, message = pcall(check_together, box)
+  if not ok then error(message, level + 1) end
+  if box.namespaces.mount == "new" then
+    box.root = box.root or root.root_rule("/", "root")
+    box.mounts = box.mounts or {}
+  end
+  return box
+end
+
+return M

@@ -1,0 +1,158 @@
+--- Who a container is: its ID maps, the IDs and groups of its program, and what it gives up.
+
+local idmap = require "cella.idmap"
+local mapping = require "cella.mapping"
+local policy = require "cella.policy"
+local sys = require "cella.sys"
+
+local M = {}
+
+-- The ID maps, from a policy or given; nil where there is no new user namespace.
+local function resolve_ids(box, host)
+  if box.namespaces.user ~= "new" then return nil end
+  local ids = box.ids or policy.root()
+  local decide = type(ids) == "function" and ids or function()
+    local copy = {}
+    for key, value in pairs(ids) do copy[key] = value end
+    return copy
+  end
+  local result, err = policy.resolve(decide, host)
+  if not result then return nil, err end
+  return mapping.rule({
+    uid = result.uid, gid = result.gid, setgroups = result.setgroups, via = result.via, helper = result.helper,
+    newuidmap = host.newuidmap, newgidmap = host.newgidmap,
+  }, "ids"), nil, result
+end
+
+-- The maps of a user namespace that is joined, where a process in it is known.
+local function joined_maps(kind)
+  local pid = kind.pid or kind.path and tonumber(kind.path:match("^/proc/(%d+)/ns/user$"))
+  if not pid then return nil end
+  local uid, err = idmap.of(pid, "uid")
+  if not uid then return nil, err end
+  local gid
+  gid, err = idmap.of(pid, "gid")
+  if not gid then return nil, err end
+  return { uid = uid, gid = gid, setgroups = sys.setgroups_state(pid) }
+end
+
+-- Who the program is. Without a word about it: the caller, where the map has the caller; else the container's root;
+-- else somebody has to say.
+local function resolve_user(box, host, ids, keep_groups, stranger)
+  local wanted = box.user or {}
+  local function choose(kind, own)
+    local key = kind .. "id"
+    if wanted[key] then
+      if ids and not ids[key]:outside(wanted[key]) then
+        error(("user.%s: %d is not in the map\n%s"):format(key, wanted[key], tostring(ids[key])), 0)
+      end
+      return wanted[key]
+    end
+    if not ids then return stranger and 0 or own end
+    local inside = ids[key]:inside(own)
+    if inside then return inside end
+    if ids[key]:outside(0) then return 0 end
+    error(("user.%s: missing, and the map has neither you (%d) nor a root\n%s"):format(key, own, tostring(ids[key])), 0)
+  end
+  local user = { uid = choose("u", host.uid), gid = choose("g", host.gid), groups = wanted.groups }
+  if keep_groups then
+    if user.groups then error("user.groups: the policy of `ids` keeps the caller's", 0) end
+  elseif ids and ids.setgroups == "deny" then
+    if user.groups and #user.groups > 0 then
+      error("user.groups: setgroups is denied in this user namespace, because the gid_map is written without "
+        .. "CAP_SETGID (user_namespaces(7)); use a policy with subordinate IDs, or leave the groups away", 0)
+    end
+  else
+    -- Whether a joined namespace allows setgroups is not known: who wants groups says so.
+    user.groups = user.groups or not stranger and {} or nil
+    for i, gid in ipairs(user.groups or {}) do
+      if ids and not ids.gid:outside(gid) then
+        error(("user.groups[%d]: %d is not in the map\n%s"):format(i, gid, tostring(ids.gid)), 0)
+      end
+    end
+  end
+  if ids and ids.setgroups == "deny" then user.groups = nil end
+  return user
+end
+
+--- The IDs under which the container is built: those of its root, which own what is mounted.
+---@param plan cella.plan
+---@param host cella.Host
+---@param identity cella.identity
+function M.record_builder(plan, host, identity)
+  local uid, gid, ids = 0, 0, identity.maps
+  if ids then
+    if ids.uid:inside(host.uid) and ids.gid:inside(host.gid) then return end
+    if not ids.uid:outside(0) then uid = ids.uid:extents()[1].inside end
+    if not ids.gid:outside(0) then gid = ids.gid:extents()[1].inside end
+  elseif not identity.stranger then
+    return
+  end
+  -- Unmapped, a process is still its old self towards the host's files (pitfalls I06).
+  plan:setresgid(gid, gid, gid)
+  plan:setresuid(uid, uid, uid)
+end
+
+--- Gives up privileges; the order is that of pitfalls I02 and I05. Everything is read back before exec.
+---@param plan cella.plan
+---@param box table
+---@param user table
+function M.record_privileges(plan, box, user)
+  local keep = box.capabilities or {}
+  if #keep == 0 then keep = "none" end
+  local dropped = { "all" }
+  if keep == "all" then
+    dropped = "none"
+  elseif keep ~= "none" then
+    for _, name in ipairs(keep) do dropped[#dropped + 1] = "-" .. name end
+  end
+  -- Or leaving uid 0 would empty the sets that the next steps need.
+  plan:securebits { "no_setuid_fixup" }
+  if user.groups then plan:setgroups(user.groups) end
+  plan:setresgid(user.gid, user.gid, user.gid)
+  plan:setresuid(user.uid, user.uid, user.uid)
+  plan:ambient_clear()
+  plan:capbset_drop(dropped)
+  plan:securebits {}
+  plan:capset(keep, keep, keep)
+  if keep ~= "none" then plan:ambient_raise(keep) end
+  if box.no_new_privs ~= false then plan:no_new_privs() end
+  if box.die_with_parent then
+    plan:pdeathsig("kill") -- after the ID switch, which erases it
+    plan:expect_parent()
+  end
+  plan:expect_ids(user.uid, user.gid)
+  if user.groups then plan:expect_groups(user.groups) end
+  plan:expect_capabilities(keep, keep, keep, keep, keep)
+  plan:expect_securebits {}
+  plan:expect_no_new_privs(box.no_new_privs ~= false)
+end
+
+---@class cella.identity
+---@field ids table?      maps to be written
+---@field maps table?     maps that there will be, written or joined; nil where there is no new user namespace
+---@field stranger boolean  joined a user namespace of which nothing is known
+---@field user { uid: integer, gid: integer, groups: integer[]? }  groups nil: they stay as they are
+---@field policy table?   what the policy returned
+
+--- Decides, from the description and the host's facts alone.
+---@param box table
+---@param host cella.Host
+---@return cella.identity?, cella.error?
+function M.resolve(box, host)
+  local ids, err, decided = resolve_ids(box, host)
+  if err then return nil, err end
+  local joined = type(box.namespaces.user) == "table"
+  local maps = ids
+  if joined then
+    maps, err = joined_maps(box.namespaces.user)
+    if err then return nil, err end
+  end
+  local stranger = joined and not maps
+  return {
+    ids = ids, maps = maps, stranger = stranger, policy = decided,
+    user = resolve_user(box, host, maps, decided and decided.keep_groups, stranger),
+  }
+end
+
+return M

@@ -1,0 +1,75 @@
+--- What whoever runs the specs may do here. Each is true, or false and the reason for a `pending`. Asked once.
+
+local M = {}
+
+local function says(command)
+  local pipe = assert(io.popen(command .. " 2>/dev/null", "r"))
+  local text = pipe:read("*l")
+  pipe:close()
+  return text
+end
+
+local function succeeds(command)
+  return (os.execute("{ " .. command .. "; } >/dev/null 2>&1 </dev/null")) == true
+end
+
+local questions = {}
+
+function questions.root()
+  if says "id -u" ~= "0" then return false, "needs root" end
+  if not succeeds "unshare --mount true" then return false, "needs root with all its capabilities" end
+  return true
+end
+
+function questions.user_namespaces()
+  if not succeeds "unshare --user --map-root-user true" then
+    return false, "needs user namespaces, which this host refuses"
+  end
+  return true
+end
+
+-- Several IDs to switch between: in the initial namespace, or from /etc/subuid.
+function questions.several_ids()
+  if questions.root() then return true end
+  if not succeeds "unshare --user --map-root-user --map-auto true" then
+    return false, "needs subordinate IDs (/etc/subuid) and newuidmap"
+  end
+  return true
+end
+
+function questions.subordinate_ids()
+  if says "id -u" == "0" then return false, "needs a user with subordinate IDs, and is run by root" end
+  return questions.several_ids()
+end
+
+function questions.strace()
+  if not succeeds "strace -f -o /dev/null true" then return false, "needs strace, and leave to use it" end
+  return true
+end
+
+function questions.block_signal()
+  if not succeeds "env --block-signal=USR1 --ignore-signal=USR2 true" then
+    return false, "needs an env(1) that blocks signals (coreutils 8.31)"
+  end
+  return true
+end
+
+-- AddressSanitizer keeps freed memory for a while, and makes every program that is started slower and larger.
+function questions.plain_memory()
+  if (os.getenv "LD_PRELOAD" or ""):find("asan", 1, true) then
+    return false, "AddressSanitizer keeps freed memory"
+  end
+  return true
+end
+
+return setmetatable(M, {
+  __index = function(answers, name)
+    local answer, reason = assert(questions[name], name)()
+    rawset(answers, name, { answer, reason })
+    return rawget(answers, name)
+  end,
+  --- able "root" -> true | false, reason
+  __call = function(answers, name)
+    return answers[name][1], answers[name][2]
+  end,
+})

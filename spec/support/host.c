@@ -1,0 +1,90 @@
+/* What a Lua program that uses cella may have in its process, for specs to load: each function is a
+ * lua_CFunction without arguments or results, so that package.loadlib suffices and no Lua header is needed. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define FUNCTION __attribute__((visibility("default"))) int
+
+static void *sleeper(void *unused)
+{
+	(void)unused;
+	for (;;)
+		pause();
+	return NULL;
+}
+
+/* A second thread, which does nothing. */
+FUNCTION start_thread(void *L)
+{
+	(void)L;
+	pthread_t thread;
+	return pthread_create(&thread, NULL, sleeper, NULL) ? -1 : 0;
+}
+
+/* SIGCHLD is not ignored, and still no child leaves a status. */
+FUNCTION set_nocldwait(void *L)
+{
+	(void)L;
+	struct sigaction action;
+	memset(&action, 0, sizeof action);
+	action.sa_handler = SIG_DFL;
+	action.sa_flags = SA_NOCLDWAIT;
+	sigaction(SIGCHLD, &action, NULL);
+	return 0;
+}
+
+/* Another library's event loop: takes the status of whichever child has ended. */
+FUNCTION reap_anything(void *L)
+{
+	(void)L;
+	while (waitpid(-1, NULL, 0) < 0 && errno == EINTR)
+		;
+	return 0;
+}
+
+static volatile sig_atomic_t caught;
+
+static void count(int number)
+{
+	(void)number;
+	caught++;
+}
+
+/* Handlers for three signals, without SA_RESTART. */
+FUNCTION install_handlers(void *L)
+{
+	(void)L;
+	static const int numbers[] = { SIGUSR1, SIGCHLD, SIGALRM };
+	struct sigaction action;
+	memset(&action, 0, sizeof action);
+	action.sa_handler = count;
+	for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+		sigaction(numbers[i], &action, NULL);
+	return 0;
+}
+
+/* A signal every millisecond, for whatever sleeps. */
+FUNCTION start_timer(void *L)
+{
+	(void)L;
+	struct itimerspec each = { { 0, 1000000 }, { 0, 1000000 } };
+	struct sigevent event;
+	timer_t timer;
+	memset(&event, 0, sizeof event);
+	event.sigev_notify = SIGEV_SIGNAL;
+	event.sigev_signo = SIGALRM;
+	return timer_create(CLOCK_MONOTONIC, &event, &timer) || timer_settime(timer, 0, &each, NULL) ? -1 : 0;
+}
+
+/* Each write to the standard output arrives by itself (pipe(7), O_DIRECT). */
+FUNCTION packet_output(void *L)
+{
+	(void)L;
+	return fcntl(1, F_SETFL, O_DIRECT | O_WRONLY) < 0 ? -1 : 0;
+}

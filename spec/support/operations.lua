@@ -1,0 +1,93 @@
+--- The operations and their parameters, as the manual has them: said here once more, independently of the table in C.
+---
+--- Each parameter: its name, its kind, an argument that is right, and whether it may be left away.
+
+local NOWHERE = "/nonexistent/cella-spec"
+local CLOSED = 99999 -- a descriptor that nobody has
+
+local function optional(parameter)
+  parameter.optional = true
+  return parameter
+end
+
+local function p(name, kind, right)
+  return { name = name, kind = kind, right = right }
+end
+
+local function path(name) return p(name or "path", "path", NOWHERE) end
+local function fd(name) return p(name or "fd", "fd", CLOSED) end
+local function text(name) return p(name, "text", "cella-spec") end
+local function flags(name, right) return p(name, "flags", right) end
+local function caps(name) return p(name or "capabilities", "capabilities", "wake_alarm") end
+local function id(name) return optional(p(name, "id", 0)) end
+
+return {
+  unshare = { flags("namespaces", "uts") },
+  setns = { fd(), optional(flags("namespaces", "uts")) },
+  sethostname = { text "name" },
+  setdomainname = { text "name" },
+  link_up = { text "interface" },
+
+  mount = { optional(text "source"), path "target", optional(text "fstype"), optional(flags("flags", "nosuid")),
+    optional(text "data") },
+  umount2 = { path "target", optional(flags("flags", "detach")) },
+  pivot_root = { path "new_root", path "put_old" },
+  open_tree = { text "path", optional(flags("flags", "clone")), optional(fd "dirfd") },
+  move_mount = { fd "from_fd", optional(fd "to_fd"), optional(path "to_path") },
+  mount_setattr = { fd(), p("recursive", "boolean", true), flags("set", "rdonly"), optional(flags("clear", "nosuid")),
+    optional(p("propagation", "name", "private")) },
+  fsopen = { text "fstype" },
+  fsconfig = { fd(), p("command", "name", "create"), optional(text "key"), optional(text "value") },
+  fsmount = { fd(), optional(flags("attributes", "rdonly")) },
+  chroot = { path() },
+
+  chdir = { path() },
+  fchdir = { fd() },
+  mkdir = { path(), p("mode", "mode", 448), optional(fd "dirfd") },
+  symlink = { path "target", path(), optional(fd "dirfd") },
+  mknod = { path(), p("type", "name", "fifo"), p("mode", "mode", 384), optional(p("major", "int", 1)),
+    optional(p("minor", "int", 3)), optional(fd "dirfd") },
+  openat2 = { path(), flags("flags", "rdonly"), optional(flags("resolve", "beneath")), optional(fd "dirfd"),
+    optional(p("mode", "mode", 384)) },
+  make_target = { path(), fd "root_fd", optional(fd "like_fd") },
+  write_file = { path(), p("data", "data", "x"), optional(flags("flags", "trunc")), optional(p("mode", "mode", 384)),
+    optional(fd "dirfd") },
+  umask = { p("mask", "mode", 18) },
+  close = { fd() },
+  dup2 = { fd(), p("number", "int", CLOSED) },
+  close_range = { p("first", "int", CLOSED), p("last", "u32", CLOSED), optional(flags("flags", "cloexec")) },
+  close_others = { p("keep", "descriptors", { 0, 1, 2 }) },
+
+  setgroups = { p("groups", "ids", { 0 }) },
+  setresuid = { id "ruid", id "euid", id "suid" },
+  setresgid = { id "rgid", id "egid", id "sgid" },
+  setsid = {},
+
+  capset = { caps "effective", caps "permitted", caps "inheritable" },
+  capbset_drop = { caps() },
+  ambient_raise = { caps() },
+  ambient_lower = { caps() },
+  ambient_clear = {},
+  securebits = { flags("bits", "noroot") },
+  no_new_privs = {},
+
+  await = {},
+  fork = { optional(flags("namespaces", "uts")) },
+  sigdefault = { p("signals", "signals", { "usr1" }) },
+  sigunblock = {},
+  pdeathsig = { p("signal", "name", "term") },
+  expect_parent = {},
+  dumpable = { p("on", "boolean", true) },
+  setrlimit = { p("resource", "name", "core"), p("soft", "limit", 0), p("hard", "limit", "unlimited") },
+  execve = { p("path", "strings", { NOWHERE }), p("argv", "strings", { "x" }), optional(p("environment", "strings", {})) },
+
+  expect_ids = { p("uid", "id", 0), p("gid", "id", 0) },
+  expect_groups = { p("groups", "ids", { 0 }) },
+  expect_capabilities = { caps "effective", caps "permitted", caps "inheritable", caps "bounding", caps "ambient" },
+  expect_securebits = { flags("bits", "noroot") },
+  expect_no_new_privs = { p("on", "boolean", true) },
+  expect_namespace = { path "link", p("inode", "limit", 1), p("same", "boolean", true) },
+  expect_map = { path(), text "text" },
+  expect_node = { fd(), p("type", "name", "char"), p("major", "int", 1), p("minor", "int", 3) },
+  expect_cwd = {},
+}

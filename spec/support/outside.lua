@@ -1,0 +1,92 @@
+--- Programs outside the runner: a spec never changes the process that runs it, and never forks it.
+
+local able = require "spec.support.able"
+local literal = require "spec.support.literal"
+
+local M = {}
+
+local function quote(word)
+  return "'" .. (tostring(word):gsub("'", "'\\''")) .. "'"
+end
+M.quote = quote
+
+local pwd = assert(io.popen("pwd", "r"))
+M.top = pwd:read("*l")
+pwd:close()
+
+-- The runner's paths, for a process that may be anywhere.
+local function absolute(paths)
+  return ((";" .. paths):gsub(";%./", (";" .. M.top .. "/"):gsub("%%", "%%%%")):sub(2))
+end
+
+local function interpreter()
+  return ("env LUA_PATH=%s LUA_CPATH=%s lua5.4"):format(quote(absolute(package.path)), quote(absolute(package.cpath)))
+end
+
+--- A shell's word for a Lua program with its first arguments, to be started by anything.
+function M.interpreter()
+  return interpreter()
+end
+
+--- Runs a shell command. Returns what it wrote, to either stream, and its exit status.
+---@param command string
+---@return string output, integer status
+function M.sh(command)
+  local pipe = assert(io.popen("{ " .. command .. "\n} 2>&1 </dev/null", "r"))
+  local output = pipe:read("*a")
+  local _, how, status = pipe:close()
+  return output, how == "signal" and 128 + status or status
+end
+
+local SECONDS = 120 -- against a hang; nothing is decided by it
+
+--- Runs Lua source in a process of its own; see spec/support/inside.lua for what it finds there.
+---
+--- `prefix`: a command that starts it. `redirect`: for the shell, of its streams. `arguments`: a list of strings and
+--- numbers, its `...`. `output`: what the process writes, and its exit status, come back too, before the results.
+---@param source string
+---@param options { prefix: string?, redirect: string?, arguments: table?, output: boolean? }?
+---@return ... what the source returns
+function M.lua(source, options)
+  options = options or {}
+  local words = { quote(source) }
+  for _, argument in ipairs(options.arguments or {}) do words[#words + 1] = quote(argument) end
+  local results = os.tmpname()
+  -- Of its own: whoever the process becomes can write there.
+  assert(os.execute("chmod 666 " .. results))
+  local output, status = M.sh(("timeout -k 5 %d %s %s %s/spec/support/inside.lua %s %s %s"):format(SECONDS,
+    options.prefix or "", interpreter(), M.top, results, table.concat(words, " "), options.redirect or ""))
+  local file = assert(io.open(results, "r"))
+  local text = file:read("*a")
+  file:close()
+  os.remove(results)
+  local values = text ~= "" and literal.read(text)
+  if not values and not options.output or values and values.raised then
+    error(("the process outside ended with %d\n%s\n%s"):format(status, values and values.raised or "", output), 2)
+  end
+  values = values or { n = 0 }
+  if options.output then return output, status, table.unpack(values, 1, values.n) end
+  return table.unpack(values, 1, values.n)
+end
+
+--- As root of a new user namespace in which only that ID exists.
+M.NAMESPACE_ROOT = "unshare --user --map-root-user"
+
+function M.as_namespace_root(source, options)
+  options = options or {}
+  options.prefix = M.NAMESPACE_ROOT .. " " .. (options.prefix or "")
+  return M.lua(source, options)
+end
+
+--- As a root with several IDs: the real one, or one of a user namespace with subordinate IDs.
+function M.several_ids_prefix()
+  return able "root" and "" or "unshare --user --map-root-user --map-auto"
+end
+
+function M.with_several_ids(source, options)
+  options = options or {}
+  options.prefix = M.several_ids_prefix() .. " " .. (options.prefix or "")
+  return M.lua(source, options)
+end
+
+return M
