@@ -382,7 +382,7 @@ void step_decode(lua_State *L, struct buffer *buffer, size_t number, int first, 
 	struct step *step = step_of(&d);
 	step->op = (uint32_t)number;
 	step->size = (uint32_t)(buffer->size - d.start);
-	step->slot = -1;
+	step->slot = step->guard = -1;
 	lua_settop(L, top);
 }
 

@@ -10,7 +10,9 @@ struct step {
 	uint32_t op;   /* number in the table */
 	uint32_t size; /* in bytes, of all of it; a multiple of 8 */
 	int32_t slot;  /* that the result goes to, or -1 */
-	uint32_t reserved;
+	bool optional; /* ENOENT is no failure: what uses the slot is left out */
+	int32_t guard; /* left out with this slot too; -1 for none */
+	int32_t reserved;
 	struct arg args[OP_MAX_PARAMS];
 };
 

@@ -29,12 +29,19 @@ static int hand_over(struct launch *launch, uint64_t namespaces)
 	leave(0);
 }
 
+/* In a slot whose optional step found nothing. */
+enum { NOTHING = -1, NOTHING_TO_DO = -4096 };
+
 static int act(struct launch *launch, const struct op *op, struct step *step)
 {
+	if (step->guard >= 0 && launch->slots[step->guard] == NOTHING)
+		return NOTHING_TO_DO;
 	for (int i = 0; op->params[i].kind != K_END; i++) {
 		struct arg *arg = &step->args[i];
 		if (op->params[i].kind == K_CHANNEL)
 			*arg = (struct arg){ .state = ARG_GIVEN, .n = launch->channel };
+		else if (arg->state == ARG_SLOT && launch->slots[arg->n] == NOTHING)
+			return NOTHING_TO_DO;
 		else if (arg->state == ARG_SLOT)
 			arg->n = launch->slots[arg->n];
 		else if (op->params[i].kind == K_SIGNALS)
@@ -53,7 +60,9 @@ void child_body(void *data)
 		launch->next = (struct step *)(void *)((char *)step + step->size);
 		launch->current++;
 		int result = act(launch, op, step);
-		if (result < 0) {
+		if (result == NOTHING_TO_DO || (result == -ENOENT && step->optional)) {
+			result = NOTHING;
+		} else if (result < 0) {
 			launch->error = -result;
 			leave(EXIT_SETUP_FAILED);
 		}

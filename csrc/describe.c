@@ -209,6 +209,12 @@ void step_describe(lua_State *L, const struct step *step)
 		add_arg(&b, step, &op->params[i], &step->args[i]);
 	}
 	luaL_addchar(&b, ')');
+	if (step->optional)
+		luaL_addstring(&b, " -- if it is there");
+	if (step->guard >= 0) {
+		luaL_addstring(&b, " -- if there is slot");
+		add_number(&b, step->guard);
+	}
 	luaL_pushresult(&b);
 }
 

@@ -172,12 +172,14 @@ static int highest_target(const struct plan *plan)
 
 static void fill_slots(lua_State *L, int index, struct launch *launch, int count)
 {
-	if (lua_isnoneornil(L, index))
-		return;
 	for (int i = 0; i < count; i++) {
 		int64_t fd;
+		launch->slots[i] = -2; /* no descriptor, nor the sign of one that is not there (child.c) */
+		if (lua_isnoneornil(L, index))
+			continue;
 		lua_rawgeti(L, index, i);
-		launch->slots[i] = to_int64(L, -1, &fd) ? (int)fd : -1;
+		if (to_int64(L, -1, &fd))
+			launch->slots[i] = (int)fd;
 		lua_pop(L, 1);
 	}
 }

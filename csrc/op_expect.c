@@ -128,6 +128,31 @@ static int act_expect_node(const struct arg *a)
 		       status.st_rdev == makedev((unsigned)a[2].n, (unsigned)a[3].n));
 }
 
+static int look_at(int directory, const char *path, int flags, struct statx *found)
+{
+	return (int)RAW(SYS_statx, directory, path, flags | AT_STATX_DONT_SYNC, STATX_INO | STATX_MNT_ID, found);
+}
+
+static bool same_place(const struct statx *a, const struct statx *b)
+{
+	return a->stx_mnt_id == b->stx_mnt_id && a->stx_ino == b->stx_ino &&
+	       a->stx_dev_major == b->stx_dev_major && a->stx_dev_minor == b->stx_dev_minor;
+}
+
+/* expect_root(fd) -> true | nil, message, errno
+ * That the root is the mount that the descriptor stands for, and that nothing lies over it: an old root that has
+ * stayed would be found by going up from there. */
+static int act_expect_root(const struct arg *a)
+{
+	struct statx wanted, root, above;
+	int result = look_at((int)a[0].n, "", AT_EMPTY_PATH, &wanted);
+	if (result == 0)
+		result = look_at(AT_FDCWD, "/", 0, &root);
+	if (result == 0)
+		result = look_at(AT_FDCWD, "/..", 0, &above);
+	return result < 0 ? result : verdict(same_place(&wanted, &root) && same_place(&root, &above));
+}
+
 /* expect_cwd() -> true | nil, message, errno
  * That the working directory can be reached from the root: otherwise it is a way out (pitfalls I08). */
 static int act_expect_cwd(const struct arg *a)
@@ -197,6 +222,7 @@ const struct op ops_expect[] = {
 	{ "expect_map", act_expect_map, 0, RESULT_TRUE, { { "path", K_PATH }, { "text", K_TEXT } } },
 	{ "expect_node", act_expect_node, 0, RESULT_TRUE,
 	  { { "fd", K_FD }, { "type", K_NAME, false, &names_node }, { "major", K_MAJOR }, { "minor", K_MINOR } } },
+	{ "expect_root", act_expect_root, 0, RESULT_TRUE, { { "fd", K_FD } } },
 	{ "expect_cwd", act_expect_cwd, 0, RESULT_TRUE, { { 0 } } },
 	{ 0 },
 };

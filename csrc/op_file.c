@@ -193,6 +193,42 @@ static int act_write_file(const struct arg *a)
 			  (size_t)a[1].n);
 }
 
+/* write(fd, data) -> true | nil, message, errno
+ * All of it, in as many calls as that takes. */
+static int act_write(const struct arg *a)
+{
+	const char *data = a[1].p;
+	int64_t left = a[1].n;
+	while (left > 0) {
+		long count;
+		RAW_RETRY(count, SYS_write, a[0].n, data, left);
+		if (count <= 0)
+			return count < 0 ? (int)count : -EIO;
+		data += count;
+		left -= count;
+	}
+	return 0;
+}
+
+/* fchmod(fd, mode) -> true | nil, message, errno */
+static int act_fchmod(const struct arg *a)
+{
+	return (int)RAW(SYS_fchmod, a[0].n, a[1].n);
+}
+
+/* expect_same_filesystem(fd, other_fd) -> true | nil, message, errno
+ * EXDEV where they are not: a link has led to another mount. */
+static int act_expect_same_filesystem(const struct arg *a)
+{
+	struct stat one, other;
+	long result = RAW(SYS_newfstatat, a[0].n, "", &one, AT_EMPTY_PATH);
+	if (result == 0)
+		result = RAW(SYS_newfstatat, a[1].n, "", &other, AT_EMPTY_PATH);
+	if (result == 0 && one.st_dev != other.st_dev)
+		result = -EXDEV;
+	return (int)result;
+}
+
 /* umask(mask) -> the mask before */
 static int act_umask(const struct arg *a)
 {
@@ -296,6 +332,10 @@ const struct op ops_file[] = {
 	    { "flags", K_FLAGS, true, &names_open },
 	    { "mode", K_MODE, true },
 	    { "dirfd", K_FD, true } } },
+	{ "write", act_write, 0, RESULT_TRUE, { { "fd", K_FD }, { "data", K_DATA } } },
+	{ "fchmod", act_fchmod, 0, RESULT_TRUE, { { "fd", K_FD }, { "mode", K_MODE } } },
+	{ "expect_same_filesystem", act_expect_same_filesystem, 0, RESULT_TRUE,
+	  { { "fd", K_FD }, { "other_fd", K_FD } } },
 	{ "umask", act_umask, 0, RESULT_INT, { { "mask", K_MODE } } },
 	{ "close", act_close, 0, RESULT_TRUE, { { "fd", K_FD }, { "channel", K_CHANNEL } } },
 	{ "dup2", act_dup2, 0, RESULT_TRUE, { { "fd", K_FD }, { "number", K_INT }, { "channel", K_CHANNEL } } },

@@ -6,7 +6,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/limits.h>
 #include <linux/mount.h>
+#include <sys/stat.h>
 
 static int directory_of(const struct arg *arg)
 {
@@ -84,6 +86,88 @@ static int act_fsconfig(const struct arg *a)
 	return (int)RAW(SYS_fsconfig, a[0].n, a[1].n, a[2].p, a[3].p, 0);
 }
 
+/* "/proc/self/fd/N", and then "/path" if there is one. Returns its length, or -ENAMETOOLONG. */
+static int descriptor_path(char *buffer, int room, int64_t fd, const char *path, int64_t length)
+{
+	static const char prefix[] = "/proc/self/fd/";
+	char digits[20];
+	int size = 0, count = 0;
+	for (; prefix[size]; size++)
+		buffer[size] = prefix[size];
+	do
+		digits[count++] = (char)('0' + fd % 10);
+	while ((fd /= 10));
+	while (count)
+		buffer[size++] = digits[--count];
+	if (length + size + 2 > room)
+		return -ENAMETOOLONG;
+	if (length)
+		buffer[size++] = '/';
+	for (int64_t i = 0; i < length; i++)
+		buffer[size++] = path[i];
+	buffer[size] = '\0';
+	return size;
+}
+
+/* fsconfig_at(fd, key, dirfd [, path]) -> true | nil, message, errno
+ * Sets a parameter that is a path to what a descriptor stands for: overlay takes no descriptors. */
+static int act_fsconfig_at(const struct arg *a)
+{
+	char path[PATH_MAX];
+	int size = descriptor_path(path, sizeof path, a[2].n, text_of(&a[3]), a[3].n);
+	return size < 0 ? size : (int)RAW(SYS_fsconfig, a[0].n, FSCONFIG_SET_STRING, a[1].p, path, 0);
+}
+
+/* open_tree_of(fd [, flags]) -> fd | nil, message, errno
+ * open_tree of the object that a descriptor stands for, in this mount namespace: the descriptor itself is
+ * of the mount namespace where it was opened. ESTALE where the path has another object by now. */
+static int act_open_tree_of(const struct arg *a)
+{
+	char link[64], path[PATH_MAX];
+	struct stat wanted, found;
+	descriptor_path(link, sizeof link, a[0].n, "", 0);
+	long result = RAW(SYS_newfstatat, a[0].n, "", &wanted, AT_EMPTY_PATH);
+	if (result == 0)
+		result = RAW(SYS_readlinkat, AT_FDCWD, link, path, sizeof path - 1);
+	if (result < 0)
+		return (int)result;
+	path[result] = '\0';
+	if (path[0] != '/')
+		return -ESTALE;
+	int tree = (int)RAW(SYS_open_tree, AT_FDCWD, path,
+			    (unsigned)a[1].n | OPEN_TREE_CLOEXEC | AT_SYMLINK_NOFOLLOW);
+	if (tree < 0)
+		return tree;
+	result = RAW(SYS_newfstatat, tree, "", &found, AT_EMPTY_PATH);
+	if (result == 0 && (wanted.st_dev != found.st_dev || wanted.st_ino != found.st_ino))
+		result = -ESTALE;
+	if (result == 0)
+		return tree;
+	RAW(SYS_close, tree);
+	return (int)result;
+}
+
+/* mask(fd, null_fd, empty_fd) -> true | nil, message, errno
+ * Covers what `fd` stands for: a directory with an empty one, anything else with /dev/null. */
+static int act_mask(const struct arg *a)
+{
+	struct stat status;
+	long result = RAW(SYS_newfstatat, a[0].n, "", &status, AT_EMPTY_PATH);
+	if (result < 0)
+		return (int)result;
+	int64_t cover = S_ISDIR(status.st_mode) ? a[2].n : a[1].n;
+	int tree = (int)RAW(SYS_open_tree, cover, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+	if (tree < 0)
+		return tree;
+	struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY };
+	result = RAW(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &attr, sizeof attr);
+	if (result == 0)
+		result = RAW(SYS_move_mount, tree, "", a[0].n, "",
+			     MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
+	RAW(SYS_close, tree);
+	return (int)result;
+}
+
 /* fsmount(fd [, attributes]) -> fd | nil, message, errno */
 static int act_fsmount(const struct arg *a)
 {
@@ -122,6 +206,11 @@ const struct op ops_mount[] = {
 	    { "command", K_NAME, false, &names_fsconfig },
 	    { "key", K_TEXT, true },
 	    { "value", K_TEXT, true } } },
+	{ "fsconfig_at", act_fsconfig_at, 0, RESULT_TRUE,
+	  { { "fd", K_FD }, { "key", K_TEXT }, { "dirfd", K_FD }, { "path", K_PATH, true } } },
+	{ "open_tree_of", act_open_tree_of, 0, RESULT_FD,
+	  { { "fd", K_FD }, { "flags", K_FLAGS, true, &names_open_tree } } },
+	{ "mask", act_mask, 0, RESULT_TRUE, { { "fd", K_FD }, { "null_fd", K_FD }, { "empty_fd", K_FD } } },
 	{ "fsmount", act_fsmount, 0, RESULT_FD,
 	  { { "fd", K_FD }, { "attributes", K_FLAGS, true, &names_mount_attr } } },
 	{ "chroot", act_chroot, 0, RESULT_TRUE, { { "path", K_PATH } } },

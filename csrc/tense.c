@@ -189,6 +189,30 @@ static int recorder_record(lua_State *L)
 	return 2;
 }
 
+/* recorder:optional()
+ * What the last step opens may be missing: then the steps that use its slot are left out. */
+static int recorder_optional(lua_State *L)
+{
+	struct plan *plan = check_plan(L, 1);
+	if (!plan->steps || plan_step(plan, plan->steps - 1)->slot < 0)
+		return luaL_error(L, "only a step that yields a descriptor can be optional");
+	plan_step(plan, plan->steps - 1)->optional = true;
+	return 0;
+}
+
+/* recorder:only_with(slot)
+ * The last step is left out where an optional one has found nothing for the slot. */
+static int recorder_only_with(lua_State *L)
+{
+	struct plan *plan = check_plan(L, 1);
+	const struct slot *slot = luaL_checkudata(L, 2, SLOT_TYPE);
+	luaL_argcheck(L, slot->plan == plan, 2, "the slot belongs to another plan");
+	if (!plan->steps)
+		return luaL_error(L, "there is no step yet");
+	plan_step(plan, plan->steps - 1)->guard = slot->number;
+	return 0;
+}
+
 /* recorder:input() -> a slot that the parent fills when the plan is launched */
 static int recorder_input(lua_State *L)
 {
@@ -219,6 +243,8 @@ void open_tense(lua_State *L)
 {
 	static const luaL_Reg methods[] = {
 		{ "record", recorder_record },
+		{ "optional", recorder_optional },
+		{ "only_with", recorder_only_with },
 		{ "input", recorder_input },
 		{ "describe", recorder_describe },
 		{ "size", recorder_len },

@@ -1,7 +1,5 @@
 -- examples/by-hand: every step, as a reader would run it.
 
-local able = require "spec.support.able"
-local outside = require "spec.support.outside"
 local sys = require "cella.sys"
 local trial = require "spec.support.trial"
 
@@ -10,7 +8,7 @@ local _, gid = sys.getresgid()
 
 -- Runs a step in its own directory, from which a reader might; returns its lines.
 local function step(name)
-  local result = trial.host { "/bin/sh", "-c", ("cd examples/by-hand && %s %s"):format(outside.interpreter(), name) }
+  local result = trial.host { "/bin/sh", "-c", ("cd examples/by-hand && %s %s"):format(trial.interpreter(), name) }
   assert.equal("", result.stderr)
   assert.equal(0, result.status)
   local lines = {}
@@ -23,9 +21,8 @@ describe("a container by hand", function()
   before_each(function() before = trial.look() end)
   after_each(function() trial.nothing_left(before) end)
 
-  local user_namespaces, reason = able "user_namespaces"
-  if not user_namespaces then
-    pending(reason)
+  if trial.lacks_user_namespaces() then
+    pending(trial.lacks_user_namespaces())
     return
   end
 

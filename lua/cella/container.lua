@@ -79,9 +79,12 @@ local function build(box, command, host)
   if box.namespaces.net == "new" then plan:link_up("lo") end
   if box.new_session ~= false then plan:setsid() end
   if box.root then
-    root.record(plan, box.root, box.mounts, function(gid)
-      return not who.maps and not who.stranger or who.maps and who.maps.gid:outside(gid) ~= nil
-    end)
+    root.record(plan, box, {
+      unprivileged = who.ids ~= nil or who.stranger or who.maps ~= nil,
+      maps_group = function(gid)
+        return not who.maps and not who.stranger or who.maps and who.maps.gid:outside(gid) ~= nil
+      end,
+    })
   end
   plan:chdir(command.cwd or box.cwd or "/")
   plan:expect_cwd()
@@ -147,7 +150,7 @@ function Container:__tostring()
     if self.description.namespaces[name] == "new" then new[#new + 1] = name end
   end
   return ("%s (%s; new: %s)"):format(Container.__name, self.description.root and self.description.root.path
-    or "no root", table.concat(new, " "))
+    or "a root of parts", table.concat(new, " "))
 end
 
 return M

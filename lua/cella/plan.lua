@@ -174,6 +174,29 @@ function methods:exec(command)
   return self
 end
 
+--- A descriptor of the caller's.
+---@param fd integer
+function methods:input_descriptor(fd)
+  return self:input(("dup(%d)"):format(fd), function()
+    local copy, message, errno = core.dup(fd)
+    if copy then return copy end
+    return nil, { message = message, errno = errno }
+  end)
+end
+
+--- What the last step opens may be missing: then the steps that use its slot are left out.
+function methods:optional()
+  self.recorder:optional()
+  return self
+end
+
+--- The last step is left out where there is nothing in a slot.
+---@param slot cella.slot
+function methods:only_with(slot)
+  self.recorder:only_with(slot)
+  return self
+end
+
 --- The steps in the order in which they happen.
 ---@return { number: integer, side: "parent"|"child", op: string, text: string }[]
 function methods:steps()

@@ -4,97 +4,10 @@
 -- openat2(2) has resolved below the new root, as a process confined to it would: no link in the root leads to the
 -- host, and nobody can exchange a path between the look and the act (pitfalls I12, I13, I16).
 
-local validate = require "cella.validate"
+local description = require "cella.root.description"
 
-local rule = validate.rule
+local attributes, clean = description.attributes, description.clean
 local M = {}
-
-local boolean = rule.boolean
-
--- The flags that every mount may have; what they are if not given depends on the type.
-local ATTRIBUTES = { "readonly", "nosuid", "nodev", "noexec", "noatime", "nosymfollow" }
-local KERNEL_NAME = { readonly = "rdonly" }
-
-local function size(value, path)
-  if type(value) == "number" then return rule.integer(1, 9007199254740991)(value, path) end
-  rule.line(value, path)
-  if not value:find("^%d+[kKmMgG%%]?$") or tonumber(value:match("%d+")) == 0 then
-    validate.fail(path, 'bytes, or a string such as "64M" or "10%%" expected, got %s', validate.show(value))
-  end
-  return value
-end
-
-local types = {
-  bind = {
-    fields = { source = rule.path, recursive = boolean },
-    required = { "source" },
-    attributes = { nosuid = true, nodev = true },
-  },
-  tmpfs = {
-    fields = { size = size, mode = rule.integer(0, 4095), inodes = rule.integer(1, 2147483647) },
-    attributes = { nosuid = true, nodev = true },
-  },
-  proc = { attributes = { nosuid = true, nodev = true, noexec = true } },
-  sysfs = { attributes = { nosuid = true, nodev = true, noexec = true, readonly = true } },
-  mqueue = { attributes = { nosuid = true, nodev = true, noexec = true } },
-  devpts = { attributes = { nosuid = true, noexec = true } },
-  dev = { attributes = { nosuid = true, noexec = true } },
-}
-
-local type_names = {}
-for name, kind in pairs(types) do
-  type_names[#type_names + 1] = name
-  local fields = { type = rule.string, destination = rule.absolute }
-  for _, attribute in ipairs(ATTRIBUTES) do fields[attribute] = boolean end
-  for key, check in pairs(kind.fields or {}) do fields[key] = check end
-  local required = { "destination" }
-  for _, key in ipairs(kind.required or {}) do required[#required + 1] = key end
-  kind.rule = rule.record(fields, required)
-end
-table.sort(type_names)
-local type_rule = rule.one_of(type_names)
-
-local function clean(path)
-  path = path:gsub("/+", "/"):gsub("/%.%f[/%z]", ""):gsub("/$", "")
-  return path == "" and "/" or path
-end
-
---- One entry of `mounts`.
-function M.mount_rule(value, path)
-  if type(value) ~= "table" then validate.fail(path, "a table expected, got %s", validate.show(value)) end
-  if value.type == nil then validate.fail(validate.join(path, "type"), "missing") end
-  local mount = types[type_rule(value.type, validate.join(path, "type"))].rule(value, path)
-  if clean(mount.destination) == "/" then
-    validate.fail(validate.join(path, "destination"), "what is at / is the business of `root`")
-  end
-  for attribute, default in pairs(types[mount.type].attributes) do
-    if mount[attribute] == nil then mount[attribute] = default end
-  end
-  return mount
-end
-
-local root_record = rule.record({ path = rule.path, readonly = boolean }, { "path" })
-
---- `root`: a directory's path, or { path =, readonly = }. The host's own root is always read-only.
-function M.root_rule(value, path)
-  if type(value) == "string" then value = { path = rule.path(value, path) } end
-  local root = root_record(value, path)
-  if root.path:find("^/+$") then
-    if root.readonly == false then
-      validate.fail(validate.join(path, "readonly"), "the host's root is read-only in a container")
-    end
-    root.readonly = true
-  end
-  return root
-end
-
-local function attributes(mount)
-  local list = {}
-  for _, name in ipairs(ATTRIBUTES) do
-    if mount[name] then list[#list + 1] = KERNEL_NAME[name] or name end
-  end
-  return list
-end
 
 local IN_ROOT = { "in_root", "no_magiclinks" }
 
@@ -108,55 +21,90 @@ local function cover(state, destination)
   return nil
 end
 
--- Attaches a mount; `ours` says that later ones may have directories made in it.
-local function attach(plan, state, destination, slot, ours)
+-- Attaches a mount; `ours` says that later ones may have things made in it.
+local function attach(plan, state, destination, slot, ours, optional)
   destination = clean(destination)
   local within = cover(state, destination)
   if within then plan:make_target(destination, state.root, within, slot) end
   local target = plan:openat2(destination, "path", IN_ROOT, state.root)
+  if optional then plan:only_with(slot) end
   plan:move_mount(slot, target)
   plan:close(target)
   if not ours then plan:close(slot) end
   state.mounted[#state.mounted + 1] = { at = destination, ours = ours and slot }
 end
 
-local function new_filesystem(plan, fstype, options, mount)
+-- The directory of something that is to be made, on a file system of ours, and its name.
+local function open_parent(plan, state, mount)
+  local destination = clean(mount.destination)
+  local parent, name = destination:match("^(.*)/([^/]+)$")
+  parent = parent == "" and "/" or parent
+  local within = cover(state, destination)
+  if not within then
+    error(("%s: a %s can be made only where a tmpfs of the container's own is: nothing is created on the host")
+      :format(mount.destination, mount.type), 0)
+  end
+  if parent ~= "/" then plan:make_target(parent, state.root, within) end
+  local slot = plan:openat2(parent, { "path", "directory" }, IN_ROOT, state.root)
+  plan:expect_same_filesystem(slot, within)
+  return slot, name
+end
+
+local function new_filesystem(plan, fstype, options, mount, before_create)
   local context = plan:fsopen(fstype)
   plan:fsconfig(context, "string", "source", fstype)
   for _, option in ipairs(options) do
-    plan:fsconfig(context, "string", option[1], option[2])
+    plan:fsconfig(context, option[2] and "string" or "flag", option[1], option[2])
   end
+  if before_create then before_create(context) end
   plan:fsconfig(context, "create")
   local slot = plan:fsmount(context, attributes(mount))
   plan:close(context)
   return slot
 end
 
-local make = {}
-
-function make.bind(plan, state, mount)
-  local recursive = mount.recursive ~= false
-  local slot = plan:open_tree(mount.source, recursive and { "clone", "recursive" } or "clone")
-  local set = attributes(mount)
-  if #set > 0 then plan:mount_setattr(slot, recursive, set) end
-  attach(plan, state, mount.destination, slot)
-end
-
-function make.tmpfs(plan, state, mount)
+local function tmpfs_options(mount)
   local options = {}
   if mount.size then options[#options + 1] = { "size", ("%s"):format(mount.size) } end
   if mount.mode then options[#options + 1] = { "mode", ("%o"):format(mount.mode) } end
   if mount.inodes then options[#options + 1] = { "nr_inodes", ("%d"):format(mount.inodes) } end
-  attach(plan, state, mount.destination, new_filesystem(plan, "tmpfs", options, mount), not mount.readonly)
+  return options
+end
+
+local make = {}
+
+function make.bind(plan, state, mount)
+  local recursive = mount.recursive ~= false
+  local flags = recursive and { "clone", "recursive" } or { "clone" }
+  local slot
+  if type(mount.source) == "table" then
+    local input = plan:input_descriptor(mount.source.fd)
+    slot = plan:open_tree_of(input, flags)
+    plan:close(input)
+  else
+    slot = plan:open_tree(mount.source, flags)
+  end
+  if mount.optional then plan:optional() end
+  local set = attributes(mount)
+  if #set > 0 then plan:mount_setattr(slot, recursive, set) end
+  attach(plan, state, mount.destination, slot, nil, mount.optional)
+end
+
+function make.tmpfs(plan, state, mount)
+  attach(plan, state, mount.destination, new_filesystem(plan, "tmpfs", tmpfs_options(mount), mount),
+    not mount.readonly)
 end
 
 local function plain(fstype)
   return function(plan, state, mount)
-    attach(plan, state, mount.destination, new_filesystem(plan, fstype, {}, mount))
+    local options = {}
+    if mount.subset then options[#options + 1] = { "subset", mount.subset } end
+    if mount.hidepid then options[#options + 1] = { "hidepid", mount.hidepid } end
+    attach(plan, state, mount.destination, new_filesystem(plan, fstype, options, mount))
   end
 end
 
-make.proc, make.sysfs, make.mqueue = plain "proc", plain "sysfs", plain "mqueue"
+make.proc, make.sysfs, make.mqueue, make.cgroup2 = plain "proc", plain "sysfs", plain "mqueue", plain "cgroup2"
 
 -- 5 is the group `tty` of most distributions, which terminals belong to; it may be unmapped.
 local function devpts_options(state)
@@ -179,17 +127,20 @@ local DEVICE_LINKS = {
   { "/proc/self/fd/2", "stderr" }, { "pts/ptmx", "ptmx" },
 }
 
+local function open_device(plan, name, major, minor)
+  local slot = plan:open_tree("/dev/" .. name, { "clone", "nofollow" })
+  plan:expect_node(slot, "char", major, minor)
+  plan:mount_setattr(slot, false, { "nosuid", "noexec" })
+  return slot
+end
+
 --- A minimal /dev: six devices of the host, each proved to be the device before it is bound; its own terminals and
 --- shared memory.
 function make.dev(plan, state, mount)
   local at = clean(mount.destination)
   attach(plan, state, at, new_filesystem(plan, "tmpfs", { { "mode", "0755" } }, mount), true)
   for _, device in ipairs(DEVICES) do
-    local name, major, minor = device[1], device[2], device[3]
-    local slot = plan:open_tree("/dev/" .. name, { "clone", "nofollow" })
-    plan:expect_node(slot, "char", major, minor)
-    plan:mount_setattr(slot, false, { "nosuid", "noexec" })
-    attach(plan, state, at .. "/" .. name, slot)
+    attach(plan, state, at .. "/" .. device[1], open_device(plan, device[1], device[2], device[3]))
   end
   local directory = plan:openat2(at, { "path", "directory" }, IN_ROOT, state.root)
   for _, link in ipairs(DEVICE_LINKS) do plan:symlink(link[1], link[2], directory) end
@@ -201,26 +152,132 @@ function make.dev(plan, state, mount)
     new_filesystem(plan, "tmpfs", { { "mode", "1777" } }, inner))
 end
 
+-- Separators of overlay's own (mount(8), overlay).
+local function escaped(path)
+  return (path:gsub("[\\:]", "\\%0"))
+end
+
+--- Lower directories are given from the top to the bottom, as overlay(5) has them. `upper = "tmpfs"` keeps what is
+--- written as long as the container.
+function make.overlay(plan, state, mount)
+  local lower = {}
+  for i, path in ipairs(mount.lower) do lower[i] = escaped(path) end
+  local options = { { "lowerdir", table.concat(lower, ":") } }
+  -- In a user namespace overlay keeps its notes in attributes that are allowed there.
+  if state.unprivileged then options[#options + 1] = { "userxattr" } end
+  if mount.upper and mount.upper ~= "tmpfs" then
+    options[#options + 1] = { "upperdir", escaped(mount.upper) }
+    options[#options + 1] = { "workdir", escaped(mount.work) }
+  end
+  attach(plan, state, mount.destination, new_filesystem(plan, "overlay", options, mount, function(context)
+    if mount.upper ~= "tmpfs" then return end
+    state.scratched = (state.scratched or 0) + 1
+    local upper, work = ("upper%d"):format(state.scratched), ("work%d"):format(state.scratched)
+    plan:mkdir(upper, 493, state.scratch)
+    plan:mkdir(work, 493, state.scratch)
+    plan:fsconfig_at(context, "upperdir", state.scratch, upper)
+    plan:fsconfig_at(context, "workdir", state.scratch, work)
+  end))
+end
+
+function make.file(plan, state, mount)
+  local parent, name = open_parent(plan, state, mount)
+  local slot = plan:openat2(name, { "wronly", "creat", "excl", "nofollow" }, { "beneath" }, parent, 384)
+  plan:write(slot, mount.content)
+  plan:fchmod(slot, mount.mode or 420) -- 0644, whatever the umask
+  plan:close(slot)
+  plan:close(parent)
+end
+
+function make.symlink(plan, state, mount)
+  local parent, name = open_parent(plan, state, mount)
+  plan:symlink(mount.target, name, parent)
+  plan:close(parent)
+end
+
+function make.directory(plan, state, mount)
+  local parent, name = open_parent(plan, state, mount)
+  plan:mkdir(name, 448, parent)
+  local slot = plan:openat2(name, { "rdonly", "directory", "nofollow" }, { "beneath" }, parent)
+  plan:fchmod(slot, mount.mode or 493) -- 0755
+  plan:close(slot)
+  plan:close(parent)
+end
+
+local function readonly_path(plan, state, path)
+  local target = plan:openat2(path, "path", IN_ROOT, state.root)
+  plan:optional()
+  local slot = plan:open_tree("", { "clone", "recursive" }, target)
+  plan:mount_setattr(slot, true, "rdonly")
+  plan:move_mount(slot, target)
+  plan:close(slot)
+  plan:close(target)
+end
+
+local function mask_paths(plan, state, paths)
+  if #paths == 0 then return end
+  local null = open_device(plan, "null", 1, 3)
+  local empty = new_filesystem(plan, "tmpfs", { { "mode", "0755" } }, { nosuid = true, nodev = true, noexec = true })
+  for _, path in ipairs(paths) do
+    local target = plan:openat2(path, "path", IN_ROOT, state.root)
+    plan:optional()
+    plan:mask(target, null, empty)
+    plan:close(target)
+  end
+  plan:close(null)
+  plan:close(empty)
+end
+
+local function needs_scratch(box)
+  for _, list in ipairs { box.root, box.mounts } do
+    for _, mount in ipairs(list) do
+      if mount.type == "overlay" and mount.upper == "tmpfs" then return true end
+    end
+  end
+  return false
+end
+
 --- Records the steps from the caller's mount namespace (a copy of it) to the finished root.
 ---@param plan cella.plan
----@param root { path: string, readonly: boolean? }
----@param mounts table[]
----@param maps_group fun(gid: integer): boolean  whether an ID exists inside
-function M.record(plan, root, mounts, maps_group)
+---@param box table  the description: root, mounts, masked_paths, readonly_paths
+---@param facts { maps_group: (fun(gid: integer): boolean), unprivileged: boolean }  whether a group exists inside;
+---  whether a new user namespace owns what is mounted
+function M.record(plan, box, facts)
+  local root = box.root
+  local state = { mounted = {}, maps_group = facts.maps_group, unprivileged = facts.unprivileged }
   -- Whatever we do must stay here, and nothing that the host mounts later may show up here, where it would not be
   -- read-only.
   plan:mount("none", "/", nil, { "rec", "private" })
-  local state = { mounted = {}, maps_group = maps_group }
-  state.root = plan:open_tree(root.path, { "clone", "recursive" })
-  if root.readonly then plan:mount_setattr(state.root, true, "rdonly") end
+  if root.path then
+    state.root = plan:open_tree(root.path, { "clone", "recursive" })
+    if root.readonly then plan:mount_setattr(state.root, true, "rdonly") end
+  else
+    local options = tmpfs_options { size = root.size, inodes = root.inodes, mode = root.mode or 493 }
+    state.root = new_filesystem(plan, "tmpfs", options, { nosuid = true, nodev = true })
+    state.mounted[1] = { at = "/", ours = state.root }
+  end
   -- Over our own old root, which nobody will see again: so no directory has to be made to mount on.
   plan:move_mount(state.root, nil, "/")
-  for _, mount in ipairs(mounts) do make[mount.type](plan, state, mount) end
+  if needs_scratch(box) then
+    -- It has to be mounted somewhere while overlays are made of it. They keep it.
+    state.scratch = new_filesystem(plan, "tmpfs", { { "mode", "0700" } }, { nosuid = true, nodev = true })
+    plan:move_mount(state.scratch, state.root)
+  end
+  for _, mount in ipairs(root) do make[mount.type](plan, state, mount) end
+  for _, mount in ipairs(box.mounts) do make[mount.type](plan, state, mount) end
+  for _, path in ipairs(box.readonly_paths or {}) do readonly_path(plan, state, path) end
+  mask_paths(plan, state, box.masked_paths or {})
+  if state.scratch then
+    plan:fchdir(state.scratch)
+    plan:umount2(".", "detach")
+  end
+  if root.readonly and not root.path then plan:mount_setattr(state.root, false, "rdonly") end
   -- The new root stacks on the old one, which is then on top and comes off (pivot_root(2), NOTES).
   plan:fchdir(state.root)
   plan:pivot_root(".", ".")
   plan:umount2(".", "detach")
   plan:chdir("/")
+  plan:expect_root(state.root)
 end
 
 return M

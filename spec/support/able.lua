@@ -62,14 +62,33 @@ function questions.plain_memory()
   return true
 end
 
-return setmetatable(M, {
-  __index = function(answers, name)
-    local answer, reason = assert(questions[name], name)()
-    rawset(answers, name, { answer, reason })
-    return rawget(answers, name)
-  end,
-  --- able "root" -> true | false, reason
-  __call = function(answers, name)
-    return answers[name][1], answers[name][2]
-  end,
-})
+local answers = {}
+
+--- Nil where it is possible, or why it is not.
+---@param what string
+---@return string?
+function M.lacks(what)
+  if not answers[what] then
+    local able, reason = assert(questions[what], what)()
+    answers[what] = { able = able, reason = reason }
+  end
+  if answers[what].able then return nil end
+  return answers[what].reason
+end
+
+--- it("...", needs("root", function() ... end)): the body of a spec that is skipped, with the reason, where it cannot be.
+---@param ... string what is needed, then the body
+function M.needs(...)
+  local arguments = { ... }
+  local body = table.remove(arguments)
+  -- busted binds `pending` for this very function.
+  return function()
+    for _, what in ipairs(arguments) do
+      local reason = M.lacks(what)
+      if reason then return pending(reason) end -- luacheck: ignore 113
+    end
+    return body()
+  end
+end
+
+return M

@@ -50,6 +50,10 @@ function kinds.int() return with(not_integers(), { "2^31", 2147483648 }, { "2^32
 function kinds.u32() return with(not_integers(), { "2^32", 4294967296 }) end
 function kinds.id() return with(not_integers(), { "2^32 - 1", 4294967295 }, { "2^32", 4294967296 }) end
 function kinds.mode() return with(not_integers(), { "4096", 4096 }, { "2^32", 4294967296 }) end
+-- A device number has 32 bits, of which the kernel would take the lower ones of a larger one.
+function kinds.major() return with(not_integers(), { "2^12", 4096 }, { "2^12 + 1", 4097 }, { "2^32", 4294967296 }) end
+function kinds.minor() return with(not_integers(), { "2^20", 1048576 }, { "2^32", 4294967296 }) end
+
 function kinds.fd() return with(not_integers(), { "2^31", 2147483648 }, { "2^32", 4294967296 }, { "a file", io.stdout }) end
 
 function kinds.limit()

@@ -21,7 +21,7 @@ end
 --- A field of /proc/PID/status, without blanks at its ends.
 function status(field, pid)
   local text = assert(read(("/proc/%s/status"):format(pid or "self")))
-  return (text:match("\n" .. field .. ":%s*([^\n]*)") or text:match("^" .. field .. ":%s*([^\n]*)"))
+  return (text:match("\n" .. field .. ":[ \t]*([^\n]*)") or text:match("^" .. field .. ":[ \t]*([^\n]*)"))
 end
 
 -- Here the results go, whatever becomes of the process's root and mounts.

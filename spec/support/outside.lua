@@ -80,7 +80,7 @@ end
 
 --- As a root with several IDs: the real one, or one of a user namespace with subordinate IDs.
 function M.several_ids_prefix()
-  return able "root" and "" or "unshare --user --map-root-user --map-auto"
+  return able.lacks "root" and "unshare --user --map-root-user --map-auto" or ""
 end
 
 function M.with_several_ids(source, options)

@@ -1,15 +1,48 @@
 -- Trials: a command in a container, a command on the host, the command line; and what they leave behind.
 
-local able = require "spec.support.able"
 local cella = require "cella"
 local core = require "cella.core"
 local host = require "cella.host"
-local outside = require "spec.support.outside"
 local sys = require "cella.sys"
 
 local M = {}
 
 local SECONDS = 60 -- against a hang; nothing is decided by it
+
+function M.quote(word)
+  return "'" .. (tostring(word):gsub("'", "'\\''")) .. "'"
+end
+
+--- What a shell command writes, to either stream.
+function M.sh(command)
+  local pipe = assert(io.popen("{ " .. command .. "\n} 2>&1 </dev/null", "r"))
+  local output = pipe:read("a")
+  pipe:close()
+  return output
+end
+
+--- The checkout.
+M.top = M.sh "pwd":gsub("\n$", "")
+
+function M.read(path)
+  local file = io.open(path)
+  local text = file and file:read("a")
+  if file then file:close() end
+  return text
+end
+
+--- Root with all that it takes, by the kernel's word; else what specs say that need it.
+function M.lacks_root()
+  local facts = host.facts()
+  if facts.uid ~= 0 or not facts.initial or not facts.capabilities.sys_admin then return "needs root" end
+  return nil
+end
+
+--- What specs say that need a user namespace, where there is none to be had.
+function M.lacks_user_namespaces()
+  local result = cella.plan({ namespaces = { "user" } }):exec({ "true" }):run()
+  return not result and "needs user namespaces, which this host refuses" or nil
+end
 
 --- A shell script as the command of a container.
 function M.script(text)
@@ -69,9 +102,20 @@ function M.host(words)
   return result
 end
 
+-- The runner's paths, for a process that may be anywhere.
+local function absolute(paths)
+  return ((";" .. paths):gsub(";%./", (";" .. M.top .. "/"):gsub("%%", "%%%%")):sub(2))
+end
+
+--- A Lua interpreter that finds the library, as words of a shell.
+function M.interpreter()
+  local path, cpath = absolute(package.path), absolute(package.cpath)
+  return ("env LUA_PATH=%s LUA_CPATH=%s lua5.4"):format(M.quote(path), M.quote(cpath))
+end
+
 -- bin/cella looks for its module in build/lua5.4; a run of the specs with another one has that tested.
 local build = os.getenv "CELLA_BUILD"
-local CLI = { outside.top .. "/bin/cella" }
+local CLI = { M.top .. "/bin/cella" }
 if build and not build:find("build/lua5.4", 1, true) then
   CLI = { "lua5.4", "-e", "os.exit(require('cella.cli').main(arg), true)", "/dev/null" }
 end
@@ -90,7 +134,7 @@ end
 --- The same for a shell.
 function M.cli_text(words)
   local quoted = {}
-  for i, word in ipairs(M.cli(words)) do quoted[i] = outside.quote(word) end
+  for i, word in ipairs(M.cli(words)) do quoted[i] = M.quote(word) end
   return table.concat(quoted, " ")
 end
 
@@ -99,22 +143,70 @@ function M.cella(words)
   return M.host(M.cli(words))
 end
 
---- Two thousand IDs from 0 on for a container: `ids`, and the outside ID of 0. Nil and a reason where there are not
---- as many.
+--- An empty directory for a spec's files; remove it with `remove_directory`.
+function M.directory()
+  return (M.sh "d=$(mktemp -d /tmp/cella-trial.XXXXXX) && chmod 755 $d && echo $d":gsub("\n$", ""))
+end
+
+function M.remove_directory(path)
+  assert(path:find "^/tmp/cella%-trial%.%w+$", path)
+  M.sh("rm -rf --one-file-system " .. path)
+end
+
+function M.write(path, text)
+  local file = assert(io.open(path, "wb"))
+  assert(file:write(text))
+  file:close()
+  return path
+end
+
+-- A shell's words for waiting. It gives up after a while: not even a failure leaves a process behind.
+local UNTIL = "n=0; until %s || [ $n = 1500 ]; do n=$((n + 1)); sleep 0.02; done"
+
+--- Runs a shell command at a terminal of its own (script(1)). Each of `replies` is typed when its first string has
+--- appeared: { "ready", "\3" }. Returns what was on the screen, and the status.
+function M.terminal(command, replies)
+  local directory = M.directory()
+  local typing = {}
+  for i, reply in ipairs(replies or {}) do
+    M.write(("%s/%d"):format(directory, i), reply[2])
+    local appeared = ("grep -q %s %s/screen 2>/dev/null"):format(M.quote(reply[1]), directory)
+    typing[i] = ("%s; cat %s/%d"):format(UNTIL:format(appeared), directory, i)
+  end
+  -- Its input stays open until it has ended: the end of it would be typed as Ctrl-D.
+  typing[#typing + 1] = UNTIL:format(("[ -e %s/status ]"):format(directory))
+  local result = M.host { "/bin/sh", "-c", ("{ %s; } | { script -qefc %s %s/screen; echo $? > %s/status; }"):format(
+    table.concat(typing, "; "), M.quote(command), directory, directory) }
+  local status = tonumber(M.read(directory .. "/status"))
+  M.remove_directory(directory)
+  return (result.stdout:gsub("\r\n", "\n")), status
+end
+
+--- Two thousand IDs from 0 on for a container: `ids`, and what 0 is outside. Nil and a reason where there are not as
+--- many.
 function M.several_ids()
-  local ok, reason = able "several_ids"
-  if not ok then return nil, reason end
   local first = 10000
-  if not able "root" then
+  if M.lacks_root() then
     local facts = host.facts()
     local user, group = facts.subuid[1], facts.subgid[1]
-    if not user or not group or user.first ~= group.first or user.count < 2000 or group.count < 2000 then
+    if not user or not group or not facts.newuidmap then
+      return nil, "needs subordinate IDs (/etc/subuid, /etc/subgid) and newuidmap"
+    elseif user.first ~= group.first or user.count < 2000 or group.count < 2000 then
       return nil, "needs a range of 2000 subordinate IDs, the same for users and groups"
     end
     first = user.first
   end
   local map = ("0 %d 2000"):format(first)
   return { uid = map, gid = map }, first
+end
+
+--- The same with me as root: 0 is the caller outside, 1 to 1999 are others.
+function M.me_and_others()
+  local _, first = M.several_ids()
+  if type(first) ~= "number" then return nil, first end
+  local _, uid = sys.getresuid()
+  local _, gid = sys.getresgid()
+  return { uid = ("0 %d 1\n1 %d 1999"):format(uid, first), gid = ("0 %d 1\n1 %d 1999"):format(gid, first) }
 end
 
 --- Waits until `condition` returns something true, and returns that.
@@ -126,13 +218,6 @@ function M.wait_for(condition, what)
     if core.now() > till then error("waited in vain for " .. what, 2) end
     core.poll({}, 0.005)
   end
-end
-
-function M.read(path)
-  local file = io.open(path)
-  local text = file and file:read("a")
-  if file then file:close() end
-  return text
 end
 
 --- The only child of a process, once there is one.
@@ -162,41 +247,34 @@ function M.status(pid, field)
   return (text:match("\n" .. field .. ":%s*([^\n]*)"))
 end
 
--- What a container could leave on the host: descriptors and children of this process, mounts, temporary files.
-local LOOK = [[
-ls -l /proc/%d/fd | grep -v "^total" | sed "s/.* \([0-9]* ->\)/\1/" | grep -v pipe: | sort
-echo "children"
-for pid in $(cat /proc/%d/task/*/children); do [ $pid = $$ ] || echo $pid; done
-echo "mounts"
-cat /proc/self/mountinfo
-echo "temporary files"
-ls -d /tmp/*cella* /tmp/*crabcan* /dev/shm/*cella* 2>/dev/null
-]]
-
---- What there is now, for `nothing_left`.
+--- What a container could leave on the host, for `nothing_left`: descriptors and children of this process, mounts,
+--- temporary files.
 function M.look()
   -- What no longer has an owner goes first.
   collectgarbage()
   collectgarbage()
-  local pid = sys.getpid()
-  return (outside.sh(LOOK:format(pid, pid)))
-end
-
-local function lines(text)
-  local set = {}
-  for line in text:gmatch "[^\n]+" do set[line] = true end
-  return set
+  local list = {}
+  for number = 0, 1023 do
+    if core.is_open(number) then list[#list + 1] = "descriptor " .. number end
+  end
+  for pid in M.read(("/proc/self/task/%d/children"):format(sys.getpid())):gmatch "%d+" do
+    list[#list + 1] = "child " .. pid
+  end
+  for line in io.lines "/proc/self/mountinfo" do list[#list + 1] = "mount " .. line end
+  for name in M.sh("ls -d /tmp/*cella* /tmp/*crabcan* /dev/shm/*cella* 2>/dev/null"):gmatch "[^\n]+" do
+    list[#list + 1] = "file " .. name
+  end
+  return list
 end
 
 --- Raises unless everything is as it was.
 function M.nothing_left(before)
-  local now = M.look()
-  if now == before then return end
-  local was, list = lines(before), {}
-  for line in now:gmatch "[^\n]+" do
-    if not was[line] then list[#list + 1] = line end
+  local was, left = {}, {}
+  for _, line in ipairs(before) do was[line] = true end
+  for _, line in ipairs(M.look()) do
+    if not was[line] then left[#left + 1] = line end
   end
-  if #list > 0 then error("left behind:\n" .. table.concat(list, "\n"), 0) end
+  if #left > 0 then error("left behind:\n" .. table.concat(left, "\n"), 0) end
 end
 
 return M

@@ -2,7 +2,7 @@
 
 local core = require "cella.core"
 local command = require "cella.command"
-local root = require "cella.root"
+local root = require "cella.root.description"
 local validate = require "cella.validate"
 
 local rule = validate.rule
@@ -102,6 +102,8 @@ local container_rule = rule.record {
   user = user_rule,
   root = root.root_rule,
   mounts = rule.list(root.mount_rule),
+  masked_paths = root.masked_rule,
+  readonly_paths = root.readonly_rule,
   capabilities = rule.any('a list of capabilities, or "all"', rule.one_of { "all" }, rule.list(capability)),
   no_new_privs = rule.boolean,
   new_session = rule.boolean,
@@ -122,7 +124,7 @@ local function check_together(box)
   end
   needs("hostname", "uts")
   needs("domainname", "uts")
-  for _, key in ipairs { "root", "mounts" } do
+  for _, key in ipairs { "root", "mounts", "masked_paths", "readonly_paths" } do
     if box[key] ~= nil and kinds.mount ~= "new" then
       error(key .. ": needs a new mount namespace: what is mounted would appear in the other one", 0)
     end

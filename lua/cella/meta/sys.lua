@@ -300,6 +300,10 @@ function sys.expect_map(path, text) end
 ---@param minor integer
 function sys.expect_node(fd, type, major, minor) end
 
+--- That the root is the mount of a descriptor, with nothing above it.
+---@param fd cella.fd
+function sys.expect_root(fd) end
+
 --- That the working directory can be reached from the root.
 function sys.expect_cwd() end
 

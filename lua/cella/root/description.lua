@@ -1,0 +1,165 @@
+--- What `root` and `mounts` of a container may say.
+
+local validate = require "cella.validate"
+
+local rule = validate.rule
+local M = {}
+
+local boolean = rule.boolean
+
+-- The flags that every mount may have; what they are if not given depends on the type.
+local ATTRIBUTES = { "readonly", "nosuid", "nodev", "noexec", "noatime", "nosymfollow" }
+local KERNEL_NAME = { readonly = "rdonly" }
+
+local mode = rule.integer(0, 4095)
+
+local function size(value, path)
+  if type(value) == "number" then return rule.integer(1, 9007199254740991)(value, path) end
+  rule.line(value, path)
+  if not value:find("^%d+[kKmMgG%%]?$") or tonumber(value:match("%d+")) == 0 then
+    validate.fail(path, 'bytes, or a string such as "64M" or "10%%" expected, got %s', validate.show(value))
+  end
+  return value
+end
+
+local inodes = rule.integer(1, 2147483647)
+local descriptor = rule.record({ fd = rule.integer(0, 2147483647) }, { "fd" })
+
+-- A path, or { fd = N } for what a descriptor stands for.
+local source = rule.any("a path or { fd = N }", descriptor, rule.path)
+
+local function content(value, path)
+  if type(value) ~= "string" then validate.fail(path, "a string expected, got %s", validate.show(value)) end
+  return value
+end
+
+local directories = rule.list(rule.path)
+
+local function lower(value, path)
+  local list = directories(type(value) == "string" and { value } or value, path)
+  if #list == 0 then validate.fail(path, "the list is empty") end
+  return list
+end
+
+local PRIVATE = { nosuid = true, nodev = true, noexec = true }
+
+local types = {
+  bind = {
+    fields = { source = source, recursive = boolean, optional = boolean },
+    required = { "source" },
+    attributes = { nosuid = true, nodev = true },
+  },
+  tmpfs = {
+    fields = { size = size, mode = mode, inodes = inodes },
+    attributes = { nosuid = true, nodev = true },
+  },
+  overlay = {
+    fields = { lower = lower, upper = rule.path, work = rule.path },
+    required = { "lower" },
+    attributes = { nosuid = true, nodev = true },
+  },
+  proc = {
+    fields = {
+      subset = rule.one_of { "pid" },
+      hidepid = rule.one_of { "off", "noaccess", "invisible", "ptraceable" },
+    },
+    attributes = PRIVATE,
+  },
+  sysfs = { attributes = { nosuid = true, nodev = true, noexec = true, readonly = true } },
+  cgroup2 = { attributes = { nosuid = true, nodev = true, noexec = true, readonly = true } },
+  mqueue = { attributes = PRIVATE },
+  devpts = { attributes = { nosuid = true, noexec = true } },
+  dev = { attributes = { nosuid = true, noexec = true } },
+  -- These mount nothing: they are made on a file system of the container's own.
+  file = { fields = { content = content, mode = mode }, required = { "content" }, entry = true },
+  symlink = { fields = { target = rule.path }, required = { "target" }, entry = true },
+  directory = { fields = { mode = mode }, entry = true },
+}
+
+local type_names = {}
+for name, kind in pairs(types) do
+  type_names[#type_names + 1] = name
+  local fields = { type = rule.string, destination = rule.absolute }
+  if not kind.entry then
+    for _, attribute in ipairs(ATTRIBUTES) do fields[attribute] = boolean end
+  end
+  for key, check in pairs(kind.fields or {}) do fields[key] = check end
+  local required = { "destination" }
+  for _, key in ipairs(kind.required or {}) do required[#required + 1] = key end
+  kind.rule = rule.record(fields, required)
+end
+table.sort(type_names)
+local type_rule = rule.one_of(type_names)
+
+--- A path without what means nothing in it: doubled and trailing slashes, and ".".
+function M.clean(path)
+  path = path:gsub("/+", "/"):gsub("/%.%f[/%z]", ""):gsub("/$", "")
+  return path == "" and "/" or path
+end
+
+--- One entry of `mounts`, or one part of a root.
+function M.mount_rule(value, path)
+  if type(value) ~= "table" then validate.fail(path, "a table expected, got %s", validate.show(value)) end
+  if value.type == nil then validate.fail(validate.join(path, "type"), "missing") end
+  local mount = types[type_rule(value.type, validate.join(path, "type"))].rule(value, path)
+  if M.clean(mount.destination) == "/" then
+    validate.fail(validate.join(path, "destination"), "what is at / is the business of `root`")
+  end
+  if mount.type == "overlay" and (mount.upper == nil) ~= (mount.work == nil) and mount.upper ~= "tmpfs" then
+    validate.fail(path, "upper and work go together (on the same file system), or upper is \"tmpfs\"")
+  end
+  for attribute, default in pairs(types[mount.type].attributes or {}) do
+    if mount[attribute] == nil then mount[attribute] = default end
+  end
+  return mount
+end
+
+--- The flags of a mount as the kernel names them.
+---@return string[]
+function M.attributes(mount)
+  local list = {}
+  for _, name in ipairs(ATTRIBUTES) do
+    if mount[name] then list[#list + 1] = KERNEL_NAME[name] or name end
+  end
+  return list
+end
+
+local directory_root = rule.record({ path = rule.path, readonly = boolean }, { "path" })
+local parts_root = rule.record({ readonly = boolean, size = size, mode = mode, inodes = inodes }, nil, M.mount_rule)
+
+--- `root`: a directory's path; { path =, readonly = }; or a list of parts, put together on an empty tmpfs. The host's
+--- own root is always read-only.
+function M.root_rule(value, path)
+  if type(value) == "string" then value = { path = rule.path(value, path) } end
+  if type(value) == "table" and value.path == nil then return parts_root(value, path) end
+  local root = directory_root(value, path)
+  if root.path:find("^/+$") then
+    if root.readonly == false then
+      validate.fail(validate.join(path, "readonly"), "the host's root is read-only in a container")
+    end
+    root.readonly = true
+  end
+  return root
+end
+
+-- What the OCI runtimes cover or make read-only in /proc and /sys (their "default" lists): facts about the host that
+-- tell, or switches that act, beyond the container.
+local MASKED = { "/proc/acpi", "/proc/asound", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/scsi",
+  "/proc/sched_debug", "/proc/timer_list", "/proc/timer_stats", "/sys/devices/virtual/powercap", "/sys/firmware" }
+local READONLY = { "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger" }
+
+local function path_list(default)
+  local list = rule.list(rule.absolute)
+  return function(value, path)
+    if value == "default" then return default end
+    if type(value) == "string" then
+      validate.fail(path, 'a list of paths, or "default" expected, got %s', validate.show(value))
+    end
+    return list(value, path)
+  end
+end
+
+--- `masked_paths` and `readonly_paths`: lists of paths inside, or "default". What is not there needs no covering.
+M.masked_rule, M.readonly_rule = path_list(MASKED), path_list(READONLY)
+
+return M
