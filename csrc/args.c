@@ -57,6 +57,15 @@ static const char *shown(lua_State *L, int index)
 	return lua_pushfstring(L, "%s", luaL_typename(L, index)); /* 5.1's lua_pushstring returns nothing */
 }
 
+static bool is_word(lua_State *L, int index, const char *word)
+{
+	size_t length;
+	if (lua_type(L, index) != LUA_TSTRING)
+		return false;
+	const char *string = lua_tolstring(L, index, &length);
+	return length == strlen(word) && memcmp(string, word, length) == 0;
+}
+
 static int64_t integer(const struct decoder *d, int parameter, int index, int64_t low, int64_t high)
 {
 	int64_t value = 0;
@@ -198,7 +207,7 @@ static uint64_t signals(const struct decoder *d, int parameter, int index)
 {
 	lua_State *L = d->L;
 	uint64_t set = 0;
-	if (lua_type(L, index) == LUA_TSTRING && strcmp(lua_tostring(L, index), "all") == 0)
+	if (is_word(L, index, "all"))
 		return UINT64_MAX;
 	int count = list_length(d, parameter, index);
 	for (int i = 1; i <= count; i++) {
@@ -305,7 +314,7 @@ static struct arg decode(const struct decoder *d, int parameter, int index)
 		arg.n = integer(d, parameter, index, 0, 1048575);
 		break;
 	case K_LIMIT:
-		if (lua_type(L, index) == LUA_TSTRING && strcmp(lua_tostring(L, index), "unlimited") == 0)
+		if (is_word(L, index, "unlimited"))
 			arg.n = -1; /* RLIM64_INFINITY */
 		else
 			arg.n = integer(d, parameter, index, 0, INT64_MAX);
@@ -380,6 +389,13 @@ void step_decode(lua_State *L, struct buffer *buffer, size_t number, int first, 
 		luaL_error(L, "too many arguments to '%s' (%d, at most %d)", d.op->name, top - first + 1, used);
 	}
 	struct step *step = step_of(&d);
+	bool some = !(d.op->flags & OP_SOME);
+	for (int i = 0; i < used; i++)
+		some = some || given(&step->args[i]);
+	if (!some) {
+		buffer->size = d.start;
+		luaL_error(L, "bad arguments to '%s' (at least one expected)", d.op->name);
+	}
 	step->op = (uint32_t)number;
 	step->size = (uint32_t)(buffer->size - d.start);
 	step->slot = step->guard = -1;

@@ -317,7 +317,7 @@ int launch_settle(struct process *process, const struct timespec *patience)
 		return -EPROTO; /* it awaits somebody who will not come */
 	close_once(&process->channel);
 	result = adopt_second(process);
-	if (result == 0 && process->keeper)
+	if (process->keeper)
 		keeper_hand_over(process->keeper, process->second ? process->pid : 0);
 	return result;
 }

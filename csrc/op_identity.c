@@ -3,8 +3,6 @@
 #include "ops.h"
 #include "raw.h"
 
-#include <errno.h>
-
 /* The kernel takes -1 as "leave it": an absent argument, and nothing else, is that. */
 static long id_or_unchanged(const struct arg *arg)
 {
@@ -17,25 +15,15 @@ static int act_setgroups(const struct arg *a)
 	return (int)RAW(SYS_setgroups, a[0].n, a[0].p);
 }
 
-/* Nothing to change is a mistake (of a field's name, say), and success would hide it. */
-static bool nothing_given(const struct arg *a)
-{
-	return !given(&a[0]) && !given(&a[1]) && !given(&a[2]);
-}
-
 /* setresuid(ruid | nil, euid | nil, suid | nil) -> true | nil, message, errno */
 static int act_setresuid(const struct arg *a)
 {
-	if (nothing_given(a))
-		return -EINVAL;
 	return (int)RAW(SYS_setresuid, id_or_unchanged(&a[0]), id_or_unchanged(&a[1]), id_or_unchanged(&a[2]));
 }
 
 /* setresgid(rgid | nil, egid | nil, sgid | nil) -> true | nil, message, errno */
 static int act_setresgid(const struct arg *a)
 {
-	if (nothing_given(a))
-		return -EINVAL;
 	return (int)RAW(SYS_setresgid, id_or_unchanged(&a[0]), id_or_unchanged(&a[1]), id_or_unchanged(&a[2]));
 }
 
@@ -49,9 +37,9 @@ static int act_setsid(const struct arg *a)
 
 const struct op ops_identity[] = {
 	{ "setgroups", act_setgroups, OP_CREDENTIALS, RESULT_TRUE, { { "groups", K_IDS } } },
-	{ "setresuid", act_setresuid, OP_CREDENTIALS, RESULT_TRUE,
+	{ "setresuid", act_setresuid, OP_CREDENTIALS | OP_SOME, RESULT_TRUE,
 	  { { "ruid", K_ID, true }, { "euid", K_ID, true }, { "suid", K_ID, true } } },
-	{ "setresgid", act_setresgid, OP_CREDENTIALS, RESULT_TRUE,
+	{ "setresgid", act_setresgid, OP_CREDENTIALS | OP_SOME, RESULT_TRUE,
 	  { { "rgid", K_ID, true }, { "egid", K_ID, true }, { "sgid", K_ID, true } } },
 	{ "setsid", act_setsid, 0, RESULT_TRUE, { { 0 } } },
 	{ 0 },

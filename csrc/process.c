@@ -27,9 +27,11 @@ static int reap(struct process *process, int options)
 		struct pollfd ended = { .fd = process->pidfd, .events = POLLIN };
 		long result;
 		struct timespec now = { 0 };
-		RAW_RETRY(result, SYS_ppoll, &ended, 1, options & WNOHANG ? &now : NULL, 0, 0);
-		if (result <= 0)
-			return (int)result;
+		if (process->pidfd >= 0) {
+			RAW_RETRY(result, SYS_ppoll, &ended, 1, options & WNOHANG ? &now : NULL, 0, 0);
+			if (result <= 0)
+				return (int)result;
+		}
 		result = keeper_finish(process);
 		process->reaped = true;
 		return result < 0 ? (int)result : 1;

@@ -34,7 +34,7 @@ function M.new(child, captures, options)
     deadline = options.timeout and options.started + options.timeout,
   }
   for name, fd in pairs(captures) do
-    self.captures[name] = { fd = fd, pieces = {}, size = 0 }
+    self.captures[name] = { fd = fd, pieces = {}, tail = {}, size = 0 }
   end
   return setmetatable(self, Process)
 end
@@ -54,10 +54,13 @@ local function take(self, capture)
       self.truncated = true
     end
     capture.size = capture.size + #data
-    local pieces = capture.pieces
-    if data ~= "" then pieces[#pieces + 1] = data end
+    local tail = capture.tail
+    if data ~= "" then tail[#tail + 1] = data end
     -- A program that writes byte by byte must not cost a table entry for each.
-    if #pieces == 256 then capture.pieces = { table.concat(pieces) } end
+    if #tail == 256 then
+      capture.pieces[#capture.pieces + 1] = table.concat(tail)
+      capture.tail = {}
+    end
   end
   return false
 end
@@ -80,7 +83,7 @@ local function finish(self, code, signal, usage)
       if take(self, capture) or capture.size == before then break end
     end
     capture.fd:close()
-    result[name] = table.concat(capture.pieces)
+    result[name] = table.concat(capture.pieces) .. table.concat(capture.tail)
   end
   self.result = result
   self.child:close()

@@ -26,7 +26,7 @@ end
 
 -- Here the results go, whatever becomes of the process's root and mounts.
 local RESULTS = 900
-local directory, name = arg[1]:match("^(.*)/([^/]*)$")
+local directory, results_name = arg[1]:match("^(.*)/([^/]*)$")
 local results = assert(core.open(directory, { "path", "directory" }, nil, RESULTS))
 assert(results:number() == RESULTS)
 
@@ -163,5 +163,5 @@ if values[1] then
 else
   text = literal.write { raised = values[2] }
 end
-assert(sys.write_file(name, text, nil, nil, results:number()))
+assert(sys.write_file(results_name, text, nil, nil, results:number()))
 os.exit(values[1] and 0 or 1, true)

@@ -32,6 +32,8 @@ end
 local before
 
 function M.watch()
+  collectgarbage()
+  collectgarbage()
   before = { descriptors = descriptors(), children = children(), mounts = mounts() }
 end
 

@@ -38,6 +38,9 @@ return {
     optional(p("propagation", "name", "private")) },
   fsopen = { text "fstype" },
   fsconfig = { fd(), p("command", "name", "create"), optional(text "key"), optional(text "value") },
+  fsconfig_at = { fd(), text "key", fd "dirfd", optional(path()) },
+  open_tree_of = { fd(), optional(flags("flags", "clone")) },
+  mask = { fd(), fd "null_fd", fd "empty_fd" },
   fsmount = { fd(), optional(flags("attributes", "rdonly")) },
   chroot = { path() },
 
@@ -52,6 +55,8 @@ return {
   make_target = { path(), fd "root_fd", fd "within_fd", optional(fd "like_fd") },
   write_file = { path(), p("data", "data", "x"), optional(flags("flags", "trunc")), optional(p("mode", "mode", 384)),
     optional(fd "dirfd") },
+  write = { fd(), p("data", "data", "x") },
+  fchmod = { fd(), p("mode", "mode", 384) },
   umask = { p("mask", "mode", 18) },
   close = { fd() },
   dup2 = { fd(), p("number", "int", CLOSED) },
@@ -79,7 +84,8 @@ return {
   expect_parent = {},
   dumpable = { p("on", "boolean", true) },
   setrlimit = { p("resource", "name", "core"), p("soft", "limit", 0), p("hard", "limit", "unlimited") },
-  execve = { p("path", "strings", { NOWHERE }), p("argv", "strings", { "x" }), optional(p("environment", "strings", {})) },
+  execve = { p("path", "strings", { NOWHERE }), p("argv", "strings", { "x" }),
+    optional(p("environment", "strings", {})) },
 
   expect_ids = { p("uid", "id", 0), p("gid", "id", 0) },
   expect_groups = { p("groups", "ids", { 0 }) },
@@ -89,5 +95,7 @@ return {
   expect_namespace = { path "link", p("inode", "limit", 1), p("same", "boolean", true) },
   expect_map = { path(), text "text" },
   expect_node = { fd(), p("type", "name", "char"), p("major", "major", 1), p("minor", "minor", 3) },
+  expect_same_filesystem = { fd(), fd "other_fd" },
+  expect_root = { fd() },
   expect_cwd = {},
 }

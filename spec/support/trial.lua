@@ -170,13 +170,15 @@ function M.terminal(command, replies)
   local typing = {}
   for i, reply in ipairs(replies or {}) do
     M.write(("%s/%d"):format(directory, i), reply[2])
-    local appeared = ("grep -q %s %s/screen 2>/dev/null"):format(M.quote(reply[1]), directory)
+    -- The first line is script's own, and has the command in it.
+    local appeared = ("sed 1d %s/screen 2>/dev/null | grep -q %s"):format(directory, M.quote(reply[1]))
     typing[i] = ("%s; cat %s/%d"):format(UNTIL:format(appeared), directory, i)
   end
   -- Its input stays open until it has ended: the end of it would be typed as Ctrl-D.
   typing[#typing + 1] = UNTIL:format(("[ -e %s/status ]"):format(directory))
-  local result = M.host { "/bin/sh", "-c", ("{ %s; } | { script -qefc %s %s/screen; echo $? > %s/status; }"):format(
-    table.concat(typing, "; "), M.quote(command), directory, directory) }
+  local script = ("SHELL=/bin/sh script -qefc %s %s/screen; echo $? > %s/status"):format(M.quote(command), directory,
+    directory)
+  local result = M.host { "/bin/sh", "-c", ("{ %s; } | { %s; }"):format(table.concat(typing, "; "), script) }
   local status = tonumber(M.read(directory .. "/status"))
   M.remove_directory(directory)
   return (result.stdout:gsub("\r\n", "\n")), status
@@ -261,7 +263,8 @@ function M.look()
     list[#list + 1] = "child " .. pid
   end
   for line in io.lines "/proc/self/mountinfo" do list[#list + 1] = "mount " .. line end
-  for name in M.sh("ls -d /tmp/*cella* /tmp/*crabcan* /dev/shm/*cella* 2>/dev/null"):gmatch "[^\n]+" do
+  -- Not those of specs: others may run at the same time.
+  for name in M.sh("ls -d /tmp/*crabcan* /tmp/*cella[._]* /dev/shm/*cella* 2>/dev/null"):gmatch "[^\n]+" do
     list[#list + 1] = "file " .. name
   end
   return list

@@ -1,0 +1,116 @@
+--- Capabilities as values: sets, states of processes, what files have, and what a program will hold after exec,
+--- before it runs (capabilities(7), libcap).
+---
+---     local caps = require "cella.caps"
+---     local web  = caps.set "net_bind_service" + "chown"
+---     local after = caps.state():after_setresuid(33, 33, 33):after_exec { file = caps.program "/usr/bin/id" }
+---     print(after.permitted)                        --> none
+---     assert(caps.state():with { bounding = web }:apply())
+---
+--- A set is also the list of its names: cella.sys, plans and containers take it wherever they take capabilities.
+
+local file = require "cella.caps.file"
+local named = require "cella.caps.named"
+local names = require "cella.caps.names"
+local read = require "cella.caps.read"
+local set = require "cella.caps.set"
+local state = require "cella.caps.state"
+local text = require "cella.caps.text"
+local validate = require "cella.validate"
+require "cella.caps.apply" -- these extend the methods of states
+require "cella.caps.prctl"
+require "cella.caps.rules"
+
+local M = {}
+
+--- The number of the running kernel's highest capability.
+M.last = set.last
+
+--- A set from text, a list or a mask: see cella.caps.set. Raises at what this kernel does not have, naming what is
+--- near.
+---@param value string|table|number|cella.caps.set
+---@return cella.caps.set
+function M.set(value)
+  local result = set.new(value, 2)
+  return result
+end
+
+--- Every capability of the running kernel.
+---@return cella.caps.set
+function M.all() return set.all() end
+
+M.none = set.none
+
+--- Docker's and Podman's defaults, and the 21 that crabcan drops: see cella.caps.named for their sources.
+M.docker, M.podman, M.crabcan21 = named.docker, named.podman, named.crabcan21
+
+--- The state of a process, as the kernel shows it now: of this one, or of a pid (or thread). Of another process the
+--- securebits cannot be known; the field is nil.
+---@param pid integer?
+---@return cella.caps.state?, cella.error?
+function M.state(pid)
+  if pid == nil then return read.own() end
+  validate.check(validate.rule.integer(1, 2147483647), pid, "pid", 2)
+  return read.of(pid)
+end
+
+--- A state that says what the table says, and nothing else: `{ effective =, permitted =, inheritable =, bounding =,
+--- ambient =, securebits =, no_new_privs =, uid =, gid =, groups =, ids = }`.
+---@param fields table
+---@return cella.caps.state
+function M.new_state(fields)
+  local result = state.new(fields, 2)
+  return result
+end
+
+local function state_text(value, path)
+  validate.rule.string(value, path)
+  -- "=" and "+" are of cap_from_text(3) only; the other form has names, commas and marks.
+  if value:find("[=+]") then
+    local effective, permitted, inheritable = text.masks(value, path)
+    return { effective = effective, permitted = permitted, inheritable = inheritable }
+  end
+  local inheritable, ambient, bounding = text.vectors(value, path)
+  return { inheritable = inheritable, ambient = ambient, bounding = bounding }
+end
+
+--- A state from text: in the form of cap_to_text(3), "cap_net_raw=ep cap_chown+i", it says effective, permitted and
+--- inheritable; in that of cap_iab(3), "!cap_chown,^cap_net_raw", inheritable, ambient and bounding. Raises at junk.
+---@param value string
+---@return cella.caps.state
+function M.parse(value)
+  local fields = validate.check(state_text, value, "text", 2)
+  return state.wrap(fields, "not applied")
+end
+
+M.file = file.get
+M.set_file = file.set
+M.remove_file = file.remove
+M.program = file.program
+
+--- The state of a plan's child at each step, predicted: see cella.caps.walk.
+---@param plan cella.plan
+---@param options table?
+function M.walk(plan, options)
+  local list, err = require("cella.caps.walk").walk(plan, options)
+  return list, err
+end
+
+--- Whether the plan's child will hold what the plan asks for: see cella.caps.walk.
+---@param plan cella.plan
+---@param options table?
+---@return true?, cella.error?
+function M.check_plan(plan, options)
+  local ok, err = require("cella.caps.walk").check(plan, options)
+  return ok, err
+end
+
+--- What a capability allows and why a container would keep it or not, in sentences: see cella.caps.explain.
+---@param name string|integer
+---@return table
+function M.explain(name)
+  local number = validate.check(names.number, name, "capability", 2)
+  return require("cella.caps.explain").of(number)
+end
+
+return M

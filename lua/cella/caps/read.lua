@@ -1,0 +1,112 @@
+--- States of processes, as the kernel shows them now.
+
+local core = require "cella.core"
+local Error = require "cella.error"
+local exec = require "cella.caps.exec"
+local idmap = require "cella.idmap"
+local set = require "cella.caps.set"
+local state = require "cella.caps.state"
+
+local sys = core.sys
+local M = {}
+
+local function read_file(path)
+  local file, message, errno = io.open(path, "r")
+  if not file then return nil, message, errno end
+  local text, problem, code = file:read("*a")
+  file:close()
+  if not text then return nil, problem, code end
+  return text
+end
+
+local function triple(real, effective, saved)
+  return { real = real, effective = effective, saved = saved }
+end
+
+-- The observer's own user namespace, from its own IDs to its own IDs: it knows who has a mapping and whether there is a
+-- root. nil where there is no /proc to ask: then everything is taken as mapped.
+local function own_ids()
+  local ids = {}
+  for _, kind in ipairs { "uid", "gid" } do
+    local map = idmap.of("self", kind)
+    if not map then return nil end
+    local extents = map:extents()
+    if #extents == 0 then return exec.UNMAPPED end
+    for _, extent in ipairs(extents) do extent.outside = extent.inside end
+    ids[kind] = idmap.new(extents)
+  end
+  return ids
+end
+
+local function same_namespace(pid)
+  local mine, theirs = sys.namespace("user"), sys.namespace("user", pid)
+  if mine and theirs then return mine == theirs end
+  -- Not ours to look at. The maps are for everybody to read; equal texts mean equal rights.
+  return read_file("/proc/self/uid_map") == read_file(("/proc/%d/uid_map"):format(pid))
+end
+
+local function ids_of(pid)
+  if same_namespace(pid) then return own_ids() end
+  local uid, gid = idmap.of(pid, "uid"), idmap.of(pid, "gid")
+  if not uid or not gid then return nil end
+  if #uid:extents() == 0 or #gid:extents() == 0 then return exec.UNMAPPED end
+  return { uid = uid, gid = gid }
+end
+
+--- The state of this process. The calling thread's, where there are several.
+function M.own()
+  local sets, message, errno = sys.capabilities()
+  if not sets then return nil, Error.new { op = "cap_get_proc", message = message, errno = errno } end
+  local fields = {
+    securebits = sys.get_securebits(),
+    no_new_privs = sys.get_no_new_privs(),
+    uid = triple(sys.getresuid()),
+    gid = triple(sys.getresgid()),
+    groups = sys.getgroups(),
+    ids = own_ids(),
+    pid = sys.getpid(),
+  }
+  for _, name in ipairs(state.SETS) do fields[name] = set.new(sets[name]) end
+  return state.wrap(fields, "of this process")
+end
+
+-- One read of one file, so that the sets are of one moment.
+local STATUS = { effective = "CapEff", permitted = "CapPrm", inheritable = "CapInh", bounding = "CapBnd",
+  ambient = "CapAmb" }
+
+--- The state of another process or thread. Its securebits are nobody's to know but its own: the field is nil.
+function M.of(pid)
+  local path = ("/proc/%d/status"):format(pid)
+  local text, message, errno = read_file(path)
+  if not text then
+    return nil, Error.new { op = "open", path = path, message = core.strerror(errno or 0), errno = errno or nil,
+      why = (errno == 2 or errno == 3) and "there is no such process (or no /proc)" or message }
+  end
+  local fields = { pid = pid, name = text:match("^Name:%s*([^\n]*)"), ids = ids_of(pid) }
+  for name, label in pairs(STATUS) do
+    local mask = text:match("\n" .. label .. ":%s*(%x+)")
+    if not mask then
+      return nil, Error.new { op = "read", path = path, message = "no " .. label .. " there",
+        why = "/proc is not a procfs?" }
+    end
+    fields[name] = set.from_mask(mask)
+  end
+  fields.no_new_privs = text:match("\nNoNewPrivs:%s*(%d)") == "1"
+  local function numbers(label)
+    local list = {}
+    for number in text:match("\n" .. label .. ":([^\n]*)"):gmatch("%d+") do list[#list + 1] = tonumber(number) end
+    return list
+  end
+  local uid, gid = numbers("Uid"), numbers("Gid")
+  fields.uid, fields.gid = triple(uid[1], uid[2], uid[3]), triple(gid[1], gid[2], gid[3])
+  fields.groups = numbers("Groups")
+  return state.wrap(fields, ("of process %d"):format(pid))
+end
+
+--- How many threads this process has; nil where there is no /proc.
+function M.threads()
+  local text = read_file("/proc/self/status")
+  return text and tonumber(text:match("\nThreads:%s*(%d+)"))
+end
+
+return M

@@ -1,0 +1,54 @@
+--- libcap's two texts of capabilities: cap_to_text(3) ("cap_net_raw=ep") and cap_iab(3) ("!cap_chown,^cap_net_raw").
+--
+-- libcap reads them; here is what it does not do: say what is wrong, and refuse what this kernel does not have (libcap
+-- takes "63=ep" and knows names that the kernel does not).
+
+local core = require "cella.core"
+local names = require "cella.caps.names"
+local set = require "cella.caps.set"
+local validate = require "cella.validate"
+
+local M = {}
+
+-- Raises about the first name in the text that is none; else about the text.
+local function refuse(text, path, form)
+  for word in text:gmatch("[%a_][%w_]*") do
+    local plain = word:lower()
+    local flags_only = plain:find("^[eip]+$") ~= nil
+    if plain ~= "all" and plain ~= "none" and not flags_only then names.number(word, path) end
+  end
+  validate.fail(path, "%s is no text of %s", validate.show(text), form)
+end
+
+local function checked(mask, text, path)
+  for number in pairs(names.mask_members(mask)) do
+    if number > names.last then
+      validate.fail(path, "%s names capability %d, and this kernel's highest is %d (%s)", validate.show(text), number,
+        names.last, tostring(names.label[names.last]))
+    end
+  end
+  return set.from_mask(mask)
+end
+
+local function check_string(text, path)
+  if type(text) ~= "string" then validate.fail(path, "a text expected, got %s", validate.show(text)) end
+  validate.rule.string(text, path)
+end
+
+--- Effective, permitted and inheritable of a text in the form of cap_to_text(3); fails as a rule does.
+function M.masks(text, path)
+  check_string(text, path)
+  local effective, permitted, inheritable = core.caps.from_text(text)
+  if not effective then refuse(text, path, "cap_from_text(3), as in \"cap_net_raw=ep cap_chown+i\"") end
+  return checked(effective, text, path), checked(permitted, text, path), checked(inheritable, text, path)
+end
+
+--- Inheritable, ambient and bounding of a text in the form of cap_iab(3).
+function M.vectors(text, path)
+  check_string(text, path)
+  local inheritable, ambient, blocked = core.caps.iab_from_text(text)
+  if not inheritable then refuse(text, path, "cap_iab_from_text(3), as in \"!cap_chown,^cap_net_raw\"") end
+  return checked(inheritable, text, path), checked(ambient, text, path), -checked(blocked, text, path)
+end
+
+return M
