@@ -15,11 +15,16 @@ LUA_INCDIR := $(patsubst -I%,%,$(shell for name in lua$(LUA) lua-$(LUA) lua$(sub
 endif
 
 includes = $(addprefix -I,$(LUA_INCDIR) $(CAP_INCDIR))
-compile  = $(CC) -std=c11 -D_GNU_SOURCE -fPIC -fvisibility=hidden $(WARNINGS) $(HARDENING) $(includes) \
+compile  = $(CC) -std=c11 -D_GNU_SOURCE -DINIT_PROGRAM='"$(init)"' -fPIC -fvisibility=hidden $(WARNINGS) $(HARDENING) $(includes) \
            $(CFLAGS)
 link     = $(CC) $(CFLAGS) $(LIBFLAG) -Wl,-z,relro,-z,now $(LDFLAGS)
 module   = $(BUILD)/cella/core.so
 objects  = $(patsubst csrc/%.c,$(BUILD)/obj/%.o,$(wildcard csrc/*.c))
+
+# The init of containers: a program without libc, part of the module. Sanitizers have no place in it.
+init     = $(BUILD)/obj/init.elf
+initcc   = $(CC) -std=c11 -Os -ffreestanding -fno-stack-protector -fno-asynchronous-unwind-tables -fno-pie $(WARNINGS) \
+           -static -nostdlib -no-pie -Wl,-z,noseparate-code,-z,norelro,-z,noexecstack,--build-id=none -s
 
 # For what is started from the checkout.
 env = LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;' LUA_CPATH='$(CURDIR)/$(BUILD)/?.so;;'
@@ -34,6 +39,12 @@ $(module): $(objects)
 $(BUILD)/obj/%.o: csrc/%.c $(BUILD)/obj/command
 	@echo 'compile $<'
 	@$(compile) -MMD -MP -c -o $@ $<
+
+$(init): csrc/init/init.c csrc/raw.h $(BUILD)/obj/command
+	@echo 'compile $<'
+	@$(initcc) -o $@ $<
+
+$(BUILD)/obj/init_program.o: $(init)
 
 # Another compiler, flags, Lua or set of files than the last time: everything is made anew.
 $(BUILD)/obj/command: FORCE

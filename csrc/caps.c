@@ -6,8 +6,9 @@
 #include "raw.h"
 #include "tense.h"
 
+#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
+#include <linux/prctl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -175,6 +176,18 @@ static int caps_iab_from_text(lua_State *L)
 static int caps_mode(lua_State *L)
 {
 	lua_pushstring(L, cap_mode_name(cap_get_mode()));
+	return 1;
+}
+
+/* keep_caps(on) -> true | nil, message, errno
+ * PR_SET_KEEPCAPS: the one of the securebits that needs no CAP_SETPCAP this way. The calling thread's. */
+static int caps_keep_caps(lua_State *L)
+{
+	luaL_checktype(L, 1, LUA_TBOOLEAN);
+	long result = RAW(SYS_prctl, PR_SET_KEEPCAPS, lua_toboolean(L, 1), 0, 0, 0);
+	if (result < 0)
+		return push_error(L, "PR_SET_KEEPCAPS", (int)-result);
+	lua_pushboolean(L, true);
 	return 1;
 }
 
@@ -351,6 +364,42 @@ static int caps_step(lua_State *L)
 	return 2;
 }
 
+/* How many processes /proc shows; the first `room` of them go to `pids`. */
+static int list_pids(int *pids, int room)
+{
+	DIR *directory = opendir("/proc");
+	int count = 0;
+	if (!directory)
+		return -1;
+	for (struct dirent *entry; (entry = readdir(directory));) {
+		char *end;
+		long pid = strtol(entry->d_name, &end, 10);
+		if (pid <= 0 || *end)
+			continue;
+		if (count < room)
+			pids[count] = (int)pid;
+		count++;
+	}
+	closedir(directory);
+	return count;
+}
+
+/* pids() -> list of the processes that /proc shows | nil, message, errno */
+static int caps_pids(lua_State *L)
+{
+	int room = list_pids(NULL, 0) + 64; /* some may start in between */
+	int *pids = lua_newuserdata(L, (size_t)room * sizeof *pids);
+	int count = list_pids(pids, room);
+	if (count < 0)
+		return push_error(L, "/proc", errno);
+	lua_newtable(L);
+	for (int i = 0; i < count && i < room; i++) {
+		lua_pushinteger(L, pids[i]);
+		lua_rawseti(L, -2, i + 1);
+	}
+	return 1;
+}
+
 void open_caps(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
@@ -360,11 +409,13 @@ void open_caps(lua_State *L)
 		{ "iab_to_text", caps_iab_to_text },
 		{ "iab_from_text", caps_iab_from_text },
 		{ "mode", caps_mode },
+		{ "keep_caps", caps_keep_caps },
 		{ "file_get", caps_file_get },
 		{ "file_set", caps_file_set },
 		{ "file_remove", caps_file_remove },
 		{ "file_facts", caps_file_facts },
 		{ "step", caps_step },
+		{ "pids", caps_pids },
 		{ 0 },
 	};
 	luaL_newlib(L, functions);

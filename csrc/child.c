@@ -3,7 +3,10 @@
 #include "raw.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/sched.h>
+#include <signal.h>
+#include <sys/socket.h>
 
 enum { EXIT_SETUP_FAILED = 125 };
 
@@ -13,20 +16,104 @@ static _Noreturn void leave(int status)
 		RAW(SYS_exit_group, status);
 }
 
+/* Clones a process that goes on with the plan. Returns its pid or a negative errno. */
+static int continue_in(struct launch *launch, uint64_t flags, uint64_t exit_signal, int32_t *pid)
+{
+	struct clone_args args = {
+		.flags = flags | CLONE_PARENT_SETTID | (launch->own_memory ? 0 : CLONE_VM),
+		.parent_tid = (uint64_t)(uintptr_t)pid,
+		.exit_signal = exit_signal,
+		.stack = (uint64_t)(uintptr_t)launch->spare_stack,
+		.stack_size = STACK_SIZE,
+	};
+	launch->spare_stack += STACK_DISTANCE;
+	return (int)raw_clone3(&args, sizeof args, child_body, launch);
+}
+
 /* A process of which only the children are in the namespace that it has joined hands over to one. Both
  * are children of the same parent (CLONE_PARENT), so that it can wait for the second. */
 static int hand_over(struct launch *launch, uint64_t namespaces)
 {
-	struct clone_args args = {
-		.flags = namespaces | CLONE_PARENT | CLONE_PARENT_SETTID | (launch->own_memory ? 0 : CLONE_VM),
-		.parent_tid = (uint64_t)(uintptr_t)&launch->second_pid,
-		.stack = (uint64_t)(uintptr_t)launch->second_stack,
-		.stack_size = STACK_SIZE,
-	};
-	long result = raw_clone3(&args, sizeof args, child_body, launch);
+	int result = continue_in(launch, namespaces | CLONE_PARENT, 0, &launch->second_pid);
+	if (result < 0)
+		return result;
+	leave(0);
+}
+
+static void print_number(char *text, int value)
+{
+	char digits[12];
+	int count = 0;
+	do
+		digits[count++] = (char)('0' + value % 10);
+	while ((value /= 10));
+	while (count)
+		*text++ = digits[--count];
+	*text = '\0';
+}
+
+/* Puts `status` on 3 and `gate` on 4, closes everything else but `program`, and becomes it. */
+static int become_init(int program, int status, int gate, int child)
+{
+	enum { ABOVE = 8 };
+	char pid[12];
+	print_number(pid, child);
+	const char *const argv[] = { "cella-init", pid, NULL }, *const environment[] = { NULL };
+	program = (int)RAW(SYS_fcntl, program, F_DUPFD_CLOEXEC, ABOVE);
+	status = (int)RAW(SYS_fcntl, status, F_DUPFD_CLOEXEC, ABOVE);
+	gate = (int)RAW(SYS_fcntl, gate, F_DUPFD_CLOEXEC, ABOVE);
+	if (program < 0 || status < 0 || gate < 0)
+		return -EMFILE;
+	long result = RAW(SYS_dup3, status, 3, 0);
+	if (result >= 0)
+		result = RAW(SYS_dup3, gate, 4, 0);
+	/* An init that held the program's streams would keep their other ends waiting. */
+	if (result >= 0)
+		result = RAW(SYS_close_range, 0, 2, 0);
+	if (result >= 0)
+		result = RAW(SYS_close_range, 5, program - 1, 0);
+	if (result >= 0)
+		result = RAW(SYS_close_range, program + 1, UINT32_MAX, 0);
+	if (result >= 0)
+		result = RAW(SYS_execveat, program, "", argv, environment, AT_EMPTY_PATH);
+	return (int)result;
+}
+
+/* The process after this step is a child, held behind a gate until the init has begun and can no longer be traced
+ * from inside. If it never begins, this process ends, and the kernel kills all in its pid namespace. */
+static int start_init(struct launch *launch, int program, int status)
+{
+	int gate[2], child = 0;
+	long result = RAW(SYS_pipe2, gate, O_CLOEXEC);
+	/* 0 to 2 may have been closed, and are not ours to use. */
+	for (int i = 0; i < 2 && result >= 0; i++) {
+		int low = gate[i];
+		result = gate[i] = (int)RAW(SYS_fcntl, low, F_DUPFD_CLOEXEC, 3);
+		RAW(SYS_close, low);
+	}
 	if (result < 0)
 		return (int)result;
-	leave(0);
+	launch->gate = gate[0];
+	child = continue_in(launch, 0, SIGCHLD, &launch->init_child);
+	if (child < 0)
+		return child;
+	return become_init(program, status, gate[1], child);
+}
+
+/* The process behind an init step: every copy of the gate's other end must be the init's. */
+static void pass_gate(struct launch *launch)
+{
+	char byte;
+	long result;
+	int gate = launch->gate;
+	launch->gate = 0;
+	RAW_RETRY(result, SYS_read, gate, &byte, 1);
+	if (result != 1)
+		leave(EXIT_SETUP_FAILED);
+	RAW(SYS_close, gate);
+	RAW_RETRY(result, SYS_sendto, launch->channel, HERE_I_AM, 1, MSG_NOSIGNAL, 0, 0);
+	if (result < 0)
+		leave(EXIT_SETUP_FAILED);
 }
 
 /* In a slot whose optional step found nothing. */
@@ -48,12 +135,18 @@ static int act(struct launch *launch, const struct op *op, struct step *step)
 			/* Handlers went with CLONE_CLEAR_SIGHAND: what is left to undo was ignored. */
 			arg->n &= (int64_t)launch->ignored;
 	}
-	return op->flags & OP_FORK ? hand_over(launch, (uint64_t)step->args[0].n) : op->act(step->args);
+	if (op->flags & OP_FORK)
+		return hand_over(launch, (uint64_t)step->args[0].n);
+	if (op->flags & OP_INIT)
+		return start_init(launch, (int)step->args[0].n, (int)step->args[1].n);
+	return op->act(step->args);
 }
 
 void child_body(void *data)
 {
 	struct launch *launch = data;
+	if (launch->gate)
+		pass_gate(launch);
 	while (launch->next < launch->end) {
 		struct step *step = launch->next;
 		const struct op *op = op_at(step->op);

@@ -14,6 +14,7 @@ int luaopen_cella_core(lua_State *L)
 	open_look(L);
 	open_io(L);
 	open_subid(L);
+	open_init(L);
 	open_caps(L);
 	return 1;
 }

@@ -46,13 +46,6 @@ static size_t round_up(size_t size)
 	return (size + PAGE - 1) & ~(size_t)(PAGE - 1);
 }
 
-/* A stack below a page that faults, at `base`; returns where it begins. */
-static char *guarded_stack(char *base)
-{
-	mprotect(base, PAGE, PROT_NONE);
-	return base + PAGE;
-}
-
 static bool step_needs_own_memory(const struct step *step)
 {
 	const struct op *op = op_at(step->op);
@@ -61,13 +54,14 @@ static bool step_needs_own_memory(const struct step *step)
 
 static struct launch *prepare(const struct plan *plan)
 {
-	bool own_memory = false, forks = false, dies_with_parent = false;
+	bool own_memory = false, dies_with_parent = false;
+	size_t processes = 1;
 	for (size_t i = 0; i < plan->steps; i++) {
 		own_memory |= step_needs_own_memory(plan_step(plan, i));
-		forks |= (op_at(plan_step(plan, i)->op)->flags & OP_FORK) != 0;
+		processes += (op_at(plan_step(plan, i)->op)->flags & (OP_FORK | OP_INIT)) != 0;
 		dies_with_parent |= strcmp(op_at(plan_step(plan, i)->op)->name, "pdeathsig") == 0;
 	}
-	size_t stacks = (size_t)(forks ? 2 : 1) * (PAGE + STACK_SIZE);
+	size_t stacks = processes * STACK_DISTANCE;
 	size_t head = (sizeof(struct launch) + (size_t)plan->slots * sizeof(int) + 15) & ~(size_t)15;
 	size_t size = stacks + round_up(head + plan->buffer.size);
 	char *mapping = mmap(NULL, size, PROT_READ | PROT_WRITE,
@@ -79,9 +73,9 @@ static struct launch *prepare(const struct plan *plan)
 	launch->mapping_size = size;
 	launch->own_memory = own_memory;
 	launch->dies_with_parent = dies_with_parent;
-	guarded_stack(mapping);
-	if (forks)
-		launch->second_stack = guarded_stack(mapping + PAGE + STACK_SIZE);
+	for (size_t i = 0; i < processes; i++)
+		mprotect(mapping + i * STACK_DISTANCE, PAGE, PROT_NONE);
+	launch->spare_stack = mapping + STACK_DISTANCE + PAGE;
 	char *steps = (char *)launch + head;
 	if (plan->buffer.size)
 		memcpy(steps, plan->buffer.data, plan->buffer.size);
@@ -192,6 +186,12 @@ static int start(struct process *process, const struct plan *plan, uint64_t name
 	if (result < 0)
 		return result;
 	process->channel = pair[0];
+	int on = 1;
+	if (setsockopt(pair[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof on) < 0) {
+		result = -errno;
+		close(pair[1]);
+		return result;
+	}
 	launch->channel = pair[1];
 	bool status_lost = false;
 	launch->ignored = ignored_signals(&status_lost);
@@ -298,23 +298,45 @@ int launch_ready(struct process *process)
 	return result < 0 ? result : count > 0;
 }
 
+/* Returns 1 for a message, 0 at the end of the channel, or a negative errno. */
+static int receive(struct process *process)
+{
+	char byte = 0;
+	union {
+		char space[CMSG_SPACE(sizeof(struct ucred))];
+		struct cmsghdr header;
+	} control;
+	struct iovec data = { &byte, 1 };
+	struct msghdr message = { .msg_iov = &data, .msg_iovlen = 1, .msg_control = &control,
+				  .msg_controllen = sizeof control };
+	ssize_t count = recvmsg(process->channel, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	if (count < 0)
+		return errno == ECONNRESET ? 0 : -errno;
+	if (count == 0)
+		return 0;
+	const struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+	if (byte != HERE_I_AM[0] || !header || header->cmsg_type != SCM_CREDENTIALS)
+		return -EPROTO; /* it awaits somebody who will not come */
+	struct ucred sender;
+	memcpy(&sender, CMSG_DATA(header), sizeof sender);
+	process->program = sender.pid;
+	return 1;
+}
+
 int launch_settle(struct process *process, const struct timespec *patience)
 {
 	if (process->channel < 0)
 		return 0;
-	int result;
-	char byte;
 	struct pollfd channel = { .fd = process->channel, .events = POLLIN };
-	int ready = ppoll(&channel, 1, patience, NULL);
-	if (ready == 0)
-		return -ETIMEDOUT;
-	if (ready < 0)
-		return -errno;
-	ssize_t count = recv(process->channel, &byte, 1, MSG_DONTWAIT);
-	if (count < 0 && errno != ECONNRESET)
-		return -errno;
-	if (count > 0)
-		return -EPROTO; /* it awaits somebody who will not come */
+	int result;
+	do {
+		int ready = ppoll(&channel, 1, patience, NULL);
+		if (ready <= 0)
+			return ready == 0 ? -ETIMEDOUT : -errno;
+		result = receive(process);
+	} while (result > 0);
+	if (result < 0)
+		return result;
 	close_once(&process->channel);
 	result = adopt_second(process);
 	if (process->keeper)

@@ -4,15 +4,23 @@
 
 #include "args.h"
 
+/* What a process behind an init step says on the channel: here I am. The parent reads its pid from the sender's
+ * credentials, which the kernel translates (unix(7), SCM_CREDENTIALS). */
+#define HERE_I_AM "p"
+
 enum { STACK_SIZE = 256 * 1024 }; /* untouched pages cost nothing */
 
-/* Lies in a mapping of its own, behind the stacks: [guard][stack][guard][stack][launch, steps]. The child
+/* From one stack to the next: below each a page faults. */
+enum { STACK_DISTANCE = STACK_SIZE + 65536 };
+
+/* Lies in a mapping of its own, behind the stacks: [guard][stack]...[launch, steps]. The child
  * runs in the parent's memory, on a stack of its own (or, where the kernel asks for it, in a copy; then the
  * mapping is a shared one). It writes here and nowhere else. */
 struct launch {
 	void *mapping;
 	size_t mapping_size;
-	char *second_stack;
+	char *spare_stack; /* the next of those for the processes behind fork and init steps */
+	int gate;          /* behind which the process after an init step waits; 0 if there is none */
 
 	struct step *next; /* the step that the child performs next */
 	const struct step *end;
@@ -25,6 +33,7 @@ struct launch {
 	uint32_t current;
 	int32_t error;
 	int32_t second_pid; /* of the process behind a fork step */
+	int32_t init_child; /* the process behind an init step, as its own pid namespace has it */
 
 	int slots[];
 };

@@ -37,6 +37,15 @@ static int act_fork(const struct arg *a)
 	return -ENOSYS;
 }
 
+/* init(program_fd, status_fd) [in a plan]
+ * This process, the first of its pid namespace, becomes the init in `program_fd` (csrc/init/init.c), and a child
+ * of it goes on with the rest. How the program ends is written to `status_fd`. See child.c. */
+static int act_init(const struct arg *a)
+{
+	(void)a;
+	return -ENOSYS;
+}
+
 /* sigdefault(signals) -> true | nil, message, errno
  * Ignored signals stay ignored across exec (signal(7)), so a program would inherit them unawares. */
 static int act_sigdefault(const struct arg *a)
@@ -120,6 +129,7 @@ const struct op ops_process[] = {
 	{ "await", act_await, OP_LATER, RESULT_TRUE, { { "channel", K_CHANNEL } } },
 	{ "fork", act_fork, OP_LATER | OP_FORK, RESULT_TRUE,
 	  { { "namespaces", K_FLAGS, true, &names_namespace } } },
+	{ "init", act_init, OP_LATER | OP_INIT, RESULT_TRUE, { { "program_fd", K_FD }, { "status_fd", K_FD } } },
 	{ "sigdefault", act_sigdefault, 0, RESULT_TRUE, { { "signals", K_SIGNALS } } },
 	{ "sigunblock", act_sigunblock, 0, RESULT_TRUE, { { 0 } } },
 	{ "pdeathsig", act_pdeathsig, 0, RESULT_TRUE, { { "signal", K_NAME, false, &names_signal } } },

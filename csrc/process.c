@@ -231,10 +231,18 @@ static int process_kill(lua_State *L)
 	return 1;
 }
 
-/* process:pid() -> the process ID as the caller sees it */
+/* process:pid() -> the process ID as the caller sees it: that of the child */
 static int process_pid(lua_State *L)
 {
 	lua_pushinteger(L, check_process(L)->pid);
+	return 1;
+}
+
+/* process:program() -> the process ID of the program, which is a child of the child where that is an init */
+static int process_program(lua_State *L)
+{
+	const struct process *process = check_process(L);
+	lua_pushinteger(L, process->program ? process->program : process->pid);
 	return 1;
 }
 
@@ -259,7 +267,7 @@ void open_process(lua_State *L)
 {
 	static const luaL_Reg methods[] = {
 		{ "ready", process_ready },     { "release", process_release }, { "settle", process_settle }, { "reap", process_reap },
-		{ "kill_group", process_kill_group }, { "kill", process_kill },	{ "pid", process_pid },	      { "pidfd", process_pidfd },
+		{ "kill_group", process_kill_group }, { "kill", process_kill },	{ "pid", process_pid },	      { "program", process_program },	      { "pidfd", process_pidfd },
 		{ "close", process_gc },	{ 0 },
 	};
 	static const luaL_Reg metamethods[] = {

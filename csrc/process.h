@@ -15,6 +15,7 @@ struct keeper;
 
 struct process {
 	int pid;
+	int program; /* pid of the process behind an init step, as the caller's pid namespace has it; or 0 */
 	int pidfd;
 	int channel;
 	struct launch *launch;

@@ -166,6 +166,8 @@ static int recorder_record(lua_State *L)
 		return luaL_error(L, "the plan ends in an exec: nothing comes after it");
 	if (op->flags & OP_FORK && plan->forks)
 		return luaL_error(L, "a plan forks at most once");
+	if (op->flags & OP_INIT && plan->has_init)
+		return luaL_error(L, "a plan has at most one init");
 	if (op->result == RESULT_FD)
 		check_room_for_slot(L, plan);
 	if (plan->steps == plan->room) {
@@ -181,6 +183,7 @@ static int recorder_record(lua_State *L)
 	plan->starts[plan->steps++] = start;
 	plan->ended = (op->flags & OP_EXEC) != 0;
 	plan->forks |= (op->flags & OP_FORK) != 0;
+	plan->has_init |= (op->flags & OP_INIT) != 0;
 	lua_pushinteger(L, (lua_Integer)plan->steps);
 	if (op->result != RESULT_FD)
 		return 1;

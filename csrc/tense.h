@@ -12,7 +12,7 @@ struct plan {
 	size_t steps, room;
 	int slots;
 	bool ended; /* the last step executes */
-	bool forks;
+	bool forks, has_init;
 };
 
 static inline struct step *plan_step(const struct plan *plan, size_t number)
@@ -31,6 +31,7 @@ void open_process(lua_State *L);
 void open_look(lua_State *L);
 void open_io(lua_State *L);
 void open_subid(lua_State *L);
+void open_init(lua_State *L);
 void open_caps(lua_State *L);
 
 #endif

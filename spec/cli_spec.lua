@@ -283,7 +283,7 @@ describe("the command line", function()
 
     it("gives the program standard streams where the caller has closed its own", function()
       local path = container 'mounts = { { type = "proc", destination = "/proc" } }'
-      local look = "streams=$(readlink /proc/1/fd/0 /proc/1/fd/1); echo \"$streams\" >&2"
+      local look = "streams=$(readlink /proc/$$/fd/0 /proc/$$/fd/1); echo \"$streams\" >&2"
       local words = trial.cli_text { "run", path, "--", "sh", "-c", look }
       assert.equal("/dev/null\n/dev/null\n", trial.sh(words .. " <&- 2>&1 >&-"))
     end)
@@ -317,6 +317,7 @@ describe("the command line", function()
         act(process)
       end)
       if not ok then
+        trial.kill_tree(process.pid)
         process:close()
         error(err, 0)
       end
@@ -331,7 +332,7 @@ describe("the command line", function()
         function()
           local inner
           local status = during("", "echo ready; " .. ENDLESS, function(process)
-            inner = trial.child_of(process.pid)
+            inner = trial.program(process.pid, "sh")
             process:kill(name)
           end)
           assert.equal(128 + number, status)
@@ -365,16 +366,16 @@ describe("the command line", function()
       assert.equal(0, status)
     end)
 
-    it("reaches the program's children too, as from a terminal", function()
-      local text = "sh -c 'trap \"echo child; exit 0\" TERM; echo ready; " .. ENDLESS .. "' & trap : TERM; wait; wait"
-      local _, said = during("", text, function(process) process:kill "term" end)
-      assert.truthy(said:find("child", 1, true), said)
+    it("SIGINT reaches what the program is waiting for too, as from a terminal", function()
+      local text = "trap : INT; sh -c 'trap \"echo child; exit 0\" INT; echo ready; " .. ENDLESS .. "'; echo parent"
+      local _, said = during("", text, function(process) process:kill "int" end)
+      assert.equal("ready\nchild\nparent\n", said)
     end)
 
     it("SIGTSTP stops the program and cella, and SIGCONT lets both go on", function()
       local text = ("trap 'exit 5' USR1; echo ready; %s"):format(ENDLESS)
       local status = during("", text, function(process)
-        local inner = trial.child_of(process.pid)
+        local inner = trial.program(process.pid, "sh")
         local function is_stopped(pid) return trial.read(("/proc/%d/stat"):format(pid)):find "^%d+ %(.*%) T" end
         process:kill "tstp"
         trial.wait_for(function() return is_stopped(inner) and is_stopped(process.pid) end, "both to stop")

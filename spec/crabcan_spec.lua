@@ -74,12 +74,12 @@ describe("crabcan", function()
     command.stdin, command.stdout = "null", "null"
     local process = assert(cella.plan():exec(command):spawn())
     local ok, err = pcall(function()
-      local pid = trial.child_of(process.pid)
-      trial.becomes(pid, "sleep")
+      local pid = trial.program(process.pid, "sleep")
       look(pid)
       process:kill "term"
       assert.equal(143, process:wait().code)
     end)
+    if not ok then trial.kill_tree(process.pid) end
     process:close()
     if not ok then error(err, 0) end
   end
@@ -276,8 +276,7 @@ describe("crabcan", function()
 
   it("leaves nothing behind when it is killed, either", function()
     local process = assert(cella.plan():exec(trial.cli(words(0, { "sleep", "314159" }))):spawn())
-    local pid = trial.child_of(process.pid)
-    trial.becomes(pid, "sleep")
+    local pid = trial.program(process.pid, "sleep")
     process:kill "kill"
     process:wait()
     trial.wait_for(function() return not trial.runs(pid) end, "the end of its program")
@@ -413,6 +412,13 @@ describe("crabcan", function()
     list[1] = "plan"
     local function nameless(text) return (text:gsub('sethostname%b()', "sethostname()")) end
     assert.equal(nameless(trial.cella(list).stdout), nameless(shown))
+  end)
+
+  it("talks to the terminal that it is run from", function()
+    local command = trial.cli_text(words(7, { "sh", "-c", 'echo ready; read line; echo "got $line"; exit 5' }))
+    local screen, status = trial.terminal("exec " .. command, { { "ready", "hello\n" } })
+    assert.truthy(screen:find("got hello\n", 1, true), screen)
+    assert.equal(5, status)
   end)
 
   it("is a filter in a pipe", function()

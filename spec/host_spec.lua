@@ -59,6 +59,14 @@ describe("the host", function()
     assert.same({}, facts.problems)
   end)
 
+  it("has the group of its user after a login", function()
+    local facts = host.facts()
+    if not facts.user then return pending("the user has no name") end
+    local _, group = core.user_id(facts.user)
+    assert.equal(group, facts.login_gid)
+    assert.is_boolean(facts.grants_other_groups)
+  end)
+
   it("knows the ranges of others, by name and by number", function()
     local owners = host.facts().owners
     local name, uid = core.user_name(0), 0

@@ -149,7 +149,8 @@ end)
 
 describe("looking", function()
   local LOOKS = {
-    getresuid = {}, getresgid = {}, getgroups = {}, getpid = {}, getppid = {}, last_capability = {}, get_securebits = {},
+    getresuid = {}, getresgid = {}, getgroups = {}, getpid = {}, getppid = {}, last_capability = {},
+    get_securebits = {},
     get_no_new_privs = {}, get_dumpable = {}, gethostname = {}, environment = {},
     capabilities = { "pid" }, capabilities_text = { "pid" },
     getrlimit = { "resource", "pid" }, namespace = { "type", "pid" },
@@ -289,7 +290,7 @@ describe("looking", function()
     assert.equal(last, core.sys.last_capability())
   end)
 
-  it("namespace gives what identifies one: the same for two processes in it, another elsewhere", needs("user_namespaces", function()
+  it("namespace gives what identifies one: the same for two processes in it", needs("user_namespaces", function()
     local kinds = { "user", "mount", "pid", "ipc", "uts", "net", "cgroup" }
     local own, same, other = outside.lua([[
       local kinds = { ... }
@@ -424,7 +425,7 @@ describe("now,", function()
       ]])
     end))
 
-    it("sethostname and setdomainname act in the uts namespace of the process alone", needs("user_namespaces", function()
+    it("sethostname and setdomainname act in the uts namespace of the process", needs("user_namespaces", function()
       local before = core.sys.gethostname()
       local host, domain, refused = inside [[
         local refused = select(3, sys.sethostname "cella-outside")
@@ -768,7 +769,9 @@ describe("now,", function()
       -- Whoever started the runner may have left it some descriptors that are not closed.
       local before = outside.lua [[return open_descriptors()]]
       assert.same(before, (outside.lua [[
-        for _, flags in ipairs { { "path" }, { "rdonly" }, { "rdonly", "directory" } } do assert(sys.openat2("/", flags)) end
+        for _, flags in ipairs { { "path" }, { "rdonly" }, { "rdonly", "directory" } } do
+          assert(sys.openat2("/", flags))
+        end
         assert(sys.open_tree "/")
         assert(sys.execve("/proc/self/exe", { "lua5.4", arg[0], arg[1], "return open_descriptors()" }))
       ]]))
@@ -831,7 +834,7 @@ describe("now,", function()
       assert.is_true(size > 0 and size < 1000000)
     end))
 
-    it("make_target makes what is missing below a root, and follows no link out of it", needs("user_namespaces", function()
+    it("make_target makes what is missing below a root, and leaves it by no link", needs("user_namespaces", function()
       local made, file, outside_root, foreign = inside [[
         local tmp = scratch()
         sys.umask(0)
@@ -981,7 +984,8 @@ describe("now,", function()
       local before, after, again = outside.lua [[
         -- A leader of a group may not: a child is none.
         local inner = "local sys = require 'cella.core'.sys"
-          .. " local function session() return tonumber(io.open('/proc/self/stat'):read('*a'):match('%) %S+ %S+ %S+ (%d+)')) end"
+          .. " local function session()"
+          .. " return tonumber(io.open('/proc/self/stat'):read('*a'):match('%) %S+ %S+ %S+ (%d+)')) end"
           .. " print(session() == sys.getpid(), sys.setsid(), session() == sys.getpid(), (select(3, sys.setsid())))"
         local result = assert(cella.plan():exec({ "lua5.4", "-e", inner, stdout = "capture" }):run())
         return result.stdout:match("^(%S+)\ttrue\t(%S+)\t(%d+)\n$")
@@ -1104,8 +1108,8 @@ describe("now,", function()
     it("setrlimit knows every resource of the kernel", function()
       local table_of_names = outside.lua [[
         local names = {}
-        for _, name in ipairs { "cpu", "fsize", "data", "stack", "core", "rss", "nproc", "nofile", "memlock", "as", "locks",
-          "sigpending", "msgqueue", "nice", "rtprio", "rttime" } do
+        for _, name in ipairs { "cpu", "fsize", "data", "stack", "core", "rss", "nproc", "nofile", "memlock", "as",
+          "locks", "sigpending", "msgqueue", "nice", "rtprio", "rttime" } do
           local soft, hard = assert(sys.getrlimit(name))
           assert(sys.setrlimit(name, soft, hard))
           names[#names + 1] = name
@@ -1145,8 +1149,8 @@ describe("now,", function()
           return ("lua5.4 -e \"%s io.open([[%s.%s]], [[w]]):write(require [[cella.core]].sys.getpid(), [[;]]):close()"
             .. " require [[cella.core]].poll({}, 60)\" & "):format(first, path, name)
         end
-        local pipe = assert(io.popen("sh -c 'echo $$; " .. child("tied", "require [[cella.core]].sys.pdeathsig [[kill]]")
-          .. child("free", "") .. " wait'"))
+        local pipe = assert(io.popen("sh -c 'echo $$; "
+          .. child("tied", "require [[cella.core]].sys.pdeathsig [[kill]]") .. child("free", "") .. " wait'"))
         local shell, pids = pipe:read "*n", {}
         for _, name in ipairs { "tied", "free" } do
           wait_for(function()
@@ -1169,7 +1173,8 @@ describe("now,", function()
 
     it("execve becomes another program, of the first path that there is, with its environment", function()
       local output, status = outside.lua([[
-        assert(sys.execve({ "/nonexistent/sh", "/bin/sh" }, { "zero", "-c", 'echo "$0 $1 $A $HOME"', "one", "two" }, { "A=b c" }))
+        assert(sys.execve({ "/nonexistent/sh", "/bin/sh" }, { "zero", "-c", 'echo "$0 $1 $A $HOME"', "one", "two" },
+          { "A=b c" }))
       ]], { output = true })
       assert.equal("one two b c \n", output)
       assert.equal(0, status)

@@ -71,11 +71,12 @@ local function state_text(value, path)
     return { effective = effective, permitted = permitted, inheritable = inheritable }
   end
   local inheritable, ambient, bounding = text.vectors(value, path)
-  return { inheritable = inheritable, ambient = ambient, bounding = bounding }
+  return { inheritable = inheritable, ambient = ambient, bounding = bounding, bounding_at_most = true }
 end
 
 --- A state from text: in the form of cap_to_text(3), "cap_net_raw=ep cap_chown+i", it says effective, permitted and
---- inheritable; in that of cap_iab(3), "!cap_chown,^cap_net_raw", inheritable, ambient and bounding. Raises at junk.
+--- inheritable; in that of cap_iab(3), "!cap_chown,^cap_net_raw", inheritable, ambient and what is not in bounding
+--- (apply drops that, and nothing else). Raises at junk.
 ---@param value string
 ---@return cella.caps.state
 function M.parse(value)

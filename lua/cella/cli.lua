@@ -7,7 +7,7 @@ local M = {}
 local USAGE = 125 -- as set-up failures: the program never ran (env(1))
 
 -- Commands with a parser of their own, by module: each has name, summary, configure(command) and run(arguments, io).
-local PLUGINS = { "cella.cli.idmap" }
+local PLUGINS = { "cella.cli.idmap", "cella.cli.caps" }
 
 local function plugins()
   local found = {}

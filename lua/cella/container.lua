@@ -77,7 +77,6 @@ local function build(box, command, host)
   if box.hostname then plan:sethostname(box.hostname) end
   if box.domainname then plan:setdomainname(box.domainname) end
   if box.namespaces.net == "new" then plan:link_up("lo") end
-  if box.new_session ~= false then plan:setsid() end
   if box.root then
     root.record(plan, box, {
       unprivileged = who.ids ~= nil or who.stranger or who.maps ~= nil,
@@ -92,6 +91,8 @@ local function build(box, command, host)
     plan:setrlimit(resource, box.rlimits[resource].soft, box.rlimits[resource].hard)
   end
   identity.record_privileges(plan, box, who.user)
+  if box.init then plan:init() end
+  if box.new_session ~= false then plan:setsid() end -- of the program: an init belongs to none
   plan:exec(command_module.for_plan(command, box.environment or default_environment()))
   plan.host = host
   plan.id_maps = who.maps

@@ -22,10 +22,14 @@ local M = {}
 ---@field real_gid integer
 ---@field groups integer[]  supplementary
 ---@field user string?      name of the effective uid
+---@field login_gid integer? group that the user has after a login: newuidmap(1) wants it to be the present one
+---@field grants_other_groups boolean  unless login.defs(5) says otherwise (GRANT_AUX_GROUP_SUBIDS)
 ---@field capabilities table<string, true>  the effective ones: { setuid = true, ... }
 ---@field bounding table<string, true>      what a program that is started can still get
+---@field ambient table<string, true>       what a program that is started has without being privileged itself
 ---@field uid_map cella.IdMap  of the process's own user namespace; its inside IDs are those there are
 ---@field gid_map cella.IdMap
+---@field projid_map cella.IdMap
 ---@field setgroups "allow"|"deny"  of the process's own user namespace
 ---@field initial boolean   whether that is the initial one
 ---@field no_new_privs boolean
@@ -98,8 +102,10 @@ local lazy = {
   user = function(host) return (core.user_name(host.uid)) end,
   capabilities = limits "effective",
   bounding = limits "bounding",
+  ambient = limits "ambient",
   uid_map = own_map "uid",
   gid_map = own_map "gid",
+  projid_map = own_map "projid",
   newuidmap = function() return program.find "newuidmap" end,
   newgidmap = function() return program.find "newgidmap" end,
 }
@@ -113,6 +119,19 @@ function lazy.setgroups(host)
     return "deny" -- the stricter one
   end
   return text
+end
+
+function lazy.login_gid(host)
+  return host.user and select(2, core.user_id(host.user)) or nil
+end
+
+function lazy.grants_other_groups()
+  local file = io.open("/etc/login.defs")
+  if not file then return false end
+  local word
+  for line in file:lines() do word = line:match("^%s*GRANT_AUX_GROUP_SUBIDS%s+(%S+)") or word end
+  file:close()
+  return word ~= nil and word:lower() == "yes"
 end
 
 function lazy.initial()
@@ -215,11 +234,12 @@ function M.complete(host)
   end
   local whole = {
     real_uid = host.uid, real_gid = host.gid, groups = NOTHING, capabilities = NOTHING, subuid = NOTHING,
-    subgid = NOTHING, subid_source = "none", setgroups = "allow", no_new_privs = false, users = NOTHING,
+    subgid = NOTHING, subid_source = "none", login_gid = host.gid, grants_other_groups = false,
+    setgroups = "allow", no_new_privs = false, users = NOTHING,
     owners = NOTHING, problems = {},
   }
   for name, value in pairs(host) do whole[name] = value end
-  for _, name in ipairs { "uid_map", "gid_map" } do
+  for _, name in ipairs { "uid_map", "gid_map", "projid_map" } do
     whole[name] = idmap.new(whole[name] or "0 0 4294967295")
   end
   if whole.initial == nil then

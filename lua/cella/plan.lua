@@ -184,6 +184,31 @@ function methods:input_descriptor(fd)
   end)
 end
 
+--- From here on this process is the init of its pid namespace, and a child of it goes on: reaps orphans, hands signals on,
+--- tells how the program ended, and takes everything with it.
+---@return cella.plan
+function methods:init()
+  if self.has_init then error("a plan has at most one init", 2) end
+  self.has_init = true
+  local function failed(message, errno) return nil, { message = message, errno = errno } end
+  local program = self:input('memfd("cella-init")', function()
+    local number, message, errno = core.init_program()
+    if not number then return failed(message, errno) end
+    local copy
+    copy, message, errno = core.dup(number)
+    if copy then return copy end
+    return failed(message, errno)
+  end)
+  local status = self:input("pipe()", function()
+    local reading, writing, errno = core.pipe()
+    if not reading then return failed(writing, errno) end
+    return writing, reading
+  end, "status")
+  self:sigdefault { "chld" } -- ignored, it would have no children to wait for
+  self.recorder:record("init", program, status)
+  return self
+end
+
 --- What the last step opens may be missing: then the steps that use its slot are left out.
 function methods:optional()
   self.recorder:optional()
@@ -323,7 +348,11 @@ function methods:spawn(options)
     ok = true
     if #self.maps > 0 then ok, err = write_maps(self, child) end
     if ok then ok, err = settle(self, child, options) end
-    if ok then return Process.new(child, context.captures, options) end
+    if ok then
+      local status = context.captures.status
+      context.captures.status = nil
+      return Process.new(child, context.captures, options, status)
+    end
     child:close()
   end
   for _, fd in pairs(context.captures) do fd:close() end

@@ -14,7 +14,7 @@ local validate = require "cella.validate"
 ---@field usage table      user_seconds, system_seconds, max_rss (bytes), wall_seconds
 
 ---@class cella.process
----@field pid integer  as the caller's pid namespace has it
+---@field pid integer  of the program, as the caller's pid namespace has it
 local Process = { __name = "cella.process" }
 Process.__index = Process
 
@@ -22,13 +22,15 @@ local M = {}
 
 M.CAPTURE_LIMIT = 16 * 1024 * 1024
 
---- Wraps a child of the core. `captures` are the parent's ends of pipes, by stream.
-function M.new(child, captures, options)
+--- Wraps a child of the core. `captures` are the parent's ends of pipes, by stream; `status` is that from which to read
+--- what an init says of the program.
+function M.new(child, captures, options, status)
   local self = {
-    pid = child:pid(),
+    pid = child:program(),
     child = child,
     captures = {},
     watched = {},
+    status = status,
     limit = options.capture_limit or M.CAPTURE_LIMIT,
     started = options.started,
     deadline = options.timeout and options.started + options.timeout,
@@ -65,7 +67,20 @@ local function take(self, capture)
   return false
 end
 
+-- An init tells how the program ended; one that was killed has told nothing, and its own end counts.
+local function told_by_init(self, code, signal)
+  if not self.status then return code, signal end
+  local report = self.status:read()
+  self.status:close()
+  local kind, value = (report or ""):sub(1, 1), (report or ""):sub(2, 2)
+  if value == "" then return code, signal end
+  if kind == "e" then return value:byte(), nil end
+  if kind == "s" then return nil, value:byte() end
+  return code, signal
+end
+
 local function finish(self, code, signal, usage)
+  code, signal = told_by_init(self, code, signal)
   usage.wall_seconds = core.now() - self.started
   local result = {
     reason = self.timed_out and "timeout" or code and "exited" or "signaled",
@@ -197,6 +212,7 @@ end
 
 --- Kills the program if it runs still, and reaps it. Happens by itself when the handle is collected.
 function Process:close()
+  if self.status then self.status:close() end
   for _, capture in pairs(self.captures) do capture.fd:close() end
   self.child:close()
   if not self.result then

@@ -76,7 +76,7 @@ function M.lacks(what)
   return answers[what].reason
 end
 
---- it("...", needs("root", function() ... end)): the body of a spec that is skipped, with the reason, where it cannot be.
+--- it("...", needs("root", function() ... end)): a spec that is skipped, with the reason, where it cannot be tried.
 ---@param ... string what is needed, then the body
 function M.needs(...)
   local arguments = { ... }

@@ -8,7 +8,8 @@ local function none() end
 local function not_integers()
   return {
     { "a string of digits", "8" }, { "an empty string", "" }, { "a boolean", true }, { "a table", {} },
-    { "a function", none }, { "-1", -1 }, { "a fraction", 1.5 }, { "a whole float", 8.0 }, { "2^32 as a float", 2 ^ 32 },
+    { "a function", none }, { "-1", -1 }, { "a fraction", 1.5 }, { "a whole float", 8.0 },
+    { "2^32 as a float", 2 ^ 32 },
     { "2^63", 2 ^ 63 }, { "the largest integer", math.maxinteger }, { "the smallest integer", math.mininteger },
     { "infinity", math.huge }, { "not a number", 0 / 0 }, { "2^64 + 1", 2 ^ 64 + 1 },
   }
@@ -54,7 +55,9 @@ function kinds.mode() return with(not_integers(), { "4096", 4096 }, { "2^32", 42
 function kinds.major() return with(not_integers(), { "2^12", 4096 }, { "2^12 + 1", 4097 }, { "2^32", 4294967296 }) end
 function kinds.minor() return with(not_integers(), { "2^20", 1048576 }, { "2^32", 4294967296 }) end
 
-function kinds.fd() return with(not_integers(), { "2^31", 2147483648 }, { "2^32", 4294967296 }, { "a file", io.stdout }) end
+function kinds.fd()
+  return with(not_integers(), { "2^31", 2147483648 }, { "2^32", 4294967296 }, { "a file", io.stdout })
+end
 
 function kinds.limit()
   local list = {}
@@ -99,7 +102,8 @@ function kinds.capabilities(parameter)
     { "a NUL byte after the name", right .. "\0" }, { "a name and more", right .. " or so" },
     { "a name in libcap's text form", right .. "=ep" }, { "two names in one", right .. "," .. right },
     { "an empty name behind the prefix", "cap_" }, { "-1", -1 }, { "a fraction", 1.5 }, { "63", 63 }, { "64", 64 },
-    { "2^32", 4294967296 }, { "2^63", 2 ^ 63 }, { "a string of digits", "8" }, { "an unknown name taken away", "-nonsense" },
+    { "2^32", 4294967296 }, { "2^63", 2 ^ 63 }, { "a string of digits", "8" },
+    { "an unknown name taken away", "-nonsense" },
     { "everything taken away", "-all" }, { "a long name", ("x"):rep(200) }, { "-1 in the list", { -1 } },
     { "an unknown name in the list", { right, "nonsense" } }, { "a digit string in the list", { "8" } } },
     table.unpack(not_lists(right)))

@@ -91,6 +91,16 @@ local function gone(child)
   child:reap(true)
 end
 
+local function become_zombie(child)
+  child:kill "kill"
+  local status
+  repeat
+    local file = assert(io.open(("/proc/%d/stat"):format(child:pid())))
+    status = file:read("*a"):match("%) (%a)")
+    file:close()
+  until status == "Z"
+end
+
 local ways = {}
 
 function ways.parent(trial, situation)
@@ -102,15 +112,7 @@ function ways.parent(trial, situation)
     assert(core.sys.write_file(("/proc/%d/setgroups"):format(child:pid()), "deny"))
   end
   if situation.target == "gone" then gone(child) end
-  if situation.target == "zombie" then
-    child:kill "kill"
-    local status
-    repeat
-      local file = assert(io.open(("/proc/%d/stat"):format(child:pid())))
-      status = file:read("*a"):match("%) (%a)")
-      file:close()
-    until status == "Z"
-  end
+  if situation.target == "zombie" then become_zombie(child) end
   local verdict, said = (trial.write or function() return write(path, trial.text) end)(child, path)
   local map = situation.target == nil and idmap.of(child:pid(), kind)
   child:close()
@@ -121,6 +123,7 @@ function ways.helper(trial, situation)
   local child = assert(waiting(trial.steps))
   if trial.before then trial.before(child) end
   if situation.target == "gone" then gone(child) end
+  if situation.target == "zombie" then become_zombie(child) end
   local verdict, said = run_helper(child, situation.kind, trial.text)
   local map = situation.target == nil and idmap.of(child:pid(), situation.kind)
   child:close()

@@ -7,7 +7,7 @@ local sys = require "cella.sys"
 
 local M = {}
 
-local SECONDS = 60 -- against a hang; nothing is decided by it
+local SECONDS = 30 -- against a hang; nothing is decided by it
 
 function M.quote(word)
   return "'" .. (tostring(word):gsub("'", "'\\''")) .. "'"
@@ -222,19 +222,36 @@ function M.wait_for(condition, what)
   end
 end
 
---- The only child of a process, once there is one.
-function M.child_of(pid)
-  return M.wait_for(function()
-    local text = M.read(("/proc/%d/task/%d/children"):format(pid, pid))
-    return text and tonumber((text:match "%d+"))
-  end, "a child of " .. pid)
+-- The children of a process, as far as there are any yet.
+local function children(pid)
+  local list = {}
+  for child in (M.read(("/proc/%d/task/%d/children"):format(pid, pid)) or ""):gmatch "%d+" do
+    list[#list + 1] = tonumber(child)
+  end
+  return list
 end
 
---- Waits until a process has become a program with this name.
-function M.becomes(pid, name)
-  M.wait_for(function()
-    return M.read(("/proc/%d/comm"):format(pid)) == name .. "\n"
-  end, pid .. " to become " .. name)
+local function descendant(pid, name)
+  for _, child in ipairs(children(pid)) do
+    local comm = M.read(("/proc/%d/comm"):format(child))
+    local found = comm == name .. "\n" and child or descendant(child, name)
+    if found then return found end
+  end
+  return nil
+end
+
+--- Waits until a process, or one that descends from it, is a program of this name. (Between who starts a container and
+--- its program there may be an init.)
+function M.program(pid, name)
+  return M.wait_for(function()
+    return M.read(("/proc/%d/comm"):format(pid)) == name .. "\n" and pid or descendant(pid, name)
+  end, ("%d to run %s"):format(pid, name))
+end
+
+--- Kills a process and all that descend from it.
+function M.kill_tree(pid)
+  for _, child in ipairs(children(pid)) do M.kill_tree(child) end
+  M.sh("kill -9 " .. pid)
 end
 
 --- True while a process runs: not once it has ended and is only to be waited for.
@@ -249,9 +266,16 @@ function M.status(pid, field)
   return (text:match("\n" .. field .. ":%s*([^\n]*)"))
 end
 
+local warm = false
+
 --- What a container could leave on the host, for `nothing_left`: descriptors and children of this process, mounts,
 --- temporary files.
 function M.look()
+  -- The module keeps the program of its init open from the first container on.
+  if not warm then
+    warm = true
+    cella.container({}):run { "true" }
+  end
   -- What no longer has an owner goes first.
   collectgarbage()
   collectgarbage()

@@ -16,6 +16,8 @@ local M = {}
 local function with_default(target, now)
   local fields = {}
   for _, name in ipairs(state.SETS) do fields[name] = target[name] or now[name] end
+  -- A text of cap_iab(3) says what is blocked; what is not there anyhow, it does not ask for.
+  if target.bounding_at_most then fields.bounding = target.bounding * now.bounding end
   fields.securebits = target.securebits or now.securebits
   fields.no_new_privs = now.no_new_privs
   if target.no_new_privs ~= nil then fields.no_new_privs = target.no_new_privs end

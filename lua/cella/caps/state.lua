@@ -90,7 +90,7 @@ end
 function M.fields(state)
   local copy = {}
   for key, value in pairs(rawget(state, FIELDS)) do copy[key] = value end
-  copy.origin, copy.notes, copy.secure = nil, nil, nil
+  copy.origin, copy.notes, copy.secure, copy.pid, copy.name = nil, nil, nil, nil, nil
   return copy
 end
 
@@ -119,6 +119,7 @@ function methods:with(changes)
   local checked = validate.check(fields_rule, changes, "", 2)
   local fields = M.fields(self)
   for key, value in pairs(checked) do fields[key] = value end
+  if changes.bounding then fields.bounding_at_most = nil end
   return M.wrap(fields, "not applied")
 end
 

@@ -30,9 +30,12 @@ local function checked(mask, text, path)
   return set.from_mask(mask)
 end
 
+-- libcap takes numbers that the kernel does not have, and in the second form drops them without a word.
 local function check_string(text, path)
-  if type(text) ~= "string" then validate.fail(path, "a text expected, got %s", validate.show(text)) end
   validate.rule.string(text, path)
+  for word in text:gmatch("[%w_]+") do
+    if word:find("^%d+$") then names.number(word, path) end
+  end
 end
 
 --- Effective, permitted and inheritable of a text in the form of cap_to_text(3); fails as a rule does.
@@ -43,10 +46,20 @@ function M.masks(text, path)
   return checked(effective, text, path), checked(permitted, text, path), checked(inheritable, text, path)
 end
 
+-- libcap takes "^^" for nothing at all.
+local function well_formed(text)
+  if text == "" then return true end
+  for item in (text .. ","):gmatch("([^,]*),") do
+    if not item:find("^[!%^%%]*[%w_]+$") then return false end
+  end
+  return true
+end
+
 --- Inheritable, ambient and bounding of a text in the form of cap_iab(3).
 function M.vectors(text, path)
   check_string(text, path)
-  local inheritable, ambient, blocked = core.caps.iab_from_text(text)
+  local inheritable, ambient, blocked
+  if well_formed(text) then inheritable, ambient, blocked = core.caps.iab_from_text(text) end
   if not inheritable then refuse(text, path, "cap_iab_from_text(3), as in \"!cap_chown,^cap_net_raw\"") end
   return checked(inheritable, text, path), checked(ambient, text, path), -checked(blocked, text, path)
 end

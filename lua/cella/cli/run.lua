@@ -59,7 +59,14 @@ local function watch_signals(process, fd)
       local number = fd:read_signal()
       if not number then return end
       local name = core.signal_name(number)
-      if name == "tstp" then
+      if process.status then
+        -- An init does what follows by itself.
+        process:kill(name)
+        if name == "tstp" then
+          core.stop_self()
+          process:kill("cont")
+        end
+      elseif name == "tstp" then
         process:signal_group("stop")
         core.stop_self()
         process:signal_group("cont")

@@ -108,6 +108,7 @@ local container_rule = rule.record {
   no_new_privs = rule.boolean,
   new_session = rule.boolean,
   die_with_parent = rule.boolean,
+  init = rule.boolean,
   rlimits = rule.map(rule.one_of(resources), limit),
   environment = command.environment_rule,
   cwd = rule.absolute,
@@ -129,6 +130,9 @@ local function check_together(box)
       error(key .. ": needs a new mount namespace: what is mounted would appear in the other one", 0)
     end
   end
+  if box.init and kinds.pid ~= "new" then
+    error("init: needs a new pid namespace, of which it is the first process", 0)
+  end
   if box.ids ~= nil and kinds.user ~= "new" then
     error("ids: needs a new user namespace: the maps of another are written already", 0)
   end
@@ -148,6 +152,7 @@ function M.check(description, level)
   end
   local ok, message = pcall(check_together, box)
   if not ok then error(message, level + 1) end
+  if box.init == nil then box.init = box.namespaces.pid == "new" end
   if box.namespaces.mount == "new" then
     box.root = box.root or root.root_rule("/", "root")
     box.mounts = box.mounts or {}

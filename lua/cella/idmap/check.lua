@@ -78,25 +78,35 @@ local RELATION = {
   initial = "the target is in the initial namespace, whose maps are fixed",
 }
 
+local ZOMBIE = "the target is a zombie, and the files of one are root's"
 local NOT_DUMPABLE = "the target is not dumpable (it executed a set-user-ID program, or switched IDs), so its files in "
   .. "/proc are root's"
 
 local function privileged(who, capability) return who.capabilities[capability] == true end
 
--- Opening /proc/PID/uid_map for writing: its mode is 0644.
+-- Who owns /proc/PID/uid_map, as an ID of the writer's namespace; nil for someone who has none there. A zombie's files
+-- are the initial namespace's root's (which this namespace may not have), those of a process that is not dumpable its
+-- creator's root's: proc(5).
+local function file_owner(situation)
+  local host = situation.host
+  if situation.target == "zombie" then
+    if host.initial then return 0, ZOMBIE end
+    return host.uid_map:inside(0), ZOMBIE
+  elseif not situation.dumpable then
+    return host.uid_map:covers(0) and 0 or nil, NOT_DUMPABLE
+  end
+  return situation.owner
+end
+
+-- Opening the file for writing: its mode is 0644.
 local function opening(situation, opener)
   if situation.target == "gone" then
     return "ENOENT", "the process is gone", "hold it in place while its maps are written"
   end
-  local file_owner = situation.owner
-  if situation.target == "zombie" or not situation.dumpable then file_owner = nil end -- root
-  if privileged(opener, "dac_override") or file_owner == opener.uid then return nil end
-  if not file_owner then
-    if opener.uid == 0 and situation.host.initial then return nil end
-    return "EACCES", situation.target == "zombie" and "the target is a zombie, and the files of one are root's"
-      or NOT_DUMPABLE, "write the maps before, or as root"
-  end
-  return "EACCES", ("the namespace belongs to uid %.0f, and the writer is uid %.0f"):format(file_owner, opener.uid),
+  local owner, why = file_owner(situation)
+  if owner and (opener.uid == owner or privileged(opener, "dac_override")) then return nil end
+  if why then return "EACCES", why, "write the maps before, or as root" end
+  return "EACCES", ("the namespace belongs to uid %.0f, and the writer is uid %.0f"):format(owner, opener.uid),
     "write the maps as the user who made the namespace"
 end
 
@@ -153,7 +163,7 @@ end
 
 -- Every extent has to lie in one extent of the parent's map (map_id_range_down).
 local function exists(extents, situation)
-  local there = situation.kind == "projid" and situation.projid_map or situation.host[situation.kind .. "_map"]
+  local there = situation.host[situation.kind .. "_map"]
   for number, extent in ipairs(extents) do
     local one = idmap.new { extent }
     local ids = one:invert():compose(one)
@@ -225,6 +235,11 @@ local function helper(text, situation)
       .. "(\"owned by a different user\")"):format(situation.owner, program, host.real_uid),
       "call it as the user who made the namespace"
   end
+  if host.login_gid and host.login_gid ~= host.gid and not host.grants_other_groups then
+    return "refused", ("%s wants the group to be the one after a login, %.0f, and it is %.0f (\"owned by a different "
+      .. "user\")"):format(program, host.login_gid, host.gid),
+      "leave newgrp(1), or set GRANT_AUX_GROUP_SUBIDS in login.defs(5)"
+  end
   local extents, noticed, why, remedy = parse.helper(text)
   if not extents then return noticed, why, remedy end
   situation.noticed = noticed
@@ -239,21 +254,27 @@ local function helper(text, situation)
         host.user or "USER")
     end
   end
-  if situation.target == "zombie" or not situation.dumpable then
-    return "EACCES", situation.target == "zombie" and "the target is a zombie, and the files of one are root's"
-      or NOT_DUMPABLE, "write the maps before"
+  -- It opens the file before it gives its own privileges up. Root's programs have root's without the set-user-ID
+  -- bit, and ambient capabilities need no bit either.
+  local bare = host.no_new_privs and host.real_uid ~= 0 and not (host.ambient and host.ambient["set" .. kind])
+  local why_bare = "this process has no_new_privs, with which the helper gets no privileges"
+  if not bare and host.bounding and not host.bounding["set" .. kind] then
+    bare, why_bare = true, ("CAP_SET%s is not in the bounding set, so the helper cannot get it"):format(kind:upper())
+  end
+  if host.no_new_privs and host.real_uid ~= 0 and (situation.target == "zombie" or not situation.dumpable) then
+    return "EACCES", situation.target == "zombie" and ZOMBIE or NOT_DUMPABLE, "write the maps before"
   elseif situation.written then
     return "EPERM", "the map of this namespace is already set; it can be written once", "make another namespace"
-  end
-  local bare = host.no_new_privs or host.bounding and not host.bounding["set" .. kind]
-  if bare and not (all_own and #extents == 1 and kind == "uid") then
-    return "EPERM", host.no_new_privs and "this process has no_new_privs, with which the helper gets no privileges"
-      or ("CAP_%s is not in the bounding set, so the helper cannot get it"):format(("set" .. kind):upper()),
-      "call it from a process that may gain privileges, or map your own ID alone"
   end
   local ok, code
   ok, code, why, remedy = parse.written(extents)
   if not ok then return code, why, remedy end
+  if kind == "uid" and maps_root(extents) and host.bounding and not host.bounding.setfcap then
+    return "EPERM", "mapping the parent's uid 0 needs CAP_SETFCAP, which is not in the bounding set",
+      "call it from a process that may gain privileges, or map another ID"
+  elseif bare and not (all_own and #extents == 1) then
+    return "EPERM", why_bare, "call it from a process that may gain privileges, or map your own ID alone"
+  end
   ok, why, remedy = exists(extents, situation)
   if not ok then return "EPERM", why, remedy end
   if kind == "gid" and all_own then situation.setgroups = "deny" end -- it writes that itself
@@ -271,7 +292,6 @@ local function describe(source, host, options)
   situation.owner = options.owner or host.uid
   situation.setgroups = options.setgroups or host.setgroups
   if host.setgroups == "deny" then situation.setgroups = "deny" end -- inherited
-  situation.projid_map = idmap.new "0 0 4294967295"
   if options.creator_setfcap == nil then situation.creator_setfcap = privileged(host, "setfcap") end
   if options.admin == nil then situation.admin = true end
   if options.dumpable == nil then situation.dumpable = true end
@@ -282,8 +302,7 @@ local function describe(source, host, options)
   local text = source
   if type(source) ~= "string" then
     local map = idmap.new(source)
-    local there = situation.kind == "projid" and situation.projid_map or host[situation.kind .. "_map"]
-    text = map:text(there) or tostring(map)
+    text = map:text(host[situation.kind .. "_map"]) or tostring(map)
   end
   return situation, text
 end

@@ -113,13 +113,18 @@ function route.helper(pair, host, single)
   for _, name in ipairs { "newuidmap", "newgidmap" } do
     if not host[name] then return nil, name .. " is not installed (Debian: uidmap, Fedora: shadow-utils)" end
   end
-  if host.no_new_privs then
+  if host.no_new_privs and host.real_uid ~= 0 then
     return nil, "this process has no_new_privs, with which they get no privileges"
   elseif host.real_uid ~= host.uid or host.real_gid ~= host.gid then
     return nil, ("they go by the real uid %.0f and gid %.0f, which are not the effective ones"):format(
       host.real_uid, host.real_gid)
+  elseif host.login_gid and host.login_gid ~= host.gid and not host.grants_other_groups then
+    return nil, ("they want the group to be the one after a login, %.0f, and it is %.0f (login.defs(5), "
+      .. "GRANT_AUX_GROUP_SUBIDS)"):format(host.login_gid, host.gid)
   elseif host.bounding and not (host.bounding.setuid and host.bounding.setgid) then
     return nil, "CAP_SETUID or CAP_SETGID is not in the bounding set, so they cannot get it"
+  elseif host.bounding and pair.uid:inside(0) and not host.bounding.setfcap then
+    return nil, "CAP_SETFCAP is not in the bounding set, so newuidmap cannot get it (uid 0 is mapped)"
   elseif pair.setgroups == "allow" and single.gid then
     return nil, "newgidmap denies setgroups where it maps the own group alone"
   end
@@ -154,8 +159,6 @@ function M.decide(pair, host)
   host = facts.complete(host)
   for _, kind in ipairs(KINDS) do
     local map, there = pair[kind], host[kind .. "_map"]
-    local ok, message = map:writable()
-    if not ok then return refuse(kind .. " map: " .. message, nil, "EINVAL") end
     if not there:covers(host[kind]) then
       return refuse(("this process's own %s %.0f has no mapping in its user namespace"):format(kind, host[kind]),
         "the kernel lets such a process make no user namespace; write the maps of its own one first", "EPERM")
@@ -165,7 +168,7 @@ function M.decide(pair, host)
       return refuse(("%s %s does not exist in this user namespace, whose map is %s"):format(
         kind, first_of(absent), text(there)), "only IDs that the parent namespace has can be mapped", "EPERM")
     end
-    ok, message = map:writable(there)
+    local ok, message = map:writable(there)
     if not ok then
       return refuse(kind .. " map: " .. message,
         "each extent has to lie in one extent of this namespace's own map, so it is cut where those end", "EINVAL")

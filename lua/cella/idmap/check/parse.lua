@@ -144,7 +144,7 @@ function M.helper(text)
   local function refused(rule, remedy) return nil, "refused", rule, remedy end
   local warnings, extents, words = {}, {}, {}
   for word in text:gmatch("%S+") do words[#words + 1] = word end
-  if #words == 0 or #words % 3 ~= 0 then
+  if #words % 3 ~= 0 then
     return refused(("the helper takes three numbers for each range, and there are %d"):format(#words),
       "give inside, outside and count of each range")
   end
@@ -188,6 +188,7 @@ end
 --- What the kernel says of extents that a helper writes, whose text it makes: an error as of `kernel`, or true.
 function M.written(extents)
   local bytes = 0
+  if #extents == 0 then return M.kernel "" end
   for _, extent in ipairs(extents) do
     bytes = bytes + #("%.0f %.0f %.0f\n"):format(extent.inside, extent.outside, extent.count)
   end

@@ -1,0 +1,84 @@
+/* The first process of a container's pid namespace: reaps orphans, hands signals on to the program, reports
+ * how the program ended, and takes everything else with it when it goes.
+ *
+ * A program of its own, because it outlives the exec of the program that it watches and must not keep the
+ * caller's memory. Without libc it needs two pages. It runs from a sealed memfd, so that nobody inside can
+ * write to it, and is not dumpable, so that nobody inside can trace it.
+ *
+ * argv[1]: the program's pid. Descriptor 3: where the status goes, as 'e' and the exit status or 's' and the
+ * signal. Descriptor 4: the gate, behind which the
+ * program waits until this process is safe. No other is open, and every signal is blocked. */
+#include "../raw.h"
+
+#include <linux/prctl.h>
+#include <linux/signal.h>
+#include <linux/wait.h>
+
+enum { STATUS = 3, GATE = 4, EXIT_SETUP_FAILED = 125 };
+
+static _Noreturn void leave(int status)
+{
+	for (;;)
+		RAW(SYS_exit_group, status);
+}
+
+static int number(const char *text)
+{
+	int value = 0;
+	for (; *text >= '0' && *text <= '9'; text++)
+		value = value * 10 + (*text - '0');
+	return value;
+}
+
+/* Reaps whoever has ended; when that is the program, so does everything. */
+static void reap(int program)
+{
+	int status;
+	long pid;
+	while ((pid = RAW(SYS_wait4, -1, &status, WNOHANG, 0)) > 0) {
+		if (pid != program)
+			continue;
+		int signal = status & 0x7f, code = status >> 8 & 0xff;
+		char report[2] = { signal ? 's' : 'e', (char)(signal ? signal : code) };
+		RAW(SYS_write, STATUS, report, sizeof report);
+		leave(signal ? 128 + signal : code);
+	}
+}
+
+/* What a terminal says is for the whole group, as if it were the program's own terminal. A stop is made one that
+ * nobody can miss: without a terminal the kernel would not honour the other. */
+static void hand_on(int program, int signal)
+{
+	if (signal == SIGTSTP)
+		signal = SIGSTOP;
+	int group = signal == SIGINT || signal == SIGQUIT || signal == SIGHUP || signal == SIGWINCH ||
+		    signal == SIGSTOP || signal == SIGCONT;
+	if (!group || RAW(SYS_kill, -program, signal) < 0)
+		RAW(SYS_kill, program, signal);
+}
+
+_Noreturn void init_main(long *stack);
+
+__attribute__((used)) _Noreturn void init_main(long *stack)
+{
+	const char *const *argv = (const char *const *)(stack + 1);
+	if (stack[0] < 2 || RAW(SYS_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ||
+	    RAW(SYS_prctl, PR_SET_NAME, "cella-init", 0, 0, 0) < 0 || RAW(SYS_write, GATE, "", 1) != 1)
+		leave(EXIT_SETUP_FAILED);
+	RAW(SYS_close, GATE);
+	int program = number(argv[1]);
+	for (;;) {
+		uint64_t all = ~(uint64_t)0;
+		long signal = RAW(SYS_rt_sigtimedwait, &all, 0, 0, sizeof all);
+		if (signal == SIGCHLD || signal < 0)
+			reap(program);
+		else
+			hand_on(program, (int)signal);
+	}
+}
+
+#if defined(__x86_64__)
+__asm__(".globl _start\n_start:\n\txor %ebp, %ebp\n\tmov %rsp, %rdi\n\tand $-16, %rsp\n\tcall init_main\n");
+#elif defined(__aarch64__)
+__asm__(".globl _start\n_start:\n\tmov x29, #0\n\tmov x0, sp\n\tbl init_main\n");
+#endif
