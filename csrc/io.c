@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -88,6 +89,20 @@ static int io_fileno(lua_State *L)
 	luaL_argcheck(L, file != NULL, 1, "the file is closed");
 	fflush(file);
 	lua_pushinteger(L, fileno(file));
+	return 1;
+}
+
+/* same_file(path, other) -> boolean | nil, message, errno
+ * Whether both lead to the same file or directory, by whatever links. */
+static int io_same_file(lua_State *L)
+{
+	struct stat one, other;
+	const char *paths[] = { luaL_checkstring(L, 1), luaL_checkstring(L, 2) };
+	if (stat(paths[0], &one) < 0)
+		return push_error(L, paths[0], errno);
+	if (stat(paths[1], &other) < 0)
+		return push_error(L, paths[1], errno);
+	lua_pushboolean(L, one.st_dev == other.st_dev && one.st_ino == other.st_ino);
 	return 1;
 }
 
@@ -268,7 +283,8 @@ void open_io(lua_State *L)
 		{ "open", io_open },	   { "dup", io_dup },	      { "pipe", io_pipe },
 		{ "is_open", io_is_open }, { "poll", io_poll },	      { "now", io_now },
 		{ "signals", io_signals }, { "stop_self", io_stop_self },
-		{ "fileno", io_fileno },   { "strerror", io_strerror }, { "errno_name", io_errno_name },
+		{ "fileno", io_fileno },   { "same_file", io_same_file },
+		   { "strerror", io_strerror }, { "errno_name", io_errno_name },
 		{ "signal_name", io_signal_name }, { 0 },
 	};
 	static const luaL_Reg methods[] = {

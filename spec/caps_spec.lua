@@ -234,6 +234,8 @@ describe("the state of a process", function()
       assert.equal(mode, wanted:with_mode(mode):mode())
     end
     assert.equal("UNCERTAIN", state:with_mode("PURE1E"):with { ambient = "kill", inheritable = "kill" }:mode())
+    assert.equal("UNCERTAIN", state:with({ securebits = { "noroot" } }):mode())
+    assert.is_true(state:with_mode("NOPRIV").no_new_privs)
     assert.truthy(message(state.with_mode, state, "PURE"):find "PURE1E")
   end)
 end)
@@ -384,7 +386,7 @@ describe("applying a state", function()
       assert(now == wanted, tostring(now))
       io.write(now:mode(), " ", now:text())]]
     assert.equal("", result.stderr)
-    assert.equal("HYBRID cap_kill=ip cap_net_raw+p", result.stdout)
+    assert.equal("UNCERTAIN cap_kill=ip cap_net_raw+p", result.stdout)
   end)
 
   it("reaches each of libcap's modes, as libcap sees it", function()
@@ -397,6 +399,27 @@ describe("applying a state", function()
         io.write(core.caps.mode())]]):format(mode, mode))
       assert.equal("", result.stderr)
       assert.equal(mode, result.stdout)
+    end
+  end)
+
+  it("is in the mode that libcap sees, whatever the securebits", function()
+    if not caps.state().permitted:has "setpcap" then return pending "needs CAP_SETPCAP" end
+    -- A lock is for ever: those without come first, and each of the others has a process of its own.
+    for _, locked in ipairs { 0x2f, 0xef, 0xff, 0xaf, 0x3ef } do
+      local result = applied(([[
+        local core = require "cella.core"
+        local securebits = require "cella.caps.securebits"
+        for number = 0, %d do
+          if not table.concat(securebits.from_number(number), " "):find "_locked" or number == %d then
+            assert(core.sys.securebits(securebits.from_number(number)))
+            local mode = caps.state():mode()
+            assert(mode == core.caps.mode(), number .. ": " .. mode .. " is " .. core.caps.mode())
+            io.write(mode, " ")
+          end
+        end]]):format(locked, locked))
+      assert.equal("", result.stderr)
+      assert.truthy(result.stdout:find "^HYBRID UNCERTAIN UNCERTAIN")
+      assert.equal(locked == 0xef, result.stdout:find "PURE1E_INIT $" ~= nil)
     end
   end)
 

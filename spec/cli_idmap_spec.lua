@@ -121,6 +121,8 @@ describe("cella idmap check", function()
       assert.equal(accepted, (output(words)):sub(1, #accepted))
     end
     assert.equal(accepted, (output({ "check" }, "0 100000 10\n")):sub(1, #accepted))
+    accepted = "written by parent: uid_map: accepted"
+    assert.equal(accepted, (output({ "check", "0", "1", "5", "9", "9", "1" }, nil, root)):sub(1, #accepted))
   end)
 
   it("says who can write it", function()

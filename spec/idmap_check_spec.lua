@@ -905,7 +905,10 @@ describe("the warnings about a map", function()
     assert.equal("groups-droppable", (codes("0 1000 1", lent, { kind = "gid", writer = "helper" })))
     assert.equal("", (codes("0 1000 1", user, { kind = "gid", setgroups = "deny" })))
     -- Who may drop groups anyway loses nothing.
-    assert.equal("initial-root", (codes("0 0 1", root, { kind = "gid" })))
+    local member = {}
+    for name, value in pairs(root) do member[name] = value end
+    member.groups = { 0, 5 }
+    assert.equal("initial-root", (codes("0 0 1", member, { kind = "gid" })))
   end)
 
   it("name a creator who is not mapped, and acts as before until it switches", function()
@@ -932,6 +935,18 @@ describe("a report", function()
     local report = idmap.check("0 0 10\n20 5 1\n9 100 5", { uid = 0, gid = 0 })
     assert.equal("EINVAL", report.verdict)
     assert.equal("ranges 1 and 2 overlap (outside) at ID 5", report.rule)
+  end)
+
+  it("knows that the helper's map has its limits too", function()
+    local owner = { uid = 7, gid = 7, newuidmap = "/x", newgidmap = "/x", subuid = { { first = 1, count = 2000 } } }
+    assert.equal("accepted", idmap.check(lines(340, 1, 2), owner, { writer = "helper" }).verdict)
+    local report = idmap.check(lines(341, 1, 2), owner, { writer = "helper" })
+    assert.equal("341 ranges; the kernel allows 340", report.rule)
+    assert.equal("EINVAL", report.verdict)
+    report = idmap.check("0 -5 1", owner, { writer = "helper" })
+    assert.equal('range 1: -5 is negative ("subuid overflow detected")', report.rule)
+    report = idmap.check("0 x 1", owner, { writer = "helper" })
+    assert.equal('range 1: the helper does not take "x" for a number', report.rule)
   end)
 
   it("says which ID does not exist, and what does", function()

@@ -9,6 +9,7 @@
 ---
 --- A set is also the list of its names: cella.sys, plans and containers take it wherever they take capabilities.
 
+local apply = require "cella.caps.apply"
 local file = require "cella.caps.file"
 local named = require "cella.caps.named"
 local names = require "cella.caps.names"
@@ -17,8 +18,7 @@ local set = require "cella.caps.set"
 local state = require "cella.caps.state"
 local text = require "cella.caps.text"
 local validate = require "cella.validate"
-require "cella.caps.apply" -- these extend the methods of states
-require "cella.caps.prctl"
+require "cella.caps.prctl" -- these two extend the methods of states
 require "cella.caps.rules"
 
 local M = {}
@@ -83,6 +83,8 @@ function M.parse(value)
   local fields = validate.check(state_text, value, "text", 2)
   return state.wrap(fields, "not applied")
 end
+
+M.keep_caps = apply.keep_caps
 
 M.file = file.get
 M.set_file = file.set

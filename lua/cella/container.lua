@@ -62,10 +62,9 @@ local function build(box, command, host)
   local new, join, time_offsets = sort_namespaces(box.namespaces)
   local plan = Plan.new { namespaces = new, join = join, ids = who.ids }
 
-  identity.record_builder(plan, host, who)
-  plan:umask(18) -- 022: the caller's is the caller's business, and must not decide what is made in the root
   if time_offsets then
-    -- The namespace takes offsets while nobody is in it; then this process enters.
+    -- The namespace takes offsets while nobody is in it; then this process enters. Before the IDs are switched: after
+    -- that its own files in /proc are root's.
     plan:unshare("time")
     for _, clock in ipairs(sorted(time_offsets)) do
       plan:write_file("/proc/self/timens_offsets", ("%s %d 0"):format(clock, time_offsets[clock]))
@@ -74,6 +73,8 @@ local function build(box, command, host)
     plan:setns(slot, "time")
     plan:close(slot)
   end
+  identity.record_builder(plan, host, who)
+  plan:umask(18) -- 022: the caller's is the caller's business, and must not decide what is made in the root
   if box.hostname then plan:sethostname(box.hostname) end
   if box.domainname then plan:setdomainname(box.domainname) end
   if box.namespaces.net == "new" then plan:link_up("lo") end

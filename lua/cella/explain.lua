@@ -129,7 +129,7 @@ why.write_file = {
     return nil
   end,
   EACCES = function(fields)
-    if on_map(fields) then
+    if on_map(fields) or fields.text:find("timens_offsets", 1, true) then
       return "the child's files in /proc belong to root, because it is not dumpable (prctl(2), PR_SET_DUMPABLE)"
     end
     return nil

@@ -37,6 +37,14 @@ function M.rule(value, path)
   return ids
 end
 
+--- The maps of a container's `ids`, given as a table: who writes them need not be said.
+M.table_rule = rule.record({
+  uid = map,
+  gid = map,
+  setgroups = rule.one_of { "allow", "deny" },
+  via = rule.one_of { "self", "parent", "helper" },
+}, { "uid", "gid" })
+
 local function step(op, text, perform)
   return { op = op, text = text, perform = perform }
 end

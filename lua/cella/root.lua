@@ -4,6 +4,7 @@
 -- openat2(2) has resolved below the new root, as a process confined to it would: no link in the root leads to the
 -- host, and nobody can exchange a path between the look and the act (pitfalls I12, I13, I16).
 
+local core = require "cella.core"
 local description = require "cella.root.description"
 
 local attributes, clean = description.attributes, description.clean
@@ -130,7 +131,8 @@ local DEVICE_LINKS = {
 local function open_device(plan, name, major, minor)
   local slot = plan:open_tree("/dev/" .. name, { "clone", "nofollow" })
   plan:expect_node(slot, "char", major, minor)
-  plan:mount_setattr(slot, false, { "nosuid", "noexec" })
+  -- Writing to a device works on a read-only mount; changing its mode, which its owner could, does not.
+  plan:mount_setattr(slot, false, { "rdonly", "nosuid", "noexec" })
   return slot
 end
 
@@ -244,13 +246,15 @@ end
 ---  whether a new user namespace owns what is mounted
 function M.record(plan, box, facts)
   local root = box.root
+  -- The host's own root may have been named in many ways.
+  local readonly = root.readonly or root.path and core.same_file(root.path, "/")
   local state = { mounted = {}, maps_group = facts.maps_group, unprivileged = facts.unprivileged }
   -- Whatever we do must stay here, and nothing that the host mounts later may show up here, where it would not be
   -- read-only.
   plan:mount("none", "/", nil, { "rec", "private" })
   if root.path then
     state.root = plan:open_tree(root.path, { "clone", "recursive" })
-    if root.readonly then plan:mount_setattr(state.root, true, "rdonly") end
+    if readonly then plan:mount_setattr(state.root, true, "rdonly") end
   else
     local options = tmpfs_options { size = root.size, inodes = root.inodes, mode = root.mode or 493 }
     state.root = new_filesystem(plan, "tmpfs", options, { nosuid = true, nodev = true })

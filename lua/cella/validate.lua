@@ -196,7 +196,7 @@ function rule.record(fields, required, items)
     local copy = {}
     for _, key in ipairs(sorted_keys(value)) do
       local is_item = items and type(key) == "number"
-      if is_item and (key < 1 or key > #value or key ~= math.floor(key)) then
+      if is_item and (key < 1 or key > 1048576 or key ~= math.floor(key)) then
         fail(join(path, key), "no such key in a list")
       elseif not is_item and not fields[key] then
         local near = type(key) == "string" and M.nearest(key, names)
@@ -204,6 +204,14 @@ function rule.record(fields, required, items)
           near and "did you mean '" .. near .. "'?" or "there are " .. table.concat(names, ", "))
       end
       copy[key] = (is_item and items or fields[key])(value[key], join(path, key))
+    end
+    -- What follows a hole (a misspelt variable, say) would be lost without a word.
+    local last = 0
+    for key in pairs(copy) do
+      if items and type(key) == "number" then last = math.max(last, key) end
+    end
+    for i = 1, last do
+      if copy[i] == nil then fail(join(path, i), "missing") end
     end
     for _, key in ipairs(required or {}) do
       if copy[key] == nil then fail(join(path, key), "missing") end

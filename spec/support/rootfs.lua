@@ -28,7 +28,7 @@ Root.__index = Root
 local COPY = [[
 set -eu
 unset LD_PRELOAD
-PATH=$PATH:/usr/sbin:/sbin
+PATH=/usr/bin:/bin:/usr/sbin:/sbin
 files=
 for name in %s; do
   path=$(command -v "$name") || continue

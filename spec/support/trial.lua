@@ -288,7 +288,7 @@ function M.look()
   end
   for line in io.lines "/proc/self/mountinfo" do list[#list + 1] = "mount " .. line end
   -- Not those of specs: others may run at the same time.
-  for name in M.sh("ls -d /tmp/*crabcan* /tmp/*cella[._]* /dev/shm/*cella* 2>/dev/null"):gmatch "[^\n]+" do
+  for name in M.sh("ls -d /tmp/crabcan* /tmp/cella[._]* /dev/shm/*cella* 2>/dev/null"):gmatch "[^\n]+" do
     list[#list + 1] = "file " .. name
   end
   return list

@@ -6,6 +6,7 @@ local Error = require "cella.error"
 local read = require "cella.caps.read"
 local securebits = require "cella.caps.securebits"
 local state = require "cella.caps.state"
+local validate = require "cella.validate"
 require "cella.caps.prctl"
 require "cella.caps.rules"
 
@@ -89,22 +90,39 @@ local function rehearse(now, steps, to)
   return true
 end
 
+-- The kernel changes the calling thread alone (pitfalls I18).
+local function alone()
+  local threads = read.threads()
+  if not threads or threads == 1 then return true end
+  return nil, Error.new { op = "apply", errno = 22, why = ("this process has %d threads, and the kernel would change "
+    .. "one: do it before threads start, or in a child (a plan)"):format(threads) }
+end
+
+--- Whether permitted stays when all user IDs leave 0: PR_SET_KEEPCAPS, which unlike the other securebits needs no
+--- capability. exec clears it (capabilities(7)).
+---@param on boolean
+---@return true?, cella.error?
+function M.keep_caps(on)
+  validate.check(validate.rule.boolean, on, "on", 2)
+  local ok, err = alone()
+  if not ok then return nil, err end
+  local done, _, errno = core.caps.keep_caps(on)
+  if done then return true end
+  return nil, Error.new { op = "PR_SET_KEEPCAPS", errno = errno, why = "the securebit keep_caps is locked" }
+end
+
 --- Gives this process the state: what it does not say stays. Nothing is done where the rules say that a step would
 --- fail; afterwards everything is read back. Refused while the process has other threads, of which none would change
 --- (I18): do it before they start, or in a child. IDs are not switched: that is sys.setresuid.
 ---@return true?, cella.error?
 function state.methods:apply()
-  local threads = read.threads()
-  if threads and threads > 1 then
-    return nil, Error.new { op = "apply", errno = 22,
-      why = ("this process has %d threads, and the kernel would change one: "
-      .. "do it before threads start, or in a child (a plan)"):format(threads) }
-  end
-  local now, err = read.own()
+  local ok, err = alone()
+  if not ok then return nil, err end
+  local now
+  now, err = read.own()
   if not now then return nil, err end
   local to = with_default(self, now)
   local steps = steps_between(now, to)
-  local ok
   ok, err = rehearse(now, steps, to)
   if not ok then return nil, err end
   for _, step in ipairs(steps) do

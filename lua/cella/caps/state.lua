@@ -144,8 +144,7 @@ function methods:iab()
   return assert(core.caps.iab_to_text(self.inheritable:mask(), self.ambient:mask(), (-self.bounding):mask()))
 end
 
--- What cap_set_mode(3) locks down: CAP_SECURED_BITS_AMBIENT, and CAP_SECURED_BITS_BASIC of <sys/securebits.h>.
-local BASIC = { "noroot", "noroot_locked", "no_setuid_fixup", "no_setuid_fixup_locked", "keep_caps_locked" }
+-- What cap_set_mode(3) locks down: CAP_SECURED_BITS_AMBIENT of <sys/securebits.h>.
 local PURE = { "noroot", "noroot_locked", "no_setuid_fixup", "no_setuid_fixup_locked", "keep_caps_locked",
   "no_cap_ambient_raise", "no_cap_ambient_raise_locked" }
 
@@ -156,10 +155,8 @@ M.MODES = { "NOPRIV", "PURE1E_INIT", "PURE1E", "HYBRID" }
 ---@return string
 function methods:mode()
   need(self, { "securebits", "ambient", "inheritable", "permitted", "effective", "bounding" }, "mode")
-  for _, bit in ipairs(BASIC) do
-    if not securebits.has(self.securebits, bit) then return "HYBRID" end
-  end
-  if not self.ambient:empty() then return "UNCERTAIN" end
+  if #self.securebits == 0 then return "HYBRID" end
+  if not securebits.equal(self.securebits, PURE) or not self.ambient:empty() then return "UNCERTAIN" end
   if not self.inheritable:empty() then return "PURE1E" end
   if not (self.permitted:empty() and self.effective:empty() and self.bounding:empty()) then return "PURE1E_INIT" end
   return "NOPRIV"
@@ -179,7 +176,9 @@ function methods:with_mode(mode)
   end
   fields.securebits, fields.ambient = PURE, set.none
   if mode ~= "PURE1E" then fields.inheritable = set.none end
-  if mode == "NOPRIV" then fields.permitted, fields.bounding = set.none, set.none end
+  if mode == "NOPRIV" then
+    fields.permitted, fields.bounding, fields.no_new_privs = set.none, set.none, true
+  end
   return M.wrap(fields, "not applied")
 end
 

@@ -73,12 +73,8 @@ local function json_library()
   return library
 end
 
-local function list(items)
-  return setmetatable(items, { __jsontype = "array" })
-end
-
 local function json_map(map)
-  return map and list(map:extents())
+  return map and map:extents()
 end
 
 local function print_json(streams, value)
@@ -155,11 +151,11 @@ function actions.check(arguments, streams, host)
   local reports, writers = reports_of(text, host, arguments)
   local accepted = reports[#reports].verdict == "accepted"
   if arguments.json then
-    local values = list {}
+    local values = {}
     for i, report in ipairs(reports) do
       values[i] = {
         kind = report.kind, writer = writers[i], verdict = report.verdict, rule = report.rule, remedy = report.remedy,
-        warnings = list(report.warnings), map = json_map(report.map),
+        warnings = report.warnings, map = json_map(report.map),
       }
     end
     print_json(streams, values)
@@ -210,7 +206,7 @@ function actions.translate(arguments, streams)
   if arguments.to_inside then map = map:invert() end
   local from, to = "inside", "outside"
   if arguments.to_inside then from, to = to, from end
-  local all, values = true, list {}
+  local all, values = true, {}
   for _, word in ipairs(arguments.ids) do
     for _, piece in ipairs(stretches(map, wanted_range(word))) do
       all = all and piece.to ~= nil
@@ -304,7 +300,7 @@ function actions.policy(arguments, streams, host)
     print_json(streams, {
       name = result.name, via = result.via, setgroups = result.setgroups, uid = json_map(result.uid),
       gid = json_map(result.gid), text = result.text, helper = result.helper,
-      notes = result.notes and list(result.notes),
+      notes = result.notes,
     })
     return YES
   end
@@ -330,7 +326,7 @@ function actions.slices(arguments, streams, host)
   local slices, err = policy.slices(options, host)
   if not slices then stop(tostring(err)) end
   if arguments.json then
-    print_json(streams, list(slices))
+    print_json(streams, slices)
     return YES
   end
   for _, slice in ipairs(slices) do

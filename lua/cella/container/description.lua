@@ -2,6 +2,7 @@
 
 local core = require "cella.core"
 local command = require "cella.command"
+local mapping = require "cella.mapping"
 local root = require "cella.root.description"
 local validate = require "cella.validate"
 
@@ -85,7 +86,7 @@ local function ids_rule(value, path)
   if type(value) ~= "table" then
     validate.fail(path, "a policy, or { uid =, gid = } expected, got %s", validate.show(value))
   end
-  return value
+  return mapping.table_rule(value, path)
 end
 
 local function hostname(value, path)

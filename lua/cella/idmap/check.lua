@@ -90,7 +90,6 @@ local function privileged(who, capability) return who.capabilities[capability] =
 local function file_owner(situation)
   local host = situation.host
   if situation.target == "zombie" then
-    if host.initial then return 0, ZOMBIE end
     return host.uid_map:inside(0), ZOMBIE
   elseif not situation.dumpable then
     return host.uid_map:covers(0) and 0 or nil, NOT_DUMPABLE

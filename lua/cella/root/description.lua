@@ -26,7 +26,9 @@ local inodes = rule.integer(1, 2147483647)
 local descriptor = rule.record({ fd = rule.integer(0, 2147483647) }, { "fd" })
 
 -- A path, or { fd = N } for what a descriptor stands for.
-local source = rule.any("a path or { fd = N }", descriptor, rule.path)
+local function source(value, path)
+  return (type(value) == "table" and descriptor or rule.path)(value, path)
+end
 
 local function content(value, path)
   if type(value) ~= "string" then validate.fail(path, "a string expected, got %s", validate.show(value)) end
