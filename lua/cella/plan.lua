@@ -138,6 +138,7 @@ function M.new(options)
     self.namespaces = {}
   end
   if options.ids then
+    self.ids = options.ids
     self.maps = mapping.record(self, options.ids)
     self.awaited = self.recorder:size()
   end
@@ -260,7 +261,10 @@ end
 local function failure(self, number, fields)
   local step = self:steps()[number]
   fields.step, fields.side, fields.op, fields.text = number, step.side, fields.op or step.op, step.text
+  local kind = self.ids and step.text:match '^write_file%("/proc/self/([ug]id)_map"'
+  if kind then fields.map = { kind = kind, ids = self.ids } end
   fields.why = fields.why or explain.why(fields, self)
+  fields.map = nil
   if step.op == "execve" then
     fields.path = self.program
     fields.text = ("execve(%q)"):format(self.program)

@@ -1,0 +1,21 @@
+/* What caps.c and caps_file.c share. */
+#ifndef CELLA_CAPS_H
+#define CELLA_CAPS_H
+
+#include "tense.h"
+
+#include <sys/capability.h>
+
+/* A set crosses the border to Lua as the 16 hexadecimal digits of its mask, as /proc/PID/status has it: a number
+ * of Lua 5.1 holds 53 bits of it. */
+uint64_t check_mask(lua_State *L, int index);
+void push_mask(lua_State *L, uint64_t mask);
+
+/* libcap's states and IAB tuples are freed before anything that can raise. NULL with errno where memory is short. */
+cap_t new_state(uint64_t effective, uint64_t permitted, uint64_t inheritable);
+uint64_t take_flag(cap_t state, cap_flag_t flag);
+
+/* Adds what is about files to the table on top of the stack. */
+void open_caps_file(lua_State *L);
+
+#endif
