@@ -145,6 +145,10 @@ static int act(struct launch *launch, const struct op *op, struct step *step)
 void child_body(void *data)
 {
 	struct launch *launch = data;
+	if (launch->other_end >= 0) {
+		RAW(SYS_close, launch->other_end);
+		launch->other_end = -1;
+	}
 	if (launch->gate)
 		pass_gate(launch);
 	while (launch->next < launch->end) {

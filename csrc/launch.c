@@ -193,6 +193,7 @@ static int start(struct process *process, const struct plan *plan, uint64_t name
 		return result;
 	}
 	launch->channel = pair[1];
+	launch->other_end = pair[0];
 	bool status_lost = false;
 	launch->ignored = ignored_signals(&status_lost);
 

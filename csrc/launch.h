@@ -25,6 +25,7 @@ struct launch {
 	struct step *next; /* the step that the child performs next */
 	const struct step *end;
 	int channel; /* the child's end; the parent learns from its closing that exec or exit has happened */
+	int other_end; /* the parent's; the child closes its copy first, or it would never see the parent go */
 	bool own_memory;
 	bool dies_with_parent;
 	uint64_t ignored; /* signals that the caller ignores */

@@ -434,7 +434,7 @@ describe("what a program will hold after exec", function()
     end
     local trials = {}
     local namespaces = { false, { "unshare_user", "self", 0 }, { "unshare_user", "self", 9 }, { "unshare_user", "-" } }
-    cross({ list, namespaces, KEEP, ROOT_BITS, SETS, BOUNDING, { false, true } }, 101,
+    cross({ list, namespaces, KEEP, ROOT_BITS, SETS, BOUNDING, { false, true } }, 53,
       function(program, namespace, keep, bits, sets, dropped, nnp)
         local steps = { { "securebits", joined(bits, keep) } }
         if namespace then steps = { namespace, steps[1] } end
@@ -463,8 +463,8 @@ describe("what a program will hold after exec", function()
   end)
 
   it("was compared for 2,000 programs and more", function()
-    if not is_initial_root() then return pending "the cross is complete as root only" end
     if problem then return pending(problem) end
-    assert.is_true(counts.total >= 2000)
+    if not user_namespaces() then return pending "needs user namespaces" end
+    assert.is_true(counts.total >= 2000, counts.total .. " only")
   end)
 end)

@@ -362,21 +362,34 @@ end)
 
 
 describe("applying a state", function()
+  local function unable()
+    if caps.state().permitted:has "setpcap" then return nil end
+    local result = Plan.new({ namespaces = { "user" } }):exec({ "/bin/true" }):run()
+    if result and result.code == 0 then return nil end
+    return "needs CAP_SETPCAP or user namespaces"
+  end
+
   local function applied(text)
     local name = os.tmpname()
     local file = assert(io.open(name, "w"))
     file:write('local caps = require "cella.caps"\nlocal state = caps.state()\n', text)
     file:close()
-    -- Unprivileged, in a user namespace of its own, where there is everything to give up.
-    local namespaces = caps.state().permitted:has "setpcap" and {} or { "user" }
-    local plan = Plan.new { namespaces = namespaces }
+    -- Unprivileged, as root of a user namespace of its own, where there is everything to give up.
+    local options = {}
+    if not caps.state().permitted:has "setpcap" then
+      local _, uid = sys.getresuid()
+      local _, gid = sys.getresgid()
+      options = { namespaces = { "user" }, ids = { uid = ("0 %d 1"):format(uid), gid = ("0 %d 1"):format(gid),
+        via = "self", setgroups = "deny" } }
+    end
+    local plan = Plan.new(options)
     local result = assert(plan:exec({ "lua5.4", name, stdout = "capture", stderr = "capture" }):run { timeout = 20 })
     os.remove(name)
     return result
   end
 
   it("brings every set, securebits and no_new_privs about, in an order in which no step spoils the next", function()
-    if not caps.state().permitted:has "setpcap" then return pending "needs CAP_SETPCAP" end
+    if unable() then return pending(unable()) end
     local result = applied [[
       local wanted = state:with { effective = "none", permitted = "kill,net_raw", inheritable = "kill",
         bounding = "chown", ambient = "kill", securebits = { "noroot", "no_cap_ambient_raise", "noroot_locked" },
@@ -390,7 +403,7 @@ describe("applying a state", function()
   end)
 
   it("reaches each of libcap's modes, as libcap sees it", function()
-    if not caps.state().permitted:has "setpcap" then return pending "needs CAP_SETPCAP" end
+    if unable() then return pending(unable()) end
     for _, mode in ipairs { "NOPRIV", "PURE1E_INIT", "PURE1E", "HYBRID" } do
       local result = applied(([[
         local core = require "cella.core"
@@ -403,7 +416,7 @@ describe("applying a state", function()
   end)
 
   it("is in the mode that libcap sees, whatever the securebits", function()
-    if not caps.state().permitted:has "setpcap" then return pending "needs CAP_SETPCAP" end
+    if unable() then return pending(unable()) end
     -- A lock is for ever: those without come first, and each of the others has a process of its own.
     for _, locked in ipairs { 0x2f, 0xef, 0xff, 0xaf, 0x3ef } do
       local result = applied(([[
@@ -424,7 +437,7 @@ describe("applying a state", function()
   end)
 
   it("does nothing at all where a step would fail, and says why", function()
-    if not caps.state().permitted:has "setpcap" then return pending "needs CAP_SETPCAP" end
+    if unable() then return pending(unable()) end
     local result = applied [[
       assert(caps.state():with { bounding = "kill" }:apply())
       local before = caps.state()
@@ -451,7 +464,7 @@ describe("applying a state", function()
   end)
 
   it("changes only what the state says", function()
-    if not caps.state().permitted:has "setpcap" then return pending "needs CAP_SETPCAP" end
+    if unable() then return pending(unable()) end
     local result = applied [[
       assert(caps.parse("cap_kill,cap_setpcap=ep"):apply())
       local now = caps.state()
@@ -462,6 +475,78 @@ describe("applying a state", function()
       assert(now.permitted == caps.set "kill,setpcap")]]
     assert.equal("", result.stderr)
     assert.equal(0, result.code)
+  end)
+
+  it("lowers ambient alone, and a pid shows what each set has become", function()
+    if unable() then return pending(unable()) end
+    local result = applied [[
+      assert(state:with { inheritable = "kill,chown", ambient = "kill,chown", bounding = "setpcap" }:apply())
+      assert(caps.state():with { ambient = "chown", effective = "setpcap" }:apply())
+      local now = caps.state()
+      assert(now.ambient == caps.set "chown" and now.inheritable == caps.set "kill,chown", tostring(now))
+      assert(now.permitted == state.permitted and now.bounding == caps.set "setpcap")
+      local shown = assert(caps.state(require("cella.sys").getpid()))
+      assert(#now:differences(shown) == 0, tostring(shown))
+      assert(now:with({ no_new_privs = true }):apply())
+      assert(caps.state(require("cella.sys").getpid()).no_new_privs and not shown.no_new_privs)]]
+    assert.equal("", result.stderr)
+    assert.equal(0, result.code)
+  end)
+
+  it("finds the way where a step is needed on the way only", function()
+    if unable() then return pending(unable()) end
+    local result = applied [[
+      -- An unlocked bit forbids to raise ambient ones, and CAP_SETPCAP is not in effect.
+      assert(state:with { securebits = { "no_cap_ambient_raise" }, effective = "none" }:apply())
+      assert(caps.state():with { inheritable = "kill", ambient = "kill" }:apply())
+      local now = caps.state()
+      assert(now.ambient == caps.set "kill" and now.effective:empty(), tostring(now))
+      assert(now.securebits[1] == "no_cap_ambient_raise")
+      -- To inheritable from what is only bounded; and then the bounding set closes behind it.
+      assert(now:with { permitted = "setpcap", effective = "none" , ambient = "none" }:apply())
+      assert(caps.state():with { inheritable = "chown", bounding = "none" }:apply())
+      now = caps.state()
+      assert(now.inheritable == caps.set "chown" and now.bounding:empty() and now.effective:empty(), tostring(now))]]
+    assert.equal("", result.stderr)
+    assert.equal(0, result.code)
+  end)
+
+  it("is all or nothing for whatever target, from wherever", function()
+    if unable() then return pending(unable()) end
+    local reached, refused = 0, 0
+    for seed = 1, 20 do
+      local result = applied(("local seed = %d\n"):format(seed) .. [[
+        local function pick(list)
+          seed = (seed * 1664525 + 1013904223) % 4294967296
+          return list[(seed >> 16) % #list + 1]
+        end
+        local sets = { "none", "kill", "kill,chown", "setpcap", "setpcap,kill,chown", state.permitted }
+        local bits = { {}, { "noroot" }, { "no_cap_ambient_raise" }, { "keep_caps" },
+          { "noroot", "noroot_locked", "no_cap_ambient_raise" }, { "no_setuid_fixup" } }
+        for _ = 1, 12 do
+          local before, target = caps.state(), {}
+          for _, field in ipairs { "effective", "permitted", "inheritable", "bounding", "ambient" } do
+            if pick { true, true, false } then target[field] = pick { pick(sets), before[field] } end
+          end
+          if pick { true, false } then target.securebits = pick(bits) end
+          if pick { true, false, false, false } then target.no_new_privs = true end
+          local wanted = caps.new_state(target)
+          local ok, err = wanted:apply()
+          local after = caps.state()
+          if ok then
+            assert(#wanted:differences(after) == 0, tostring(wanted) .. tostring(after))
+            io.write "+"
+          else
+            assert(after == before and err.why, ("%s\n%s\n%s"):format(err, before, wanted))
+            io.write "-"
+          end
+        end]])
+      assert.equal("", result.stderr)
+      assert.equal(12, #result.stdout)
+      reached = reached + select(2, result.stdout:gsub("%+", ""))
+      refused = refused + select(2, result.stdout:gsub("%-", ""))
+    end
+    assert.is_true(reached >= 40 and refused >= 40, reached .. " " .. refused)
   end)
 
   it("is refused while there are other threads, of which the kernel would change none", function()

@@ -147,10 +147,11 @@ describe("cella caps explain", function()
     assert.truthy(out:find("sys_time (25)", 1, true))
     assert.truthy(out:find("net_raw (13)", 1, true))
     assert.truthy(out:find "tutorial: dropped")
-    local err
-    status, _, err = run("explain", "sys_tme")
+    local problem
+    status, out, problem = run("explain", "sys_tme")
     assert.equal(125, status)
-    assert.truthy(err:find("did you mean 'sys_time'?", 1, true))
+    assert.equal("", out)
+    assert.truthy(problem:find("did you mean 'sys_time'?", 1, true))
     assert.equal(125, (run("explain", "64")))
   end)
 

@@ -37,6 +37,11 @@ local function steps_between(now, to)
   local raised = to.ambient - now.ambient
   local lowered = now.ambient - to.ambient
   local new_inheritable = to.inheritable - now.inheritable - now.permitted
+  -- A bit in the way of raising ambient is cleared for as long as that takes, where it is not locked.
+  local blocker = "no_cap_ambient_raise"
+  local blocked = not raised:empty() and securebits.has(now.securebits, blocker)
+    and not securebits.has(now.securebits, blocker .. "_locked")
+  bits_differ = bits_differ or blocked
   local effective = now.effective
   if (bits_differ or not dropped:empty() or not new_inheritable:empty()) and now.permitted:has("setpcap") then
     effective = effective + "setpcap"
@@ -47,11 +52,7 @@ local function steps_between(now, to)
   local inheritable = now.inheritable + to.inheritable
   if inheritable ~= now.inheritable then add("capset", effective, now.permitted, inheritable) end
   if not raised:empty() then
-    local blocker = "no_cap_ambient_raise"
-    if securebits.has(now.securebits, blocker) and not securebits.has(now.securebits, blocker .. "_locked") then
-      add("securebits", securebits.without(now.securebits, blocker))
-      bits_differ = true
-    end
+    if blocked then add("securebits", securebits.without(now.securebits, blocker)) end
     add("ambient_raise", raised)
   end
   if not dropped:empty() then add("capbset_drop", dropped) end

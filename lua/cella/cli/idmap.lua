@@ -77,10 +77,14 @@ local function json_map(map)
   return map and map:extents()
 end
 
+-- The order in which keys are printed, so that the same answer is the same text.
+local ORDER = {
+  "name", "kind", "writer", "verdict", "rule", "remedy", "warnings", "code", "message", "via", "setgroups", "uid", "gid",
+  "projid", "map", "inside", "outside", "first", "count", "text", "helper", "notes",
+}
+
 local function print_json(streams, value)
-  local library = json_library()
-  local extent = { "inside", "outside", "count" }
-  streams.out:write(library.encode(value, { indent = true, keyorder = extent }), "\n")
+  streams.out:write(json_library().encode(value, { indent = true, keyorder = ORDER }), "\n")
 end
 
 local actions = {}

@@ -24,15 +24,20 @@ end
 
 local function users_mapped(list, map, situation)
   local kind, host = situation.kind, situation.host
-  local seen = {}
+  local found, seen = {}, {}
   for _, user in ipairs(host.users or {}) do
     local id = user[kind]
     if id and id >= FIRST_LOGIN and id <= LAST_LOGIN and id ~= host[kind] and map:inside(id) and not seen[id] then
       seen[id] = true
-      add(list, "other-user", ("%s %.0f inside is %s outside: it may do what %s may, to all files of %s"):format(kind,
-        map:inside(id), user.name, user.name, user.name), "leave that ID out of the map")
+      found[#found + 1] = user
     end
   end
+  if #found == 0 then return end
+  local name = found[1].name
+  add(list, "other-user", ("%s %.0f inside is %s outside, and may do to %s's files what %s may%s"):format(kind,
+    map:inside(found[1][kind]), name, name, name,
+    #found > 1 and ("; other users who are mapped: %d"):format(#found - 1) or ""),
+    "leave the IDs of users out of the map")
 end
 
 local function shared(list, map, situation)

@@ -1,0 +1,445 @@
+-- What a root, a source or the host itself can be made to look like so that a container's mounts go astray. Each was a
+-- vulnerability of some container runtime. In all cases: nothing of the host is changed, not a byte, not a mount.
+
+local cella = require "cella"
+local rootfs = require "spec.support.rootfs"
+local trial = require "spec.support.trial"
+
+local inside, succeeds, refused = trial.inside, trial.succeeds, trial.refused
+
+local PROC = { type = "proc", destination = "/proc" }
+
+describe("the mounts of a container", function()
+  if trial.lacks_user_namespaces() then
+    pending(trial.lacks_user_namespaces())
+    return
+  end
+
+  local root, victim, victim_was, root_was, before
+
+  setup(function() root = rootfs.new() end)
+  teardown(function() root:remove() end)
+
+  local function fingerprint(path)
+    return trial.sh(("cd %s && find . -printf '%%p %%y %%m %%U %%G %%s %%l %%C@\\n' | sort; find . -type f -exec cksum {} +")
+      :format(path))
+  end
+
+  before_each(function()
+    before = trial.look()
+    -- Part of the host: everybody may write there, so that only the container's care keeps it as it is.
+    victim = trial.directory()
+    trial.sh(("chmod 777 %s && mkdir -m 777 %s/sub && echo secret > %s/sub/file && chmod 666 %s/sub/file"):format(
+      victim, victim, victim, victim))
+    victim_was = fingerprint(victim)
+  end)
+
+  after_each(function()
+    local victim_is = fingerprint(victim)
+    trial.remove_directory(victim)
+    root:shell "rm -rf trap trapdir dev proc; mkdir -p -m 755 dev proc"
+    trial.nothing_left(before)
+    assert.equal(victim_was, victim_is)
+  end)
+
+  -- A trap in the root, made by a shell command there. From then on the root has to stay as it is, too.
+  local function trap(command)
+    root:shell(command:gsub("VICTIM", victim))
+    root_was = root:fingerprint()
+  end
+
+  local function root_is_untouched()
+    assert.equal(root_was, root:fingerprint())
+  end
+
+  -- Refused, and if it had not been: the program would have written there.
+  local function is_refused(mounts)
+    local description = { root = root.path, mounts = mounts }
+    local err = refused(description, trial.script "for place in /trap /trap/sub /dev /proc; do echo x > $place/x; done")
+    root_is_untouched()
+    return err
+  end
+
+  describe("in a root that is a trap", function()
+    it("do not follow a link to the host: it means a place in the root", function()
+      trap "ln -s VICTIM trap"
+      for _, mount in ipairs {
+        { type = "tmpfs", destination = "/trap" },
+        { type = "bind", source = "/usr", destination = "/trap" },
+        { type = "proc", destination = "/trap" },
+        { type = "dev", destination = "/trap" },
+        { type = "devpts", destination = "/trap" },
+        { type = "mqueue", destination = "/trap" },
+      } do
+        assert.equal("ENOENT", is_refused({ mount }).code, mount.type)
+      end
+    end)
+
+    it("land in the root where the link's target is there as well", function()
+      trap "ln -s /mnt trap"
+      local description = { root = root.path, mounts = { PROC, { type = "tmpfs", destination = "/trap" } } }
+      assert.truthy(inside(description, "cat /proc/self/mountinfo"):find(" / /mnt rw", 1, true))
+      inside(description, "echo hello > /mnt/file")
+      root_is_untouched()
+    end)
+
+    it("do not climb out of the root by a link with many ..", function()
+      trap "ln -s ../../../../../../../../../..VICTIM trap"
+      assert.equal("ENOENT", is_refused({ { type = "tmpfs", destination = "/trap" } }).code)
+    end)
+
+    it("do not follow a link above the place, either", function()
+      trap "ln -s VICTIM trap"
+      assert.equal("ENOENT", is_refused({ { type = "tmpfs", destination = "/trap/sub" } }).code)
+      assert.equal("ENOENT", is_refused({ { type = "bind", source = "/etc/passwd", destination = "/trap/sub/file" } }).code)
+    end)
+
+    it("do not go up", function()
+      for _, destination in ipairs { "/../trap", "/mnt/../..", "/mnt/..", "/..", "/mnt/../trap" } do
+        local ok, message = pcall(cella.container, {
+          root = root.path, mounts = { { type = "tmpfs", destination = destination } } })
+        assert.is_false(ok)
+        assert.truthy(message:find("mounts[1].destination: '..' in", 1, true), message)
+      end
+      -- A name that only looks like it is one.
+      assert.equal("ENOENT", refused({ root = root.path, mounts = { { type = "tmpfs", destination = "/..." } } }).code)
+    end)
+
+    it("make no devices where /dev is a link to the host", function()
+      trap "rmdir dev; ln -s VICTIM dev"
+      assert.equal("ENOENT", is_refused({ { type = "dev", destination = "/dev" } }).code)
+      trap "rm dev; ln -s ../..VICTIM dev"
+      assert.equal("ENOENT", is_refused({ { type = "dev", destination = "/dev" } }).code)
+    end)
+
+    it("make no devices where something below /dev is a link to the host: that is covered", function()
+      trap "ln -s VICTIM/sub/file dev/null; ln -s VICTIM dev/pts; ln -s VICTIM/sub/new dev/full; ln -s VICTIM/fd dev/fd"
+      local description = { root = root.path, mounts = { PROC, { type = "dev", destination = "/dev" } } }
+      assert.equal("character special file\n", inside(description, "echo x > /dev/null; stat -c %F /dev/null"))
+      root_is_untouched()
+    end)
+
+    it("mount no /proc where that is a link to the host", function()
+      trap "rmdir proc; ln -s VICTIM proc"
+      assert.equal("ENOENT", is_refused({ PROC }).code)
+    end)
+
+    it("do not use the links by which /proc leads out of it", function()
+      trap "mkdir trapdir; ln -s /proc/self/root trap; ln -s /proc/1/cwd trapdir/cwd"
+      for _, destination in ipairs { "/trap", "/trap" .. victim, "/proc/self/root" .. victim, "/proc/self/cwd",
+        "/trapdir/cwd", "/proc/self/exe" } do
+        local err = is_refused { PROC, { type = "tmpfs", destination = destination } }
+        assert.truthy(err.code == "ELOOP" or err.code == "ENOENT" or err.code == "EACCES", tostring(err))
+      end
+    end)
+
+    it("do not follow a link in what is bound", function()
+      trial.sh(("ln -s %s %s/link"):format(victim .. "/sub", victim))
+      victim_was = fingerprint(victim)
+      root_was = root:fingerprint()
+      local err = is_refused { { type = "bind", source = victim, destination = "/mnt" },
+        { type = "tmpfs", destination = "/mnt/link" } }
+      assert.equal("ENOENT", err.code)
+    end)
+
+    it("stay in the root while somebody exchanges directories for links", function()
+      root:shell "mkdir -m 777 trapdir; mkdir trapdir/place"
+      local stop = victim:gsub("trial", "stop")
+      local exchange = cella.plan():exec { "/bin/sh", "-c", ([[
+        cd %s/trapdir && ln -s %s link
+        while [ ! -e %s ]; do mv -T place aside; mv -T link place; mv -T place link; mv -T aside place; done
+      ]]):format(root.path, victim, stop) }:spawn()
+      local ran, failed = 0, 0
+      for _ = 1, 60 do
+        local result = cella.container({ root = root.path, mounts = {
+          { type = "tmpfs", destination = "/trapdir/place" },
+        } }):run(trial.script "echo x > /trapdir/place/x; ls /trapdir/place")
+        if result then ran = ran + 1 else failed = failed + 1 end
+        -- Whatever it was mounted on, it was the tmpfs.
+        if result and result.code == 0 then assert.equal("x\n", result.stdout) end
+      end
+      trial.write(stop, "")
+      exchange:wait()
+      trial.sh("rm " .. stop)
+      assert.equal(60, ran + failed)
+    end)
+  end)
+
+  describe("make nothing on the host", function()
+    local made
+
+    -- A directory of the host that is bound; what is made in it would be seen.
+    before_each(function()
+      made = trial.directory()
+      trial.sh("chmod 777 " .. made)
+    end)
+    after_each(function()
+      local there = trial.sh("ls -A " .. made)
+      trial.remove_directory(made)
+      assert.equal("", there)
+    end)
+
+    it("where a place is not there", function()
+      trap "true"
+      assert.equal("ENOENT", is_refused({ { type = "tmpfs", destination = "/trap" } }).code)
+      assert.equal("ENOENT", is_refused({ { type = "bind", source = "/etc/passwd", destination = "/work/new" } }).code)
+    end)
+
+    it("where a tmpfs of the container's own is covered by a bind", function()
+      trap "true"
+      local tmpfs, bind = { type = "tmpfs", destination = "/mnt" }, { type = "bind", source = made, destination = "/mnt" }
+      is_refused { tmpfs, bind, { type = "tmpfs", destination = "/mnt/new" } }
+      -- Without the bind it is made, in the tmpfs.
+      assert.is_true((succeeds({ root = root.path, mounts = { tmpfs, { type = "tmpfs", destination = "/mnt/new" } } },
+        "test -d /mnt/new")))
+    end)
+
+    it("where a bind lies in a tmpfs of the container's own", function()
+      trap "true"
+      local tmpfs = { type = "tmpfs", destination = "/mnt" }
+      local bind = { type = "bind", source = made, destination = "/mnt/bound" }
+      is_refused { tmpfs, bind, { type = "tmpfs", destination = "/mnt/bound/new" } }
+      is_refused { tmpfs, bind, { type = "bind", source = "/etc/passwd", destination = "/mnt/bound/new" } }
+    end)
+
+    it("where a link leads from the name of a tmpfs to a bind", function()
+      -- /trap is /mnt: the tmpfs lies there, and is covered there under its other name.
+      trap "ln -s mnt trap"
+      local tmpfs, bind = { type = "tmpfs", destination = "/trap" }, { type = "bind", source = made, destination = "/mnt" }
+      is_refused { tmpfs, bind, { type = "tmpfs", destination = "/trap/new" } }
+    end)
+
+    it("where a link in a bind leads to elsewhere in the root", function()
+      trap "true"
+      trial.sh(("ln -s /work %s/link; ln -s .. %s/up"):format(victim, victim))
+      victim_was = fingerprint(victim)
+      local tmpfs = { type = "tmpfs", destination = "/mnt" }
+      local bind = { type = "bind", source = victim, destination = "/mnt/bound" }
+      is_refused { tmpfs, bind, { type = "tmpfs", destination = "/mnt/bound/link/new" } }
+      -- By /mnt/bound/up/new it is in the tmpfs, but not by the way that was named: either is right, the host is safe.
+      cella.container({ root = root.path, mounts = { tmpfs, bind, { type = "tmpfs", destination = "/mnt/bound/up/new" } } })
+        :run { "true" }
+      root_is_untouched()
+    end)
+
+    for name, entry in pairs {
+      file = { type = "file", content = "made" }, symlink = { type = "symlink", target = "/etc" },
+      directory = { type = "directory" },
+    } do
+      it(("by an entry of the type %s"):format(name), function()
+        local function at(destination)
+          local copy = { destination = destination }
+          for key, value in pairs(entry) do copy[key] = value end
+          return copy
+        end
+        -- In the root itself, in a bind, in a bind in a tmpfs, and over a link in the root.
+        trap "ln -s VICTIM trap"
+        local function is_not_made(mounts)
+          local ok = pcall(refused, { root = root.path, mounts = mounts })
+          if ok then return end
+          -- Or raised: it can be known before.
+          local made_it = pcall(function() assert(cella.container({ root = root.path, mounts = mounts }):run { "true" }) end)
+          assert.is_false(made_it)
+        end
+        is_not_made { at "/work/new" }
+        is_not_made { at "/trap/new" }
+        is_not_made { { type = "bind", source = made, destination = "/mnt" }, at "/mnt/new" }
+        is_not_made { { type = "tmpfs", destination = "/mnt" }, { type = "bind", source = made, destination = "/mnt/a" },
+          at "/mnt/a/new" }
+        is_not_made { { type = "tmpfs", destination = "/mnt" }, { type = "bind", source = made, destination = "/mnt" },
+          at "/mnt/new" }
+        root_is_untouched()
+        -- In a tmpfs it is.
+        assert.is_true((succeeds({ root = root.path, mounts = { { type = "tmpfs", destination = "/mnt" }, at "/mnt/new" } },
+          "ls -d /mnt/new")))
+      end)
+    end
+
+    it("by an entry over a link that an earlier entry has made", function()
+      local parts = { { type = "tmpfs", destination = "/mnt" }, { type = "bind", source = made, destination = "/work" },
+        { type = "symlink", destination = "/mnt/link", target = "/work" },
+        { type = "file", destination = "/mnt/link/new", content = "made" } }
+      trap "true"
+      is_refused(parts)
+    end)
+  end)
+
+  describe("that are to be covered or read-only", function()
+    it("are found in the root, whatever links there are", function()
+      trap "ln -s VICTIM/sub trap; echo here > work/file"
+      local description = { root = root.path, masked_paths = { "/trap/file", "/work/file", "/no/such/file" },
+        readonly_paths = { "/trap", "/no/such" } }
+      assert.equal("", inside(description, "cat /work/file"))
+      root_is_untouched()
+      assert.equal("here\n", root:shell "cat work/file; rm work/file")
+      assert.equal("secret\n", trial.read(victim .. "/sub/file"))
+    end)
+  end)
+
+  -- Runs a shell script as root of a mount namespace of its own, in which mounts are shared, as systemd has them
+  -- everywhere, so that what a container lets out arrives there.
+  local function own_host(script)
+    local prefix = trial.lacks_root() and "unshare --user --map-root-user --mount --propagation shared"
+      or "unshare --mount --propagation shared"
+    return trial.sh(("%s sh -c %s"):format(prefix, trial.quote(script)))
+  end
+
+  -- A container file with this description, in Lua; the shell's words that run it.
+  local function run(description, script)
+    local path = trial.write(victim .. "/../" .. root.path:match "[^/]+$" .. "/container.lua", "return " .. description)
+    return trial.cli_text { "run", path, "--", "sh", "-c", script }
+  end
+
+  after_each(function() root:shell "rm -f container.lua" end)
+
+  describe("and the host's", function()
+    for _, user in ipairs { "new", "host" } do
+      it(("do not mix, with a %s user namespace"):format(user == "new" and "new" or "shared"), function()
+        local description = ('{ namespaces = { user = %q }, mounts = { { type = "tmpfs", destination = "/tmp" }, '
+          .. '{ type = "tmpfs", destination = "/mnt" } } }'):format(user)
+        local lines = own_host(([[
+          before=$(cat /proc/self/mountinfo)
+          %s > %s/out &
+          until [ -s %s/out ]; do sleep 0.01; done
+          [ "$before" = "$(cat /proc/self/mountinfo)" ] && echo nothing came out
+          mount -t tmpfs later /srv && : > %s/mounted
+          wait
+          cat %s/out
+        ]]):format(run(description, ("echo ready; until [ -e %s/mounted ]; do sleep 0.01; done; "
+          .. "grep -c ' /srv ' /proc/self/mountinfo"):format(victim)), victim, victim, victim, victim))
+        trial.sh(("rm -f %s/out %s/mounted"):format(victim, victim))
+        victim_was = fingerprint(victim)
+        assert.equal("nothing came out\nready\n0\n", lines)
+      end)
+    end
+
+    it("would mix: mounts of that host do come out of another namespace with shared mounts", function()
+      local lines = own_host [[
+        unshare --mount --propagation unchanged mount -t tmpfs out /srv
+        grep -c ' /srv ' /proc/self/mountinfo
+      ]]
+      assert.equal("1\n", lines)
+    end)
+  end)
+
+  describe("of the host that are below what is bound", function()
+    local function below(readonly, script)
+      return own_host(([[
+        mount -t tmpfs source %s/sub && mkdir %s/sub/below && mount -t tmpfs below %s/sub/below && touch %s/sub/below/file
+        %s 2>&1
+      ]]):format(victim, victim, victim, victim, run(([[{ root = %q, mounts = {
+        { type = "bind", source = %q, destination = "/mnt", readonly = %s } } }]]):format(root.path, victim, readonly),
+        script)))
+    end
+
+    it("are read-only with it", function()
+      local write = "touch /mnt/sub/below/new && echo wrote || echo did not"
+      assert.truthy(below("true", write):find("Read%-only file system\ndid not\n"))
+      assert.equal("wrote\n", below("false", write))
+    end)
+
+    it("come along", function()
+      assert.equal("file\n", below("true", "ls /mnt/sub/below"))
+    end)
+
+    it("cannot be left away, where something would come to light that they cover", function()
+      local said = own_host(([[
+        mount -t tmpfs cover %s/sub
+        %s
+      ]]):format(victim, run(([[{ root = %q, mounts = {
+        { type = "bind", source = %q, destination = "/mnt", recursive = false } } }]]):format(root.path, victim),
+        "cat /mnt/sub/file")))
+      assert.is_nil(said:find("secret", 1, true), said)
+      assert.truthy(said:find("EINVAL", 1, true) and said:find("bind recursively", 1, true), said)
+    end)
+
+    it("are read-only in a root that is", function()
+      local said = own_host(([[
+        mount -t tmpfs below %s/mnt
+        %s 2>&1
+        %s
+      ]]):format(root.path, run(("{ root = { path = %q, readonly = true } }"):format(root.path),
+        "touch /mnt/new && echo wrote || echo did not"), run(("{ root = %q }"):format(root.path),
+        "touch /mnt/new && echo wrote || echo did not")))
+      assert.truthy(said:find("Read%-only file system\ndid not\nwrote\n"), said)
+    end)
+
+    it("are read-only in the host's root", function()
+      local said = own_host(([[
+        mount -t tmpfs below /srv && touch /srv/file && echo host wrote
+        %s 2>&1
+      ]]):format(run("{}", "touch /srv/new && echo wrote || echo did not")))
+      assert.truthy(said:find("^host wrote\n.*Read%-only file system\ndid not\n"), said)
+    end)
+
+    it("keep the flags that the host has given them", function()
+      local said = own_host(([[
+        mount -t tmpfs -o ro,nosuid,nodev,noexec source %s/sub
+        %s 2>&1
+      ]]):format(victim, run(([[{ root = %q, mounts = { { type = "proc", destination = "/proc" }, { type = "bind",
+        source = %q, destination = "/mnt", readonly = false, nosuid = false, nodev = false, noexec = false } } }]]):format(
+        root.path, victim .. "/sub"), "touch /mnt/new || grep ' /mnt ' /proc/self/mountinfo")))
+      assert.truthy(said:find("Read-only file system", 1, true), said)
+      assert.truthy(said:find(" /mnt ro,nosuid,nodev,noexec", 1, true), said)
+    end)
+  end)
+
+  describe("of the type dev, where the host's devices are not what they seem", function()
+    -- Devices of its own, from which one is then exchanged for something else.
+    local function with_devices(exchange, script)
+      local devices = {}
+      for _, name in ipairs { "null", "zero", "full", "random", "urandom", "tty" } do
+        devices[#devices + 1] = ("touch /devices/%s && mount --bind /dev/%s /devices/%s"):format(name, name, name)
+      end
+      local text = ("mkdir %s/sub/devices && mount -t tmpfs devices %s/sub/devices && %s && %s && "
+        .. "mount --rbind %s/sub/devices /dev && %s"):format(victim, victim,
+        table.concat(devices, " && "):gsub("/devices/", victim .. "/sub/devices/"),
+        exchange:gsub("DEV", victim .. "/sub/devices"), victim,
+        run(([[{ root = %q, mounts = { { type = "dev", destination = "/dev" } } }]]):format(root.path), script))
+      local said = own_host(text)
+      trial.sh(("rmdir %s/sub/devices"):format(victim))
+      victim_was = fingerprint(victim)
+      return said
+    end
+
+    it("are refused for a file", function()
+      local said = with_devices("umount DEV/null && echo file > DEV/null", "echo ran")
+      assert.is_nil(said:find("ran\n", 1, true), said)
+      assert.truthy(said:find("expect_node", 1, true), said)
+    end)
+
+    it("are refused for a link to another device", function()
+      local said = with_devices("umount DEV/null && rm DEV/null && ln -s zero DEV/null", "echo ran")
+      assert.is_nil(said:find("ran\n", 1, true), said)
+      assert.truthy(said:find("expect_node", 1, true) or said:find("open_tree", 1, true), said)
+    end)
+
+    it("are refused for another device", function()
+      local said = with_devices("umount DEV/null && mount --bind DEV/zero DEV/null", "echo ran")
+      assert.is_nil(said:find("ran\n", 1, true), said)
+      assert.truthy(said:find("expect_node", 1, true), said)
+    end)
+
+    it("are refused if one is missing", function()
+      local said = with_devices("umount DEV/full && rm DEV/full", "echo ran")
+      assert.is_nil(said:find("ran\n", 1, true), said)
+    end)
+
+    it("are taken if they are what they seem", function()
+      assert.equal("ran\n", with_devices("true", "echo ran"))
+    end)
+  end)
+
+  describe("and /proc", function()
+    it("are refused if that is no procfs: a lie about ID maps would be believed", function()
+      local said = own_host(([[
+        mkdir -p %s/sub/self && touch %s/sub/self/setgroups %s/sub/self/uid_map %s/sub/self/gid_map
+        mount --rbind %s/sub /proc
+        %s
+      ]]):format(victim, victim, victim, victim, victim, run("{}", "echo ran")))
+      trial.sh(("rm -r %s/sub/self"):format(victim))
+      victim_was = fingerprint(victim)
+      assert.is_nil(said:find("ran\n", 1, true), said)
+    end)
+  end)
+end)
