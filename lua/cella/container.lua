@@ -1,6 +1,7 @@
 --- From a container table to a plan.
 
 local Plan = require "cella.plan"
+local caps = require "cella.caps"
 local command_module = require "cella.command"
 local description = require "cella.container.description"
 local host_facts = require "cella.host"
@@ -95,6 +96,12 @@ local function build(box, command, host)
   if box.init then plan:init() end
   if box.new_session ~= false then plan:setsid() end -- of the program: an init belongs to none
   plan:exec(command_module.for_plan(command, box.environment or default_environment()))
+  -- Whoever asks for capabilities, or gives them up without a namespace of its own, learns here what cannot hold.
+  if #(box.capabilities or {}) > 0 or box.namespaces.user == "host" then
+    local ok
+    ok, err = caps.check_plan(plan)
+    if not ok then return nil, err end
+  end
   plan.host = host
   plan.id_maps = who.maps
   plan.policy = who.policy
