@@ -166,18 +166,6 @@ static int caps_mode(lua_State *L)
 	return 1;
 }
 
-/* keep_caps(on) -> true | nil, message, errno
- * PR_SET_KEEPCAPS: the one of the securebits that needs no CAP_SETPCAP this way. The calling thread's. */
-static int caps_keep_caps(lua_State *L)
-{
-	luaL_checktype(L, 1, LUA_TBOOLEAN);
-	long result = RAW(SYS_prctl, PR_SET_KEEPCAPS, lua_toboolean(L, 1), 0, 0, 0);
-	if (result < 0)
-		return push_error(L, "PR_SET_KEEPCAPS", (int)-result);
-	lua_pushboolean(L, true);
-	return 1;
-}
-
 static void push_names(lua_State *L, uint64_t value, const struct names *names)
 {
 	int count = 0;
@@ -294,7 +282,6 @@ void open_caps(lua_State *L)
 		{ "iab_to_text", caps_iab_to_text },
 		{ "iab_from_text", caps_iab_from_text },
 		{ "mode", caps_mode },
-		{ "keep_caps", caps_keep_caps },
 		{ "step", caps_step },
 		{ "pids", caps_pids },
 		{ 0 },

@@ -12,9 +12,12 @@ __asm__(".section .rodata\n"
 	"cella_init_begin:\n"
 	".incbin \"" INIT_PROGRAM "\"\n"
 	"cella_init_end:\n"
+	".balign 8\n"
+	"cella_init_size:\n"
+	".quad cella_init_end - cella_init_begin\n"
 	".previous\n");
 extern const char cella_init_begin[] __attribute__((visibility("hidden")));
-extern const char cella_init_end[] __attribute__((visibility("hidden")));
+extern const uint64_t cella_init_size __attribute__((visibility("hidden")));
 
 #ifndef MFD_EXEC
 #define MFD_EXEC 0x10U /* Linux 6.3 */
@@ -28,7 +31,7 @@ static int make_program(void)
 	fd = move_up(fd, LOWEST_FD);
 	if (fd < 0)
 		return -errno;
-	size_t size = (size_t)(cella_init_end - cella_init_begin);
+	size_t size = (size_t)cella_init_size;
 	ssize_t written = write(fd, cella_init_begin, size);
 	int seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
 	if (written == (ssize_t)size && fcntl(fd, F_ADD_SEALS, seals) == 0)

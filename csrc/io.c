@@ -185,6 +185,7 @@ static int fd_read(lua_State *L)
 static int io_poll(lua_State *L)
 {
 	luaL_checktype(L, 1, LUA_TTABLE);
+	lua_settop(L, 2);
 	int count = (int)lua_rawlen(L, 1);
 	struct timespec time = { 0 }, *patience = NULL;
 	struct pollfd *fds = lua_newuserdata(L, ((size_t)count + 1) * sizeof *fds);

@@ -79,6 +79,13 @@ static int act_securebits(const struct arg *a)
 	return (int)RAW(SYS_prctl, PR_SET_SECUREBITS, a[0].n, 0, 0, 0);
 }
 
+/* keep_caps(on) -> true | nil, message, errno
+ * PR_SET_KEEPCAPS: an ID switch leaves the permitted set; the next exec clears the flag. */
+static int act_keep_caps(const struct arg *a)
+{
+	return (int)RAW(SYS_prctl, PR_SET_KEEPCAPS, a[0].n, 0, 0, 0);
+}
+
 /* no_new_privs() -> true | nil, message, errno */
 static int act_no_new_privs(const struct arg *a)
 {
@@ -95,6 +102,7 @@ const struct op ops_capability[] = {
 	{ "ambient_clear", act_ambient_clear, OP_CREDENTIALS, RESULT_TRUE, { { 0 } } },
 	{ "securebits", act_securebits, OP_CREDENTIALS, RESULT_TRUE,
 	  { { "bits", K_FLAGS, false, &names_securebits } } },
+	{ "keep_caps", act_keep_caps, OP_CREDENTIALS, RESULT_TRUE, { { "on", K_BOOL } } },
 	{ "no_new_privs", act_no_new_privs, OP_CREDENTIALS, RESULT_TRUE, { { 0 } } },
 	{ 0 },
 };

@@ -144,7 +144,7 @@ static bool same_place(const struct statx *a, const struct statx *b)
  * stayed would be found by going up from there. */
 static int act_expect_root(const struct arg *a)
 {
-	struct statx wanted, root, above;
+	struct statx wanted = { 0 }, root = { 0 }, above = { 0 };
 	int result = look_at((int)a[0].n, "", AT_EMPTY_PATH, &wanted);
 	if (result == 0)
 		result = look_at(AT_FDCWD, "/", 0, &root);

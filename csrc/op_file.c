@@ -22,6 +22,17 @@ static int act_chdir(const struct arg *a)
 	return (int)RAW(SYS_chdir, a[0].p);
 }
 
+/* chdir_first(paths) -> true | nil, message, errno
+ * The first of these that is there and can be entered; what is wrong with the last if none is. */
+static int act_chdir_first(const struct arg *a)
+{
+	const char *const *paths = a[0].p;
+	long result = -ENOENT;
+	for (; *paths && result < 0; paths++)
+		result = RAW(SYS_chdir, *paths);
+	return (int)result;
+}
+
 /* fchdir(fd) -> true | nil, message, errno */
 static int act_fchdir(const struct arg *a)
 {
@@ -38,6 +49,24 @@ static int act_mkdir(const struct arg *a)
 static int act_symlink(const struct arg *a)
 {
 	return (int)RAW(SYS_symlinkat, a[0].p, directory_of(&a[2]), a[1].p);
+}
+
+/* make_symlink(target, path [, dirfd]) -> true | nil, message, errno
+ * A link that is there already and says the same is as good. */
+static int act_make_symlink(const struct arg *a)
+{
+	char found[PATH_MAX];
+	int directory = directory_of(&a[2]);
+	long result = RAW(SYS_symlinkat, a[0].p, directory, a[1].p);
+	if (result != -EEXIST)
+		return (int)result;
+	long size = RAW(SYS_readlinkat, directory, a[1].p, found, sizeof found);
+	if (size != a[0].n)
+		return (int)result;
+	for (long i = 0; i < size; i++)
+		if (found[i] != ((const char *)a[0].p)[i])
+			return (int)result;
+	return 0;
 }
 
 /* mknod(path, type, mode [, major, minor [, dirfd]]) -> true | nil, message, errno */
@@ -123,8 +152,8 @@ static int open_in_root(int root, const char *path, uint64_t flags, unsigned mod
 }
 
 /* Makes the last component of `path`: a file, or a directory. `path` is cut at its slash and mended. The parent
- * has to be on the file system `device`: a link may lead from there to another. */
-static int make_entry(int root, char *path, bool file, dev_t device)
+ * has to be on the file system of `within`: a link may lead from there to another. */
+static int make_entry(int root, char *path, unsigned mode, const struct stat *within)
 {
 	char *name = path;
 	for (char *p = path; *p; p++)
@@ -140,28 +169,33 @@ static int make_entry(int root, char *path, bool file, dev_t device)
 		return parent;
 	struct stat status;
 	long result = RAW(SYS_newfstatat, parent, "", &status, AT_EMPTY_PATH);
-	if (result == 0 && status.st_dev != device)
+	if (result == 0 && within && status.st_dev != within->st_dev)
 		result = -EXDEV;
 	/* Neither follows a link at its end. */
-	if (result == 0 && file)
-		result = RAW(SYS_mknodat, parent, name, S_IFREG | 0644, 0);
+	if (result == 0 && S_ISREG(mode))
+		result = RAW(SYS_mknodat, parent, name, mode, 0);
 	else if (result == 0)
-		result = RAW(SYS_mkdirat, parent, name, 0755);
+		result = RAW(SYS_mkdirat, parent, name, mode & 07777);
 	RAW(SYS_close, parent);
 	return (int)result;
 }
 
-/* make_target(path, root_fd, within_fd [, like_fd]) -> true | nil, message, errno
- * Makes what is missing of a path below a root, so that something can be mounted there: directories, and
- * at the end a file where `like_fd` is not a directory. Only on the file system of `within_fd`: EXDEV. */
+/* make_target(path, root_fd [, within_fd [, like_fd [, parents [, mode]]]]) -> true | nil, message, errno
+ * Makes what is missing of a path below a root, so that something can be mounted there: directories (of mode
+ * `parents`), and at the end a file where `like_fd` is not a directory, else one more directory (of `mode`). Only on
+ * the file system of `within_fd`, where that is given: EXDEV. */
 static int act_make_target(const struct arg *a)
 {
 	char path[PATH_MAX];
 	struct stat within, like = { .st_mode = S_IFDIR };
 	int root = (int)a[1].n, length = (int)a[0].n;
-	long result = RAW(SYS_newfstatat, a[2].n, "", &within, AT_EMPTY_PATH);
+	unsigned parents = given(&a[4]) ? (unsigned)a[4].n : 0755;
+	long result = 0;
+	if (given(&a[2]))
+		result = RAW(SYS_newfstatat, a[2].n, "", &within, AT_EMPTY_PATH);
 	if (result == 0 && given(&a[3]))
 		result = RAW(SYS_newfstatat, a[3].n, "", &like, AT_EMPTY_PATH);
+	unsigned last = S_ISDIR(like.st_mode) ? given(&a[5]) ? (unsigned)a[5].n : parents : S_IFREG | 0644;
 	for (int i = 0; i < length; i++)
 		path[i] = ((const char *)a[0].p)[i];
 	while (length > 1 && path[length - 1] == '/')
@@ -176,7 +210,7 @@ static int act_make_target(const struct arg *a)
 		if (found >= 0)
 			RAW(SYS_close, found);
 		else if (found == -ENOENT)
-			result = make_entry(root, path, i == length && !S_ISDIR(like.st_mode), within.st_dev);
+			result = make_entry(root, path, i == length ? last : parents, given(&a[2]) ? &within : NULL);
 		else
 			result = found;
 		path[i] = after;
@@ -210,10 +244,24 @@ static int act_write(const struct arg *a)
 	return 0;
 }
 
-/* fchmod(fd, mode) -> true | nil, message, errno */
+/* fchmod(fd, mode) -> true | nil, message, errno
+ * Also of what was opened as a path only (Linux 6.6). */
 static int act_fchmod(const struct arg *a)
 {
-	return (int)RAW(SYS_fchmod, a[0].n, a[1].n);
+	enum { FCHMODAT2 = 452 }; /* newer than the headers that we build with */
+	long result = RAW(SYS_fchmod, a[0].n, a[1].n);
+	if (result == -EBADF)
+		result = RAW(FCHMODAT2, a[0].n, "", a[1].n, AT_EMPTY_PATH);
+	return (int)result;
+}
+
+/* lock(fd) -> true | nil, message, errno
+ * A lock for reading on all of a file (F_OFD_SETLK of fcntl(2)), which lasts until the last copy of the descriptor is
+ * closed, whichever process has it. */
+static int act_lock(const struct arg *a)
+{
+	struct flock lock = { .l_type = F_RDLCK, .l_whence = SEEK_SET };
+	return (int)RAW(SYS_fcntl, a[0].n, F_OFD_SETLK, &lock);
 }
 
 /* expect_same_filesystem(fd, other_fd) -> true | nil, message, errno
@@ -306,10 +354,13 @@ static int act_close_others(const struct arg *a)
 
 const struct op ops_file[] = {
 	{ "chdir", act_chdir, 0, RESULT_TRUE, { { "path", K_PATH } } },
+	{ "chdir_first", act_chdir_first, 0, RESULT_TRUE, { { "paths", K_STRINGS } } },
 	{ "fchdir", act_fchdir, 0, RESULT_TRUE, { { "fd", K_FD } } },
 	{ "mkdir", act_mkdir, 0, RESULT_TRUE,
 	  { { "path", K_PATH }, { "mode", K_MODE }, { "dirfd", K_FD, true } } },
 	{ "symlink", act_symlink, 0, RESULT_TRUE,
+	  { { "target", K_PATH }, { "path", K_PATH }, { "dirfd", K_FD, true } } },
+	{ "make_symlink", act_make_symlink, 0, RESULT_TRUE,
 	  { { "target", K_PATH }, { "path", K_PATH }, { "dirfd", K_FD, true } } },
 	{ "mknod", act_mknod, 0, RESULT_TRUE,
 	  { { "path", K_PATH },
@@ -325,7 +376,12 @@ const struct op ops_file[] = {
 	    { "dirfd", K_FD, true },
 	    { "mode", K_MODE, true } } },
 	{ "make_target", act_make_target, 0, RESULT_TRUE,
-	  { { "path", K_PATH }, { "root_fd", K_FD }, { "within_fd", K_FD }, { "like_fd", K_FD, true } } },
+	  { { "path", K_PATH },
+	    { "root_fd", K_FD },
+	    { "within_fd", K_FD, true },
+	    { "like_fd", K_FD, true },
+	    { "parents", K_MODE, true },
+	    { "mode", K_MODE, true } } },
 	{ "write_file", act_write_file, 0, RESULT_TRUE,
 	  { { "path", K_PATH },
 	    { "data", K_DATA },
@@ -334,6 +390,7 @@ const struct op ops_file[] = {
 	    { "dirfd", K_FD, true } } },
 	{ "write", act_write, 0, RESULT_TRUE, { { "fd", K_FD }, { "data", K_DATA } } },
 	{ "fchmod", act_fchmod, 0, RESULT_TRUE, { { "fd", K_FD }, { "mode", K_MODE } } },
+	{ "lock", act_lock, 0, RESULT_TRUE, { { "fd", K_FD } } },
 	{ "expect_same_filesystem", act_expect_same_filesystem, 0, RESULT_TRUE,
 	  { { "fd", K_FD }, { "other_fd", K_FD } } },
 	{ "umask", act_umask, 0, RESULT_INT, { { "mask", K_MODE } } },

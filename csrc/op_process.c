@@ -4,7 +4,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/limits.h>
 #include <linux/prctl.h>
+#include <linux/sched.h>
+#include <linux/seccomp.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -104,15 +108,82 @@ static int act_setrlimit(const struct arg *a)
 	return (int)RAW(SYS_prlimit64, 0, a[0].n, &limit, 0);
 }
 
-/* execve(path | paths, argv [, environment]) -> nil, message, errno
+/* wait_for_byte(fd) -> true | nil, message, errno
+ * Sleeps until somebody has written to the other end, or closed it. Takes one byte. */
+static int act_wait_for_byte(const struct arg *a)
+{
+	char byte;
+	long result;
+	RAW_RETRY(result, SYS_read, a[0].n, &byte, 1);
+	return result < 0 ? (int)result : 0;
+}
+
+/* seccomp(filter) -> true | nil, message, errno
+ * From here on every system call of this process passes a filter (seccomp(2)): a compiled classic BPF program, as
+ * seccomp_export_bpf(3) writes it. */
+static int act_seccomp(const struct arg *a)
+{
+	if (a[0].n == 0 || a[0].n % (int64_t)sizeof(struct sock_filter) != 0 ||
+	    a[0].n / (int64_t)sizeof(struct sock_filter) > BPF_MAXINSNS)
+		return -EINVAL;
+	struct sock_fprog program = {
+		.len = (unsigned short)((size_t)a[0].n / sizeof(struct sock_filter)),
+		.filter = (struct sock_filter *)(uintptr_t)a[0].p,
+	};
+	return (int)RAW(SYS_prctl, PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0);
+}
+
+/* expect_no_user_namespaces() -> true | nil, message, errno
+ * That the kernel refuses to make one: tried, because no number tells. */
+static int act_expect_no_user_namespaces(const struct arg *a)
+{
+	(void)a;
+	long result = RAW(SYS_unshare, CLONE_NEWUSER);
+	/* What is invalid is the call, not the wish: nothing is known then. */
+	return result >= 0 || result == -EINVAL ? -ENOTRECOVERABLE : 0;
+}
+
+static bool always_needs_own_memory(const struct arg *a)
+{
+	(void)a;
+	return true;
+}
+
+/* Puts the working directory where an environment has PWD. */
+static int set_pwd(const char **environment, char *buffer, size_t room)
+{
+	static const char name[] = "PWD=";
+	for (; *environment; environment++) {
+		size_t i = 0;
+		while (name[i] && (*environment)[i] == name[i])
+			i++;
+		if (name[i])
+			continue;
+		for (size_t j = 0; j < i; j++)
+			buffer[j] = name[j];
+		long result = RAW(SYS_getcwd, buffer + i, room - i);
+		if (result < 0)
+			return (int)result;
+		*environment = buffer;
+	}
+	return 0;
+}
+
+/* execve(path | paths, argv [, environment [, pwd]]) -> nil, message, errno
  * Of several paths the first that exists and may be executed counts, as in execvp(3), but a file in no
- * known format is an error, not a shell script. */
+ * known format is an error, not a shell script. With `pwd`, a PWD of the environment becomes what is true. */
 static int act_execve(const struct arg *a)
 {
+	char pwd[PATH_MAX + 8];
 	char *const *paths = (char *const *)(uintptr_t)a[0].p;
 	const void *environment = given(&a[2]) ? a[2].p : environ;
-	int result = -ENOENT;
 	bool denied = false;
+	int result = 0;
+	if (given(&a[2]) && a[3].n)
+		result = set_pwd((const char **)(uintptr_t)a[2].p, pwd, sizeof pwd);
+	if (result < 0)
+		return result;
+	result = -ENOENT;
 	for (; *paths; paths++) {
 		result = (int)RAW(SYS_execve, *paths, a[1].p, environment);
 		if (result == -EACCES)
@@ -137,7 +208,11 @@ const struct op ops_process[] = {
 	{ "dumpable", act_dumpable, 0, RESULT_TRUE, { { "on", K_BOOL } } },
 	{ "setrlimit", act_setrlimit, 0, RESULT_TRUE,
 	  { { "resource", K_NAME, false, &names_rlimit }, { "soft", K_LIMIT }, { "hard", K_LIMIT } } },
+	{ "wait_for_byte", act_wait_for_byte, 0, RESULT_TRUE, { { "fd", K_FD } } },
+	{ "seccomp", act_seccomp, OP_CREDENTIALS, RESULT_TRUE, { { "filter", K_DATA } } },
+	{ "expect_no_user_namespaces", act_expect_no_user_namespaces, OP_LATER, RESULT_TRUE, { { 0 } },
+	  always_needs_own_memory },
 	{ "execve", act_execve, OP_EXEC, RESULT_TRUE,
-	  { { "path", K_STRINGS }, { "argv", K_STRINGS }, { "environment", K_STRINGS, true } } },
+	  { { "path", K_STRINGS }, { "argv", K_STRINGS }, { "environment", K_STRINGS, true }, { "pwd", K_BOOL, true } } },
 	{ 0 },
 };

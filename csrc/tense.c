@@ -220,6 +220,8 @@ static int recorder_only_with(lua_State *L)
 static int recorder_input(lua_State *L)
 {
 	struct plan *plan = check_plan(L, 1);
+	if (plan->ended)
+		return luaL_error(L, "the plan ends in an exec: nothing comes after it");
 	check_room_for_slot(L, plan);
 	push_slot(L, plan, plan->slots++);
 	return 1;

@@ -245,6 +245,16 @@ describe("a plan's child", function()
     assert.is_true(caps.check_plan(plan, { state = root }))
   end)
 
+  it("is not refused over maps of which the parent's steps do not tell", function()
+    if not is_initial_root() then return pending "needs root, whose maps these are" end
+    local box = container { ids = maps, user = { uid = 33, gid = 33 }, capabilities = { "net_bind_service" } }
+    local plan = assert(box:plan { "/bin/true" })
+    for _, one in ipairs(plan.maps) do one.text = "something else" end
+    assert.is_true(caps.check_plan(plan, { state = root }))
+    local list = assert(caps.walk(plan, { state = root }))
+    assert.equal("net_bind_service", tostring(step(list, "execve").state.effective))
+  end)
+
   it("has everything in a new user namespace, whatever its caller has given up", function()
     local nobody = root:with { uid = 4711, gid = 4711, effective = none, permitted = none, bounding = none,
       securebits = { "noroot", "noroot_locked" } }
@@ -302,15 +312,31 @@ describe("a plan's child", function()
 
   it("that asks for what the caller has not is refused, with the step that would fail", function()
     local poor = root:with { effective = all - "sys_time", permitted = all - "sys_time", bounding = all - "sys_time" }
-    local box = container { namespaces = { user = "host" }, user = { uid = 1000, gid = 1000 },
-      capabilities = { "sys_time" } }
-    local plan = assert(box:plan { "/bin/true" })
+    local plan = Plan.new():securebits({ "no_setuid_fixup" }):setresuid(1000, 1000, 1000)
+      :capbset_drop(all - "sys_time"):securebits({}):capset("sys_time", "sys_time", "sys_time")
+      :ambient_raise("sys_time"):expect_capabilities("sys_time", "sys_time", "sys_time", "sys_time", "sys_time")
+      :exec { "/bin/true" }
     local ok, err = caps.check_plan(plan, { state = poor })
     assert.is_nil(ok)
     assert.equal("capset", err.op)
     assert.equal("EPERM", err.code)
     assert.truthy(err.why:find "does not hold sys_time")
     assert.is_true(caps.check_plan(plan, { state = root }))
+  end)
+
+  it("is refused by the container that asks for it, with step and reason, and nothing has run", function()
+    local lacking = all - caps.state().permitted
+    if lacking:empty() then return pending "needs a caller that lacks a capability" end
+    local marker = os.tmpname()
+    os.remove(marker)
+    local box = container { namespaces = { user = "host", mount = "host", pid = "host", ipc = "host", uts = "host",
+      net = "host", cgroup = "host" }, capabilities = { lacking[1] } }
+    local result, err = box:run { "/bin/touch", marker }
+    assert.is_nil(result)
+    assert.is_number(err.step)
+    assert.equal("EPERM", err.code)
+    assert.is_string(err.why)
+    assert.is_nil(io.open(marker))
   end)
 
   it("that a file's capabilities change is predicted with the file", function()
@@ -327,5 +353,7 @@ describe("a plan's child", function()
   it("is predicted from plans and states alone", function()
     assert.has_error(function() caps.walk(Plan.new():exec { "/bin/true" }, { state = {} }) end)
     assert.has_error(function() caps.walk(Plan.new():exec { "/bin/true" }, { stat = root }) end)
+    assert.has_error(function() caps.walk(nil) end)
+    assert.has_error(function() caps.check_plan("plan") end)
   end)
 end)

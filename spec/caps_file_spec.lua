@@ -251,6 +251,25 @@ describe("the facts of a program", function()
     assert.is_true(assert(caps.program "/proc/self/exe").mode > 0)
   end)
 
+  it("say whether the mount has nosuid", function()
+    local _, uid = core.sys.getresuid()
+    local _, gid = core.sys.getresgid()
+    for _, flag in ipairs { "nosuid", "nodev" } do
+      local plan = Plan.new { namespaces = { "user", "mount" }, ids = { uid = ("0 %d 1"):format(uid),
+        gid = ("0 %d 1"):format(gid), via = "self", setgroups = "deny" } }
+      plan:mount("none", directory, "tmpfs", { flag })
+      plan:exec { "lua5.4", "-e", ([[
+        local path = %q .. "/program"
+        assert(io.open(path, "w")):close()
+        io.write(tostring(require("cella.caps").program(path).nosuid))]]):format(directory), stdout = "capture",
+        stderr = "capture" }
+      local result = plan:run { timeout = 20 }
+      if not result then return pending "needs user namespaces" end
+      assert.equal("", result.stderr)
+      assert.equal(tostring(flag == "nosuid"), result.stdout)
+    end
+  end)
+
   it("are those of the interpreter where it is a script", function()
     local script = make("script", "#! /bin/true\n")
     assert(os.execute("chmod 4755 " .. script))

@@ -71,7 +71,7 @@ local QUESTIONS = {
   "--secbits=-1", "--secbits=0x1000", "--uid=x", "--uid=4294967295", "--gid=x", "--cap-uid=x",
   "--groups=nosuchgroup", "--user=nosuchuser", "--chroot=/nonexistent", "--killit=9", "--forkfor=x",
   "--forkfor=20 --killit=9", "--forkfor=20 --killit=15 --current", "--forkfor=1 --killit=0",
-  "--forkfor=20 --killit=100", "--forkfor=20 --forkfor=20 --current", "-- -c exit_7", "-- -c kill_-9_$$",
+  "--forkfor=1 --killit=100", "--forkfor=1 --forkfor=1 --current", "-- -c exit_7", "-- -c kill_-9_$$",
   "-+ -c exit_7", "-+ -c kill_-9_$$", "-+ -c echo_hello", "--shell=/bin/sh -- -c echo_$0", "--shell=/bin/echo -- a b",
   "--shell=/nonexistent -- -c true", "== --current", "=+ --current", "=+ --is-uid=4711", "--no-new-privs == --print",
   "--noenv --current", "--strict --strict --caps= --current",

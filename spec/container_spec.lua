@@ -712,6 +712,23 @@ describe("a container", function()
         assert.equal("move_mount", err.op)
       end)
 
+      it("may be left away where the source is not there", function()
+        assert.equal("", word(bound { source = "/no/such/source", optional = true }, "ls /mnt"))
+        trial.write(directory .. "/file", "hello\n")
+        assert.equal("file", word(bound { optional = true }, "ls /mnt"))
+        -- That alone: everything else that fails is a failure.
+        assert.equal("move_mount", refused(bound { source = "/etc/passwd", optional = true }).op)
+      end)
+
+      it("show what a descriptor of the caller's stands for, wherever that is by now", function()
+        trial.sh(("mkdir %s/old && echo hello > %s/old/file"):format(directory, directory))
+        local file = assert(core.open(directory .. "/old", { "path", "directory" }))
+        trial.sh(("mv %s/old %s/new"):format(directory, directory))
+        local text = word(bound { source = { fd = file:number() } }, "cat /mnt/file")
+        file:close()
+        assert.equal("hello", text)
+      end)
+
       it("take a source by the caller's way to it, relative or over a link", function()
         trial.write(directory .. "/file", "hello\n")
         trial.sh(("ln -s %s %s.link"):format(directory, directory))
@@ -792,6 +809,114 @@ describe("a container", function()
       assert.is_true(has(mount.options, "nosuid") and has(mount.options, "nodev") and has(mount.options, "noexec"))
       assert.is_true(has(mounted({ root = root.path, mounts = { with(PROC, { readonly = true }) } }, "/proc").options,
         "ro"))
+    end)
+
+    it("of the type proc may be without what is not about processes", function()
+      local function description(more) return { root = root.path, mounts = { with(PROC, more) } } end
+      assert.is_true((succeeds(description(), "test -e /proc/uptime")))
+      assert.is_false((succeeds(description { subset = "pid" }, "test -e /proc/uptime")))
+      assert.is_true((succeeds(description { subset = "pid" }, "test -e /proc/self/status")))
+    end)
+
+    it("of the type proc may hide the processes of others", function()
+      local function options(more)
+        return mounted({ root = root.path, mounts = { with(PROC, more) } }, "/proc").super
+      end
+      assert.truthy(options({ hidepid = "invisible" }):find("hidepid=invisible", 1, true))
+      assert.is_nil(options({}):find("hidepid", 1, true))
+    end)
+
+    describe("of the type overlay", function()
+      local lower, upper, work
+
+      before_each(function()
+        lower, upper, work = directory .. "/lower", directory .. "/upper", directory .. "/work"
+        trial.sh(("mkdir %s %s %s; cd %s; echo lower > file; echo stays > other"):format(lower, upper, work, lower))
+      end)
+
+      local function overlay(more)
+        return { root = root.path,
+          mounts = { PROC, with({ type = "overlay", destination = "/mnt", lower = lower }, more) } }
+      end
+
+      local CHANGE = "echo changed > /mnt/file; echo new > /mnt/new; rm /mnt/other; ls /mnt; cat /mnt/file"
+
+      -- Kernels before 5.11 have none for users.
+      local function overlays(name, body)
+        it(name, function()
+          local result, err = cella.container(overlay { lower = { lower, upper } }):run { "true" }
+          if not result and err.op == "fsconfig" then
+            pending "needs overlays in user namespaces (Linux 5.11)"
+            return
+          end
+          body()
+        end)
+      end
+
+      overlays("keep what is written as long as the container, in a tmpfs", function()
+        local description = overlay { upper = "tmpfs" }
+        assert.equal("file\nnew\nchanged\n", inside(description, CHANGE))
+        assert.equal("file\nother\nlower\n", inside(description, "ls /mnt; cat /mnt/file"))
+        assert.equal("file\nother\nlower\n", trial.sh(("cd %s; ls; cat file"):format(lower)))
+        assert.equal("", trial.sh(("find %s %s -type f"):format(upper, work)))
+      end)
+
+      overlays("keep what is written in a directory, if that is asked for", function()
+        local description = overlay { upper = upper, work = work }
+        assert.equal("file\nnew\nchanged\n", inside(description, CHANGE))
+        assert.equal("file\nnew\nchanged\n", inside(description, "ls /mnt; cat /mnt/file"))
+        assert.equal("file\nother\nlower\n", trial.sh(("cd %s; ls; cat file"):format(lower)))
+        assert.equal("changed\n", trial.read(upper .. "/file"))
+      end)
+
+      overlays("are read-only without a place to write to", function()
+        local description = overlay { lower = { lower, upper } }
+        assert.is_false((succeeds(description, "touch /mnt/new")))
+        assert.equal("lower", word(description, "cat /mnt/file"))
+      end)
+
+      overlays("have the first of several layers on top", function()
+        trial.write(upper .. "/file", "upper\n")
+        assert.equal("upper", word(overlay { lower = { upper, lower } }, "cat /mnt/file"))
+        assert.equal("lower", word(overlay { lower = { lower, upper } }, "cat /mnt/file"))
+        assert.equal("stays", word(overlay { lower = { upper, lower } }, "cat /mnt/other"))
+      end)
+
+      overlays("take a name with a colon or a comma in it for a name", function()
+        local odd = directory .. "/a:b,upperdir=c\\d"
+        trial.sh(("mkdir %s; echo odd > %s/file"):format(trial.quote(odd), trial.quote(odd)))
+        assert.equal("odd", word(overlay { lower = { odd, lower } }, "cat /mnt/file"))
+      end)
+    end)
+
+    describe("that are made and not mounted", function()
+      local function made(entry, mode)
+        return { root = root.path, mounts = { { type = "tmpfs", destination = "/tmp" }, entry, mode } }
+      end
+
+      it("may be a file with its content, any bytes", function()
+        local content = "line\nNUL \0 here\n" .. ("x"):rep(100000)
+        local description = made { type = "file", destination = "/tmp/a/b/file", content = content }
+        assert.equal(content, inside(description, "cat /tmp/a/b/file"))
+        assert.equal("644", word(description, "stat -c %a /tmp/a/b/file"))
+        assert.equal("", root:shell "ls -A tmp")
+      end)
+
+      it("may be a file with a mode, whatever the umask", function()
+        local description = made { type = "file", destination = "/tmp/file", content = "", mode = 511 }
+        assert.equal("777", word(description, "stat -c %a /tmp/file"))
+      end)
+
+      it("may be a link, whatever it leads to", function()
+        local description = made { type = "symlink", destination = "/tmp/link", target = "../no/such" }
+        assert.equal("../no/such", word(description, "readlink /tmp/link"))
+      end)
+
+      it("may be a directory, with a mode", function()
+        assert.equal("755", word(made { type = "directory", destination = "/tmp/a" }, "stat -c %a /tmp/a"))
+        local description = made { type = "directory", destination = "/tmp/b", mode = 1023 }
+        assert.equal("1777", word(description, "stat -c %a /tmp/b"))
+      end)
     end)
 
     it("of the type sysfs show the container's network, read-only", function()
@@ -1002,6 +1127,93 @@ describe("a container", function()
     end)
   end)
 
+  describe("`root` of parts", function()
+    -- What a shell needs, from the small root.
+    local function parts(more)
+      local list = { { type = "tmpfs", destination = "/tmp" } }
+      for name in root:shell("ls -d bin lib* sbin usr 2>/dev/null || true"):gmatch "%S+" do
+        list[#list + 1] = { type = "bind", source = root.path .. "/" .. name, destination = "/" .. name,
+          readonly = true }
+      end
+      return with(list, more)
+    end
+
+    it("has what is named, and nothing else", function()
+      local list = parts()
+      list[#list + 1] = { type = "file", destination = "/etc/motd", content = "hello\n" }
+      list[#list + 1] = { type = "symlink", destination = "/var/tmp", target = "../tmp" }
+      list[#list + 1] = { type = "directory", destination = "/srv" }
+      local expected = {}
+      for _, part in ipairs(list) do expected[#expected + 1] = part.destination:match "^/[^/]+" end
+      table.sort(expected)
+      assert.equal(table.concat(expected, "\n") .. "\n", inside({ root = list }, "ls -d /*"))
+      assert.equal("hello", word({ root = list }, "cat /etc/motd"))
+    end)
+
+    it("can be written to, and keeps nothing", function()
+      assert.equal("x", word({ root = parts() }, "echo x > /new; cat /new"))
+      assert.is_false((succeeds({ root = parts() }, "test -e /new")))
+    end)
+
+    it("may be read-only, above what is mounted in it", function()
+      local description = { root = parts { readonly = true } }
+      assert.is_false((succeeds(description, "echo x > /new")))
+      assert.is_true((succeeds(description, "echo x > /tmp/new")))
+    end)
+
+    it("has a mode, a size and a number of files", function()
+      assert.equal("755", word({ root = parts() }, "stat -c %a /"))
+      assert.equal("700", word({ root = parts { mode = 448 } }, "stat -c %a /"))
+      local fill = "head -c 300000 /dev/zero > /new"
+      local dev = { type = "dev", destination = "/dev" }
+      assert.is_true((succeeds({ root = parts(), mounts = { dev } }, fill)))
+      assert.is_false((succeeds({ root = parts { size = "128k" }, mounts = { dev } }, fill)))
+      assert.is_false((succeeds({ root = parts { inodes = 30 } },
+        "i=0; while [ $i -lt 40 ]; do i=$((i + 1)); : > /new$i || exit 1; done")))
+    end)
+
+    it("takes the container's mounts on top", function()
+      assert.equal("proc", word({ root = parts(), mounts = { PROC } }, "stat -f -c %T /proc"))
+    end)
+  end)
+
+  describe("`masked_paths`", function()
+    it("cover files with nothing, and directories with an empty one", function()
+      root:shell "mkdir work/secrets; echo secret > work/secrets/file; echo secret > work/secret"
+      local description = { root = root.path, masked_paths = { "/work/secrets", "/work/secret", "/no/such/path" } }
+      assert.equal("", inside(description, "ls -A /work/secrets; cat /work/secret"))
+      assert.is_false((succeeds(description, "touch /work/secrets/new")))
+      assert.equal("secret\nsecret\n", inside({ root = root.path }, "cat /work/secrets/file /work/secret"))
+      root:shell "rm -r work/secrets work/secret"
+    end)
+
+    it("may be those that tell about the host", function()
+      local description = { mounts = { PROC }, masked_paths = "default" }
+      assert.equal("character special file", word(description, "stat -c %F /proc/timer_list /proc/kcore | head -n 1"))
+      assert.equal("", word(description, "cat /proc/keys"))
+    end)
+  end)
+
+  describe("`readonly_paths`", function()
+    it("can be read, and not written to", function()
+      root:shell "mkdir -m 777 work/area"
+      local description = { root = root.path, readonly_paths = { "/work/area", "/no/such/path" } }
+      local ok, message = succeeds(description, "touch /work/area/new")
+      assert.is_false(ok)
+      assert.truthy(message:find("Read-only file system", 1, true), message)
+      assert.is_true((succeeds(description, "touch /work/new && rm /work/new && ls /work/area")))
+      assert.is_true((succeeds({ root = root.path }, "touch /work/area/new")))
+      root:shell "rm -r work/area"
+    end)
+
+    it("may be the switches that act beyond the container", function()
+      local write = "echo moon > /proc/sys/kernel/domainname"
+      local description = { mounts = { PROC }, capabilities = "all" }
+      assert.is_true((succeeds(description, write)))
+      assert.is_false((succeeds(with(description, { readonly_paths = "default" }), write)))
+    end)
+  end)
+
   describe("`new_session`", function()
     it("is one, without a word: no terminal of the caller's is the program's", function()
       assert.equal("own", word({ mounts = { PROC } },
@@ -1197,7 +1409,7 @@ describe("a container table", function()
     ["an unknown limit"] =
       { { rlimits = { nofiles = 1 } }, "rlimits.nofiles: the string \"nofiles\" is not one of" },
     ["an unknown capability"] =
-      { { capabilities = { "chown", "net_rwa" } }, "capabilities[2]: unknown capability 'net_rwa'" },
+      { { capabilities = { "chown", "net_rwa" } }, "capabilities[2]: unknown capability the string \"net_rwa\"" },
     ["a capability that this kernel does not have"] = { { capabilities = { 63 } }, "capabilities[1]" },
     ["a negated capability"] = { { capabilities = { "-chown" } }, "capabilities[1]: unknown capability" },
     ["`all` among others"] = { { capabilities = { "all" } }, "capabilities[1]: unknown capability" },

@@ -92,8 +92,9 @@ describe("the owners of files are what the map says", function()
     it(("through a random map of %d extents, and nobody else can own one"):format(count), function()
       math.randomseed(seed + count)
       local uid, gid = random_map(count, uid_first), random_map(count, gid_first)
-      local users, groups, unmapped = ends(uid), ends(gid), {}
+      local users, all_groups, groups, unmapped = ends(uid), ends(gid), {}, {}
       for i, id in ipairs(users) do
+        groups[i] = all_groups[(i - 1) % #all_groups + 1] -- extents may have joined
         unmapped[i] = not uid:outside(id + 1) and id + 1 or nil
       end
       local words = { 'cd "$0" || exit 9; umask 022' }

@@ -146,23 +146,22 @@ describe("the mounts of a container", function()
     it("stay in the root while somebody exchanges directories for links", function()
       root:shell "mkdir -m 777 trapdir; mkdir trapdir/place"
       local stop = victim:gsub("trial", "stop")
-      local exchange = cella.plan():exec { "/bin/sh", "-c", ([[
+      local exchange = assert(cella.plan():exec({ "/bin/sh", "-c", ([[
         cd %s/trapdir && ln -s %s link
         while [ ! -e %s ]; do mv -T place aside; mv -T link place; mv -T place link; mv -T aside place; done
-      ]]):format(root.path, victim, stop) }:spawn()
-      local ran, failed = 0, 0
+      ]]):format(root.path, victim, stop), stderr = "null" }):spawn { timeout = 60 })
+      local ran = 0
       for _ = 1, 60 do
         local result = cella.container({ root = root.path, mounts = {
           { type = "tmpfs", destination = "/trapdir/place" },
-        } }):run(trial.script "echo x > /trapdir/place/x; ls /trapdir/place")
-        if result then ran = ran + 1 else failed = failed + 1 end
-        -- Whatever it was mounted on, it was the tmpfs.
-        if result and result.code == 0 then assert.equal("x\n", result.stdout) end
+        } }):run(trial.script "echo x > /trapdir/place/x")
+        if result then ran = ran + 1 end
       end
       trial.write(stop, "")
       exchange:wait()
       trial.sh("rm " .. stop)
-      assert.equal(60, ran + failed)
+      -- Some of them found a directory: the probe is one.
+      assert.is_true(ran > 0)
     end)
   end)
 
@@ -286,28 +285,33 @@ describe("the mounts of a container", function()
   end
 
   -- A container file with this description, in Lua; the shell's words that run it.
+  local files
   local function run(description, script)
-    local path = trial.write(victim .. "/../" .. root.path:match "[^/]+$" .. "/container.lua", "return " .. description)
-    return trial.cli_text { "run", path, "--", "sh", "-c", script }
+    files[#files + 1] = trial.write(("%s.%d.lua"):format(victim, #files), "return " .. description)
+    return trial.cli_text { "run", files[#files], "--", "sh", "-c", script }
   end
 
-  after_each(function() root:shell "rm -f container.lua" end)
+  before_each(function() files = {} end)
+  after_each(function()
+    for _, path in ipairs(files) do os.remove(path) end
+  end)
 
   describe("and the host's", function()
     for _, user in ipairs { "new", "host" } do
       it(("do not mix, with a %s user namespace"):format(user == "new" and "new" or "shared"), function()
-        local description = ('{ namespaces = { user = %q }, mounts = { { type = "tmpfs", destination = "/tmp" }, '
-          .. '{ type = "tmpfs", destination = "/mnt" } } }'):format(user)
+        local description = '{ namespaces = { user = %q }, mounts = { { type = "tmpfs", destination = "/mnt" } } }'
+        local wait = "n=0; until [ -s %s/%s ] || [ $n = 500 ]; do n=$((n + 1)); sleep 0.01; done\n"
+        local look = wait:format(victim, "mounted") .. "grep -c ' /srv ' /proc/self/mountinfo"
         local lines = own_host(([[
           before=$(cat /proc/self/mountinfo)
           %s > %s/out &
-          until [ -s %s/out ]; do sleep 0.01; done
+          %s
           [ "$before" = "$(cat /proc/self/mountinfo)" ] && echo nothing came out
-          mount -t tmpfs later /srv && : > %s/mounted
+          mount -t tmpfs later /srv && echo yes > %s/mounted
           wait
           cat %s/out
-        ]]):format(run(description, ("echo ready; until [ -e %s/mounted ]; do sleep 0.01; done; "
-          .. "grep -c ' /srv ' /proc/self/mountinfo"):format(victim)), victim, victim, victim, victim))
+        ]]):format(run(description:format(user), "echo ready; " .. look), victim, wait:format(victim, "out"), victim,
+          victim))
         trial.sh(("rm -f %s/out %s/mounted"):format(victim, victim))
         victim_was = fingerprint(victim)
         assert.equal("nothing came out\nready\n0\n", lines)
@@ -326,7 +330,8 @@ describe("the mounts of a container", function()
   describe("of the host that are below what is bound", function()
     local function below(readonly, script)
       return own_host(([[
-        cd %s/sub && mount -t tmpfs source . && cd %s/sub && mkdir below && mount -t tmpfs below below && touch below/file
+        cd %s/sub && mount -t tmpfs source . && cd %s/sub
+        mkdir below && mount -t tmpfs below below && touch below/file
         %s 2>&1
       ]]):format(victim, victim, run(([[{ root = %q, mounts = {
         { type = "bind", source = %q, destination = "/mnt", readonly = %s } } }]]):format(root.path, victim, readonly),

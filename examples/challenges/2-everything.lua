@@ -19,14 +19,14 @@ print("The map: " .. tostring(ids.uid))
 local secret = io.popen("f=$(mktemp) && echo a secret > $f && echo $f"):read("l")
 
 local function inside(which, script)
-  local result = assert(cella.container {
+  local result, why = cella.container {
     ids = which,
     user = { uid = 0, gid = 0 },
     capabilities = "all",
     namespaces = { uts = "host" },
     mounts = { { type = "tmpfs", destination = "/mnt" } },
-  }:run { "/bin/sh", "-c", script .. " 2>&1", secret, stdout = "capture" })
-  return (result.stdout:gsub("\n$", ""))
+  }:run { "/bin/sh", "-c", script .. " 2>&1", secret, stdout = "capture" }
+  return result and (result.stdout:gsub("\n$", "")) or tostring(why)
 end
 
 local READ = 'cat "$0"'

@@ -1,5 +1,6 @@
 --- From a container table to a plan.
 
+local Error = require "cella.error"
 local Plan = require "cella.plan"
 local caps = require "cella.caps"
 local command_module = require "cella.command"
@@ -61,6 +62,13 @@ local function build(box, command, host)
   local who, err = identity.resolve(box, host)
   if not who then return nil, err end
   local new, join, time_offsets = sort_namespaces(box.namespaces)
+  if box.namespaces.user == "host" and #new > 0 and not host.capabilities.sys_admin then
+    return nil, Error.new {
+      op = "clone3", errno = 1,
+      why = ("a new %s namespace needs CAP_SYS_ADMIN, which this process does not have; a container with a user "
+        .. "namespace of its own has it in there"):format(new[1]),
+    }
+  end
   local plan = Plan.new { namespaces = new, join = join, ids = who.ids }
 
   if time_offsets then
@@ -97,10 +105,15 @@ local function build(box, command, host)
   if box.new_session ~= false then plan:setsid() end -- of the program: an init belongs to none
   plan:exec(command_module.for_plan(command, box.environment or default_environment()))
   -- Whoever asks for capabilities, or gives them up without a namespace of its own, learns here what cannot hold.
-  if #(box.capabilities or {}) > 0 or box.namespaces.user == "host" then
+  if not box.capabilities:empty() or box.namespaces.user == "host" then
     local ok
     ok, err = caps.check_plan(plan)
-    if not ok then return nil, err end
+    if not ok then
+      if box.namespaces.user == "host" and err.code == "EPERM" then
+        err.why = (err.why or "") .. "; a container with a user namespace of its own has it in there"
+      end
+      return nil, err
+    end
   end
   plan.host = host
   plan.id_maps = who.maps

@@ -68,7 +68,11 @@ end
 
 local CAP_HINT = "; give the container a user namespace of its own, in which it has it"
 
-local function needs(capability, what)
+local function needs(capability, what, plan, namespace)
+  if plan and contains(plan.new_namespaces, "user") then
+    return ("%s needs CAP_%s in the user namespace that owns what is changed: give the plan a new %s namespace too")
+      :format(what, capability:upper(), namespace)
+  end
   if has(capability) then
     return ("%s needs CAP_%s in the user namespace that owns what is changed"):format(what, capability:upper())
   end
@@ -166,7 +170,8 @@ why.newgidmap = { any = helper }
 
 why.setgroups = {
   EPERM = function(_, plan)
-    if plan.id_maps and plan.id_maps.setgroups == "deny" then return "setgroups is denied in this user namespace" end
+    local maps = plan.id_maps or plan.ids or { setgroups = sys.setgroups_state() }
+    if maps.setgroups == "deny" or maps.via == "self" then return "setgroups is denied in this user namespace" end
     return needs("setgid", "changing supplementary groups")
   end,
   EINVAL = "one of the groups has no mapping in this user namespace",
@@ -184,16 +189,24 @@ local setpcap = { EPERM = function() return needs("setpcap", "changing the bound
 why.capbset_drop, why.securebits = setpcap, setpcap
 why.capset = { EPERM = "a capability was asked for that the process does not have (capabilities(7))" }
 why.ambient_raise = { EPERM = "an ambient capability has to be permitted and inheritable (capabilities(7))" }
-why.sethostname = { EPERM = function() return needs("sys_admin", "a host name") end,
+why.sethostname = { EPERM = function(_, plan) return needs("sys_admin", "a host name", plan, "uts") end,
   EINVAL = "a host name is at most 64 bytes long" }
-why.link_up = { EPERM = function() return needs("net_admin", "bringing an interface up") end }
+why.link_up = { EPERM = function(_, plan) return needs("net_admin", "bringing an interface up", plan, "net") end }
 
 why.setns = {
   EPERM = "joining needs CAP_SYS_ADMIN in the user namespace that owns the target: join that user namespace too, or be "
     .. "root",
   EINVAL = "the descriptor is not a namespace of that type, or the process is in that user namespace already",
 }
+local function unshare_limit(fields)
+  local names = {}
+  for name in (fields.text or ""):gmatch('"(%a+)"') do names[#names + 1] = name end
+  return "a limit on namespaces is reached, or they are nested 33 deep: " .. namespace_limits(names)
+end
+
 why.unshare = {
+  ENOSPC = unshare_limit,
+  EUSERS = unshare_limit,
   EPERM = function() return forbidden_user_namespaces() or needs("sys_admin", "a new namespace") end,
   EINVAL = "the process shares its memory with another",
 }
@@ -213,7 +226,7 @@ why.open_tree = {
     .. "mounted below it: bind recursively",
   EPERM = function() return needs("sys_admin", "mounting") end,
 }
-why.mount = { EPERM = function() return needs("sys_admin", "mounting") end }
+why.mount = { EPERM = function(_, plan) return needs("sys_admin", "mounting", plan, "mount") end }
 why.openat2 = {
   ENOENT = "there is no such path in the new root. Mount points are made only where the container's own file systems "
     .. "(a tmpfs above) are: nothing is created on the host. Make the directory in the root, or mount a tmpfs over its "
@@ -224,10 +237,6 @@ why.openat2 = {
   EAGAIN = "the tree was being renamed all the time",
 }
 why.make_target = why.openat2
-why.fsopen = {
-  ENODEV = "this kernel does not know the file system",
-  EPERM = function() return needs("sys_admin", "mounting") end,
-}
 
 -- The file system that an fsconfig step is about: that of the fsopen before it.
 local function filesystem_of(fields, plan)
@@ -252,11 +261,16 @@ local created_refused = {
   mqueue = function() return "mqueue needs an ipc namespace of the same user namespace" end,
 }
 
+-- Which of the three calls refuses depends on the file system.
+local function filesystem_refused(fields, plan)
+  local explain = created_refused[fields.text:match('fsopen%("(.-)"%)') or filesystem_of(fields, plan)]
+  return explain and explain() or "this file system may not be mounted in a user namespace"
+end
+
+why.fsopen = { ENODEV = "this kernel does not know the file system", EPERM = filesystem_refused }
+why.fsmount = { EPERM = filesystem_refused }
 why.fsconfig = {
-  EPERM = function(fields, plan)
-    local explain = created_refused[filesystem_of(fields, plan)]
-    return explain and explain() or "this file system may not be mounted in a user namespace"
-  end,
+  EPERM = filesystem_refused,
   EINVAL = function(fields, plan)
     if filesystem_of(fields, plan) == "devpts" then
       return "devpts gives its files to uid 0 and gid 0, which have to be in the ID maps"

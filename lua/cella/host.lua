@@ -83,6 +83,7 @@ local function own_map(kind)
     local map, err = idmap.of("self", kind)
     if not map then
       note(host, err)
+      rawset(host, "failure", err) -- what follows from an empty map would be a guess
       return idmap.new ""
     end
     return map

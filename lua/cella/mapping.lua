@@ -130,7 +130,8 @@ local function start_helper(path, child, ids, kind)
 end
 
 local function finish_helper(process, err, child, kind, ids)
-  if not process then return nil, { message = err.message, errno = err.errno, path = err.path, why = err.why } end
+  -- Why not, is for explain to say of a helper, not of a program in a container.
+  if not process then return nil, { message = err.message, errno = err.errno, path = err.path } end
   local result
   result, err = process:wait()
   if not result then return nil, { message = tostring(err) } end

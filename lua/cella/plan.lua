@@ -55,6 +55,10 @@ local options_rule = rule.record {
     return copy
   end),
   ids = mapping.rule,
+  held = function(value, path)
+    if type(value) ~= "function" then validate.fail(path, "a function expected, got %s", validate.show(value)) end
+    return value
+  end,
 }
 
 local function contains(list, wanted)
@@ -110,12 +114,27 @@ local function record_expected_namespaces(self, namespaces)
   end
 end
 
+-- The child waits once: where the parent writes the maps, this follows them.
+local function record_held(self, held)
+  if #self.maps == 0 then
+    self.recorder:record "await"
+    self.awaited = self.recorder:size()
+  end
+  self.maps[#self.maps + 1] = { op = "held", text = "held(PID)", perform = function(child)
+    local ok, message = held(child:pid())
+    if ok then return true end
+    return nil, { message = message or "given up" }
+  end }
+end
+
 --- Makes a plan for a child.
 ---
 --- `namespaces`: the new ones it is born into (clone(2)). `join`: existing ones that it joins before that, each
 --- `{ type = "net", path | pid | fd = ... }` (setns(2)). `ids`: the ID maps of a new user namespace, `{ uid = map,
 --- gid = map, setgroups = "allow"|"deny", via = "self"|"parent"|"helper" }`, as a policy returns them.
----@param options { namespaces: string[]?, join: table[]?, ids: table? }?
+--- `held`: called with the child's pid while the child waits, in its namespaces and with their maps, before anything
+--- else; nil and a message end it.
+---@param options { namespaces: string[]?, join: table[]?, ids: table?, held: function? }?
 ---@return cella.plan
 function M.new(options)
   options = validate.check(options_rule, options or {}, "", 2)
@@ -124,7 +143,8 @@ function M.new(options)
     recorder = core.recorder(),
     before = {},   -- steps of the parent before clone
     maps = {},     -- steps of the parent while the child waits
-    namespaces = namespaces,
+    namespaces = namespaces, -- of clone3
+    new_namespaces = namespaces, -- behind a join they are made by the fork
     captures = {}, -- stream names by slot number
   }, Plan)
   if options.ids and not contains(namespaces, "user") then
@@ -142,6 +162,7 @@ function M.new(options)
     self.maps = mapping.record(self, options.ids)
     self.awaited = self.recorder:size()
   end
+  if options.held then record_held(self, options.held) end
   record_expected_namespaces(self, namespaces)
   return self
 end

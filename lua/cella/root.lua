@@ -17,22 +17,37 @@ local IN_ROOT = { "in_root", "no_magiclinks" }
 local function cover(state, destination)
   for i = #state.mounted, 1, -1 do
     local mounted = state.mounted[i]
-    if mounted.at == "/" or destination:sub(1, #mounted.at + 1) == mounted.at .. "/" then return mounted.ours end
+    if mounted.at == "/" or destination:sub(1, #mounted.at + 1) == mounted.at .. "/" then
+      return mounted.ours, mounted.create
+    end
   end
   return nil
 end
 
+-- Makes what is missing of a path, where that is allowed. (Where the caller has allowed it on the host, a mount's own
+-- flags and the caller's rights decide.)
+local function make_target(plan, state, destination, mount, like, mode)
+  local within, create = cover(state, destination)
+  if not within and not create then return false end
+  plan:make_target(destination, state.root, within, like, mount.parents, mode)
+  return true
+end
+
 -- Attaches a mount; `ours` says that later ones may have things made in it.
-local function attach(plan, state, destination, slot, ours, optional)
-  destination = clean(destination)
-  local within = cover(state, destination)
-  if within then plan:make_target(destination, state.root, within, slot) end
+local function attach(plan, state, mount, slot, ours)
+  local destination = clean(mount.destination)
+  local at_root = destination == "/"
+  if not at_root and make_target(plan, state, destination, mount, slot) and mount.optional then plan:only_with(slot) end
   local target = plan:openat2(destination, "path", IN_ROOT, state.root)
-  if optional then plan:only_with(slot) end
+  if mount.optional then plan:only_with(slot) end
   plan:move_mount(slot, target)
   plan:close(target)
-  if not ours then plan:close(slot) end
-  state.mounted[#state.mounted + 1] = { at = destination, ours = ours and slot }
+  if at_root then
+    state.root, state.below = slot, state.below + 1
+  elseif not ours then
+    plan:close(slot)
+  end
+  state.mounted[#state.mounted + 1] = { at = destination, ours = ours and slot, create = mount.create }
 end
 
 -- The directory of something that is to be made, on a file system of ours, and its name.
@@ -40,14 +55,14 @@ local function open_parent(plan, state, mount)
   local destination = clean(mount.destination)
   local parent, name = destination:match("^(.*)/([^/]+)$")
   parent = parent == "" and "/" or parent
-  local within = cover(state, destination)
-  if not within then
+  local within, create = cover(state, destination)
+  if not within and not create then
     error(("%s: a %s can be made only where a tmpfs of the container's own is: nothing is created on the host")
       :format(mount.destination, mount.type), 0)
   end
-  if parent ~= "/" then plan:make_target(parent, state.root, within) end
+  if parent ~= "/" then plan:make_target(parent, state.root, within, nil, mount.parents) end
   local slot = plan:openat2(parent, { "path", "directory" }, IN_ROOT, state.root)
-  plan:expect_same_filesystem(slot, within)
+  if within then plan:expect_same_filesystem(slot, within) end
   return slot, name
 end
 
@@ -74,9 +89,27 @@ end
 
 local make = {}
 
-function make.bind(plan, state, mount)
-  local recursive = mount.recursive ~= false
-  local flags = recursive and { "clone", "recursive" } or { "clone" }
+-- A file of which there is a mount, and no name anywhere.
+local function data_file(plan, state, data)
+  state.scratched = (state.scratched or 0) + 1
+  local name = ("data%d"):format(state.scratched)
+  local file = plan:openat2(name, { "wronly", "creat", "excl", "nofollow" }, { "beneath" }, state.scratch, 384)
+  plan:write(file, data.content)
+  plan:fchmod(file, data.mode or 384) -- 0600
+  plan:close(file)
+  return plan:open_tree(name, { "clone", "nofollow" }, state.scratch)
+end
+
+-- Whether a bind is one of the host's whole root, which the new root is about to lie over.
+local function of_host_root(mount)
+  if mount.type ~= "bind" then return false end
+  local source = mount.source
+  if type(source) == "table" then source = source.fd and ("/proc/self/fd/%d"):format(source.fd) or "" end
+  return core.same_file(source, "/") == true
+end
+
+local function open_source(plan, mount)
+  local flags = mount.recursive ~= false and { "clone", "recursive" } or { "clone" }
   local slot
   if type(mount.source) == "table" then
     local input = plan:input_descriptor(mount.source.fd)
@@ -86,26 +119,50 @@ function make.bind(plan, state, mount)
     slot = plan:open_tree(mount.source, flags)
   end
   if mount.optional then plan:optional() end
+  return slot
+end
+
+function make.bind(plan, state, mount)
+  local data = type(mount.source) == "table" and mount.source.content and mount.source
+  local slot = state.early[mount] or data and data_file(plan, state, data) or open_source(plan, mount)
   local set = attributes(mount)
-  if #set > 0 then plan:mount_setattr(slot, recursive, set) end
-  attach(plan, state, mount.destination, slot, nil, mount.optional)
+  if #set > 0 then plan:mount_setattr(slot, mount.recursive ~= false, set) end
+  attach(plan, state, mount, slot)
 end
 
 function make.tmpfs(plan, state, mount)
-  attach(plan, state, mount.destination, new_filesystem(plan, "tmpfs", tmpfs_options(mount), mount),
-    not mount.readonly)
+  attach(plan, state, mount, new_filesystem(plan, "tmpfs", tmpfs_options(mount), mount), not mount.readonly)
+end
+
+local function readonly_path(plan, state, path)
+  local target = plan:openat2(path, "path", IN_ROOT, state.root)
+  plan:optional()
+  local slot = plan:open_tree("", { "clone", "recursive" }, target)
+  plan:mount_setattr(slot, true, "rdonly")
+  plan:move_mount(slot, target)
+  plan:close(slot)
+  plan:close(target)
+end
+
+local SWITCHES = { "sys", "sysrq-trigger", "irq", "bus" }
+
+function make.proc(plan, state, mount)
+  local options = {}
+  if mount.subset then options[#options + 1] = { "subset", mount.subset } end
+  if mount.hidepid then options[#options + 1] = { "hidepid", mount.hidepid } end
+  attach(plan, state, mount, new_filesystem(plan, "proc", options, mount))
+  for _, name in ipairs(mount.protect and SWITCHES or {}) do
+    readonly_path(plan, state, clean(mount.destination) .. "/" .. name)
+  end
 end
 
 local function plain(fstype)
   return function(plan, state, mount)
-    local options = {}
-    if mount.subset then options[#options + 1] = { "subset", mount.subset } end
-    if mount.hidepid then options[#options + 1] = { "hidepid", mount.hidepid } end
-    attach(plan, state, mount.destination, new_filesystem(plan, fstype, options, mount))
+    attach(plan, state, mount, new_filesystem(plan, fstype, {}, mount))
   end
 end
 
-make.proc, make.sysfs, make.mqueue, make.cgroup2 = plain "proc", plain "sysfs", plain "mqueue", plain "cgroup2"
+make.sysfs, make.mqueue, make.cgroup2 = plain "sysfs", plain "mqueue", plain "cgroup2"
 
 -- 5 is the group `tty` of most distributions, which terminals belong to; it may be unmapped.
 local function devpts_options(state)
@@ -115,7 +172,7 @@ local function devpts_options(state)
 end
 
 function make.devpts(plan, state, mount)
-  attach(plan, state, mount.destination, new_filesystem(plan, "devpts", devpts_options(state), mount))
+  attach(plan, state, mount, new_filesystem(plan, "devpts", devpts_options(state), mount))
 end
 
 -- Major and minor as Documentation/admin-guide/devices.txt has them.
@@ -140,18 +197,18 @@ end
 --- shared memory.
 function make.dev(plan, state, mount)
   local at = clean(mount.destination)
-  attach(plan, state, at, new_filesystem(plan, "tmpfs", { { "mode", "0755" } }, mount), true)
+  attach(plan, state, mount, new_filesystem(plan, "tmpfs", { { "mode", "0755" } }, mount), true)
+  local function put(name, slot) attach(plan, state, { destination = at .. "/" .. name }, slot) end
   for _, device in ipairs(DEVICES) do
-    attach(plan, state, at .. "/" .. device[1], open_device(plan, device[1], device[2], device[3]))
+    put(device[1], open_device(plan, device[1], device[2], device[3]))
   end
   local directory = plan:openat2(at, { "path", "directory" }, IN_ROOT, state.root)
   for _, link in ipairs(DEVICE_LINKS) do plan:symlink(link[1], link[2], directory) end
   plan:close(directory)
   local inner = { nosuid = true, noexec = true }
-  attach(plan, state, at .. "/pts", new_filesystem(plan, "devpts", devpts_options(state), inner))
+  put("pts", new_filesystem(plan, "devpts", devpts_options(state), inner))
   inner.nodev = true
-  attach(plan, state, at .. "/shm",
-    new_filesystem(plan, "tmpfs", { { "mode", "1777" } }, inner))
+  put("shm", new_filesystem(plan, "tmpfs", { { "mode", "1777" } }, inner))
 end
 
 -- Separators of overlay's own (mount(8), overlay).
@@ -171,7 +228,7 @@ function make.overlay(plan, state, mount)
     options[#options + 1] = { "upperdir", escaped(mount.upper) }
     options[#options + 1] = { "workdir", escaped(mount.work) }
   end
-  attach(plan, state, mount.destination, new_filesystem(plan, "overlay", options, mount, function(context)
+  attach(plan, state, mount, new_filesystem(plan, "overlay", options, mount, function(context)
     if mount.upper ~= "tmpfs" then return end
     state.scratched = (state.scratched or 0) + 1
     local upper, work = ("upper%d"):format(state.scratched), ("work%d"):format(state.scratched)
@@ -184,7 +241,13 @@ end
 
 function make.file(plan, state, mount)
   local parent, name = open_parent(plan, state, mount)
-  local slot = plan:openat2(name, { "wronly", "creat", "excl", "nofollow" }, { "beneath" }, parent, 384)
+  local slot
+  if mount.existing then
+    -- A link there is followed, as a process in the container would.
+    slot = plan:openat2(clean(mount.destination), { "wronly", "creat", "trunc" }, IN_ROOT, state.root, 384)
+  else
+    slot = plan:openat2(name, { "wronly", "creat", "excl", "nofollow" }, { "beneath" }, parent, 384)
+  end
   plan:write(slot, mount.content)
   plan:fchmod(slot, mount.mode or 420) -- 0644, whatever the umask
   plan:close(slot)
@@ -193,11 +256,19 @@ end
 
 function make.symlink(plan, state, mount)
   local parent, name = open_parent(plan, state, mount)
-  plan:symlink(mount.target, name, parent)
+  plan[mount.existing and "make_symlink" or "symlink"](plan, mount.target, name, parent)
   plan:close(parent)
 end
 
+-- Sees to a directory, and changes none.
+local function existing_directory(plan, state, mount)
+  local destination = clean(mount.destination)
+  make_target(plan, state, destination, mount, nil, mount.mode or 493)
+  plan:close(plan:openat2(destination, { "path", "directory" }, IN_ROOT, state.root))
+end
+
 function make.directory(plan, state, mount)
+  if mount.existing then return existing_directory(plan, state, mount) end
   local parent, name = open_parent(plan, state, mount)
   plan:mkdir(name, 448, parent)
   local slot = plan:openat2(name, { "rdonly", "directory", "nofollow" }, { "beneath" }, parent)
@@ -206,13 +277,16 @@ function make.directory(plan, state, mount)
   plan:close(parent)
 end
 
-local function readonly_path(plan, state, path)
-  local target = plan:openat2(path, "path", IN_ROOT, state.root)
-  plan:optional()
-  local slot = plan:open_tree("", { "clone", "recursive" }, target)
-  plan:mount_setattr(slot, true, "rdonly")
-  plan:move_mount(slot, target)
-  plan:close(slot)
+function make.remount(plan, state, mount)
+  local at_root = clean(mount.destination) == "/"
+  local target = at_root and state.root or plan:openat2(mount.destination, "path", IN_ROOT, state.root)
+  plan:mount_setattr(target, false, attributes(mount))
+  if not at_root then plan:close(target) end
+end
+
+function make.chmod(plan, state, mount)
+  local target = plan:openat2(mount.destination, "path", IN_ROOT, state.root)
+  plan:fchmod(target, mount.mode)
   plan:close(target)
 end
 
@@ -234,6 +308,7 @@ local function needs_scratch(box)
   for _, list in ipairs { box.root, box.mounts } do
     for _, mount in ipairs(list) do
       if mount.type == "overlay" and mount.upper == "tmpfs" then return true end
+      if mount.type == "bind" and type(mount.source) == "table" and mount.source.content then return true end
     end
   end
   return false
@@ -244,11 +319,14 @@ end
 ---@param box table  the description: root, mounts, masked_paths, readonly_paths
 ---@param facts { maps_group: (fun(gid: integer): boolean), unprivileged: boolean }  whether a group exists inside;
 ---  whether a new user namespace owns what is mounted
+---@return { entry: table, size: integer }[]  after which step of the plan each part and mount is done
 function M.record(plan, box, facts)
   local root = box.root
   -- The host's own root may have been named in many ways.
   local readonly = root.readonly or root.path and core.same_file(root.path, "/")
-  local state = { mounted = {}, maps_group = facts.maps_group, unprivileged = facts.unprivileged }
+  local state = {
+    mounted = {}, early = {}, below = 0, maps_group = facts.maps_group, unprivileged = facts.unprivileged,
+  }
   -- Whatever we do must stay here, and nothing that the host mounts later may show up here, where it would not be
   -- read-only.
   plan:mount("none", "/", nil, { "rec", "private" })
@@ -260,6 +338,13 @@ function M.record(plan, box, facts)
     state.root = new_filesystem(plan, "tmpfs", options, { nosuid = true, nodev = true })
     state.mounted[1] = { at = "/", ours = state.root }
   end
+  -- Taken before anything lies over it, or they would have the new root in them.
+  local done = {}
+  for _, list in ipairs { root, box.mounts } do
+    for _, mount in ipairs(list) do
+      if of_host_root(mount) then state.early[mount] = open_source(plan, mount) end
+    end
+  end
   -- Over our own old root, which nobody will see again: so no directory has to be made to mount on.
   plan:move_mount(state.root, nil, "/")
   if needs_scratch(box) then
@@ -267,8 +352,12 @@ function M.record(plan, box, facts)
     state.scratch = new_filesystem(plan, "tmpfs", { { "mode", "0700" } }, { nosuid = true, nodev = true })
     plan:move_mount(state.scratch, state.root)
   end
-  for _, mount in ipairs(root) do make[mount.type](plan, state, mount) end
-  for _, mount in ipairs(box.mounts) do make[mount.type](plan, state, mount) end
+  for _, list in ipairs { root, box.mounts } do
+    for _, mount in ipairs(list) do
+      make[mount.type](plan, state, mount)
+      done[#done + 1] = { entry = mount, size = plan.recorder:size() }
+    end
+  end
   for _, path in ipairs(box.readonly_paths or {}) do readonly_path(plan, state, path) end
   mask_paths(plan, state, box.masked_paths or {})
   if state.scratch then
@@ -279,9 +368,11 @@ function M.record(plan, box, facts)
   -- The new root stacks on the old one, which is then on top and comes off (pivot_root(2), NOTES).
   plan:fchdir(state.root)
   plan:pivot_root(".", ".")
+  for _ = 1, state.below do plan:umount2(".", "detach") end -- roots that a later one lies over: they are on top of it
   plan:umount2(".", "detach")
   plan:chdir("/")
   plan:expect_root(state.root)
+  return done
 end
 
 return M

@@ -76,18 +76,20 @@ function M.lacks(what)
   return answers[what].reason
 end
 
---- it("...", needs("root", function() ... end)): a spec that is skipped, with the reason, where it cannot be tried.
----@param ... string what is needed, then the body
-function M.needs(...)
-  local arguments = { ... }
-  local body = table.remove(arguments)
-  -- busted binds `pending` for this very function.
-  return function()
-    for _, what in ipairs(arguments) do
-      local reason = M.lacks(what)
-      if reason then return pending(reason) end -- luacheck: ignore 113
+--- A function `needs` for a spec file: it("...", needs("root", function() ... end)) is skipped, with the reason,
+--- where it cannot be tried. What is needed may be several things.
+---@param skip fun(reason: string)  calls `pending`, which exists in spec files alone
+function M.needs(skip)
+  return function(...)
+    local arguments = { ... }
+    local body = table.remove(arguments)
+    return function()
+      for _, what in ipairs(arguments) do
+        local reason = M.lacks(what)
+        if reason then return skip(reason) end
+      end
+      return body()
     end
-    return body()
   end
 end
 

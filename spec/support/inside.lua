@@ -89,7 +89,8 @@ function snapshot()
       result[field] = value
     end
   end
-  result.SigQ = nil -- counts those of all processes of the user
+  -- What counts those of all processes of the user, and what is only waiting to be taken.
+  result.SigQ, result.SigPnd, result.ShdPnd = nil, nil, nil
   for _, name in ipairs { "user", "mount", "pid", "ipc", "uts", "net", "cgroup", "time", "pid_for_children",
     "time_for_children" } do
     result.namespaces[name] = sys.namespace(name)

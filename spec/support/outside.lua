@@ -61,9 +61,11 @@ function M.lua(source, options)
   file:close()
   os.remove(results)
   local values = text ~= "" and literal.read(text)
-  if not values and not options.output or values and values.raised then
-    error(("the process outside ended with %d\n%s\n%s"):format(status, values and values.raised or "", output), 2)
+  local raised = values and values.raised
+  if not options.output and (raised or not values) then
+    error(("the process outside ended with %d\n%s\n%s"):format(status, raised or "", output), 2)
   end
+  if raised then output, values = output .. raised, nil end
   values = values or { n = 0 }
   if options.output then return output, status, table.unpack(values, 1, values.n) end
   return table.unpack(values, 1, values.n)

@@ -107,7 +107,7 @@ function M.keep_caps(on)
   validate.check(validate.rule.boolean, on, "on", 2)
   local ok, err = alone()
   if not ok then return nil, err end
-  local done, _, errno = core.caps.keep_caps(on)
+  local done, _, errno = core.sys.keep_caps(on)
   if done then return true end
   return nil, Error.new { op = "PR_SET_KEEPCAPS", errno = errno, why = "the securebit keep_caps is locked" }
 end
@@ -138,14 +138,13 @@ function state.methods:apply()
   local differ = actual:differences(state.wrap(to, "wanted"))
   if #differ > 0 then
     local name = differ[1]
-    local function shown(value) return type(value) == "table" and #value > 0 and table.concat(value, ",")
-      or tostring(value) end
+    local function shown(value)
+      return type(value) == "table" and #value > 0 and table.concat(value, ",") or tostring(value)
+    end
     return nil, Error.new { op = "apply", errno = 131, why = ("%s reads back as %s and not as %s"):format(name,
       shown(actual[name]), shown(to[name])) }
   end
   return true
 end
-
-M.steps_between, M.with_default = steps_between, with_default
 
 return M

@@ -21,14 +21,15 @@ M.UNMAPPED = { uid = nobody, gid = nobody }
 
 local function version(value, path)
   rule.string(value, path)
-  if not value:find("^%d+%.%d+") then validate.fail(path, 'a version of Linux expected, as "6.18", got %s',
-    validate.show(value)) end
+  if not value:find("^%d+%.%d+") then
+    validate.fail(path, 'a version of Linux expected, as "6.18", got %s', validate.show(value))
+  end
   return value
 end
 
 local file_rule = rule.record {
   path = rule.path, interpreter = rule.path, mode = rule.integer(0, 4095), uid = rule.id, gid = rule.id,
-  nosuid = rule.boolean, capabilities = fileset.rule, unmapped = rule.boolean,
+  nosuid = rule.boolean, capabilities = fileset.rule,
 }
 
 --- What state:after_exec takes.

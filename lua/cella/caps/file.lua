@@ -138,6 +138,9 @@ end
 --- What state:after_exec wants to know of a program: `{ path, mode, uid, gid, nosuid, capabilities, interpreter }`.
 --- Of a script it is the interpreter that counts: its own bits and capabilities are ignored by the kernel. Links are
 --- followed, as by exec.
+---
+--- The IDs are as this process sees them: inside a user namespace an owner without a mapping looks like 65534, and
+--- where 65534 has a mapping too, nothing tells the two apart. What binfmt_misc would do is not looked at.
 ---@param path string
 ---@return table? facts, cella.error?
 function M.program(path)

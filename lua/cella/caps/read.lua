@@ -103,6 +103,12 @@ function M.of(pid)
   return state.wrap(fields, ("of process %d"):format(pid))
 end
 
+--- The release of the running kernel, "6.18.1"; nil where there is no /proc.
+function M.kernel()
+  local text = read_file("/proc/sys/kernel/osrelease")
+  return text and text:match("^%d+%.%d+[%d.]*")
+end
+
 --- How many threads this process has; nil where there is no /proc.
 function M.threads()
   local text = read_file("/proc/self/status")

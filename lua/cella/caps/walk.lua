@@ -25,13 +25,15 @@ end
 -- out.
 local function with_map(context, current, kind, text)
   local ok, map = pcall(idmap.new, text)
-  if not ok then return current end -- the kernel will refuse it, and that step's error says why
-  local around = context.around
-  if around then map = map:compose(around[kind]) end
-  local fields = state.fields(current)
-  local ids = fields.ids or {}
-  fields.ids = { uid = ids.uid, gid = ids.gid, parents = ids.parents }
-  fields.ids[kind] = map
+  local fields, ids = state.fields(current), current.ids
+  if ok and ids then
+    local around = context.around
+    if around then map = map:compose(around[kind]) end
+    fields.ids = { uid = ids.uid, gid = ids.gid, parents = ids.parents }
+    fields.ids[kind] = map
+  else
+    fields.ids = nil -- not known; if the kernel refuses the map, that step's error says why
+  end
   return state.wrap(fields, "predicted: after " .. kind .. "_map")
 end
 
@@ -69,6 +71,16 @@ end
 function acts.fork(current, a, context)
   if contains(a.namespaces, "user") then return enter(context, current) end
   return current
+end
+
+-- Where the parent has written maps of which its steps do not tell, IDs pass as they are: better no prediction than a
+-- wrong one.
+local function settled(current)
+  local ids = current.ids
+  if not ids or ids.uid.compose and ids.gid.compose then return current end
+  local fields = state.fields(current)
+  fields.ids = nil
+  return state.wrap(fields, current.origin)
 end
 
 -- Joined: the maps are those of a namespace that exists, and may be looked up where the plan names it.
@@ -125,6 +137,12 @@ local options_rule = rule.record {
   joined = state.maps_rule,
 }
 
+local function check_plan_value(plan)
+  if type(plan) ~= "table" or type(plan.steps) ~= "function" then
+    error("plan: a plan expected, got " .. validate.show(plan), 3)
+  end
+end
+
 -- Walks the steps; calls visit(number, op, arguments, state before, state after | nil, err). Stops where a step fails.
 local function each_step(plan, options, visit)
   local current = options.state
@@ -133,21 +151,25 @@ local function each_step(plan, options, visit)
     current, problem = read.own()
     if not current then return nil, problem end
   end
-  local context = { file = options.file, kernel = options.kernel, joined = options.joined or joined_ids(plan) }
+  -- From an injected state nothing is asked of this host.
+  local kernel = options.kernel or not options.state and read.kernel() or nil
+  local context = { file = options.file, kernel = kernel, joined = options.joined or joined_ids(plan) }
   local steps = plan:steps()
-  local child = 0
+  local child, cloned, maps_written = 0, false, false
   for _, step in ipairs(steps) do
     local following, arguments, err
     if step.side == "child" then
       child = child + 1
+      if maps_written then current, maps_written = settled(current), false end
       local name
       name, arguments = core.caps.step(plan.recorder, child)
       following, err = current, nil
       if acts[name] then following, err = acts[name](current, arguments, context) end
     elseif step.op == "clone3" then
-      following, err = current, nil
+      cloned, following, err = true, current, nil
       if contains(plan.namespaces, "user") then following, err = enter(context, current) end
     else
+      maps_written = cloned
       local kind, text = parent_map(step.text)
       following, err = kind and with_map(context, current, kind, text) or current, nil
     end
@@ -169,6 +191,7 @@ end
 ---@return { number: integer, side: string, op: string, text: string, state: cella.caps.state?, err: cella.error? }[]?
 ---@return cella.error?
 function M.walk(plan, options)
+  check_plan_value(plan)
   options = validate.check(options_rule, options or {}, "", 2)
   local list = {}
   local ok, err = each_step(plan, options, function(step, _, _, following, problem)
@@ -221,6 +244,7 @@ end
 ---@param options table?
 ---@return true?, cella.error?
 function M.check(plan, options)
+  check_plan_value(plan)
   options = validate.check(options_rule, options or {}, "", 2)
   local history, problem, expected = {}, nil, nil
   local ok, err = each_step(plan, options, function(step, arguments, current, following, refused)

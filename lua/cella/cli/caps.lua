@@ -4,6 +4,7 @@ local core = require "cella.core"
 local caps = require "cella.caps"
 local idmap = require "cella.idmap"
 local names = require "cella.caps.names"
+local read = require "cella.caps.read"
 
 local M = { name = "caps", summary = "Show, decode and explain capabilities, and predict exec." }
 
@@ -283,7 +284,8 @@ actions["after-exec"] = function(arguments, streams)
     state = note(take(following, err))
   end
   if not state then return NO end
-  local options = { file = file_facts(arguments), kernel = arguments.kernel, traced = arguments.traced }
+  local kernel = arguments.kernel or read.kernel()
+  local options = { file = file_facts(arguments), kernel = kernel, traced = arguments.traced }
   if arguments.uid then options.uid = id(arguments.uid) end
   if arguments.gid then options.gid = id(arguments.gid) end
   local outcome = typed(function() return { state:after_exec(options) } end)

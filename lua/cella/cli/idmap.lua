@@ -79,8 +79,8 @@ end
 
 -- The order in which keys are printed, so that the same answer is the same text.
 local ORDER = {
-  "name", "kind", "writer", "verdict", "rule", "remedy", "warnings", "code", "message", "via", "setgroups", "uid", "gid",
-  "projid", "map", "inside", "outside", "first", "count", "text", "helper", "notes",
+  "name", "kind", "writer", "verdict", "rule", "remedy", "warnings", "code", "message", "via", "setgroups", "uid",
+  "gid", "projid", "map", "inside", "outside", "first", "count", "text", "helper", "notes",
 }
 
 local function print_json(streams, value)

@@ -1,6 +1,6 @@
 --- What a container table may say: its keys, their types and ranges, and what they are where nothing is said.
 
-local core = require "cella.core"
+local capabilities = require "cella.caps.set"
 local command = require "cella.command"
 local mapping = require "cella.mapping"
 local root = require "cella.root.description"
@@ -65,18 +65,17 @@ local function limit(value, path)
   return copy
 end
 
-local function capability(value, path)
-  if type(value) ~= "string" and type(value) ~= "number" then
-    validate.fail(path, "the name of a capability expected, got %s", validate.show(value))
+-- A list of what stays. Words that stand for others, and "-name", are for operations: in a list of what stays they
+-- would be a riddle.
+local function capability_set(value, path)
+  if type(value) == "table" and getmetatable(value) == nil then
+    for i, item in ipairs(value) do
+      if item == "all" or item == "none" or type(item) == "string" and item:sub(1, 1) == "-" then
+        validate.fail(validate.join(path, i), "unknown capability %s", validate.show(item))
+      end
+    end
   end
-  -- The core knows the names; a leading "-" or "all" is for plans.
-  if type(value) == "string" and not value:find("^[%a][%w_]*$") or value == "all" or value == "none" then
-    validate.fail(path, "unknown capability %s", validate.show(value))
-  end
-  local recorder = core.recorder()
-  local ok, message = pcall(recorder.record, recorder, "ambient_lower", { value })
-  if not ok then validate.fail(path, "%s", message:match("%(capabilities: (.*)%)$") or message) end
-  return value
+  return capabilities.rule(value, path)
 end
 
 local user_rule = rule.record { uid = rule.id, gid = rule.id, groups = rule.list(rule.id) }
@@ -105,7 +104,7 @@ local container_rule = rule.record {
   mounts = rule.list(root.mount_rule),
   masked_paths = root.masked_rule,
   readonly_paths = root.readonly_rule,
-  capabilities = rule.any('a list of capabilities, or "all"', rule.one_of { "all" }, rule.list(capability)),
+  capabilities = capability_set,
   no_new_privs = rule.boolean,
   new_session = rule.boolean,
   die_with_parent = rule.boolean,
@@ -153,6 +152,7 @@ function M.check(description, level)
   end
   local ok, message = pcall(check_together, box)
   if not ok then error(message, level + 1) end
+  box.capabilities = box.capabilities or capabilities.none
   if box.init == nil then box.init = box.namespaces.pid == "new" end
   if box.namespaces.mount == "new" then
     box.root = box.root or root.root_rule("/", "root")

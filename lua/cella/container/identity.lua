@@ -17,7 +17,9 @@ local function resolve_ids(box, host)
     return copy
   end
   local result, err = policy.resolve(decide, host)
-  if not result then return nil, err end
+  if not result then return nil, rawget(host, "failure") or err end
+  -- Denied in a namespace, it is denied in all below it.
+  if host.setgroups == "deny" then result.setgroups = "deny" end
   return mapping.rule({
     uid = result.uid, gid = result.gid, setgroups = result.setgroups, via = result.via, helper = result.helper,
     newuidmap = host.newuidmap, newgidmap = host.newgidmap,
@@ -57,7 +59,7 @@ local function resolve_user(box, host, ids, keep_groups, stranger)
   local user = { uid = choose("u", host.uid), gid = choose("g", host.gid), groups = wanted.groups }
   if keep_groups then
     if user.groups then error("user.groups: the policy of `ids` keeps the caller's", 0) end
-  elseif ids and ids.setgroups == "deny" then
+  elseif (ids or host).setgroups == "deny" and not stranger then
     if user.groups and #user.groups > 0 then
       error("user.groups: setgroups is denied in this user namespace, because the gid_map is written without "
         .. "CAP_SETGID (user_namespaces(7)); use a policy with subordinate IDs, or leave the groups away", 0)
@@ -71,7 +73,7 @@ local function resolve_user(box, host, ids, keep_groups, stranger)
       end
     end
   end
-  if ids and ids.setgroups == "deny" then user.groups = nil end
+  if (ids or host).setgroups == "deny" and not stranger then user.groups = nil end
   return user
 end
 
@@ -98,24 +100,17 @@ end
 ---@param box table
 ---@param user table
 function M.record_privileges(plan, box, user)
-  local keep = box.capabilities or {}
-  if #keep == 0 then keep = "none" end
-  local dropped = { "all" }
-  if keep == "all" then
-    dropped = "none"
-  elseif keep ~= "none" then
-    for _, name in ipairs(keep) do dropped[#dropped + 1] = "-" .. name end
-  end
+  local keep = box.capabilities
   -- Or leaving uid 0 would empty the sets that the next steps need.
   plan:securebits { "no_setuid_fixup" }
   if user.groups then plan:setgroups(user.groups) end
   plan:setresgid(user.gid, user.gid, user.gid)
   plan:setresuid(user.uid, user.uid, user.uid)
   plan:ambient_clear()
-  plan:capbset_drop(dropped)
+  plan:capbset_drop(-keep)
   plan:securebits {}
   plan:capset(keep, keep, keep)
-  if keep ~= "none" then plan:ambient_raise(keep) end
+  if not keep:empty() then plan:ambient_raise(keep) end
   if box.no_new_privs ~= false then plan:no_new_privs() end
   if box.die_with_parent then
     plan:pdeathsig("kill") -- after the ID switch, which erases it

@@ -103,6 +103,10 @@ function sys.chroot(path) end
 ---@param path string
 function sys.chdir(path) end
 
+--- chdir(2) to the first of these that can be entered.
+---@param paths string[]
+function sys.chdir_first(paths) end
+
 --- fchdir(2).
 ---@param fd cella.fd
 function sys.fchdir(fd) end
@@ -118,6 +122,12 @@ function sys.mkdir(path, mode, dirfd) end
 ---@param path string
 ---@param dirfd cella.fd?
 function sys.symlink(target, path, dirfd) end
+
+--- symlinkat(2); a link that is there already and says the same is as good.
+---@param target string
+---@param path string
+---@param dirfd cella.fd?
+function sys.make_symlink(target, path, dirfd) end
 
 --- mknodat(2).
 ---@param path string
@@ -142,9 +152,11 @@ function sys.openat2(path, flags, resolve, dirfd, mode) end
 --- leads out of the root.
 ---@param path string
 ---@param root_fd cella.fd
----@param within_fd cella.fd  on the only file system that something is made on: elsewhere EXDEV
+---@param within_fd cella.fd?  on the only file system that something is made on: elsewhere EXDEV
 ---@param like_fd cella.fd?
-function sys.make_target(path, root_fd, within_fd, like_fd) end
+---@param parents integer?  the mode of directories, less the umask: 493 (0755)
+---@param mode integer?     that of a directory at the end, if another
+function sys.make_target(path, root_fd, within_fd, like_fd, parents, mode) end
 
 --- Opens, writes in one write(2), closes. Less than all of the data is EIO. Below /proc the file has to be on a procfs
 --- (EXDEV). Flags as for openat2: without "creat" the file has to exist.
@@ -154,6 +166,15 @@ function sys.make_target(path, root_fd, within_fd, like_fd) end
 ---@param mode integer?
 ---@param dirfd cella.fd?
 function sys.write_file(path, data, flags, mode, dirfd) end
+
+--- fchmod(2), also of what was opened as a path only (Linux 6.6).
+---@param fd cella.fd
+---@param mode integer
+function sys.fchmod(fd, mode) end
+
+--- A lock for reading on a whole file, until the last copy of the descriptor is closed: fcntl(2), F_OFD_SETLK.
+---@param fd cella.fd
+function sys.lock(fd) end
 
 --- umask(2).
 ---@param mask integer
@@ -224,6 +245,10 @@ function sys.ambient_clear() end
 ---@param bits string|string[]
 function sys.securebits(bits) end
 
+--- PR_SET_KEEPCAPS: an ID switch leaves the permitted set. The next exec clears it.
+---@param on boolean
+function sys.keep_caps(on) end
+
 --- PR_SET_NO_NEW_PRIVS. For ever.
 function sys.no_new_privs() end
 
@@ -251,12 +276,21 @@ function sys.sigdefault(signals) end
 --- Unblocks every signal.
 function sys.sigunblock() end
 
+--- Sleeps until a byte, which it takes, or the end has come.
+---@param fd cella.fd
+function sys.wait_for_byte(fd) end
+
+--- Filters every system call from here on: seccomp(2). Needs no_new_privs, or CAP_SYS_ADMIN.
+---@param filter string  a compiled classic BPF program, as seccomp_export_bpf(3) writes it
+function sys.seccomp(filter) end
+
 --- execve(2): of several paths the first that can be executed. ELIBACC says that the file is there and its interpreter
 --- is not. Without an environment, that of this process.
 ---@param path string|string[]
 ---@param argv string[]
 ---@param environment string[]?  "NAME=value"
-function sys.execve(path, argv, environment) end
+---@param pwd boolean?  a PWD in the environment becomes the working directory
+function sys.execve(path, argv, environment, pwd) end
 
 --- Looking back. Each fails with ENOTRECOVERABLE where the kernel says otherwise.
 

@@ -190,6 +190,8 @@ function M.decide(pair, host)
     local decision, reason = route[name](pair, host, single)
     if decision then
       decision.via = name
+      -- Inherited: nobody can call setgroups(2) in the new one either, and who starts a program there has to know.
+      if host.setgroups == "deny" then decision.setgroups = "deny" end
       decision.text = { uid = pair.uid:text(host.uid_map), gid = pair.gid:text(host.gid_map) }
       return decision
     end

@@ -25,14 +25,17 @@ end
 local inodes = rule.integer(1, 2147483647)
 local descriptor = rule.record({ fd = rule.integer(0, 2147483647) }, { "fd" })
 
--- A path, or { fd = N } for what a descriptor stands for.
-local function source(value, path)
-  return (type(value) == "table" and descriptor or rule.path)(value, path)
-end
-
 local function content(value, path)
   if type(value) ~= "string" then validate.fail(path, "a string expected, got %s", validate.show(value)) end
   return value
+end
+
+local data = rule.record({ content = content, mode = mode }, { "content" })
+
+-- A path, { fd = N } for what a descriptor stands for, or { content = "…" } for a file that is nowhere else.
+local function source(value, path)
+  if type(value) ~= "table" then return rule.path(value, path) end
+  return (value.content and data or descriptor)(value, path)
 end
 
 local directories = rule.list(rule.path)
@@ -47,21 +50,27 @@ local PRIVATE = { nosuid = true, nodev = true, noexec = true }
 
 local types = {
   bind = {
-    fields = { source = source, recursive = boolean, optional = boolean },
+    -- `create`: what later entries need may be made in it, on the host.
+    fields = { source = source, recursive = boolean, optional = boolean, create = boolean },
     required = { "source" },
     attributes = { nosuid = true, nodev = true },
+    at_root = true,
   },
   tmpfs = {
     fields = { size = size, mode = mode, inodes = inodes },
     attributes = { nosuid = true, nodev = true },
+    at_root = true,
   },
   overlay = {
-    fields = { lower = lower, upper = rule.path, work = rule.path },
+    fields = { lower = lower, upper = rule.path, work = rule.path, create = boolean },
     required = { "lower" },
     attributes = { nosuid = true, nodev = true },
+    at_root = true,
   },
   proc = {
+    -- `protect`: its switches are read-only.
     fields = {
+      protect = boolean,
       subset = rule.one_of { "pid" },
       hidepid = rule.one_of { "off", "noaccess", "invisible", "ptraceable" },
     },
@@ -73,15 +82,19 @@ local types = {
   devpts = { attributes = { nosuid = true, noexec = true } },
   dev = { attributes = { nosuid = true, noexec = true } },
   -- These mount nothing: they are made on a file system of the container's own.
-  file = { fields = { content = content, mode = mode }, required = { "content" }, entry = true },
-  symlink = { fields = { target = rule.path }, required = { "target" }, entry = true },
-  directory = { fields = { mode = mode }, entry = true },
+  -- `existing`: what is there already is as good (of a file: it is overwritten).
+  file = { fields = { content = content, mode = mode, existing = boolean }, required = { "content" }, entry = true },
+  symlink = { fields = { target = rule.path, existing = boolean }, required = { "target" }, entry = true },
+  directory = { fields = { mode = mode, existing = boolean }, entry = true },
+  -- These change what is there: the flags of one mount, and the mode of one file or directory.
+  remount = { at_root = true },
+  chmod = { fields = { mode = mode }, required = { "mode" }, entry = true, at_root = true },
 }
 
 local type_names = {}
 for name, kind in pairs(types) do
   type_names[#type_names + 1] = name
-  local fields = { type = rule.string, destination = rule.absolute }
+  local fields = { type = rule.string, destination = rule.absolute, parents = mode }
   if not kind.entry then
     for _, attribute in ipairs(ATTRIBUTES) do fields[attribute] = boolean end
   end
@@ -99,19 +112,33 @@ function M.clean(path)
   return path == "" and "/" or path
 end
 
---- One entry of `mounts`, or one part of a root.
-function M.mount_rule(value, path)
+local function entry_rule(value, path)
   if type(value) ~= "table" then validate.fail(path, "a table expected, got %s", validate.show(value)) end
   if value.type == nil then validate.fail(validate.join(path, "type"), "missing") end
   local mount = types[type_rule(value.type, validate.join(path, "type"))].rule(value, path)
-  if M.clean(mount.destination) == "/" then
-    validate.fail(validate.join(path, "destination"), "what is at / is the business of `root`")
-  end
   if mount.type == "overlay" and (mount.upper == nil) ~= (mount.work == nil) and mount.upper ~= "tmpfs" then
     validate.fail(path, "upper and work go together (on the same file system), or upper is \"tmpfs\"")
   end
   for attribute, default in pairs(types[mount.type].attributes or {}) do
     if mount[attribute] == nil then mount[attribute] = default end
+  end
+  return mount
+end
+
+--- One entry of `mounts`.
+function M.mount_rule(value, path)
+  local mount = entry_rule(value, path)
+  if M.clean(mount.destination) == "/" then
+    validate.fail(validate.join(path, "destination"), "what is at / is the business of `root`")
+  end
+  return mount
+end
+
+--- One part of a root: it may also lie over those before it.
+function M.part_rule(value, path)
+  local mount = entry_rule(value, path)
+  if M.clean(mount.destination) == "/" and not types[mount.type].at_root then
+    validate.fail(validate.join(path, "destination"), "a %s cannot be a root", mount.type)
   end
   return mount
 end
@@ -127,7 +154,7 @@ function M.attributes(mount)
 end
 
 local directory_root = rule.record({ path = rule.path, readonly = boolean }, { "path" })
-local parts_root = rule.record({ readonly = boolean, size = size, mode = mode, inodes = inodes }, nil, M.mount_rule)
+local parts_root = rule.record({ readonly = boolean, size = size, mode = mode, inodes = inodes }, nil, M.part_rule)
 
 --- `root`: a directory's path; { path =, readonly = }; or a list of parts, put together on an empty tmpfs. The host's
 --- own root is always read-only.

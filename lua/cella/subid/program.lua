@@ -96,7 +96,7 @@ function M.run(argv)
   ok, step, errno = process:settle()
   if not ok then
     process:close()
-    return nil, type(step) == "string" and step or core.strerror(errno)
+    return nil, type(step) == "string" and step or errno == 0 and "killed before it began" or core.strerror(errno)
   end
   local code, signal = process:reap(true)
   process:close()

@@ -1,0 +1,156 @@
+-- The file system: what each option is as a part of a root of cella's (`root` of a container, a list of parts), in the
+-- order of the command line.
+local cella = require "cella"
+
+local M = {}
+
+-- Parent directories are made with 0755, less what --perms takes from group and others altogether.
+local function parents(perms)
+  local mode = 493
+  if perms and math.floor(perms / 8) % 8 == 0 then mode = mode - 40 end
+  if perms and perms % 8 == 0 then mode = mode - 5 end
+  return mode
+end
+
+-- Whether what the sandbox will write to is a terminal.
+local function is_terminal()
+  local result = cella.plan():exec({ "test", "-t", "1" }):run { timeout = 10 }
+  return result ~= nil and result.code == 0
+end
+
+local make = {}
+
+-- Later options may make their mount points in what was bound, also on the host: bwrap's users name a directory as
+-- writable for that. Where it is read-only the kernel refuses.
+function make.bind(add, part)
+  add {
+    type = "bind", source = part.fd and { fd = part.fd } or part.source, destination = part.destination,
+    readonly = part.readonly, nodev = not part.devices, optional = part.optional, create = true,
+  }
+end
+
+function make.remount(add, part)
+  add { type = "remount", destination = part.destination, readonly = true }
+end
+
+function make.overlay(add, part)
+  add {
+    type = "overlay", lower = part.lower, upper = part.upper, work = part.work, destination = part.destination,
+    readonly = part.upper == nil, create = true,
+  }
+end
+
+-- Without a pid namespace of its own the sandbox shares the host's processes, and so its /proc.
+function make.proc(add, part, facts)
+  if facts.own_pids then
+    add { type = "proc", destination = part.destination, protect = true }
+    return
+  end
+  add { type = "bind", source = "/proc", destination = part.destination, noexec = true }
+  for _, name in ipairs { "sys", "sysrq-trigger", "irq", "bus" } do
+    add {
+      type = "bind", source = "/proc/" .. name, destination = part.destination .. "/" .. name, readonly = true,
+      optional = true,
+    }
+  end
+end
+
+function make.dev(add, part)
+  add { type = "dev", destination = part.destination }
+  add { type = "symlink", target = "/proc/kcore", destination = part.destination .. "/core" }
+  if is_terminal() then
+    add { type = "bind", source = "/proc/self/fd/1", destination = part.destination .. "/console", nodev = false }
+  end
+end
+
+function make.mqueue(add, part)
+  add { type = "mqueue", destination = part.destination }
+end
+
+function make.tmpfs(add, part)
+  add {
+    type = "tmpfs", destination = part.destination, mode = part.perms or 493, size = part.size,
+    parents = parents(part.perms),
+  }
+end
+
+function make.directory(add, part)
+  add {
+    type = "directory", destination = part.destination, mode = part.perms or 493, existing = true,
+    parents = parents(part.perms),
+  }
+end
+
+function make.file(add, part)
+  add {
+    type = "file", destination = part.destination, content = part.content, mode = part.perms or 438, existing = true,
+    parents = parents(part.perms),
+  }
+end
+
+function make.data(add, part)
+  add {
+    type = "bind", source = { content = part.content, mode = part.perms or 384 }, destination = part.destination,
+    readonly = part.readonly, parents = parents(part.perms),
+  }
+end
+
+function make.symlink(add, part)
+  add { type = "symlink", target = part.target, destination = part.destination, existing = true }
+end
+
+function make.chmod(add, part)
+  add { type = "chmod", destination = part.destination, mode = part.mode }
+end
+
+-- What bwrap says where a part fails.
+local WORDS = {
+  remount = "Can't remount readonly on /newroot%s",
+  overlay = "Can't make overlay mount on /newroot%s",
+  proc = "Can't mount proc on /newroot%s",
+  dev = "Can't mount dev on /newroot%s",
+  mqueue = "Can't mount mqueue on /newroot%s",
+  tmpfs = "Can't mount tmpfs on /newroot%s",
+  directory = "Can't mkdir %s",
+  file = "Can't create file %s",
+  data = "Can't create file at %s",
+  symlink = "Can't make symlink at %s",
+}
+
+local function words(part)
+  return function(err)
+    if part.kind == "chmod" then
+      return ("Can't chmod %s %s"):format(part.octal, part.destination)
+    elseif part.source and err.op == "open_tree" then
+      return "Can't find source path " .. part.source
+    elseif err.op == "make_target" or part.kind ~= "symlink" and part.kind ~= "file" and err.op == "openat2" then
+      return "Can't mkdir " .. part.destination
+    elseif part.kind == "bind" then
+      return ("Can't bind mount /oldroot%s on /newroot%s"):format(part.source or "", part.destination)
+    end
+    return WORDS[part.kind]:format(part.destination)
+  end
+end
+
+-- bwrap takes "tmp" for "/tmp".
+local function absolute(path)
+  return path:sub(1, 1) == "/" and path or "/" .. path
+end
+
+--- The parts of a root, and for each what to say where it fails.
+---@param request table
+---@param facts { own_pids: boolean }
+---@return table[] parts, function[] words
+function M.parts(request, facts)
+  local parts, all_words = {}, {}
+  for _, part in ipairs(request.parts) do
+    part.destination = absolute(part.destination)
+    make[part.kind](function(entry)
+      parts[#parts + 1] = entry
+      all_words[#all_words + 1] = words(part)
+    end, part, facts)
+  end
+  return parts, all_words
+end
+
+return M

@@ -1,0 +1,217 @@
+-- examples/bwrap.lua against Debian's bubblewrap: command lines run through both, and compared. $B is the program.
+local able = require "spec.support.able"
+local sys = require "cella.sys"
+local trial = require "spec.support.trial"
+
+local needs = able.needs(function(reason) pending(reason) end)
+
+local ROOT = "--ro-bind / /"
+local SMALL = "--ro-bind /usr /usr --symlink usr/bin /bin --symlink usr/lib /lib --symlink usr/lib64 /lib64"
+
+-- What is said and the status have to be the same; of errors the first line. `$D` is a directory, new for each line and
+-- each program, with rw/ (in it: file) and link (to rw).
+local SAME = {
+  -- What the program is and gets.
+  ROOT .. " true",
+  ROOT .. " false",
+  ROOT .. " sh -c 'exit 7'",
+  ROOT .. " sh -c 'kill -TERM $$'",
+  ROOT .. " sh -c 'kill -KILL $$'",
+  ROOT .. " --unshare-pid sh -c 'kill -KILL $$'",
+  ROOT .. " --unshare-pid sh -c 'exit 9'",
+  ROOT .. " -- echo -- a 'b  c'",
+  ROOT .. " id",
+  ROOT .. " cat <&1 </dev/null",
+  "echo in | $B " .. ROOT .. " cat",
+  ROOT .. " sh -c 'echo err >&2' 2>&1",
+  ROOT .. " nonexistent-program",
+  ROOT .. " /nonexistent/program",
+  ROOT .. " /etc/passwd",
+  ROOT .. " sh -c 'umask'",
+  "umask 077; $B " .. ROOT .. " sh -c 'umask'",
+  ROOT .. " env -u _ sort -u /dev/null",
+  "env -i A=1 PATH=/usr/bin:/bin $BARE " .. ROOT .. " env -u LUA_PATH -u LUA_CPATH -u _ | sort",
+  ROOT .. " grep NoNewPrivs /proc/self/status",
+
+  -- Environment.
+  ROOT .. " --clearenv /usr/bin/env",
+  ROOT .. " --clearenv --setenv A 1 --setenv B 2 --unsetenv A /usr/bin/env | sort",
+  ROOT .. " --setenv A 'x y' sh -c 'echo \"$A\"'",
+  ROOT .. " --unsetenv HOME sh -c 'echo \"${HOME-none}\"'",
+  ROOT .. " --setenv A=B c true",
+  ROOT .. " --setenv PATH /nonexistent env",
+
+  -- The working directory.
+  "cd /usr/lib && $B " .. ROOT .. " sh -c 'pwd; echo $PWD'",
+  ROOT .. " --chdir /usr sh -c 'pwd; echo $PWD'",
+  ROOT .. " --chdir /nonexistent true",
+  "cd $D && $B --tmpfs / " .. SMALL .. " sh -c 'pwd; echo $PWD'",
+  "cd $D && HOME=/usr/lib $B --tmpfs / " .. SMALL .. " sh -c 'pwd; echo $PWD'",
+  "cd $D && HOME=/usr $B --tmpfs / " .. SMALL .. " --setenv HOME /usr/bin sh -c 'pwd; echo $PWD'",
+
+  -- Namespaces.
+  ROOT .. " sh -c 'for n in user pid ipc uts net cgroup; do "
+    .. "[ $(readlink /proc/self/ns/$n) = $(readlink /proc/$PPID/ns/$n) ] && echo $n; done'",
+  ROOT .. " --unshare-all --proc /proc sh -c 'echo $$; ls -d /proc/[0-9]*' | head -2",
+  ROOT .. " --unshare-net sh -c 'grep -c : /proc/net/dev; cat /sys/class/net/lo/flags'",
+  ROOT .. " --unshare-all --share-net sh -c '[ $(readlink /proc/self/ns/net) = '$(readlink /proc/self/ns/net)' ]'",
+  ROOT .. " --unshare-pid --as-pid-1 sh -c 'echo $$'",
+  ROOT .. " --unshare-pid sh -c 'echo $$'",
+  ROOT .. " --unshare-uts --hostname moon uname -n",
+  ROOT .. " --hostname moon true",
+  ROOT .. " --unshare-user cat /proc/self/uid_map",
+  ROOT .. " --unshare-user --uid 7 --gid 8 id",
+  ROOT .. " --unshare-user --uid 0 --gid 0 id -u",
+  ROOT .. " --unshare-user-try --unshare-cgroup-try true",
+  ROOT .. " --unshare-user --disable-userns unshare -U true",
+  ROOT .. " --unshare-user --disable-userns --dev /dev --uid 5 sh -c 'id -u; cat /proc/self/uid_map'",
+  ROOT .. " --disable-userns true",
+  ROOT .. " --assert-userns-disabled true",
+  ROOT .. " --as-pid-1 true",
+  ROOT .. " --unshare-ipc ipcs -q",
+  ROOT .. " --unshare-pid --new-session sh -c 'ps -o sid= $$ | tr -d \" \"'",
+
+  -- The file system.
+  "--bind $D/rw / --dir /x --file 9 /f /nonexistent 9</dev/null",
+  ROOT .. " sh -c '>/usr/new'",
+  ROOT .. " --bind $D $D sh -c 'echo x > $D/rw/new; cat $D/rw/new'",
+  ROOT .. " --bind $D/rw /mnt ls /mnt",
+  ROOT .. " --ro-bind $D/rw /mnt sh -c '>/mnt/new'",
+  ROOT .. " --tmpfs /tmp --bind $D/rw/file /tmp/f cat /tmp/f",
+  ROOT .. " --tmpfs /tmp --bind $D/rw/file /tmp/a/b/c stat -c '%F %n' /tmp/a /tmp/a/b /tmp/a/b/c",
+  ROOT .. " --bind /nonexistent /mnt true",
+  ROOT .. " --ro-bind /nonexistent /mnt true",
+  ROOT .. " --bind-try /nonexistent /mnt --ro-bind-try /nonexistent /srv --dev-bind-try /nonexistent /opt ls /mnt",
+  ROOT .. " --tmpfs /tmp --bind-try /nonexistent /tmp/x ls -A /tmp",
+  ROOT .. " --bind $D /mnt sh -c 'grep \" /mnt \" /proc/self/mountinfo | cut -d\" \" -f6'",
+  ROOT .. " --dev-bind /dev /dev sh -c 'echo >/dev/null && echo written'",
+  ROOT .. " --dev-bind /dev /mnt sh -c 'echo >/mnt/null && echo written'",
+  "cd $D && $B " .. ROOT .. " --bind rw /mnt cat /mnt/file",
+  ROOT .. " --bind $D/link /mnt cat /mnt/file",
+  "--tmpfs / " .. SMALL .. " ls -A /",
+  "--tmpfs / " .. SMALL .. " stat -c '%a %F' / /usr /bin",
+  SMALL .. " sh -c '>/new; ls /'",
+  SMALL .. " --remount-ro / sh -c '>/new'",
+  SMALL .. " --tmpfs /a --remount-ro /a sh -c '>/a/new'",
+  ROOT .. " --remount-ro /usr/bin true 2>/dev/null",
+  ROOT .. " --tmpfs /tmp --dir /tmp/a/b stat -c '%a %n' /tmp/a /tmp/a/b",
+  ROOT .. " --tmpfs /tmp --perms 0700 --dir /tmp/a/b stat -c '%a %n' /tmp/a /tmp/a/b",
+  ROOT .. " --tmpfs /tmp --perms 0750 --dir /tmp/a/b --dir /tmp/c stat -c '%a %n' /tmp/a /tmp/a/b /tmp/c",
+  ROOT .. " --perms 0711 --tmpfs /tmp stat -c %a /tmp",
+  ROOT .. " --size 65536 --tmpfs /tmp sh -c 'head -c 100000 /dev/zero >/tmp/x; stat -c %s /tmp/x'",
+  ROOT .. " --dir /usr true",
+  ROOT .. " --dir /nonexistent true",
+  ROOT .. " --tmpfs /nonexistent true",
+  ROOT .. " --tmpfs /tmp --file 9 /tmp/f sh -c 'stat -c %a /tmp/f; cat /tmp/f' 9<$D/rw/file",
+  ROOT .. " --tmpfs /tmp --perms 0640 --file 9 /tmp/f stat -c %a /tmp/f 9<$D/rw/file",
+  ROOT .. " --tmpfs /tmp --bind-data 9 /tmp/f sh -c 'stat -c %a /tmp/f; cat /tmp/f; echo more >>/tmp/f' 9<$D/rw/file",
+  ROOT .. " --tmpfs /tmp --ro-bind-data 9 /tmp/f sh -c 'cat /tmp/f; echo more >>/tmp/f' 9<$D/rw/file",
+  ROOT .. " --bind-data 9 /etc/passwd cat /etc/passwd 9<$D/rw/file",
+  ROOT .. " --file 9 /new true 9<$D/rw/file",
+  ROOT .. " --tmpfs /tmp --symlink /usr/bin /tmp/a/l readlink /tmp/a/l",
+  ROOT .. " --tmpfs /tmp --symlink b /tmp/l --symlink c /tmp/l true",
+  ROOT .. " --tmpfs /tmp --dir /tmp/d --chmod 0100 /tmp/d stat -c %a /tmp/d",
+  ROOT .. " --chmod 0700 /etc/passwd true",
+  ROOT .. " --dev /dev sh -c 'cd /dev; ls | sort; readlink fd stdin core ptmx; stat -c \"%n %t %T\" null zero full tty'",
+  ROOT .. " --dev /dev sh -c 'echo x >/dev/null; head -c 3 /dev/zero | od -An -tx1; mount | grep -c \" /dev/pts \"'",
+  ROOT .. " --unshare-pid --proc /proc sh -c 'ls -d /proc/[0-9]* | head -1; echo x 2>/dev/null >/proc/sysrq-trigger; "
+    .. "echo $?'",
+  ROOT .. " --proc /proc sh -c 'test -d /proc/$PPID && echo there'",
+  ROOT .. " --unshare-ipc --tmpfs /tmp --mqueue /tmp/q stat -f -c %T /tmp/q",
+  ROOT .. " --bind $D /mnt --dir /mnt/made --file 9 /mnt/made/f ls -R /mnt 9</dev/null; ls -R $D",
+  ROOT .. " --bind $D /mnt --tmpfs /mnt/under ls -A /mnt; ls -A $D",
+
+  -- Capabilities.
+  ROOT .. " --cap-drop ALL sh -c 'grep -E \"Cap(Prm|Eff|Inh|Amb)\" /proc/self/status'",
+  ROOT .. " --cap-drop ALL --cap-add cap_net_raw --cap-add CAP_CHOWN sh -c "
+    .. "'grep -E \"Cap(Prm|Eff|Inh|Amb)\" /proc/self/status'",
+  ROOT .. " --cap-add cap_chown --cap-drop ALL sh -c 'grep -E \"Cap(Prm|Eff|Inh|Amb)\" /proc/self/status'",
+  ROOT .. " sh -c 'grep Cap /proc/self/status'",
+  ROOT .. " --unshare-user sh -c 'grep -E \"Cap(Prm|Eff|Inh|Amb)\" /proc/self/status'",
+  ROOT .. " --unshare-user --cap-add ALL sh -c 'grep -E \"Cap(Prm|Eff|Inh|Amb)\" /proc/self/status'",
+  ROOT .. " --cap-add cap_bogus true",
+
+  -- Descriptors.
+  "printf -- '--setenv\\0A\\0from args\\0' >$D/args; $B " .. ROOT .. " --args 9 sh -c 'echo $A' 9<$D/args",
+  ROOT .. " --args 9 true",
+  ROOT .. " --info-fd 9 true 9>$D/info; sed 's/[0-9][0-9]*/N/' $D/info",
+  ROOT .. " --unshare-all --info-fd 9 true 9>$D/info; sed 's/[0-9][0-9]*/N/' $D/info",
+  ROOT .. " --unshare-ipc --json-status-fd 9 sh -c 'exit 3' 9>$D/info; sed 's/: [0-9]\\{3,\\}/: N/g' $D/info",
+  ROOT .. " --block-fd 9 echo on 9</dev/null",
+  "(sleep 0.1; echo go) | $B " .. ROOT .. " --block-fd 0 echo on",
+  ROOT .. " --seccomp 9 true",
+  "printf abc >$D/filter; $B " .. ROOT .. " --seccomp 9 true 9<$D/filter",
+  -- load the number; mkdir and mkdirat: EPERM; else allow
+  "printf '\\040\\0\\0\\0\\0\\0\\0\\0\\025\\0\\1\\0\\123\\0\\0\\0\\025\\0\\0\\1\\2\\1\\0\\0\\6\\0\\0\\0\\1\\0\\5\\0"
+    .. "\\6\\0\\0\\0\\0\\0\\377\\177' >$D/filter; $B " .. ROOT .. " --tmpfs /tmp --seccomp 9 mkdir /tmp/x 9<$D/filter",
+  ROOT .. " --lock-file /nonexistent true",
+  ROOT .. " --userns 9 true",
+
+  -- What is refused.
+  "",
+  "--bogus true",
+  "--ro-bind /",
+  "--dir",
+  "--uid x true",
+  "--perms 9 --dir /x true",
+  "--perms 0700 true",
+  "--perms 0700 --perms 0700 --dir /x true",
+  "--perms 0700 --bind / / true",
+  "--size 10 --dir /x true",
+  "--size 0 --tmpfs /x true",
+  "--chmod 8 /x true",
+  "--block-fd x true",
+  "--seccomp 8 --add-seccomp-fd 9 true",
+  "--userns-block-fd 9 true 9</dev/null",
+  "--unshare-user --userns 9 true",
+  ROOT .. " --unshare-pid --as-pid-1 --lock-file /etc/passwd true",
+}
+
+local identities = { { name = "as the caller", prefix = "" } }
+if not trial.lacks_root() then
+  identities = {
+    { name = "as root", prefix = "" },
+    { name = "as nobody", prefix = "setpriv --reuid 65534 --regid 65534 --clear-groups " },
+  }
+end
+
+local EXAMPLE = trial.interpreter() .. " " .. trial.quote(trial.top .. "/examples/bwrap.lua")
+
+-- One process for a line: the directory, and what came out.
+local function run(line, program, prefix)
+  if not line:find("$B", 1, true) then line = "$B " .. line end
+  line = line:gsub("%$BARE", (program:gsub("%%", "%%%%"))):gsub("%$B%f[%W]", (program:gsub("%%", "%%%%")))
+  local script = ([[
+    D=$(mktemp -d /tmp/cella-trial.XXXXXX); chmod 777 $D; cd $D
+    mkdir rw; echo content >rw/file; ln -s rw link; export D
+    { %s
+    } >$D/stdout.cella 2>$D/stderr.cella; status=$?
+    cat $D/stdout.cella; echo; echo "--status $status"; head -1 $D/stderr.cella
+    cd /; rm -rf --one-file-system $D]]):format((line:gsub("ls %-A %$D", "ls -A $D | grep -v cella")
+      :gsub("ls %-R %$D", "ls -R $D | grep -v cella")))
+  local result = trial.host { "/bin/sh", "-c", ("%ssh -c %s"):format(prefix, trial.quote(script)) }
+  return (result.stdout:gsub("/tmp/cella%-trial%.%w+", "DIR"):gsub("\n(%w*sh: %d+: )", "\n"))
+end
+
+describe("the bwrap example", function()
+  local installed = trial.host({ "/bin/sh", "-c", "command -v bwrap" }).status == 0
+
+  for _, who in ipairs(identities) do
+    describe(who.name, function()
+      local refused = not installed and "bubblewrap is not installed"
+        or trial.host({ "/bin/sh", "-c", who.prefix .. "bwrap --ro-bind / / true" }).status ~= 0
+        and "bwrap itself does not run here"
+        or trial.host({ "/bin/sh", "-c", who.prefix .. EXAMPLE .. " --version" }).status ~= 0
+        and "the checkout is not readable"
+
+      for _, line in ipairs(SAME) do
+        it("does as bwrap: " .. line, function()
+          if refused then pending(refused) end
+          assert.equal(run(line, "bwrap", who.prefix), run(line, EXAMPLE, who.prefix))
+        end)
+      end
+    end)
+  end
+end)
+
+return needs, sys

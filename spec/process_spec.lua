@@ -1,0 +1,570 @@
+-- cella.process and cella.streams: what a program reads and writes, how it ends, and who waits for it.
+
+local able = require "spec.support.able"
+local cella = require "cella"
+local core = require "cella.core"
+local helper = require "spec.support.helper"
+local leaks = require "spec.support.leaks"
+local outside = require "spec.support.outside"
+
+local needs = able.needs(function(reason) pending(reason) end)
+
+local function new(command) return cella.plan():exec(command) end
+
+local function run(command, options) return assert(new(command):run(options)) end
+
+-- A shell script without streams of the runner's.
+local function quiet(script)
+  return { "sh", "-c", script, stdin = "null", stdout = "null", stderr = "null" }
+end
+
+local function slurp(path)
+  local file = assert(io.open(path))
+  local text = file:read "*a"
+  file:close()
+  return text
+end
+
+local function raises(message, f, ...)
+  local ok, err = pcall(f, ...)
+  assert.is_false(ok, "nothing was raised")
+  assert.truthy(tostring(err):find(message, 1, true), ("%q is not in %q"):format(message, tostring(err)))
+end
+
+-- Of /proc, without reaping: is the process there, and does it still run?
+local function state(pid)
+  local file = io.open(("/proc/%d/stat"):format(pid))
+  if not file then return "gone" end
+  local text = file:read "*a"
+  file:close()
+  return text:match("^.*%) (%S)") or "gone"
+end
+
+describe("a result", function()
+  before_each(leaks.watch)
+  after_each(leaks.check)
+
+  it("has the exit status, of all there are", function()
+    for _, code in ipairs { 0, 1, 2, 42, 124, 125, 126, 127, 128, 129, 137, 254, 255 } do
+      local result = run(quiet("exit " .. code))
+      assert.equal("exited", result.reason)
+      assert.equal(code, result.code)
+      assert.is_nil(result.signal)
+    end
+  end)
+
+  it("has the signal that ended the program, by name", function()
+    for _, name in ipairs { "HUP", "INT", "QUIT", "ABRT", "KILL", "USR1", "SEGV", "PIPE", "ALRM", "TERM", "XCPU",
+      "SYS" } do
+      local result = run(quiet("ulimit -c 0; kill -" .. name .. " $$"))
+      assert.equal("signaled", result.reason)
+      assert.equal(name:lower(), result.signal)
+      assert.is_nil(result.code)
+    end
+  end)
+
+  it("has the number of a signal without a name", function()
+    local result = run(quiet "kill -40 $$")
+    assert.equal("signaled", result.reason)
+    assert.equal("40", result.signal)
+    assert.equal(40, result.signal_number)
+  end)
+
+  it("of a program that exits with 128 + n is not that of one that a signal ended", function()
+    assert.equal("exited", run(quiet "exit 137").reason)
+    assert.equal("signaled", run(quiet "kill -9 $$").reason)
+  end)
+
+  it("has what the program used: processor time, memory and time", function()
+    local usage = run(quiet "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done").usage
+    assert.is_true(usage.user_seconds + usage.system_seconds > 0)
+    assert.is_true(usage.max_rss >= 4096 and usage.max_rss < 1 << 30)
+    assert.is_true(usage.wall_seconds > 0)
+    assert.is_true(run(quiet "").usage.user_seconds < usage.user_seconds + usage.system_seconds)
+  end)
+
+  it("is the same each time it is asked for", function()
+    local process = assert(new(quiet "exit 3"):spawn())
+    local first = assert(process:wait())
+    assert.equal(first, process:wait())
+    assert.equal(first, process:wait(0))
+  end)
+
+  it("does not wait for those that the program left behind with its streams", function()
+    local result = run { "sh", "-c", "echo first; sleep 60 & echo $!", stdin = "null", stdout = "capture" }
+    local pid = result.stdout:match "first\n(%d+)\n"
+    assert.is_truthy(pid)
+    assert.is_nil(state(tonumber(pid)):find "[gZ]", "the control: it is there and holds the pipe")
+    outside.sh("kill -9 " .. pid)
+  end)
+end)
+
+describe("waiting", function()
+  before_each(leaks.watch)
+  after_each(leaks.check)
+  teardown(helper.remove)
+
+  it("for a time returns nil and ETIMEDOUT while the program runs, and it runs on", function()
+    local process <close> = assert(new(quiet "exec sleep 60"):spawn())
+    local result, err = process:wait(0.01)
+    assert.is_nil(result)
+    assert.equal("ETIMEDOUT", err.code)
+    assert.not_equal("gone", state(process.pid))
+    assert.truthy(tostring(err):find("0.01 seconds", 1, true))
+    assert.is_nil((process:wait(0)))
+    assert(process:kill "term")
+    assert.equal("term", assert(process:wait(30)).signal)
+  end)
+
+  it("for no time looks whether the program has ended", function()
+    local process <close> = assert(new(quiet "exit 3"):spawn())
+    while not process:wait(0) do core.poll({}, 0.001) end
+    assert.equal(3, process:wait().code)
+  end)
+
+  it("refuses times that are none", function()
+    local process <close> = assert(new(quiet "exec sleep 60"):spawn())
+    for _, bad in ipairs { -1, "5", 0 / 0, math.huge, -math.huge, 1e10, true, {} } do
+      raises("timeout", process.wait, process, bad)
+      raises("timeout", function() new(quiet ""):spawn { timeout = bad } end)
+    end
+    raises("capture_limit", function() new(quiet ""):spawn { capture_limit = -1 } end)
+    raises("capture_limit", function() new(quiet ""):spawn { capture_limit = "5" } end)
+    raises("timeouts: unknown key; did you mean 'timeout'?", function() new(quiet ""):spawn { timeouts = 5 } end)
+  end)
+
+  it("for a program with a time-out ends with its being killed, and says so", function()
+    local result = run({ "sh", "-c", "trap '' TERM INT; echo began; while :; do sleep 60; done", stdin = "null",
+      stdout = "capture" }, { timeout = 0.2 })
+    assert.equal("timeout", result.reason)
+    assert.equal("kill", result.signal)
+    assert.equal("began\n", result.stdout)
+  end)
+
+  it("for a program that ends in time is not ended by its time-out", function()
+    local result = run(quiet "exit 3", { timeout = 60 })
+    assert.equal("exited", result.reason)
+    assert.equal(3, result.code)
+  end)
+
+  it("notices the time-out of a program also where it waits for shorter times, and not before", function()
+    local process <close> = assert(new(quiet "exec sleep 60"):spawn { timeout = 0.05 })
+    local turns = 0
+    local result
+    repeat
+      result = process:wait(0.001)
+      turns = turns + 1
+    until result
+    assert.is_true(turns > 1)
+    assert.equal("timeout", result.reason)
+  end)
+
+  it("is not disturbed by other children of the same process", function()
+    local first, second = assert(new(quiet "exit 3"):spawn()), assert(new(quiet "exit 4"):spawn())
+    assert.is_true((os.execute "true"))
+    local pipe = io.popen "echo x; exit 5"
+    assert.equal("x\n", pipe:read "*a")
+    assert.equal(5, (select(3, pipe:close())))
+    assert.equal(4, assert(second:wait()).code)
+    assert.equal(3, assert(first:wait()).code)
+  end)
+
+  it("after somebody else took the status is an error that explains it", function()
+    local library, problem = helper.library()
+    if not library then return pending(problem) end
+    local code, op, why, again, left = outside.lua([[
+      local process = assert(cella.plan():exec({ "true", stdin = "null", stdout = "capture" }):spawn())
+      core.poll({ process:pidfd() }, 30)
+      host(..., "reap_anything")
+      local result, err = process:wait()
+      assert(result == nil)
+      return err.code, err.op, err.why, select(2, process:wait()) == err, children()
+    ]], { arguments = { library } })
+    assert.equal("ECHILD", code)
+    assert.equal("waitid", op)
+    assert.truthy(why:find("waitpid(-1)", 1, true), why)
+    assert.is_true(again)
+    assert.same({}, left)
+  end)
+
+  it("never takes the status of a child that is not its own", function()
+    assert.equal("exited 7", (outside.lua [[
+      -- A child of Lua's own library, already ended.
+      local pipe = io.popen "exit 7"
+      wait_for(function()
+        local pid = children()[1]
+        return pid and status("State", pid):find "^Z"
+      end)
+      assert(cella.plan():exec({ "true" }):run())
+      local process = assert(cella.plan():exec({ "sleep", "60", stdout = "null" }):spawn())
+      process:close()
+      process = assert(cella.plan():fork():exec({ "sleep", "60", stdout = "null" }):spawn())
+      process = nil
+      collectgarbage()
+      local ok, how, code = pipe:close()
+      return how == "exit" and "exited " .. code
+    ]]))
+  end)
+
+  it("calls whom it may concern while a watched descriptor is readable", function()
+    local process <close> = assert(new(quiet "read x"):spawn())
+    local reading, writing = core.pipe()
+    writing:close()
+    local calls = 0
+    process:watch(reading:number(), function()
+      calls = calls + 1
+      if calls == 3 then process:kill "kill" end
+    end)
+    process:wait()
+    assert.is_true(calls >= 1)
+    reading:close()
+  end)
+end)
+
+describe("killing", function()
+  before_each(leaks.watch)
+  after_each(leaks.check)
+
+  it("sends any signal, by name or by number", function()
+    for _, case in ipairs { { "term", "term" }, { 9, "kill" }, { "usr1", "usr1" }, { 2, "int" } } do
+      local process <close> = assert(new(quiet "exec sleep 60"):spawn())
+      assert.is_true(process:kill(case[1]))
+      assert.equal(case[2], assert(process:wait()).signal)
+    end
+  end)
+
+  it("with the signal 0 asks whether the process is there", function()
+    local process <close> = assert(new(quiet "exec sleep 60"):spawn())
+    assert.is_true(process:kill(0))
+    assert.not_equal("gone", state(process.pid))
+    assert.is_nil((process:wait(0)))
+  end)
+
+  it("refuses what is no signal", function()
+    local process <close> = assert(new(quiet "exec sleep 60"):spawn())
+    for _, bad in ipairs { "nonsense", "KILL", "sigkill", "9", "kill\0", -1, 65, 1.5, 2 ^ 32, true, {}, { "kill" },
+      { kill = true }, { "term", "int" } } do
+      assert.is_false((pcall(process.kill, process, bad)))
+      assert.is_false((pcall(process.signal_group, process, bad)))
+    end
+    assert.is_false((pcall(process.kill, process)))
+    assert.is_nil((process:wait(0)), "it was killed all the same")
+  end)
+
+  it("what has ended is ESRCH, and reaches nobody else", function()
+    local process = assert(new(quiet "exit 3"):spawn())
+    assert(process:wait())
+    local ok, err = process:kill "kill"
+    assert.is_nil(ok)
+    assert.equal("ESRCH", err.code)
+    assert.equal("ESRCH", (select(2, process:signal_group "kill")).code)
+  end)
+
+  it("reaches the group that the program leads, and nobody else's", function()
+    local marker = os.tmpname()
+    -- A leader with a child; a program in the runner's group.
+    local leader = assert(cella.plan():setsid():exec(quiet("sleep 60 & echo $! > " .. marker .. "; wait")):spawn())
+    while not slurp(marker):find "\n" do core.poll({}, 0.005) end
+    local child = tonumber(slurp(marker))
+    local other <close> = assert(new(quiet "exec sleep 60"):spawn())
+    assert.not_equal("gone", state(child))
+    assert(leader:signal_group "kill")
+    assert.equal("kill", assert(leader:wait()).signal)
+    while not state(child):find "[gZ]" do core.poll({}, 0.005) end
+    assert.is_nil((other:wait(0)))
+    assert(other:signal_group "kill") -- of a group that it does not lead: itself alone
+    assert.equal("kill", assert(other:wait()).signal)
+    os.remove(marker)
+  end)
+end)
+
+describe("a handle", function()
+  before_each(leaks.watch)
+  after_each(leaks.check)
+
+  it("names the process in numbers: its pid, and a descriptor that is readable once it has ended", function()
+    local process = assert(new { "sh", "-c", "echo $$; read x", stdin = "null", stdout = "capture" }:spawn())
+    assert.same({ process:pidfd() }, (core.poll({ process:pidfd() }, 30)))
+    local result = assert(process:wait())
+    assert.equal(process.pid .. "\n", result.stdout)
+    assert.is_nil(process:pidfd())
+  end)
+
+  it("is a text that a person can read", function()
+    local process = assert(new(quiet "exec sleep 60"):spawn())
+    assert.equal(("cella.process (pid %d, running)"):format(process.pid), tostring(process))
+    process:kill "kill"
+    process:wait()
+    assert.equal(("cella.process (pid %d, signaled)"):format(process.pid), tostring(process))
+  end)
+
+  it("that is dropped kills and reaps the program", function()
+    local process = assert(new(quiet "trap '' TERM HUP; while :; do sleep 60; done"):spawn())
+    local pid = process.pid
+    assert.not_equal("gone", state(pid))
+    process = nil -- luacheck: ignore 311
+    collectgarbage()
+    collectgarbage()
+    assert.equal("gone", state(pid))
+  end)
+
+  it("that goes out of scope kills and reaps the program", function()
+    local pid
+    do
+      local process <close> = assert(new(quiet "exec sleep 60"):spawn())
+      pid = process.pid
+      assert.not_equal("gone", state(pid))
+    end
+    assert.equal("gone", state(pid))
+    pcall(function()
+      local process <close> = assert(new(quiet "exec sleep 60"):spawn())
+      pid = process.pid
+      error "something else"
+    end)
+    assert.equal("gone", state(pid))
+  end)
+
+  it("may be closed any number of times, at any time", function()
+    local process = assert(new({ "sleep", "60", stdin = "null", stdout = "capture" }):spawn())
+    process:close()
+    process:close()
+    assert.equal("gone", state(process.pid))
+    local result, err = process:wait()
+    assert.is_nil(result)
+    assert.truthy(err.message:find("closed", 1, true))
+    assert.equal("ESRCH", (select(2, process:kill "term")).code)
+    local ended = assert(new(quiet "exit 3"):spawn())
+    assert(ended:wait())
+    ended:close()
+    assert.equal(3, ended:wait().code)
+  end)
+
+  it("is let go when the Lua state ends, also in an error", function()
+    local output = outside.lua([[
+      local process = assert(cella.plan():exec({ "sleep", "60", stdout = "null", stderr = "null" }):spawn())
+      kept = process
+      io.write("pid ", process.pid, "\n")
+      error "the script ends here"
+    ]], { output = true })
+    assert.equal("gone", state(tonumber(output:match "pid (%d+)")))
+  end)
+end)
+
+describe("a stream", function()
+  local path
+  before_each(function()
+    path = os.tmpname()
+    leaks.watch()
+  end)
+  after_each(function()
+    leaks.check()
+    os.remove(path)
+  end)
+
+  local function write(text)
+    local file = assert(io.open(path, "w"))
+    file:write(text)
+    file:close()
+  end
+
+  it("is inherited, where nothing is said", function()
+    local output = outside.lua([[
+      io.write "first "
+      io.flush()
+      assert(cella.plan():exec({ "sh", "-c", "echo out; echo err >&2; cat" }):run())
+    ]], { output = true, redirect = "<<'END'\nin\nEND" })
+    assert.equal("first out\nerr\nin\n", output)
+  end)
+
+  it("is nothing", function()
+    local script = "cat; echo out; echo err >&2; a=$(readlink /proc/$$/fd/0) b=$(readlink /proc/$$/fd/1); echo $a $b > "
+    assert.equal(0, run(quiet(script .. path)).code)
+    assert.equal("/dev/null /dev/null\n", slurp(path))
+  end)
+
+  it("is captured, both by themselves, to the last byte", function()
+    local result = run { "sh", "-c", [[printf 'a\0b\n\n'; printf 'c\377' >&2]], stdout = "capture", stderr = "capture" }
+    assert.equal("a\0b\n\n", result.stdout)
+    assert.equal("c\255", result.stderr)
+    assert.is_nil(result.truncated)
+  end)
+
+  it("is captured empty where nothing was written, and absent where it was not asked for", function()
+    local result = run { "true", stdin = "null", stdout = "capture" }
+    assert.equal("", result.stdout)
+    assert.is_nil(result.stderr)
+  end)
+
+  it("is captured together with another", function()
+    local result = run { "sh", "-c", "echo 1; echo 2 >&2; echo 3", stdout = "capture", stderr = "stdout" }
+    assert.equal("1\n2\n3\n", result.stdout)
+    assert.is_nil(result.stderr)
+  end)
+
+  it("is captured where the program takes turns on both, more than a pipe holds", function()
+    local result = run { "sh", "-c", [[
+      i=0; while [ $i -lt 40 ]; do head -c 5000 /dev/zero; head -c 5000 /dev/zero >&2; i=$((i+1)); done]],
+      stdin = "null", stdout = "capture", stderr = "capture" }
+    assert.equal(200000, #result.stdout)
+    assert.equal(200000, #result.stderr)
+  end)
+
+  it("is captured to a bound, and the result says that there was more", function()
+    for _, case in ipairs { { 0, 1 }, { 10, 9 }, { 10, 10 }, { 10, 11 }, { 65536, 200000 }, { 100000, 100000 } } do
+      local limit, size = case[1], case[2]
+      local result = run({ "head", "-c", tostring(size), "/dev/zero", stdin = "null", stdout = "capture" },
+        { capture_limit = limit })
+      assert.equal(0, result.code)
+      assert.equal(math.min(limit, size), #result.stdout)
+      assert.equal(size > limit or nil, result.truncated)
+    end
+  end)
+
+  it("is bounded each by itself", function()
+    local result = run({ "sh", "-c", "head -c 100 /dev/zero; echo x >&2", stdin = "null", stdout = "capture",
+      stderr = "capture" }, { capture_limit = 10 })
+    assert.equal(10, #result.stdout)
+    assert.equal("x\n", result.stderr)
+    assert.is_true(result.truncated)
+  end)
+
+  it("is bounded to 16 MiB where nothing is said, and the program may write 64 MiB", needs("plain_memory", function()
+    local size, truncated, code, grown = outside.lua [[
+      local function peak() return tonumber(status "VmHWM":match "%d+") end
+      local before = peak()
+      local result = assert(cella.plan():exec({ "head", "-c", "67108864", "/dev/zero", stdout = "capture" }):run())
+      return #result.stdout, result.truncated, result.code, peak() - before
+    ]]
+    assert.equal(16777216, size)
+    assert.is_true(truncated)
+    assert.equal(0, code)
+    -- The pieces, their sum while it is being made, and the result.
+    assert.is_true(grown < 80 * 1024, grown .. " kB")
+  end))
+
+  it("costs no memory beyond its bound, however small the writes are", function()
+    local library, problem = helper.library()
+    if not library then return pending(problem) end
+    local kilobytes, size = outside.lua([[
+      local library = ...
+      -- Each write arrives by itself.
+      local writer = ("package.loadlib(%q, 'packet_output')() io.stdout:setvbuf 'no'"
+        .. " for _ = 1, 30000 do io.write 'x' end"):format(library)
+      local process = assert(cella.plan():exec({ "lua5.4", "-e", writer, stdin = "null", stdout = "capture" })
+        :spawn { capture_limit = 10 })
+      collectgarbage()
+      local before, most = collectgarbage "count", 0
+      repeat
+        local result = process:wait(0.002)
+        collectgarbage()
+        most = math.max(most, collectgarbage "count" - before)
+      until result
+      return most, #process:wait().stdout
+    ]], { arguments = { library } })
+    assert.equal(10, size)
+    assert.is_true(kilobytes < 128, kilobytes .. " kB")
+  end)
+
+  it("comes from a file and goes to files", function()
+    write "from a file\n"
+    local out = os.tmpname()
+    assert.equal(0, run({ "cat", stdin = { path = path }, stdout = { path = out } }).code)
+    assert.equal("from a file\n", slurp(out))
+    assert.equal(0, run({ "sh", "-c", "echo more >&2", stderr = { path = out, append = true } }).code)
+    assert.equal("from a file\nmore\n", slurp(out))
+    assert.equal(0, run({ "echo", "anew", stdout = { path = out } }).code)
+    assert.equal("anew\n", slurp(out))
+    os.remove(out)
+  end)
+
+  it("to a new file makes it with the caller's umask", function()
+    os.remove(path)
+    local mode = outside.lua([[
+      local path = ...
+      sys.umask(23)
+      assert(cella.plan():umask(0):exec({ "true", stdout = { path = path } }):run())
+      local pipe = io.popen("stat -c %a " .. path)
+      return pipe:read "*l", pipe:close()
+    ]], { arguments = { path } })
+    assert.equal("640", mode)
+  end)
+
+  it("is a descriptor of the caller's, at the place where it is", function()
+    write "one\ntwo\n"
+    local fd = assert(core.open(path, "rdwr"))
+    local command = { "sh", "-c", "read a; echo $a >&2; echo $a", stdin = fd:number(), stdout = "capture",
+      stderr = "null" }
+    assert.equal("one\n", run(command).stdout)
+    fd:close()
+  end)
+
+  it("is one of Lua's own files, of which what was written is not lost", function()
+    local file = assert(io.open(path, "w"))
+    file:write "Lua, "
+    assert.equal(0, run({ "echo", "then the program", stdout = file }).code)
+    file:write "nothing is lost\n"
+    file:close()
+    assert.equal("Lua, then the program\nnothing is lost\n", slurp(path))
+  end)
+
+  it("is swapped with another", function()
+    local output = outside.lua([[
+      assert(cella.plan():exec({ "sh", "-c", "echo out; echo err >&2", stdout = 2, stderr = 1 }):run())
+    ]], { output = true, redirect = "2>" .. path })
+    assert.equal("err\n", output)
+    assert.equal("out\n", slurp(path))
+  end)
+
+  it("is any other number too, whatever those of the caller are", function()
+    local first, second = assert(core.open(path, { "rdwr" })), assert(core.open("/dev/null", "rdwr"))
+    local a, b = first:number(), second:number()
+    local list = "readlink /proc/self/fd/%d /proc/self/fd/%d"
+    -- Each on the number of the other, and then on numbers of their own.
+    local result = run { "sh", "-c", list:format(a, b), stdout = "capture", fds = { [a] = b, [b] = a } }
+    assert.equal("/dev/null\n" .. path .. "\n", result.stdout)
+    result = run { "sh", "-c", list:format(70, 71), stdout = "capture", fds = { [70] = a, [71] = b, [a] = a } }
+    assert.equal(path .. "\n/dev/null\n", result.stdout)
+    first:close()
+    second:close()
+  end)
+
+  it("is a chain of numbers, each of which is the source of the next", function()
+    local result = outside.lua [[
+      local files, list = {}, {}
+      for i = 3, 12 do
+        files[i] = os.tmpname()
+        local fd = assert(core.open(files[i], "rdwr"))
+        assert(sys.dup2(fd:number(), 100 + i))
+        fd:close()
+      end
+      for i = 3, 12 do assert(sys.dup2(100 + i, i)) end
+      local fds, wanted = {}, {}
+      for i = 3, 12 do
+        fds[i] = i == 12 and 3 or i + 1
+        local source = fds[i]
+        wanted[i] = files[source]
+      end
+      local script = "for i in 3 4 5 6 7 8 9 10 11 12; do readlink /proc/self/fd/$i; done"
+      local result = assert(cella.plan():exec({ "sh", "-c", script, stdin = 3, stdout = "capture", fds = fds }):run())
+      for i = 3, 12 do os.remove(files[i]) end
+      return result.stdout == table.concat(wanted, "\n", 3, 12) .. "\n" or result.stdout
+    ]]
+    assert.is_true(result)
+  end)
+
+  it("of the caller is not closed by what the program does with it", function()
+    local fd = assert(core.open(path, "rdwr"))
+    assert.equal(0, run({ "sh", "-c", "exec 0<&- 5<&-", stdin = fd:number(), fds = { [5] = fd:number() } }).code)
+    assert.is_true(core.is_open(fd:number()))
+    fd:close()
+  end)
+
+  it("that ends early ends the program as in any pipe", function()
+    local result = run({ "sh", "-c", "head -c 100000000 /dev/zero; kill -9 $$", stdin = "null", stdout = "null" })
+    assert.equal("kill", result.signal)
+    local process <close> = assert(new { "cat", "/dev/zero", stdin = "null", stdout = "capture" }:spawn())
+    assert.is_nil((process:wait(0.01)))
+    process:kill "pipe"
+    assert.equal("pipe", assert(process:wait()).signal) -- SIGPIPE is not ignored
+  end)
+end)

@@ -1,0 +1,427 @@
+-- What is printed is what happens: strace(1) sees the child make the system calls of the printed steps, in their order,
+-- and no others, from clone3 to execve.
+
+local able = require "spec.support.able"
+local leaks = require "spec.support.leaks"
+local operations = require "spec.support.operations"
+local outside = require "spec.support.outside"
+
+local needs = able.needs(function(reason) pending(reason) end)
+
+-- The system calls of each operation, in their order: "name", "name ARGUMENT" (a text in the call), each with "?", "*"
+-- or "+" behind it as in regular expressions; or several names, of which there may be any number in any order.
+local CALLS = {
+  unshare = { "unshare" },
+  setns = { "setns" },
+  sethostname = { "sethostname" },
+  setdomainname = { "setdomainname" },
+  link_up = { "socket", "ioctl SIOCGIFFLAGS", "ioctl SIOCSIFFLAGS", "close" },
+
+  mount = { "mount" },
+  umount2 = { "umount2" },
+  pivot_root = { "pivot_root" },
+  open_tree = { "open_tree" },
+  open_tree_of = { "newfstatat", "readlinkat", "open_tree", "newfstatat" },
+  move_mount = { "move_mount" },
+  mount_setattr = { "mount_setattr" },
+  mask = { "newfstatat", "open_tree", "mount_setattr", "move_mount", "close" },
+  fsopen = { "fsopen" },
+  fsconfig = { "fsconfig" },
+  fsconfig_at = { "fsconfig" },
+  fsmount = { "fsmount" },
+  chroot = { "chroot" },
+
+  chdir = { "chdir" },
+  chdir_first = { "chdir+" },
+  fchdir = { "fchdir" },
+  mkdir = { "mkdirat" },
+  symlink = { "symlinkat" },
+  make_symlink = { "symlinkat", "readlinkat?" },
+  mknod = { "mknodat" },
+  openat2 = { "openat2" },
+  make_target = { { "newfstatat", "openat2", "mkdirat", "mknodat", "close" } },
+  write_file = { "openat", "fstatfs?", "write", "close" },
+  write = { "write*" },
+  fchmod = { "fchmod", "fchmodat2?" },
+  lock = { "fcntl F_OFD_SETLK" },
+  umask = { "umask" },
+  close = { "close" },
+  dup2 = { "dup3" },
+  close_range = { "close_range+" },
+  close_others = { "close_range+" },
+
+  setgroups = { "setgroups" },
+  setresuid = { "setresuid" },
+  setresgid = { "setresgid" },
+  setsid = { "setsid" },
+
+  capset = { "capset" },
+  capbset_drop = { "prctl PR_CAPBSET_DROP*" },
+  ambient_raise = { "prctl PR_CAP_AMBIENT_RAISE*" },
+  ambient_lower = { "prctl PR_CAP_AMBIENT_LOWER*" },
+  ambient_clear = { "prctl PR_CAP_AMBIENT_CLEAR_ALL" },
+  securebits = { "prctl PR_SET_SECUREBITS" },
+  no_new_privs = { "prctl PR_SET_NO_NEW_PRIVS" },
+  seccomp = { "prctl PR_SET_SECCOMP" },
+
+  await = { "sendto", "read" },
+  fork = { "clone3 CLONE_PARENT", "exit_group" },
+  init = { "pipe2", "fcntl F_DUPFD", "close", "fcntl F_DUPFD", "close", "clone3" },
+  wait_for_byte = { "read" },
+  sigdefault = { "rt_sigaction SIG_DFL*" },
+  sigunblock = { "rt_sigprocmask SIG_SETMASK" },
+  pdeathsig = { "prctl PR_SET_PDEATHSIG" },
+  expect_parent = { "ppoll" },
+  dumpable = { "prctl PR_SET_DUMPABLE" },
+  setrlimit = { "prlimit64" },
+  execve = { { "execve", "faccessat", "getcwd" } },
+
+  expect_ids = { "getresuid", "setfsuid", "getresgid", "setfsgid" },
+  expect_groups = { "getgroups" },
+  expect_capabilities = { "capget", { "prctl PR_CAPBSET_READ", "prctl PR_CAP_AMBIENT_IS_SET" } },
+  expect_securebits = { "prctl PR_GET_SECUREBITS" },
+  expect_no_new_privs = { "prctl PR_GET_NO_NEW_PRIVS" },
+  expect_namespace = { "newfstatat" },
+  expect_map = { "openat", "read+", "close" },
+  expect_node = { "newfstatat" },
+  expect_root = { "statx", "statx", "statx" },
+  expect_same_filesystem = { "newfstatat", "newfstatat" },
+  expect_no_user_namespaces = { "unshare CLONE_NEWUSER" },
+  expect_cwd = { "getcwd" },
+}
+
+-- Operations of which the first so many texts are arguments of the system calls as they are.
+local SAID = {
+  sethostname = 1, setdomainname = 1, link_up = 1, mount = 2, umount2 = 1, pivot_root = 2, open_tree = 1, fsopen = 1,
+  chroot = 1, chdir = 1, mkdir = 1, symlink = 2, make_symlink = 2, mknod = 1, openat2 = 1, write_file = 2, write = 1,
+  expect_namespace = 1, expect_map = 1, execve = 1,
+}
+
+-- Runs the source, which returns plan:steps() and perhaps something else, under strace. Returns the steps, the calls of
+-- each process by its pid, and what else there was.
+local function trace(source, prefix)
+  local directory = outside.sh("mktemp -d /tmp/cella-strace.XXXXXX"):match "%S+"
+  outside.sh("chmod 777 " .. directory)
+  prefix = ("%s strace -ff -s 400 -o %s/t"):format(prefix or "", directory)
+  local ok, steps, more = pcall(outside.lua, source, { prefix = prefix })
+  local processes = {}
+  for pid in outside.sh("cd " .. directory .. " && ls"):gmatch "t%.(%d+)" do
+    local calls = {}
+    for line in io.lines(directory .. "/t." .. pid) do
+      local name = line:match "^([%w_]+)%("
+      if name then calls[#calls + 1] = { name = name, line = line } end
+    end
+    processes[pid] = calls
+  end
+  outside.sh("rm -r " .. directory)
+  assert(ok, steps)
+  return steps, processes, more
+end
+
+local function is_call(call, pattern)
+  local name, argument = pattern:match "^([%w_]+) ?(.-)$"
+  return call and call.name == name and call.line:find(argument, 1, true) ~= nil
+end
+
+local function follow(steps, processes)
+  -- The child is whom the last clone3 with a descriptor has made.
+  local child, started
+  for _, calls in pairs(processes) do
+    for _, call in ipairs(calls) do
+      if call.name == "clone3" and call.line:find("CLONE_PIDFD", 1, true) then
+        child, started = call.line:match "= (%d+)$", call.line
+      end
+    end
+  end
+  assert(child and processes[child], "no child was started")
+  local seen = { [child] = true }
+  local calls, at = processes[child], 1
+
+  local function report(step, wanted)
+    local lines = {}
+    for i = math.max(1, at - 3), math.min(#calls, at + 3) do
+      lines[#lines + 1] = (i == at and "> " or "  ") .. calls[i].line
+    end
+    error(("step %d, %s, is not %s but\n%s"):format(step.number, step.text, wanted, table.concat(lines, "\n")), 0)
+  end
+
+  -- The executor's own: the end of the channel that is the parent's.
+  if is_call(calls[at], "close") then at = at + 1 end
+
+  for _, step in ipairs(steps) do
+    if step.side == "child" then
+      local first = at
+      for _, pattern in ipairs(assert(CALLS[step.op], "what are the system calls of " .. step.op .. "?")) do
+        if type(pattern) == "table" then
+          local function any()
+            for _, one in ipairs(pattern) do
+              if is_call(calls[at], one) then return true end
+            end
+          end
+          while any() do
+            at = at + 1
+            -- What comes after the exec that succeeded is the program's.
+            if calls[at - 1].name == "execve" and calls[at - 1].line:find("= 0$") then break end
+          end
+        else
+          local one, how = pattern:match "^(.-)([?*+]?)$"
+          if how ~= "*" and how ~= "?" then
+            if not is_call(calls[at], one) then report(step, one) end
+            at = at + 1
+          elseif how == "?" and is_call(calls[at], one) then
+            at = at + 1
+          end
+          while (how == "*" or how == "+") and is_call(calls[at], one) do at = at + 1 end
+        end
+      end
+      local made = {}
+      for i = first, at - 1 do made[#made + 1] = calls[i].line end
+      made = table.concat(made, "\n")
+      local said = 0
+      for text in step.text:gmatch '"([^"]*)"' do
+        said = said + 1
+        if said > (SAID[step.op] or 0) then break end
+        if not made:find(text, 1, true) then report(step, ("with %q"):format(text)) end
+      end
+      if step.op == "fork" or step.op == "init" then
+        -- The rest is another process's, whose number is that of another pid namespace where there is one.
+        local next_pid = made:match "clone3.*= (%d+)\n" or made:match "clone3.*= (%d+)$"
+        if not processes[next_pid] then
+          for pid, list in pairs(processes) do
+            if not seen[pid] and not (list[1] and list[1].name == "execve") then next_pid = pid end
+          end
+        end
+        seen[next_pid] = true
+        calls, at = processes[next_pid], 1
+        if step.op == "init" then
+          for _, one in ipairs { "read", "close", "sendto" } do
+            if not is_call(calls[at], one) then report(step, one .. " at the gate") end
+            at = at + 1
+          end
+        end
+      end
+    end
+  end
+  local last = calls[at - 1]
+  assert(last.name == "execve" and last.line:find "= 0$", "the last call is " .. last.line)
+  return started, child
+end
+
+describe("strace shows", function()
+  before_each(leaks.watch)
+  after_each(leaks.check)
+
+  it("- its calls for every operation are known here", function()
+    for name in pairs(operations) do assert.truthy(CALLS[name], name) end
+  end)
+
+  it("- a control: a call that is not printed, or one that is missing, would be seen", needs("strace", function()
+    local steps, processes = trace [[
+      local plan = cella.plan():umask(18):chdir("/"):exec { "/bin/true" }
+      assert(plan:run())
+      return plan:steps()
+    ]]
+    follow(steps, processes)
+    local all = {}
+    for i, step in ipairs(steps) do all[i] = step end
+    for i, step in ipairs(steps) do
+      if step.side == "child" and step.op ~= "sigdefault" then
+        local fewer = { table.unpack(all) }
+        table.remove(fewer, i)
+        assert.is_false((pcall(follow, fewer, processes)), "a missing " .. step.op .. " was not noticed")
+        local more = { table.unpack(all) }
+        table.insert(more, i, step)
+        assert.is_false((pcall(follow, more, processes)), "a second " .. step.op .. " was not noticed")
+      end
+    end
+    all[3], all[4] = all[4], all[3]
+    assert.is_false((pcall(follow, all, processes)), "another order was not noticed")
+  end))
+
+  -- Steps that anybody can take in namespaces of their own. `several` is whether there are IDs to switch between.
+  local EVERYTHING = [[
+    local function record(plan, several, devices)
+      plan:dumpable(true):umask(18):sethostname("moon"):setdomainname("far"):link_up("lo"):setsid()
+      plan:mount("none", "/", nil, { "rec", "private" })
+      plan:mount("cella-spec", "/tmp", "tmpfs", { "nosuid" }, "size=1m")
+      plan:mkdir("/tmp/root", 493):mkdir("/tmp/gone", 493):symlink("some/where", "/tmp/root/link")
+      plan:make_symlink("some/where", "/tmp/root/link")
+      plan:mknod("/tmp/root/fifo", "fifo", 420)
+      if devices then plan:mknod("/tmp/root/null", "char", 438, 1, 3) end
+      plan:write_file("/tmp/root/file", "some data", { "creat", "excl" }, 420)
+      local file = plan:openat2("/tmp/root/file", { "wronly", "append" })
+      plan:write(file, "and more"):fchmod(file, 384)
+      plan:close(file)
+      local null = plan:openat2("/dev/null", "path")
+      plan:expect_node(null, "char", 1, 3)
+      plan:mount("none", "/tmp/gone", "tmpfs"):umount2("/tmp/gone", "detach")
+
+      local context = plan:fsopen "tmpfs"
+      plan:fsconfig(context, "string", "source", "cella-tmp"):fsconfig(context, "create")
+      local mount = plan:fsmount(context, { "nosuid", "nodev" })
+      local tree = plan:open_tree("/tmp/root", { "clone", "recursive" })
+      plan:mount_setattr(tree, true, { "nosuid" }):move_mount(tree, nil, "/tmp/root")
+      local root = plan:openat2("/tmp/root", { "path", "directory" })
+      local within = plan:openat2("/tmp/root/", { "path", "directory" })
+      plan:expect_same_filesystem(root, within)
+      plan:make_target("/a/b", root, within):umask(18)
+      local target = plan:openat2("/a/b", "path", { "in_root", "no_magiclinks" }, root)
+      plan:move_mount(mount, target)
+      -- The program needs the files of the host.
+      for _, name in ipairs { "usr", "proc" } do
+        local part = plan:open_tree("/" .. name, { "clone", "recursive" })
+        plan:make_target("/" .. name, root, within):umask(18)
+        local place = plan:openat2("/" .. name, "path", "in_root", root)
+        plan:move_mount(part, place):close(part):close(place)
+      end
+      for _, name in ipairs { "bin", "lib", "lib64" } do plan:symlink("usr/" .. name, name, root) end
+      plan:fchdir(root):pivot_root(".", "."):umount2(".", "detach"):chdir("/"):expect_cwd()
+      plan:chdir_first { "/nonexistent", "/a" }
+      plan:chroot("/"):chdir "/"
+      plan:setrlimit("core", 0, 0):setrlimit("nofile", 200, "unlimited" and 200)
+      plan:dup2(2, 20):close_range(21, 4294967295, "cloexec"):close(20)
+
+      plan:securebits { "no_setuid_fixup" }
+      if several then
+        plan:setgroups { 5, 6 }
+        plan:setresgid(7, 7, 7):setresuid(8, 8, 8)
+        plan:expect_ids(8, 7):expect_groups { 6, 5 }
+      else
+        plan:setresgid(0, 0, 0):setresuid(0, 0, 0):expect_ids(0, 0)
+      end
+      plan:capbset_drop { "sys_time", "mknod" }:securebits {}
+      plan:capset("chown", { "chown", "kill" }, { "chown", "kill" })
+      plan:ambient_clear():ambient_raise { "chown", "kill" }:ambient_lower { "kill" }
+      plan:no_new_privs():pdeathsig("kill"):expect_parent()
+      local bounding = {}
+      for _, name in ipairs(several and sys.capabilities().bounding or { "all" }) do bounding[#bounding + 1] = name end
+      bounding[#bounding + 1], bounding[#bounding + 2] = "-sys_time", "-mknod"
+      plan:expect_capabilities("chown", { "chown", "kill" }, { "chown", "kill" }, bounding, "chown")
+      plan:expect_securebits({}):expect_no_new_privs(true)
+      local environment = { PATH = "/sbin:/usr/bin" }
+      return plan:exec { "true", stdin = "null", stderr = "stdout", fds = { [9] = 1 }, environment = environment }
+    end
+  ]]
+
+  local function kinds(steps)
+    local count, names = 0, {}
+    for _, step in ipairs(steps) do
+      if step.side == "child" and not names[step.op] then
+        names[step.op] = true
+        count = count + 1
+      end
+    end
+    return count, names
+  end
+
+  it("the printed calls in the printed order, for nearly every operation, as the root of a user namespace",
+    needs("strace", "user_namespaces", function()
+      local steps, processes = trace(EVERYTHING .. [[
+        local plan = cella.plan { namespaces = { "user", "mount", "uts", "net", "ipc", "pid" }, ids = { via = "self",
+          uid = { inside = 0, outside = select(2, sys.getresuid()), count = 1 },
+          gid = { inside = 0, outside = select(2, sys.getresgid()), count = 1 } } }
+        record(plan, false, false)
+        local result, err = plan:run()
+        assert(result, tostring(err))
+        assert(result.code == 0, tostring(result.code))
+        return plan:steps()
+      ]])
+      local started = follow(steps, processes)
+      for _, flag in ipairs { "USER", "NS", "UTS", "NET", "IPC", "PID" } do
+        assert.truthy(started:find("CLONE_NEW" .. flag .. "[|%s,]"), flag .. " is not in " .. started)
+      end
+      assert.is_nil(started:find "CLONE_NEWCGROUP")
+      assert.is_true(kinds(steps) >= 50, kinds(steps))
+    end))
+
+  it("the printed calls in the printed order, with IDs to switch between", needs("strace", "several_ids", function()
+    local steps, processes = trace(EVERYTHING .. [[
+      local plan = cella.plan { namespaces = { "mount", "uts", "net", "ipc", "pid" } }
+      record(plan, true, ... == "devices")
+      local result, err = plan:run()
+      assert(result, tostring(err))
+      assert(result.code == 0, tostring(result.code))
+      return plan:steps()
+    ]], outside.several_ids_prefix())
+    follow(steps, processes)
+    local _, names = kinds(steps)
+    assert.is_true(names.setgroups and names.expect_groups)
+  end))
+
+  it("the printed calls where a signal was ignored: that is reset", needs("strace", "block_signal", function()
+    local steps, processes, ignored = trace([[
+      local plan = cella.plan():exec { "true" }
+      assert(plan:run())
+      return plan:steps(), status "SigIgn"
+    ]], "env --default-signal --ignore-signal=USR1 --ignore-signal=PIPE")
+    local _, child = follow(steps, processes)
+    local reset, count = {}, 0
+    for _, call in ipairs(processes[child]) do
+      if call.name == "execve" then break end
+      reset[#reset + 1] = call.line:match "^rt_sigaction%((%w+)"
+    end
+    assert.equal("SIGUSR1 SIGPIPE", table.concat(reset, " ", 1, 2))
+    -- libc's posix_spawn, which is behind io.popen, leaves two that it hides ignored.
+    for digit in ignored:gmatch "%x" do
+      for bit = 0, 3 do count = count + (tonumber(digit, 16) >> bit & 1) end
+    end
+    assert.equal(count, #reset)
+  end))
+
+  it("the printed calls in memory of its own", needs("strace", "user_namespaces", function()
+    local steps, processes = trace [[
+      local plan = cella.plan():unshare({ "user", "uts" }):sethostname("moon"):exec { "true" }
+      assert(plan:run())
+      return plan:steps()
+    ]]
+    local started = follow(steps, processes)
+    assert.is_nil(started:find "CLONE_VM")
+  end))
+
+  it("the printed calls of both processes, where namespaces are joined", needs("strace", "user_namespaces", function()
+    local steps, processes = trace [[
+      local ids = { via = "self", uid = { inside = 0, outside = select(2, sys.getresuid()), count = 1 },
+        gid = { inside = 0, outside = select(2, sys.getresgid()), count = 1 } }
+      local quiet = { "sleep", "60", stdin = "null", stdout = "null", stderr = "null" }
+      local target = assert(cella.plan { namespaces = { "user", "pid" }, ids = ids }:exec(quiet):spawn())
+      local plan = cella.plan { namespaces = { "uts" },
+        join = { { type = "pid", pid = target.pid }, { type = "user", pid = target.pid } } }
+      plan:sethostname("moon"):exec { "true" }
+      local result, err = plan:run()
+      target:close()
+      assert(result, tostring(err))
+      assert(result.code == 0)
+      return plan:steps()
+    ]]
+    follow(steps, processes)
+    local _, names = kinds(steps)
+    assert.is_true(names.fork and names.setns)
+  end))
+
+  it("that the parent writes each map with one write", needs("strace", "user_namespaces", function()
+    local steps, processes = trace [[
+      local plan = cella.plan { namespaces = { "user" }, ids = { via = "parent", setgroups = "deny",
+        uid = { inside = 0, outside = select(2, sys.getresuid()), count = 1 },
+        gid = { inside = 0, outside = select(2, sys.getresgid()), count = 1 } } }
+      plan:setresuid(0, 0, 0):exec { "true" }
+      assert(plan:run())
+      return plan:steps()
+    ]]
+    local _, child = follow(steps, processes)
+    local seen = {}
+    for pid, calls in pairs(processes) do
+      for i, call in ipairs(calls) do
+        local name = call.line:match 'openat%(.*"([%w_/]+)", O_WRONLY'
+        if (name == "uid_map" or name == "gid_map" or name == "setgroups") and pid ~= child then
+          local writes = 0
+          for j = i + 1, #calls do
+            if calls[j].name == "write" then writes = writes + 1 end
+            if calls[j].name == "close" then break end
+          end
+          seen[#seen + 1] = name .. " " .. writes
+        end
+      end
+    end
+    assert.equal("setgroups 1, uid_map 1, gid_map 1", table.concat(seen, ", "))
+  end))
+end)
