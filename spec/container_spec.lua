@@ -210,6 +210,13 @@ describe("a container", function()
       assert.equal("33", word(description, "id -u"))
     end)
 
+    it("are kept for the one ID that there is as well, if that is not root", function()
+      local ids = { uid = ("33 %d 1"):format(uid), gid = ("33 %d 1"):format(gid) }
+      assert.same(all_five(1 << 10), sets { ids = ids, capabilities = { "net_bind_service" } })
+      assert.same(all_five(0), sets { ids = ids })
+      assert.equal("33", word({ ids = ids, capabilities = { "net_bind_service" } }, "id -u"))
+    end)
+
     with_ids("that a user is to keep who is not root have their effect", function()
       local description = { ids = several, user = { uid = 33, gid = 33 },
         mounts = { { type = "tmpfs", destination = "/tmp" } } }
@@ -1207,7 +1214,8 @@ describe("a container", function()
     end)
 
     it("may be the switches that act beyond the container", function()
-      local write = "echo moon > /proc/sys/kernel/domainname"
+      -- A switch of the network, which is the container's own.
+      local write = "echo 0 > /proc/sys/net/ipv4/ip_forward"
       local description = { mounts = { PROC }, capabilities = "all" }
       assert.is_true((succeeds(description, write)))
       assert.is_false((succeeds(with(description, { readonly_paths = "default" }), write)))
@@ -1409,7 +1417,7 @@ describe("a container table", function()
     ["an unknown limit"] =
       { { rlimits = { nofiles = 1 } }, "rlimits.nofiles: the string \"nofiles\" is not one of" },
     ["an unknown capability"] =
-      { { capabilities = { "chown", "net_rwa" } }, "capabilities[2]: unknown capability the string \"net_rwa\"" },
+      { { capabilities = { "chown", "net_rwa" } }, "did you mean 'net_raw'?" },
     ["a capability that this kernel does not have"] = { { capabilities = { 63 } }, "capabilities[1]" },
     ["a negated capability"] = { { capabilities = { "-chown" } }, "capabilities[1]: unknown capability" },
     ["`all` among others"] = { { capabilities = { "all" } }, "capabilities[1]: unknown capability" },

@@ -32,6 +32,16 @@ end
 describe("crabcan", function()
   local ids, first_or_reason = trial.several_ids()
   if not ids then
+    it("runs nothing for who has no IDs to give it, and says so with 125", function()
+      for _, option in ipairs { "--debug", "--subids" } do
+        local result = trial.cella { "run", "examples/crabcan.lua", "--mount-dir", "/", "--uid", "0", option, "--",
+          "sh", "-c", "echo ran" }
+        assert.equal(125, result.status)
+        assert.equal("", result.stdout)
+        assert.truthy(result.stderr:find("subordinate", 1, true) or result.stderr:find("newuidmap", 1, true),
+          result.stderr)
+      end
+    end)
     pending(first_or_reason)
     return
   end

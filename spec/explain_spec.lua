@@ -138,6 +138,7 @@ describe("the error", function()
 
   describe("about a program says", function()
     local function of(words, more)
+      words.stdout, words.stderr = "null", "null"
       local _, err = cella.container(more or { root = root.path }):run(words)
       return err
     end

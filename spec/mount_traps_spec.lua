@@ -279,8 +279,9 @@ describe("the mounts of a container", function()
   -- Runs a shell script as root of a mount namespace of its own, in which mounts are shared, as systemd has them
   -- everywhere, so that what a container lets out arrives there.
   local function own_host(script)
-    local prefix = trial.lacks_root() and "unshare --user --map-root-user --mount --propagation shared"
-      or "unshare --mount --propagation shared"
+    -- Private first: shared at once, they would be shared with where this runs too.
+    local prefix = trial.lacks_root() and "unshare --user --map-root-user --mount" or "unshare --mount"
+    script = "mount --make-rshared / || exit\n" .. script
     return trial.sh(("timeout -k 5 30 %s sh -c %s"):format(prefix, trial.quote(script)))
   end
 

@@ -61,6 +61,7 @@ local CALLS = {
   ambient_lower = { "prctl PR_CAP_AMBIENT_LOWER*" },
   ambient_clear = { "prctl PR_CAP_AMBIENT_CLEAR_ALL" },
   securebits = { "prctl PR_SET_SECUREBITS" },
+  keep_caps = { "prctl PR_SET_KEEPCAPS" },
   no_new_privs = { "prctl PR_SET_NO_NEW_PRIVS" },
   seccomp = { "prctl PR_SET_SECCOMP" },
 

@@ -27,7 +27,8 @@ describe("an operation", function()
   after_each(leaks.check)
 
   it("is known to these specs", function()
-    assert.same(names_of(operations), names_of(core.operations))
+    for name in pairs(core.operations) do assert.truthy(operations[name], name .. " is not in operations.lua") end
+    for name in pairs(operations) do assert.truthy(core.operations[name], name .. " is in operations.lua only") end
   end)
 
   -- One process for each operation: what it takes by mistake, and what its errors do not name.
@@ -666,6 +667,71 @@ describe("now,", function()
       assert.truthy(kind.options:find("nosuid,nodev", 1, true))
     end))
 
+    it("open_tree_of opens what a descriptor stands for, in this mount namespace", needs("user_namespaces", function()
+      local text, stale = inside [[
+        local tmp = scratch()
+        assert(sys.mkdir(tmp .. "/a", 448))
+        assert(sys.write_file(tmp .. "/a/marker", "of a", "creat", 384))
+        local fd = assert(sys.openat2(tmp .. "/a", "path"))
+        -- Whose mount namespace this is: it does not end with our leaving it.
+        local stays = assert(cella.plan():exec({ "sleep", "60", stdout = "null", stderr = "null" }):spawn())
+        assert(sys.unshare "mount")
+        local tree = assert(sys.open_tree_of(fd, "clone"))
+        assert(sys.move_mount(tree, nil, "/mnt"))
+        local text = read "/mnt/marker"
+        -- Somebody puts another directory there.
+        os.rename(tmp .. "/a", tmp .. "/b")
+        assert(sys.mkdir(tmp .. "/a", 448))
+        assert(sys.mount("none", tmp .. "/b", "tmpfs"))
+        local stale = select(3, sys.open_tree_of(fd))
+        stays:close()
+        return text, stale
+      ]]
+      assert.equal("of a", text)
+      assert.equal("ESTALE", core.errno_name(stale))
+    end))
+
+    it("mask covers a directory with an empty one and a file with nothing", needs("user_namespaces", function()
+      local before, directory, file = inside [[
+        local tmp = scratch()
+        for _, name in ipairs { "/d", "/empty" } do assert(sys.mkdir(tmp .. name, 493)) end
+        for _, name in ipairs { "/d/inner", "/f" } do assert(sys.write_file(tmp .. name, "secret", "creat", 420)) end
+        local function open(path) return assert(sys.openat2(path, "path")) end
+        local before = read(tmp .. "/d/inner") .. read(tmp .. "/f")
+        assert(sys.mount("none", tmp .. "/empty", "tmpfs"))
+        assert(sys.mask(open(tmp .. "/d"), open "/dev/null", open(tmp .. "/empty")))
+        assert(sys.mask(open(tmp .. "/f"), open "/dev/null", open(tmp .. "/empty")))
+        return before, read(tmp .. "/d/inner") or "nothing", read(tmp .. "/f") or "nothing"
+      ]]
+      assert.equal("secretsecret", before)
+      assert.equal("nothing", directory)
+      assert.is_true(file == "" or file == "nothing")
+    end))
+
+    it("fsconfig_at gives a parameter the path of a descriptor", needs("user_namespaces", function()
+      local text, below = inside [[
+        local tmp = scratch()
+        for _, name in ipairs { "/lower", "/lower/sub", "/upper", "/work", "/place" } do
+          assert(sys.mkdir(tmp .. name, 493))
+        end
+        assert(sys.write_file(tmp .. "/lower/sub/file", "of the lower one", "creat", 420))
+        local function open(name) return assert(sys.openat2(tmp .. name, "path")) end
+        local context = assert(sys.fsopen "overlay")
+        assert(sys.fsconfig_at(context, "lowerdir", open "/lower", "sub"))
+        assert(sys.fsconfig_at(context, "upperdir", open "/upper"))
+        assert(sys.fsconfig_at(context, "workdir", open "/work"))
+        assert(sys.fsconfig(context, "flag", "userxattr"))
+        local ok, message = sys.fsconfig(context, "create")
+        if not ok then return "pending", message end
+        assert(sys.move_mount((assert(sys.fsmount(context))), nil, tmp .. "/place"))
+        assert(sys.write_file(tmp .. "/place/new", "x", "creat", 420))
+        return read(tmp .. "/place/file"), read(tmp .. "/upper/new")
+      ]]
+      if text == "pending" then return pending("needs overlay in a user namespace: " .. below) end
+      assert.equal("of the lower one", text)
+      assert.equal("x", below)
+    end))
+
     it("move_mount to a descriptor", needs("user_namespaces", function()
       assert.equal("tmpfs", (inside [[
         own_mounts()
@@ -861,6 +927,80 @@ describe("now,", function()
       assert.truthy(outside_root:find("No such file", 1, true))
       assert.equal("EXDEV", core.errno_name(foreign))
     end))
+
+    it("make_symlink takes a link that is there already, if it says the same", needs("user_namespaces", function()
+      local first, same, other, file = inside [[
+        local tmp = scratch()
+        local first, same = sys.make_symlink("no/such", tmp .. "/a"), sys.make_symlink("no/such", tmp .. "/a")
+        assert(sys.write_file(tmp .. "/file", "x", "creat", 384))
+        return first, same, select(3, sys.make_symlink("no/such/", tmp .. "/a")),
+          select(3, sys.make_symlink("no/such", tmp .. "/file"))
+      ]]
+      assert.is_true(first)
+      assert.is_true(same)
+      assert.equal("EEXIST", core.errno_name(other))
+      assert.equal("EEXIST", core.errno_name(file))
+    end))
+
+    it("write and fchmod, of a descriptor", needs("user_namespaces", function()
+      assert.equal("604 100001\n", (inside [[
+        local tmp = scratch()
+        local fd = assert(sys.openat2(tmp .. "/file", { "wronly", "creat" }, nil, nil, 384))
+        assert(sys.write(fd, ""))
+        assert(sys.write(fd, "\0"))
+        assert(sys.write(fd, ("x"):rep(100000)))
+        assert(sys.fchmod(fd, 388))
+        local pipe = io.popen("stat -c '%a %s' " .. tmp .. "/file")
+        return pipe:read "*a", pipe:close()
+      ]]))
+    end))
+
+    it("chdir_first enters the first directory that there is", needs("user_namespaces", function()
+      local ok, found, none = inside [[
+        local tmp = scratch()
+        assert(sys.mkdir(tmp .. "/here", 448))
+        assert(sys.write_file(tmp .. "/here/marker", "here", "creat", 384))
+        local ok = sys.chdir_first { "/nonexistent/cella", tmp .. "/here", "/" }
+        return ok, read "marker", select(3, sys.chdir_first { "/nonexistent/a", "/nonexistent/b" })
+      ]]
+      assert.is_true(ok)
+      assert.equal("here", found)
+      assert.equal("ENOENT", core.errno_name(none))
+    end))
+
+    it("lock keeps writers' locks away, until its descriptor is closed", function()
+      local first, second, blocked, after = outside.lua [[
+        local path = os.tmpname()
+        local one, other = assert(sys.openat2(path, "rdwr")), assert(sys.openat2(path, "rdwr"))
+        local first, second = sys.lock(one), sys.lock(other)
+        local function writer()
+          return (select(3, os.execute(([=[python3 -c 'import fcntl; fcntl.lockf(open("%s", "r+"), 6)' 2>/dev/null]=])
+            :format(path)))) == 0
+        end
+        local blocked = writer()
+        sys.close(one)
+        sys.close(other)
+        local after = writer()
+        os.remove(path)
+        return first, second, blocked, after
+      ]]
+      assert.is_true(first)
+      assert.is_true(second)
+      assert.is_false(blocked)
+      if not after then return pending("needs python3 for a second locker") end
+    end)
+
+    it("wait_for_byte takes one byte, or the end", function()
+      local first, second, closed, wrong = outside.lua [[
+        local reading, writing = core.pipe()
+        assert(sys.write(writing:number(), "ab"))
+        local first, second = sys.wait_for_byte(reading:number()), sys.wait_for_byte(reading:number())
+        writing:close()
+        return first, second, sys.wait_for_byte(reading:number()), select(3, sys.wait_for_byte(writing:number() or 999))
+      ]]
+      assert.same({ true, true, true }, { first, second, closed })
+      assert.equal("EBADF", core.errno_name(wrong))
+    end)
 
     it("fchdir", needs("user_namespaces", function()
       assert.equal("here", (inside [[
@@ -1068,6 +1208,23 @@ describe("now,", function()
       assert.equal("EPERM", core.errno_name(errno))
     end))
 
+    it("keep_caps lets an ID switch leave the permitted set", needs("several_ids", function()
+      local with, effective, without, on = outside.with_several_ids [[
+        local function kept(on)
+          local plan = cella.plan():keep_caps(on):setresuid(9, 9, 9)
+          plan:expect_capabilities("none", on and sys.capabilities().permitted or "none", "none",
+            sys.capabilities().bounding, "none")
+          local result, err = plan:exec({ "true" }):run()
+          return result and result.code or err.op .. " " .. err.code
+        end
+        assert(sys.keep_caps(true))
+        return kept(true), 0, kept(false), table.concat(sys.get_securebits(), " ")
+      ]]
+      assert.equal(0, with)
+      assert.equal(effective, without)
+      assert.equal("keep_caps", on)
+    end))
+
     it("no_new_privs", function()
       local before, returned, after, in_status = outside.lua [[
         return sys.get_no_new_privs(), sys.no_new_privs(), sys.get_no_new_privs(), status "NoNewPrivs"
@@ -1086,6 +1243,30 @@ describe("now,", function()
         return before, off, sys.get_dumpable()
       ]]
       assert.same({ true, false, true }, { before, off, on })
+    end)
+
+    it("seccomp filters the system calls that follow, of this process and of what it starts", function()
+      local before, refused, after, empty, torn = outside.lua [[
+        -- Loads the number of the call; 83 and 258 are mkdir and mkdirat on x86_64, 34 mkdirat on aarch64: EROFS (30).
+        local function instruction(code, yes, no, k) return ("<I2BBI4"):pack(code, yes, no, k) end
+        local filter = instruction(0x20, 0, 0, 0) .. instruction(0x15, 2, 0, 83) .. instruction(0x15, 1, 0, 258)
+          .. instruction(0x06, 0, 0, 0x7fff0000) .. instruction(0x06, 0, 0, 0x00050000 + 30)
+        local empty, torn = select(3, sys.seccomp ""), select(3, sys.seccomp(filter:sub(1, -2)))
+        local path = os.tmpname()
+        os.remove(path)
+        local before = sys.mkdir(path, 448)
+        assert(os.remove(path))
+        assert(sys.no_new_privs())
+        assert(sys.seccomp(filter))
+        local _, _, refused = sys.mkdir(path, 448)
+        return before, refused, (select(3, os.execute("mkdir " .. path .. " 2>/dev/null"))) ~= 0, empty, torn
+      ]]
+      if outside.sh("uname -m") ~= "x86_64\n" then return pending("the filter of this spec is for x86_64") end
+      assert.is_true(before)
+      assert.equal("EROFS", core.errno_name(refused))
+      assert.is_true(after)
+      assert.equal("EINVAL", core.errno_name(empty))
+      assert.equal("EINVAL", core.errno_name(torn))
     end)
 
     it("setrlimit sets the soft and the hard limit", function()
@@ -1331,6 +1512,51 @@ describe("now,", function()
       for _, errno in ipairs(wrong) do differs(errno) end
     end)
 
+    it("expect_same_filesystem, by EXDEV", needs("user_namespaces", function()
+      local same, other = inside [[
+        local tmp = scratch()
+        assert(sys.mkdir(tmp .. "/a", 448))
+        assert(sys.mkdir(tmp .. "/b", 448))
+        assert(sys.mount("none", tmp .. "/b", "tmpfs"))
+        local function open(name) return assert(sys.openat2(tmp .. name, "path")) end
+        local top = open "/"
+        return sys.expect_same_filesystem(top, open "/a"), select(3, sys.expect_same_filesystem(top, open "/b"))
+      ]]
+      assert.is_true(same)
+      assert.equal("EXDEV", core.errno_name(other))
+    end))
+
+    it("expect_root, that the root is a certain mount, with nothing over it", needs("user_namespaces", function()
+      local before, pivoted, stacked = inside [[
+        local tmp = scratch()
+        local before = select(3, sys.expect_root((assert(sys.openat2(tmp, "path")))))
+        assert(sys.chdir(tmp))
+        local root = assert(sys.openat2(tmp, "path"))
+        assert(sys.pivot_root(".", "."))
+        local stacked = select(3, sys.expect_root(root)) or "as asked"
+        assert(sys.umount2(".", "detach"))
+        assert(sys.chdir "/")
+        return before, sys.expect_root(root), stacked
+      ]]
+      differs(before)
+      differs(stacked)
+      assert.is_true(pivoted)
+    end))
+
+    it("expect_no_user_namespaces, in a plan", needs("user_namespaces", function()
+      local allowed, forbidden = outside.as_namespace_root [[
+        local function try()
+          local result, err = cella.plan():expect_no_user_namespaces():exec({ "true" }):run()
+          return result and result.code or err.code
+        end
+        local allowed = try()
+        assert(sys.write_file("/proc/sys/user/max_user_namespaces", "0"))
+        return allowed, try()
+      ]]
+      assert.equal("ENOTRECOVERABLE", allowed)
+      assert.equal(0, forbidden)
+    end))
+
     it("expect_cwd, that there is a way to it from the root", needs("user_namespaces", function()
       local right, wrong = inside [[
         local tmp = scratch()
@@ -1349,7 +1575,8 @@ describe("now,", function()
     local CREDENTIALS = {
       unshare = { "uts" }, setns = { 0 }, setgroups = { {} }, setresuid = { 0, 0, 0 }, setresgid = { 0, 0, 0 },
       capset = { "none", "none", "none" }, capbset_drop = { "all" }, ambient_raise = { "chown" },
-      ambient_lower = { "chown" }, ambient_clear = {}, securebits = { "noroot" }, no_new_privs = {}, seccomp = { "12345678" },
+      ambient_lower = { "chown" }, ambient_clear = {}, securebits = { "noroot" }, no_new_privs = {},
+      seccomp = { "12345678" }, keep_caps = { true },
     }
     local library, problem
 

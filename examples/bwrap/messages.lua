@@ -30,8 +30,9 @@ end
 -- In bwrap's words, what a failing step was there for.
 local function subject(plan, err, request)
   if err.op == "execve" then return "execvp " .. request.command[1] end
-  if err.text == ("dup(%s)"):format(tostring(request.userns)) then return "Joining specified user namespace failed" end
-  if err.text == ("dup(%s)"):format(tostring(request.pidns)) then return "Setting pidns failed" end
+  local copied = err.side == "parent" and tonumber((err.text or ""):match "dup%((%d+)%)")
+  if copied and copied == request.userns then return "Joining specified user namespace failed" end
+  if copied and copied == request.pidns then return "Setting pidns failed" end
   local index = err.step and err.side == "child" and child_step(plan, err.step)
   for _, purpose in ipairs(plan.purposes) do
     if index and index <= purpose.size then

@@ -360,7 +360,9 @@ function M.record(plan, box, facts)
   end
   for _, path in ipairs(box.readonly_paths or {}) do readonly_path(plan, state, path) end
   mask_paths(plan, state, box.masked_paths or {})
-  if state.scratch then
+  if state.scratch and state.below > 0 then
+    state.below = state.below + 1 -- it carries the root that lies over the first, and stays behind with that
+  elseif state.scratch then
     plan:fchdir(state.scratch)
     plan:umount2(".", "detach")
   end

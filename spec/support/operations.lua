@@ -78,6 +78,7 @@ return {
   ambient_lower = { caps() },
   ambient_clear = {},
   securebits = { flags("bits", "noroot") },
+  keep_caps = { p("on", "boolean", true) },
   no_new_privs = {},
 
   await = {},

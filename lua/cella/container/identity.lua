@@ -1,11 +1,20 @@
 --- Who a container is: its ID maps, the IDs and groups of its program, and what it gives up.
 
+local Error = require "cella.error"
+local explain = require "cella.explain"
 local idmap = require "cella.idmap"
 local mapping = require "cella.mapping"
 local policy = require "cella.policy"
 local sys = require "cella.sys"
 
 local M = {}
+
+-- Where this process could not read its own maps, that is what is wrong.
+local function unreadable(host)
+  local failure = rawget(host, "failure")
+  return failure and Error.new { op = failure.op, path = failure.path, errno = failure.errno, message = failure.message,
+    why = explain.why({ op = failure.op, errno = failure.errno }) }
+end
 
 -- The ID maps, from a policy or given; nil where there is no new user namespace.
 local function resolve_ids(box, host)
@@ -17,7 +26,7 @@ local function resolve_ids(box, host)
     return copy
   end
   local result, err = policy.resolve(decide, host)
-  if not result then return nil, rawget(host, "failure") or err end
+  if not result then return nil, unreadable(host) or err end
   -- Denied in a namespace, it is denied in all below it.
   if host.setgroups == "deny" then result.setgroups = "deny" end
   return mapping.rule({

@@ -1,0 +1,63 @@
+-- cella.error: errors that a program can look into, and a person can read.
+
+local cella = require "cella"
+local Error = require "cella.error"
+
+describe("an error", function()
+  it("has the name and the text of its errno", function()
+    local err = Error.new { op = "mount", errno = 1 }
+    assert.equal("EPERM", err.code)
+    assert.equal("Operation not permitted", err.message)
+    assert.equal("mount: Operation not permitted (EPERM)", tostring(err))
+  end)
+
+  it("keeps what was said in place of it", function()
+    local err = Error.new { op = "newuidmap", errno = 1, message = "uid range not allowed", code = "EACCES" }
+    assert.equal("newuidmap: uid range not allowed (EACCES)", tostring(err))
+  end)
+
+  it("says its step, its side, the path and why, once each", function()
+    local err = Error.new { op = "open_tree", errno = 2, step = 7, side = "child", text = 'open_tree("/a")',
+      path = "/a/b", why = "there is nothing there" }
+    assert.equal('step 7 (child), open_tree("/a"): No such file or directory (ENOENT)\n  /a/b\n'
+      .. "  there is nothing there", tostring(err))
+    err = Error.new { op = "open_tree", errno = 2, step = 7, side = "child", text = 'open_tree("/a")', path = "/a" }
+    assert.equal('step 7 (child), open_tree("/a"): No such file or directory (ENOENT)', tostring(err))
+  end)
+
+  it("always has a message", function()
+    assert.equal("x: failed", tostring(Error.new { op = "x" }))
+    assert.equal("x: failed", tostring(Error.new { op = "x", errno = 0 }))
+    assert.equal("string", type(tostring(Error.new { op = "x", errno = 4000 })))
+  end)
+
+  it("is told from other values", function()
+    assert.is_true(Error.is(Error.new { op = "x" }))
+    for _, other in ipairs { {}, "x", 5, true, setmetatable({}, {}), print } do assert.is_false(Error.is(other)) end
+    assert.is_false(Error.is(nil))
+  end)
+
+  it("of a plan is one, with all that a program would ask", function()
+    local process, err = cella.plan():umask(18):chdir("/nonexistent/cella"):exec({ "true" }):spawn()
+    assert.is_nil(process)
+    assert.is_true(Error.is(err))
+    assert.same({ "chdir", 3, "child", "/nonexistent/cella", 2, "ENOENT", "No such file or directory" },
+      { err.op, err.step, err.side, err.path, err.errno, err.code, err.message })
+    assert.equal("string", type(err.why))
+  end)
+
+  it("never says that something is not permitted without saying why", function()
+    -- What can be refused to anybody: each has a reason beside its errno.
+    for _, plan in ipairs {
+      cella.plan():exec { "/nonexistent/cella" },
+      cella.plan():exec { "/" },
+      cella.plan { join = { { type = "net", pid = 2147483647 } } }:exec { "true" },
+      cella.plan():setrlimit("nofile", 4294967295, 4294967295):exec { "true" },
+    } do
+      local process, err = plan:spawn()
+      assert.is_nil(process)
+      assert.equal("string", type(err.why), tostring(err))
+      assert.truthy(tostring(err):find(err.why, 1, true))
+    end
+  end)
+end)
