@@ -104,7 +104,7 @@ local SAME = {
   ROOT .. " --tmpfs /nonexistent true",
   ROOT .. " --tmpfs /tmp --file 9 /tmp/f sh -c 'stat -c %a /tmp/f; cat /tmp/f' 9<$D/rw/file",
   ROOT .. " --tmpfs /tmp --perms 0640 --file 9 /tmp/f stat -c %a /tmp/f 9<$D/rw/file",
-  ROOT .. " --tmpfs /tmp --bind-data 9 /tmp/f sh -c 'stat -c %a /tmp/f; cat /tmp/f; echo more >>/tmp/f' 9<$D/rw/file",
+  ROOT .. " --tmpfs /tmp --bind-data 9 /tmp/f sh -c 'stat -c %a /tmp/f; cat /tmp/f; echo >>/tmp/f' 9<$D/rw/file",
   ROOT .. " --tmpfs /tmp --ro-bind-data 9 /tmp/f sh -c 'cat /tmp/f; echo more >>/tmp/f' 9<$D/rw/file",
   ROOT .. " --bind-data 9 /etc/passwd cat /etc/passwd 9<$D/rw/file",
   ROOT .. " --file 9 /new true 9<$D/rw/file",
@@ -112,9 +112,9 @@ local SAME = {
   ROOT .. " --tmpfs /tmp --symlink b /tmp/l --symlink c /tmp/l true",
   ROOT .. " --tmpfs /tmp --dir /tmp/d --chmod 0100 /tmp/d stat -c %a /tmp/d",
   ROOT .. " --chmod 0700 /etc/passwd true",
-  ROOT .. " --dev /dev sh -c 'cd /dev; ls | sort; readlink fd stdin core ptmx; stat -c \"%n %t %T\" null zero full tty'",
+  ROOT .. " --dev /dev sh -c 'cd /dev; ls | sort; readlink fd stdin core ptmx; stat -c \"%n %t %T\" null zero tty'",
   ROOT .. " --dev /dev sh -c 'echo x >/dev/null; head -c 3 /dev/zero | od -An -tx1; mount | grep -c \" /dev/pts \"'",
-  ROOT .. " --unshare-pid --proc /proc sh -c 'ls -d /proc/[0-9]* | head -1; echo x 2>/dev/null >/proc/sysrq-trigger; "
+  ROOT .. " --unshare-pid --proc /proc sh -c 'ls -d /proc/[0-9]* | head -1; test -w /proc/sysrq-trigger; "
     .. "echo $?'",
   ROOT .. " --proc /proc sh -c 'test -d /proc/$PPID && echo there'",
   ROOT .. " --unshare-ipc --tmpfs /tmp --mqueue /tmp/q stat -f -c %T /tmp/q",
@@ -166,8 +166,10 @@ local SAME = {
   OTHER .. "$B " .. ROOT .. " --userns 9 --userns2 8 cat /proc/self/uid_map 9</proc/$p/ns/user 8</proc/$q/ns/user; "
     .. "kill $p $q",
   OTHER .. "$B " .. ROOT .. " --userns 9 --unshare-pid --proc /proc sh -c 'echo $$' 9</proc/$p/ns/user; kill $p",
+}
 
-  -- What is refused.
+-- The same for lines that have nothing to do with who says them.
+local REFUSED = {
   "",
   "--bogus true",
   "--ro-bind /",
@@ -190,8 +192,7 @@ local SAME = {
 -- What Debian 12's does not have yet, or has wrong: by what is said, and the status.
 local OURS = {
   { ROOT .. " --argv0 nick sh -c 'tr \"\\0\" \" \" </proc/$$/cmdline | cut -d\" \" -f1,2'", "nick -c" },
-  { "--level-prefix " .. ROOT .. " nonexistent-program 2>&1",
-    "<3>bwrap: execvp nonexistent-program: No such file or directory", 1 },
+  { "--level-prefix " .. ROOT .. " /nonexistent 2>&1", "<3>bwrap: execvp /nonexistent: No such file or directory", 1 },
   { ROOT .. " --overlay-src $D/rw --overlay $D/up $D/work /mnt sh -c 'cat /mnt/file; echo new >/mnt/file'; "
     .. "cat $D/rw/file $D/up/file", "content\ncontent\nnew" },
   { ROOT .. " --overlay-src $D/rw --tmp-overlay /mnt sh -c 'echo new >>/mnt/file; cat /mnt/file'; cat $D/rw/file",
@@ -214,7 +215,8 @@ local OURS = {
   { "timeout 10 env --ignore-signal=CHLD $BARE " .. ROOT .. " sh -c 'exit 4'", "", 4 },
   { "timeout 10 env --ignore-signal=CHLD $BARE " .. ROOT .. " --unshare-pid sh -c 'exit 4'", "", 4 },
   -- bwrap's own view of the host is below /oldroot while it works.
-  { "mkdir host img; ln -s /oldroot$D/host img/link; $B --bind $D/img / --dir /link/made true 2>/dev/null; ls host", "" },
+  { "mkdir host img; ln -s /oldroot$D/host img/link; $B --bind $D/img / --dir /link/made true 2>/dev/null; ls host",
+    "" },
   { "mkdir host img; ln -s ../oldroot$D/host img/link; echo secret >host/f; "
     .. "$B --bind $D/img / --file 9 /link/f true 2>/dev/null 9</dev/null; cat host/f", "secret" },
   { "mkdir -p host img/usr; ln -s /oldroot$D/host img/link; $B --bind $D/img / --ro-bind /usr /usr "
@@ -250,7 +252,7 @@ end
 describe("the bwrap example", function()
   local installed = trial.host({ "/bin/sh", "-c", "command -v bwrap" }).status == 0
 
-  for _, who in ipairs(identities) do
+  for i, who in ipairs(identities) do
     describe(who.name, function()
       local function fails(command) return trial.host({ "/bin/sh", "-c", who.prefix .. command }).status ~= 0 end
       local unreadable = fails(EXAMPLE .. " --version") and "the checkout is not readable for this user"
@@ -258,7 +260,9 @@ describe("the bwrap example", function()
       local refused = unreadable or not installed and "bubblewrap is not installed"
         or fails "bwrap --ro-bind / / true" and "bwrap itself does not run here"
 
-      for _, line in ipairs(SAME) do
+      local lines = { table.unpack(SAME) }
+      if i == 1 then table.move(REFUSED, 1, #REFUSED, #lines + 1, lines) end
+      for _, line in ipairs(lines) do
         it("does as bwrap: " .. line, function()
           if refused then pending(refused) end
           assert.equal(run(line, "bwrap", who.prefix), run(line, EXAMPLE, who.prefix))

@@ -439,6 +439,62 @@ describe("a step that fails", function()
   end)
 end)
 
+describe("an optional step", function()
+  before_each(leaks.watch)
+  after_each(leaks.check)
+
+  -- Enters a directory if it is there.
+  local function plan_for(path)
+    local plan = cella.plan():chdir "/"
+    local slot = plan:openat2(path, { "path", "directory" })
+    plan:optional()
+    plan:fchdir(slot)
+    plan:umask(63):only_with(slot)
+    plan:close(slot)
+    return plan:exec { "sh", "-c", "pwd; umask", stdout = "capture" }
+  end
+
+  it("that finds what it opens is a step as any other", function()
+    assert.equal("/usr\n0077\n", assert(plan_for("/usr"):run()).stdout)
+  end)
+
+  it("that finds nothing leaves out those that need it, and no others", function()
+    local umask = outside.sh "umask"
+    assert.equal("/\n" .. umask, assert(plan_for("/nonexistent/cella"):run()).stdout)
+  end)
+
+  it("fails as any other where something else is wrong", function()
+    local process, err = plan_for("/dev/null/x"):run()
+    assert.is_nil(process)
+    assert.equal("ENOTDIR", err.code)
+    assert.equal("openat2", err.op)
+  end)
+
+  it("is printed as one, and so is what is left out with it", function()
+    local text = tostring(plan_for "/nonexistent/cella")
+    assert.truthy(text:find('openat2("/nonexistent/cella", {"path", "directory"}) -- if it is there\n', 1, true), text)
+    assert.truthy(text:find("umask(63) -- if there is slot0\n", 1, true), text)
+  end)
+
+  it("does not make others optional", function()
+    local plan = cella.plan()
+    plan:openat2("/nonexistent/one", "path")
+    plan:openat2("/nonexistent/two", "path")
+    plan:optional()
+    local _, err = plan:exec({ "true" }):run()
+    assert.equal("ENOENT", err.code)
+    assert.equal("/nonexistent/one", err.path)
+  end)
+
+  it("is one that opens something", function()
+    assert.is_false((pcall(function() cella.plan():optional() end)))
+    assert.is_false((pcall(function() cella.plan():umask(0):optional() end)))
+    local strange = cella.plan():openat2("/", "path")
+    assert.is_false((pcall(function() cella.plan():umask(0):only_with(strange) end)))
+    assert.is_false((pcall(function() cella.plan():umask(0):only_with(0) end)))
+  end)
+end)
+
 describe("the caller, afterwards, is as it was", function()
   before_each(leaks.watch)
   after_each(leaks.check)

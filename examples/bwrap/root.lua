@@ -59,7 +59,7 @@ function make.dev(add, part)
   add { type = "dev", destination = part.destination }
   add { type = "symlink", target = "/proc/kcore", destination = part.destination .. "/core" }
   if is_terminal() then
-    add { type = "bind", source = "/proc/self/fd/1", destination = part.destination .. "/console", nodev = false }
+    add { type = "bind", source = { fd = 1 }, destination = part.destination .. "/console", nodev = false }
   end
 end
 

@@ -22,11 +22,12 @@ local function distance(a, b)
   return row[#b]
 end
 
---- The name in `names` (a list) that is most like `wanted`, or nil if none is like it.
+--- The name in `names` (a list) that is most like `wanted`, or nil if none is like it; with `any` the nearest anyway.
 ---@param wanted any
 ---@param names string[]
+---@param any boolean?
 ---@return string?
-function M.nearest(wanted, names)
+function M.nearest(wanted, names, any)
   local best, least = nil, math.huge
   for _, name in ipairs(names) do
     local d = distance(tostring(wanted), name)
@@ -34,7 +35,7 @@ function M.nearest(wanted, names)
       best, least = name, d
     end
   end
-  return least <= math.max(2, #tostring(wanted) / 3) and best or nil
+  return (any or least <= math.max(2, #tostring(wanted) / 3)) and best or nil
 end
 
 local function sorted_keys(t)
@@ -65,7 +66,7 @@ M.rule = rule
 local function join(path, key)
   if type(key) == "number" then return path .. "[" .. key .. "]" end
   local name = tostring(key)
-  if not name:find("^[%a_][%w_]*$") then return path .. "[" .. M.show(key) .. "]" end
+  if not name:find("^[%a_][%w_]*$") then return path .. (type(key) == "string" and ("[%q]"):format(key) or "[" .. M.show(key) .. "]") end
   return path == "" and name or path .. "." .. name
 end
 

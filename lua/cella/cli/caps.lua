@@ -2,20 +2,17 @@
 
 local core = require "cella.core"
 local caps = require "cella.caps"
+local common = require "cella.cli.common"
 local idmap = require "cella.idmap"
 local names = require "cella.caps.names"
 local read = require "cella.caps.read"
 
 local M = { name = "caps", summary = "Show, decode and explain capabilities, and predict exec." }
 
--- As the rest of the command line: the thing itself is 0 or 1, and 125 is that it could not be done.
-local YES, NO, TROUBLE = 0, 1, 125
+local YES, NO = common.YES, common.NO
+local stop, process_id, id = common.stop, common.process_id, common.id
 
 local SETS = { "effective", "permitted", "inheritable", "bounding", "ambient" }
-
-local function stop(...)
-  error({ trouble = select("#", ...) > 1 and string.format(...) or (...) }, 0)
-end
 
 -- What the library raises about a value that a person typed is for that person.
 local function typed(call, ...)
@@ -25,25 +22,7 @@ local function typed(call, ...)
   return result
 end
 
-local function process_id(text)
-  local value = text:find("^[1-9]%d*$") and #text <= 10 and tonumber(text)
-  if not value or value > 2147483647 then stop("%q is not a process ID", text) end
-  return value
-end
-
-local function id(text)
-  local value = text:find("^%d+$") and #text <= 10 and tonumber(text)
-  if not value or value > 4294967294 then stop("%q is not an ID: a number from 0 to 4294967294", text) end
-  return value
-end
-
 -- JSON
-
-local function json_library()
-  local ok, library = pcall(require, "dkjson")
-  if not ok then stop("--json needs the Lua module dkjson: Debian has it as lua-dkjson, LuaRocks as dkjson") end
-  return library
-end
 
 local function list(items)
   local copy = {}
@@ -51,9 +30,7 @@ local function list(items)
   return setmetatable(copy, { __jsontype = "array" })
 end
 
-local function write_json(streams, value)
-  streams.out:write(json_library().encode(value, { indent = true }), "\n")
-end
+local write_json = common.print_json
 
 local function json_state(state)
   local value = { pid = state.pid, name = state.name, origin = state.origin, no_new_privs = state.no_new_privs,
@@ -437,11 +414,7 @@ end
 ---@param streams { out: file*, err: file*, input: file* }
 ---@return integer status
 function M.run(arguments, streams)
-  local ok, status = pcall(actions[arguments.caps_command], arguments, streams)
-  if ok then return status end
-  if type(status) ~= "table" or not status.trouble then error(status, 0) end
-  streams.err:write("cella caps: ", status.trouble, "\n")
-  return TROUBLE
+  return common.guard("caps", streams, actions[arguments.caps_command], arguments, streams)
 end
 
 return M

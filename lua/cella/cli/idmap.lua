@@ -1,26 +1,16 @@
 --- `cella idmap`: ID maps on the command line: showing, checking, translating and composing them, and what a policy
 --- gives.
 
+local common = require "cella.cli.common"
 local host_facts = require "cella.host"
 local idmap = require "cella.idmap"
 
 local M = { name = "idmap", summary = "Show, check, translate and compose ID maps." }
 
--- As the rest of the command line: the thing itself is 0 or 1, and 125 is that it could not be done.
-local YES, NO, TROUBLE = 0, 1, 125
+local YES, NO = common.YES, common.NO
+local stop, number = common.stop, common.id
 
 local KINDS = { "uid", "gid", "projid" }
-
--- What stops a command: an error with this, and not a traceback, is what a user sees.
-local function stop(...)
-  error({ trouble = select("#", ...) > 1 and string.format(...) or (...) }, 0)
-end
-
-local function number(text)
-  local value = text:find("^%d+$") and #text <= 10 and tonumber(text)
-  if not value or value > 4294967294 then stop("%q is not an ID: a number from 0 to 4294967294", text) end
-  return value
-end
 
 -- The words of a map as the kernel's text. Whole lines are taken as they are; single numbers come by three, as
 -- newuidmap(1) takes them.
@@ -55,23 +45,13 @@ local function parse(text, what)
 end
 
 local function read_process(pid, kind)
-  if pid ~= "self" then
-    local value = pid:find("^[1-9]%d*$") and #pid <= 10 and tonumber(pid)
-    if not value or value > 2147483647 then stop("%q is not a process ID", pid) end
-    pid = value
-  end
+  if pid ~= "self" then pid = common.process_id(pid) end
   local map, err = idmap.of(pid, kind)
   if not map then stop(tostring(err)) end
   return map
 end
 
 -- JSON
-
-local function json_library()
-  local ok, library = pcall(require, "dkjson")
-  if not ok then stop("--json needs the Lua module dkjson: Debian has it as lua-dkjson, LuaRocks as dkjson") end
-  return library
-end
 
 local function json_map(map)
   return map and map:extents()
@@ -84,7 +64,7 @@ local ORDER = {
 }
 
 local function print_json(streams, value)
-  streams.out:write(json_library().encode(value, { indent = true, keyorder = ORDER }), "\n")
+  common.print_json(streams, value, ORDER)
 end
 
 local actions = {}
@@ -453,11 +433,8 @@ end
 ---@param host? cella.Host  whose facts are used; default: this process's
 ---@return integer status
 function M.run(arguments, streams, host)
-  local ok, status = pcall(actions[arguments.idmap_command], arguments, streams, host or host_facts.facts())
-  if ok then return status end
-  if type(status) ~= "table" or not status.trouble then error(status, 0) end
-  streams.err:write("cella idmap: ", status.trouble, "\n")
-  return TROUBLE
+  return common.guard("idmap", streams, actions[arguments.idmap_command], arguments, streams,
+    host or host_facts.facts())
 end
 
 return M

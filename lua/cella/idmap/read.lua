@@ -3,6 +3,7 @@
 --- bits, so that 4294967296 becomes root, and drops what follows a NUL byte.
 
 local algebra = require "cella.idmap.algebra"
+local validate = require "cella.validate"
 
 local M = {}
 
@@ -15,6 +16,8 @@ local FIELDS = {
   { name = "outside", low = 0, high = M.last_id },
   { name = "count", low = 1, high = M.last_id + 1 },
 }
+
+local NAMES = { "count", "inside", "outside" }
 
 --- A value as a message shows it: text in quotes, on one line, and not endless.
 ---@return string
@@ -44,30 +47,11 @@ function M.not_integer(name, value, low, high)
   return ("%s must be an integer from %.0f to %.0f, not %s"):format(name, low, high, M.show(value))
 end
 
-local function distance(a, b)
-  local row = {}
-  for j = 0, #b do row[j] = j end
-  for i = 1, #a do
-    local diagonal = row[0]
-    row[0] = i
-    for j = 1, #b do
-      local above, change = row[j], a:byte(i) == b:byte(j) and 0 or 1
-      row[j] = math.min(above + 1, row[j - 1] + 1, diagonal + change)
-      diagonal = above
-    end
-  end
-  return row[#b]
-end
-
 local function unknown_key(key)
   if type(key) ~= "string" then
     return ("unknown key %s; the keys are inside, outside and count"):format(M.show(key))
   end
-  local nearest, least
-  for _, field in ipairs(FIELDS) do
-    local d = distance(key:sub(1, 60), field.name)
-    if not least or d < least then nearest, least = field.name, d end
-  end
+  local nearest = validate.nearest(key:sub(1, 60), NAMES, true)
   return ("unknown key %s; the nearest known key is %q"):format(M.show(key), nearest)
 end
 
@@ -171,13 +155,6 @@ function M.table(value)
   return canonical(value)
 end
 
-local failure = {
-  __name = "cella.error",
-  __tostring = function(err)
-    return err.path .. ": " .. err.message .. (err.why and " (" .. err.why .. ")" or "")
-  end,
-}
-
 --- Reads /proc/PID/uid_map, gid_map or projid_map.
 ---@param pid integer|"self"
 ---@param kind "uid"|"gid"|"projid"
@@ -188,8 +165,7 @@ function M.process(pid, kind)
   local function fail(message, errno, why)
     -- The message of io.open begins with the path, that of read does not.
     message = message:gsub("^/proc/[^:]*: ", "")
-    return nil, setmetatable(
-      { op = "idmap.of", path = path, message = message, errno = errno, why = why }, failure)
+    return nil, require("cella.error").new { op = "idmap.of", path = path, message = message, errno = errno, why = why }
   end
   local file, message, errno = io.open(path)
   if not file then

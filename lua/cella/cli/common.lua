@@ -1,0 +1,50 @@
+--- What the commands that answer questions have in common.
+
+local M = {}
+
+--- Exit statuses: the answer is yes or no, or could not be given, as when a container could not be set up.
+M.YES, M.NO, M.TROUBLE = 0, 1, 125
+
+--- Stops a command with a message for its user, and no traceback.
+function M.stop(...)
+  error({ trouble = select("#", ...) > 1 and string.format(...) or (...) }, 0)
+end
+
+local function whole(text, low, high)
+  local value = text:find("^%d+$") and #text <= 10 and tonumber(text)
+  return value and value >= low and value <= high and value or nil
+end
+
+--- A process ID as a user writes it.
+---@param text string
+---@return integer
+function M.process_id(text)
+  return whole(text, 1, 2147483647) or M.stop("%q is not a process ID", text)
+end
+
+--- A user or group ID as a user writes it.
+---@param text string
+---@return integer
+function M.id(text)
+  return whole(text, 0, 4294967294) or M.stop("%q is not an ID: a number from 0 to 4294967294", text)
+end
+
+--- Prints a value as JSON; `order` is that of the keys.
+function M.print_json(streams, value, order)
+  local ok, library = pcall(require, "dkjson")
+  if not ok then M.stop("--json needs the Lua module dkjson: Debian has it as lua-dkjson, LuaRocks as dkjson") end
+  streams.out:write(library.encode(value, { indent = true, keyorder = order }), "\n")
+end
+
+--- Runs an action of a command; returns the exit status.
+---@param name string  of the command, for messages
+---@return integer
+function M.guard(name, streams, action, ...)
+  local ok, status = pcall(action, ...)
+  if ok then return status end
+  if type(status) ~= "table" or not status.trouble then error(status, 0) end
+  streams.err:write("cella ", name, ": ", status.trouble, "\n")
+  return M.TROUBLE
+end
+
+return M
