@@ -112,10 +112,10 @@ static void add_number(luaL_Buffer *b, int64_t value)
 	luaL_addstring(b, digits);
 }
 
-/* Long data is shown by its beginning: plans are for reading. */
+/* Contents of files are shown by their beginning: plans are for reading. */
 static void add_data(luaL_Buffer *b, const char *data, int64_t size)
 {
-	enum { SHOWN = 200 };
+	enum { SHOWN = 4096 };
 	add_quoted(b, data, (size_t)(size > SHOWN ? SHOWN : size));
 	if (size > SHOWN) {
 		luaL_addstring(b, " --[[ ");
@@ -145,6 +145,8 @@ static void add_arg(luaL_Buffer *b, const struct step *step, const struct param 
 		break;
 	case K_TEXT:
 	case K_PATH:
+		add_quoted(b, data, (size_t)arg->n);
+		break;
 	case K_DATA:
 		add_data(b, data, arg->n);
 		break;
@@ -176,7 +178,7 @@ static void add_arg(luaL_Buffer *b, const struct step *step, const struct param 
 		for (int64_t i = 0; i < arg->n; i++) {
 			const char *string = base + ((const uintptr_t *)(const void *)data)[i];
 			luaL_addstring(b, i ? ", " : "");
-			add_data(b, string, (int64_t)strlen(string));
+			add_quoted(b, string, strlen(string));
 		}
 		luaL_addchar(b, '}');
 		break;

@@ -16,6 +16,9 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#endif
 
 enum { PAGE = 65536 }; /* a multiple of every page size that Linux has */
 
@@ -68,6 +71,10 @@ static struct launch *prepare(const struct plan *plan)
 			     MAP_ANONYMOUS | MAP_NORESERVE | (own_memory ? MAP_SHARED : MAP_PRIVATE), -1, 0);
 	if (mapping == MAP_FAILED)
 		return NULL;
+#ifdef __SANITIZE_ADDRESS__
+	/* What a child before left in the sanitizer's notes about stacks at this address means nothing now. */
+	__asan_unpoison_memory_region(mapping, size);
+#endif
 	struct launch *launch = (struct launch *)(void *)(mapping + stacks);
 	launch->mapping = mapping;
 	launch->mapping_size = size;

@@ -6,7 +6,7 @@ local SMALL = "--ro-bind /usr /usr --symlink usr/bin /bin --symlink usr/lib /lib
 
 -- Two user namespaces, of the processes $p and $q, the second in the first.
 local OTHER = "unshare -Ur sh -c 'unshare -Ur sleep 5 & echo $! >$D/q; exec sleep 5' & p=$!; "
-  .. "until [ -s $D/q ] && grep -q 1 /proc/$(cat $D/q)/gid_map; do sleep 0.01; done; q=$(cat $D/q); "
+  .. "until [ -s $D/q ] && grep -qs 1 /proc/$(cat $D/q)/gid_map; do sleep 0.01; done; q=$(cat $D/q); "
 
 -- What is said and the status have to be the same; of errors the first line. `$D` is a directory, new for each line and
 -- each program, with rw/ (in it: file) and link (to rw).
@@ -151,14 +151,15 @@ local SAME = {
   ROOT .. " --bind-fd 9 /mnt sh -c '>/mnt/new' 9<$D/rw; ls $D/rw",
   ROOT .. " --ro-bind-fd 9 /mnt sh -c 'cat /mnt/file; >/mnt/new' 9<$D/rw",
   "mkfifo $D/b; { $B " .. ROOT .. " --sync-fd 9 sh -c 'sleep 0.2; echo program' 9>$D/b; } & cat <$D/b; echo end; wait",
-  "$B " .. ROOT .. " --lock-file $D/rw/file sleep 0.4 & n=0; until grep -q :$(stat -c %i $D/rw/file) /proc/locks "
-    .. "|| [ $n = 15 ]; do n=$((n + 1)); sleep 0.02; done; [ $n -lt 15 ] && echo locked; wait",
+  "$B " .. ROOT .. " --unshare-pid --die-with-parent --lock-file $D/rw/file sleep 60 & n=0; until grep -q :$(stat -c %i $D/rw/file) /proc/locks "
+    .. "|| [ $n = 500 ]; do n=$((n + 1)); sleep 0.02; done; [ $n -lt 500 ] && echo locked; "
+    .. "kill -KILL $!; wait; true",
   "mkfifo $D/b; exec 8<>$D/b; $B " .. ROOT .. " --unshare-user --userns-block-fd 8 --info-fd 9 "
-    .. "cat /proc/self/uid_map /proc/self/gid_map 9>$D/info & until grep -q } $D/info; do sleep 0.01; done; "
+    .. "cat /proc/self/uid_map /proc/self/gid_map 9>$D/info & until grep -qs } $D/info; do sleep 0.01; done; "
     .. "p=$(sed -n 's/.*pid\": \\([0-9]*\\).*/\\1/p' $D/info); echo deny >/proc/$p/setgroups; "
     .. "echo 3 $(id -u) 1 >/proc/$p/uid_map; echo 4 $(id -g) 1 >/proc/$p/gid_map; echo >$D/b; wait",
   "$B " .. ROOT .. " --unshare-pid --die-with-parent --info-fd 9 sleep 60 9>$D/info & "
-    .. "until grep -q } $D/info; do sleep 0.01; done; p=$(sed -n 's/.*pid\": \\([0-9]*\\).*/\\1/p' $D/info); "
+    .. "until grep -qs } $D/info; do sleep 0.01; done; p=$(sed -n 's/.*pid\": \\([0-9]*\\).*/\\1/p' $D/info); "
     .. "sleep 0.2; kill -KILL $!; n=0; while [ -e /proc/$p/exe ] && [ $n -lt 50 ]; do n=$((n + 1)); sleep 0.02; done; "
     .. "[ $n -lt 50 ] && echo gone; true",
   OTHER .. "$B " .. ROOT .. " --userns 9 sh -c 'cat /proc/self/uid_map; grep CapEff /proc/self/status' "
@@ -233,24 +234,32 @@ end
 
 local EXAMPLE = trial.interpreter() .. " " .. trial.quote(trial.top .. "/examples/bwrap.lua")
 
--- One process for a line: the directory, and what came out.
+local base, count = nil, 0
+
+-- One shell for a line, in a directory of its own: what came out, the status, and the first line of the complaints.
 local function run(line, program, prefix)
+  count = count + 1
   if not line:find("$B", 1, true) then line = "$B " .. line end
-  line = line:gsub("%$BARE", (program:gsub("%%", "%%%%"))):gsub("%$B%f[%W]", (program:gsub("%%", "%%%%")))
-  local script = ([[
-    D=$(mktemp -d /tmp/cella-trial.XXXXXX); chmod 777 $D; cd $D
-    mkdir rw up work; echo content >rw/file; ln -s rw link; export D
-    { %s
-    } >$D/stdout.cella 2>$D/stderr.cella; status=$?
-    cat $D/stdout.cella; echo; echo "--status $status"; head -1 $D/stderr.cella
-    cd /; rm -rf --one-file-system $D]]):format((line:gsub("ls %-A %$D", "ls -A $D | grep -v cella")
-      :gsub("ls %-R %$D", "ls -R $D | grep -v cella")))
+  program = program:gsub("%%", "%%%%")
+  line = line:gsub("%$BARE", program):gsub("%$B%f[%W]", program)
+  local directory = ("%s/%d"):format(base, count)
+  local script = ([[umask 022; D=%s; export D; mkdir -p $D/rw $D/up $D/work; cd $D
+    echo content >rw/file; ln -s rw link
+    %s]]):format(directory, line)
   local result = trial.host { "/bin/sh", "-c", ("%ssh -c %s"):format(prefix, trial.quote(script)) }
-  return (result.stdout:gsub("/tmp/cella%-trial%.%w+", "DIR"):gsub("\n(%w*sh: %d+: )", "\n"))
+  local complaint = result.stderr:match "^[^\n]*":gsub("^%w*sh: %d+: ", "")
+  local said = ("%s\n--status %d\n%s"):format(result.stdout, result.status, complaint)
+  return (said:gsub(directory:gsub("%p", "%%%0"), "DIR"))
 end
 
 describe("the bwrap example", function()
   local installed = trial.host({ "/bin/sh", "-c", "command -v bwrap" }).status == 0
+
+  setup(function()
+    base = trial.directory()
+    trial.sh("chmod 777 " .. base)
+  end)
+  teardown(function() trial.remove_directory(base) end)
 
   for i, who in ipairs(identities) do
     describe(who.name, function()

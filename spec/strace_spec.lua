@@ -66,10 +66,10 @@ local CALLS = {
   seccomp = { "prctl PR_SET_SECCOMP" },
 
   await = { "sendto", "read" },
-  fork = { "clone3 CLONE_PARENT", "exit_group" },
+  fork = { "clone3", "exit_group" },
   init = { "pipe2", "fcntl F_DUPFD", "close", "fcntl F_DUPFD", "close", "clone3" },
   wait_for_byte = { "read" },
-  sigdefault = { "rt_sigaction SIG_DFL*" },
+  sigdefault = { "rt_sigaction*" },
   sigunblock = { "rt_sigprocmask SIG_SETMASK" },
   pdeathsig = { "prctl PR_SET_PDEATHSIG" },
   expect_parent = { "ppoll" },
@@ -178,10 +178,12 @@ local function follow(steps, processes)
       local made = {}
       for i = first, at - 1 do made[#made + 1] = calls[i].line end
       made = table.concat(made, "\n")
+      -- strace of a user cannot read the memory of a process that is not dumpable, as one is that joins.
+      local readable = not made:find "[(,]%s?0x%x+[,)]" or made:find('"', 1, true)
       local said = 0
       for text in step.text:gmatch '"([^"]*)"' do
         said = said + 1
-        if said > (SAID[step.op] or 0) then break end
+        if not readable or said > (SAID[step.op] or 0) then break end
         if not made:find(text, 1, true) then report(step, ("with %q"):format(text)) end
       end
       if step.op == "fork" or step.op == "init" then

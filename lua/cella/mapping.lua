@@ -22,6 +22,7 @@ local fields = rule.record({
   setgroups = rule.one_of { "allow", "deny" },
   via = rule.one_of { "self", "parent", "helper" },
   name = rule.string,
+  text = rule.record({ uid = rule.string, gid = rule.string }, { "uid", "gid" }),
   helper = rule.record({ uid = rule.list(rule.string), gid = rule.list(rule.string) }, { "uid", "gid" }),
   newuidmap = rule.path,
   newgidmap = rule.path,
@@ -44,6 +45,12 @@ M.table_rule = rule.record({
   setgroups = rule.one_of { "allow", "deny" },
   via = rule.one_of { "self", "parent", "helper" },
 }, { "uid", "gid" })
+
+-- The kernel takes no extent that lies across two of the parent's map, even where they continue each other: a policy
+-- knows where to cut.
+local function text_of(ids, kind)
+  return ids.text and ids.text[kind] or tostring(ids[kind])
+end
 
 local function step(op, text, perform)
   return { op = op, text = text, perform = perform }
@@ -94,8 +101,8 @@ local function parent_steps(ids)
     end)
   end
   if ids.setgroups == "deny" then add("setgroups", "deny") end
-  add("uid_map", tostring(ids.uid), "uid")
-  add("gid_map", tostring(ids.gid), "gid")
+  add("uid_map", text_of(ids, "uid"), "uid")
+  add("gid_map", text_of(ids, "gid"), "gid")
   return steps
 end
 

@@ -31,6 +31,7 @@ local function resolve_ids(box, host)
   if host.setgroups == "deny" then result.setgroups = "deny" end
   return mapping.rule({
     uid = result.uid, gid = result.gid, setgroups = result.setgroups, via = result.via, helper = result.helper,
+    text = result.text,
     newuidmap = host.newuidmap, newgidmap = host.newgidmap,
   }, "ids"), nil, result
 end
