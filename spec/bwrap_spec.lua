@@ -1,6 +1,15 @@
 -- examples/bwrap.lua against Debian's bubblewrap: command lines run through both, and compared. $B is the program.
 local trial = require "spec.support.trial"
 
+if (os.getenv "CELLA_BUILD" or ""):find "sanitized" then
+  describe("the bwrap example", function()
+    it("says what the original says", function()
+      pending "sanitizers add words of their own to what programs say"
+    end)
+  end)
+  return
+end
+
 local ROOT = "--ro-bind / /"
 local SMALL = "--ro-bind /usr /usr --symlink usr/bin /bin --symlink usr/lib /lib --symlink usr/lib64 /lib64"
 
@@ -8,6 +17,8 @@ local SMALL = "--ro-bind /usr /usr --symlink usr/bin /bin --symlink usr/lib /lib
 local OTHER = "unshare -Ur sh -c 'unshare -Ur sleep 5 & echo $! >$D/q; exec sleep 5' & p=$!; "
   .. "until [ -s $D/q ] && grep -qs 1 /proc/$(cat $D/q)/gid_map; do sleep 0.01; done; q=$(cat $D/q); "
 
+-- No line would touch a thing of the host's but $D, not even where the program is broken.
+--
 -- What is said and the status have to be the same; of errors the first line. `$D` is a directory, new for each line and
 -- each program, with rw/ (in it: file) and link (to rw).
 local SAME = {
@@ -73,7 +84,7 @@ local SAME = {
 
   -- The file system.
   "--bind $D/rw / --dir /x --file 9 /f /nonexistent 9</dev/null",
-  ROOT .. " sh -c '>/usr/new'",
+  ROOT .. " sh -c 'test -w /usr'",
   ROOT .. " --bind $D $D sh -c 'echo x > $D/rw/new; cat $D/rw/new'",
   ROOT .. " --bind $D/rw /mnt ls /mnt",
   ROOT .. " --ro-bind $D/rw /mnt sh -c '>/mnt/new'",
@@ -107,11 +118,11 @@ local SAME = {
   ROOT .. " --tmpfs /tmp --bind-data 9 /tmp/f sh -c 'stat -c %a /tmp/f; cat /tmp/f; echo >>/tmp/f' 9<$D/rw/file",
   ROOT .. " --tmpfs /tmp --ro-bind-data 9 /tmp/f sh -c 'cat /tmp/f; echo more >>/tmp/f' 9<$D/rw/file",
   ROOT .. " --bind-data 9 /etc/passwd cat /etc/passwd 9<$D/rw/file",
-  ROOT .. " --file 9 /new true 9<$D/rw/file",
+  ROOT .. " --ro-bind $D /mnt --file 9 /mnt/new true 9<$D/rw/file; ls $D",
   ROOT .. " --tmpfs /tmp --symlink /usr/bin /tmp/a/l readlink /tmp/a/l",
   ROOT .. " --tmpfs /tmp --symlink b /tmp/l --symlink c /tmp/l true",
   ROOT .. " --tmpfs /tmp --dir /tmp/d --chmod 0100 /tmp/d stat -c %a /tmp/d",
-  ROOT .. " --chmod 0700 /etc/passwd true",
+  ROOT .. " --ro-bind $D /mnt --chmod 0700 /mnt/rw/file true; stat -c %a $D/rw/file",
   ROOT .. " --dev /dev sh -c 'cd /dev; ls | sort; readlink fd stdin core ptmx; stat -c \"%n %t %T\" null zero tty'",
   ROOT .. " --dev /dev sh -c 'echo x >/dev/null; head -c 3 /dev/zero | od -An -tx1; mount | grep -c \" /dev/pts \"'",
   ROOT .. " --unshare-pid --proc /proc sh -c 'ls -d /proc/[0-9]* | head -1; test -w /proc/sysrq-trigger; "
@@ -151,9 +162,9 @@ local SAME = {
   ROOT .. " --bind-fd 9 /mnt sh -c '>/mnt/new' 9<$D/rw; ls $D/rw",
   ROOT .. " --ro-bind-fd 9 /mnt sh -c 'cat /mnt/file; >/mnt/new' 9<$D/rw",
   "mkfifo $D/b; { $B " .. ROOT .. " --sync-fd 9 sh -c 'sleep 0.2; echo program' 9>$D/b; } & cat <$D/b; echo end; wait",
-  "$B " .. ROOT .. " --unshare-pid --die-with-parent --lock-file $D/rw/file sleep 60 & n=0; until grep -q :$(stat -c %i $D/rw/file) /proc/locks "
-    .. "|| [ $n = 500 ]; do n=$((n + 1)); sleep 0.02; done; [ $n -lt 500 ] && echo locked; "
-    .. "kill -KILL $!; wait; true",
+  "$B " .. ROOT .. " --unshare-pid --die-with-parent --lock-file $D/rw/file sleep 60 & n=0; "
+    .. "until grep -q :$(stat -c %i $D/rw/file) /proc/locks || [ $n = 500 ]; do n=$((n + 1)); sleep 0.02; done; "
+    .. "[ $n -lt 500 ] && echo locked; kill -KILL $!; wait; true",
   "mkfifo $D/b; exec 8<>$D/b; $B " .. ROOT .. " --unshare-user --userns-block-fd 8 --info-fd 9 "
     .. "cat /proc/self/uid_map /proc/self/gid_map 9>$D/info & until grep -qs } $D/info; do sleep 0.01; done; "
     .. "p=$(sed -n 's/.*pid\": \\([0-9]*\\).*/\\1/p' $D/info); echo deny >/proc/$p/setgroups; "
@@ -212,6 +223,8 @@ local OURS = {
   -- Nothing that happened to be open.
   { ROOT .. " sh -c 'echo x >&7' 2>/dev/null 7>$D/leak; cat $D/leak", "" },
   { ROOT .. " --sync-fd 8 sh -c 'ls /proc/$$/fd' 7</dev/null 8</dev/null", "0\n1\n2\n8" },
+  -- bwrap would go on with no IDs.
+  { ROOT .. " --unshare-user --userns-block-fd 8 --info-fd 9 echo ran 2>/dev/null 8</dev/null 9>$D/info", "", 1 },
   -- bwrap hangs.
   { "timeout 10 env --ignore-signal=CHLD $BARE " .. ROOT .. " sh -c 'exit 4'", "", 4 },
   { "timeout 10 env --ignore-signal=CHLD $BARE " .. ROOT .. " --unshare-pid sh -c 'exit 4'", "", 4 },

@@ -4,6 +4,15 @@
 local core = require "cella.core"
 local Plan = require "cella.plan"
 
+if (os.getenv "CELLA_BUILD" or ""):find "sanitized" then
+  describe("examples/capsh.lua", function()
+    it("says what the original says", function()
+      pending "sanitizers add words of their own to what programs say"
+    end)
+  end)
+  return
+end
+
 local STRANGER = 54321
 
 local function program(name)

@@ -277,12 +277,12 @@ describe("the mounts of a container", function()
   end)
 
   -- Runs a shell script as root of a mount namespace of its own, in which mounts are shared, as systemd has them
-  -- everywhere, so that what a container lets out arrives there.
+  -- everywhere, so that what a container lets out arrives there. From there nothing gets out: it is private first.
   local function own_host(script)
-    -- Private first: shared at once, they would be shared with where this runs too.
-    local prefix = trial.lacks_root() and "unshare --user --map-root-user --mount" or "unshare --mount"
-    script = "mount --make-rshared / || exit\n" .. script
-    return trial.sh(("timeout -k 5 30 %s sh -c %s"):format(prefix, trial.quote(script)))
+    local prefix = trial.lacks_root() and "unshare --user --map-root-user --mount --propagation private"
+      or "unshare --mount --propagation private"
+    return trial.sh(("timeout -k 5 30 %s sh -c %s"):format(prefix,
+      trial.quote("mount --make-rshared / || exit\n" .. script)))
   end
 
   -- A container file with this description, in Lua; the shell's words that run it.

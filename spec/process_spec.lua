@@ -54,8 +54,7 @@ describe("a result", function()
   end)
 
   it("has the signal that ended the program, by name", function()
-    for _, name in ipairs { "HUP", "INT", "QUIT", "ABRT", "KILL", "USR1", "SEGV", "PIPE", "ALRM", "TERM", "XCPU",
-      "SYS" } do
+    for _, name in ipairs { "HUP", "INT", "QUIT", "ABRT", "KILL", "USR1", "PIPE", "ALRM", "TERM", "XCPU", "SYS" } do
       local result = run(quiet("ulimit -c 0; kill -" .. name .. " $$"))
       assert.equal("signaled", result.reason)
       assert.equal(name:lower(), result.signal)

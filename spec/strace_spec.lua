@@ -7,6 +7,7 @@ local operations = require "spec.support.operations"
 local outside = require "spec.support.outside"
 
 local needs = able.needs(function(reason) pending(reason) end)
+local function traced(...) return needs("strace", "plain_memory", ...) end
 
 -- The system calls of each operation, in their order: "name", "name ARGUMENT" (a text in the call), each with "?", "*"
 -- or "+" behind it as in regular expressions; or several names, of which there may be any number in any order.
@@ -218,7 +219,7 @@ describe("strace shows", function()
     for name in pairs(operations) do assert.truthy(CALLS[name], name) end
   end)
 
-  it("- a control: a call that is not printed, or one that is missing, would be seen", needs("strace", function()
+  it("- a control: a call that is not printed, or one that is missing, would be seen", traced(function()
     local steps, processes = trace [[
       local plan = cella.plan():umask(18):chdir("/"):exec { "/bin/true" }
       assert(plan:run())
@@ -318,7 +319,7 @@ describe("strace shows", function()
   end
 
   it("the printed calls in the printed order, for nearly every operation, as the root of a user namespace",
-    needs("strace", "user_namespaces", function()
+    traced("user_namespaces", function()
       local steps, processes = trace(EVERYTHING .. [[
         local plan = cella.plan { namespaces = { "user", "mount", "uts", "net", "ipc", "pid" }, ids = { via = "self",
           uid = { inside = 0, outside = select(2, sys.getresuid()), count = 1 },
@@ -337,7 +338,7 @@ describe("strace shows", function()
       assert.is_true(kinds(steps) >= 50, kinds(steps))
     end))
 
-  it("the printed calls in the printed order, with IDs to switch between", needs("strace", "several_ids", function()
+  it("the printed calls in the printed order, with IDs to switch between", traced("several_ids", function()
     local steps, processes = trace(EVERYTHING .. [[
       local plan = cella.plan { namespaces = { "mount", "uts", "net", "ipc", "pid" } }
       record(plan, true, ... == "devices")
@@ -351,7 +352,7 @@ describe("strace shows", function()
     assert.is_true(names.setgroups and names.expect_groups)
   end))
 
-  it("the printed calls where a signal was ignored: that is reset", needs("strace", "block_signal", function()
+  it("the printed calls where a signal was ignored: that is reset", traced("block_signal", function()
     local steps, processes, ignored = trace([[
       local plan = cella.plan():exec { "true" }
       assert(plan:run())
@@ -371,7 +372,7 @@ describe("strace shows", function()
     assert.equal(count, #reset)
   end))
 
-  it("the printed calls in memory of its own", needs("strace", "user_namespaces", function()
+  it("the printed calls in memory of its own", traced("user_namespaces", function()
     local steps, processes = trace [[
       local plan = cella.plan():unshare({ "user", "uts" }):sethostname("moon"):exec { "true" }
       assert(plan:run())
@@ -381,7 +382,7 @@ describe("strace shows", function()
     assert.is_nil(started:find "CLONE_VM")
   end))
 
-  it("the printed calls of both processes, where namespaces are joined", needs("strace", "user_namespaces", function()
+  it("the printed calls of both processes, where namespaces are joined", traced("user_namespaces", function()
     local steps, processes = trace [[
       local ids = { via = "self", uid = { inside = 0, outside = select(2, sys.getresuid()), count = 1 },
         gid = { inside = 0, outside = select(2, sys.getresgid()), count = 1 } }
@@ -401,7 +402,7 @@ describe("strace shows", function()
     assert.is_true(names.fork and names.setns)
   end))
 
-  it("that the parent writes each map with one write", needs("strace", "user_namespaces", function()
+  it("that the parent writes each map with one write", traced("user_namespaces", function()
     local steps, processes = trace [[
       local plan = cella.plan { namespaces = { "user" }, ids = { via = "parent", setgroups = "deny",
         uid = { inside = 0, outside = select(2, sys.getresuid()), count = 1 },

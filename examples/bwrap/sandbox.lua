@@ -66,7 +66,15 @@ local function holder(request, new)
     if request.json_status_fd then
       messages.write(request.json_status_fd, messages.info(pid, new, messages.STATUS))
     end
-    if request.userns_block_fd then sys.wait_for_byte(request.userns_block_fd) end
+    if request.userns_block_fd then
+      sys.wait_for_byte(request.userns_block_fd)
+      -- Without a map the program would be nobody inside and its old self outside.
+      for _, name in ipairs { "uid_map", "gid_map" } do
+        if (read(("/proc/%d/%s"):format(pid, name)) or "") == "" then
+          return nil, ("nobody has written the %s of process %d"):format(name, pid)
+        end
+      end
+    end
     return true
   end
 end

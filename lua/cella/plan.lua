@@ -206,8 +206,8 @@ function methods:input_descriptor(fd)
   end)
 end
 
---- From here on this process is the init of its pid namespace, and a child of it goes on: reaps orphans, hands signals on,
---- tells how the program ended, and takes everything with it.
+--- From here on this process is the init of its pid namespace, and a child of it goes on: reaps orphans, hands signals
+--- on, tells how the program ended, and takes everything with it.
 ---@return cella.plan
 function methods:init()
   if self.has_init then error("a plan has at most one init", 2) end

@@ -178,11 +178,14 @@ function Process:wait(timeout)
   return self.result
 end
 
---- Sends a signal. Signals without a handler do not reach the first process of a pid namespace, except "kill"
---- and "stop" (pid_namespaces(7)).
+--- Sends a signal to the program: an init hands it on, and "kill" ends everything in there. Without an init the
+--- program is the first process of its pid namespace, and gets of what it does not handle only "kill" and "stop"
+--- (pid_namespaces(7)).
 ---@param signal string|integer  "term", 15
 ---@return boolean?, cella.error?
 function Process:kill(signal)
+  -- A stop would hit the init alone; this it makes one of the program.
+  if self.status and (signal == "stop" or signal == 19) then signal = "tstp" end
   local ok, message, errno = self.child:kill(signal)
   if ok then return true end
   return nil, Error.new { op = "pidfd_send_signal", errno = errno, message = message:match(": (.*)$") }

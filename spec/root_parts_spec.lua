@@ -1,0 +1,208 @@
+-- The parts of a root that change what is there or lie over it, and the steps that serve them.
+
+local cella = require "cella"
+local core = require "cella.core"
+local sys = require "cella.sys"
+local trial = require "spec.support.trial"
+
+local lacks = trial.lacks_user_namespaces()
+
+local function when_able(name, body)
+  it(name, function()
+    if lacks then pending(lacks) end
+    body()
+  end)
+end
+
+-- What a script says in a root of these parts, with the host's programs.
+local function inside(parts, script)
+  local all = {
+    { type = "bind", source = "/usr", destination = "/usr", readonly = true },
+    { type = "symlink", target = "usr/bin", destination = "/bin" },
+    { type = "symlink", target = "usr/lib", destination = "/lib" },
+    { type = "symlink", target = "usr/lib64", destination = "/lib64" },
+  }
+  for _, part in ipairs(parts) do all[#all + 1] = part end
+  return trial.word({ root = all }, script)
+end
+
+describe("a part of a root", function()
+  local directory
+  before_each(function() directory = trial.directory() end)
+  after_each(function() trial.remove_directory(directory) end)
+
+  when_able("may lie over those before it", function()
+    local parts = {
+      { type = "file", destination = "/first", content = "x" },
+      { type = "tmpfs", destination = "/" },
+      { type = "file", destination = "/second", content = "x" },
+      { type = "bind", source = "/", destination = "/", readonly = true },
+      { type = "tmpfs", destination = "/tmp" },
+    }
+    assert.equal("tmpfs", trial.word({ root = parts },
+      "! [ -e /first ] && ! [ -e /second ] && [ -e /usr/bin/env ] && ! [ -e /../first ] && stat -f -c %T /tmp"))
+  end)
+
+  when_able("that binds the host's root has no trace of the new one in it", function()
+    local parts = { { type = "bind", source = "/", destination = "/host", readonly = true } }
+    assert.equal("host's", inside(parts, "[ -e /host/etc/passwd ] && echo \"host's\""))
+  end)
+
+  when_able("makes one mount read-only afterwards", function()
+    local parts = { { type = "tmpfs", destination = "/a" }, { type = "file", destination = "/a/f", content = "x" },
+      { type = "tmpfs", destination = "/a/b" }, { type = "remount", destination = "/a", readonly = true } }
+    assert.equal("readonly", inside(parts, ">/a/b/g && [ -e /a/b/g ] && { >/a/g; } 2>/dev/null || echo readonly"))
+  end)
+
+  when_able("changes the mode of what is there, and only there", function()
+    local parts = { { type = "directory", destination = "/d" }, { type = "directory", destination = "/e" },
+      { type = "chmod", destination = "/d", mode = 449 } }
+    assert.equal("701\n755", inside(parts, "stat -c %a /d /e"))
+  end)
+
+  when_able("may be a file that is nowhere else", function()
+    local parts = { { type = "tmpfs", destination = "/t" },
+      { type = "bind", source = { content = "said", mode = 292 }, destination = "/t/f", readonly = true } }
+    assert.equal("said 444", inside(parts, "cat /t/f; stat -c ' %a' /t/f"))
+    assert.equal("", trial.sh("grep cella /proc/self/mountinfo"))
+  end)
+
+  when_able("makes its mount point on the host only where the bind says so", function()
+    local function parts(create)
+      return { { type = "bind", source = directory, destination = "/d", create = create },
+        { type = "tmpfs", destination = "/d/under" } }
+    end
+    local all = { { type = "bind", source = "/usr", destination = "/usr" } }
+    for _, part in ipairs(parts(nil)) do all[#all + 1] = part end
+    assert.equal("openat2", trial.refused({ root = all }).op)
+    assert.equal("", trial.sh("ls -A " .. directory))
+    assert.equal("tmpfs", inside(parts(true), "stat -f -c %T /d/under"))
+    assert.equal("under\n", trial.sh("ls -A " .. directory))
+  end)
+
+  when_able("takes what is there already for as good, where it may", function()
+    local parts = { { type = "directory", destination = "/d", mode = 448 },
+      { type = "directory", destination = "/d", mode = 493, existing = true },
+      { type = "file", destination = "/f", content = "old and long" },
+      { type = "file", destination = "/f", content = "new", existing = true },
+      { type = "symlink", target = "f", destination = "/l" },
+      { type = "symlink", target = "f", destination = "/l", existing = true } }
+    assert.equal("700 new f", inside(parts, "stat -c %a /d | tr '\\n' ' '; cat /f; echo \" $(readlink /l)\""))
+    table.insert(parts, { type = "symlink", target = "other", destination = "/l", existing = true })
+    assert.equal("EEXIST", trial.refused({ root = parts }).code)
+  end)
+
+  it("that makes nothing cannot be a root", function()
+    for _, kind in ipairs { "proc", "directory", "dev" } do
+      local message = trial.raised(cella.container, { root = { { type = kind, destination = "/" } } })
+      assert.matches("root%[1%]%.destination: a " .. kind .. " cannot be a root", message)
+    end
+  end)
+end)
+
+describe("the step", function()
+  local directory, fd
+  before_each(function()
+    directory = trial.directory()
+    fd = assert(core.open(directory, { "path", "directory" }))
+  end)
+  after_each(function()
+    fd:close()
+    trial.remove_directory(directory)
+  end)
+
+  local function modes(...)
+    local text = trial.sh(("cd %s; stat -c %%a %s"):format(directory, table.concat({ ... }, " ")))
+    return (text:gsub("\n", " "))
+  end
+
+  it("make_target makes directories of the modes that it is told, none outside the root", function()
+    assert(sys.make_target("/a/b", fd:number(), nil, nil, 448, 493))
+    assert(sys.make_target("/c/d", fd:number()))
+    assert.equal("700 755 755 755 ", modes("a", "a/b", "c", "c/d"))
+    assert(sys.symlink("/tmp", directory .. "/out"))
+    local ok, _, errno = sys.make_target("/out/x", fd:number())
+    assert.is_nil(ok)
+    assert.equal("EEXIST", core.errno_name(errno))
+  end)
+
+  it("make_symlink takes the same link for as good, and no other", function()
+    assert(sys.make_symlink("a", "l", fd:number()))
+    assert(sys.make_symlink("a", "l", fd:number()))
+    for _, other in ipairs { "b", "ab", "/a" } do assert.is_nil((sys.make_symlink(other, "l", fd:number()))) end
+  end)
+
+  it("fchmod changes what was opened as a path only", function()
+    local ok, message, errno = sys.fchmod(fd:number(), 448)
+    if not ok and core.errno_name(errno) == "ENOSYS" then pending(message) end
+    assert.equal("700 ", modes ".")
+  end)
+
+  it("lock keeps writers out", function()
+    local file = trial.write(directory .. "/f", "x")
+    local one = assert(core.open(file, "rdonly"))
+    assert(sys.lock(one:number()))
+    local inode = trial.sh("stat -c %i " .. file):gsub("\n", "")
+    assert.matches(":" .. inode .. " ", trial.read "/proc/locks")
+    one:close()
+    assert.is_nil(trial.read("/proc/locks"):find(":" .. inode .. " ", 1, true))
+  end)
+
+  it("wait_for_byte waits for a byte, or for the end", function()
+    local script = "io.write(tostring(require('cella.sys').wait_for_byte(0)))"
+    for _, input in ipairs { "echo x", "true" } do
+      assert.equal("true", trial.sh(("%s | %s -e %s"):format(input, trial.interpreter(), trial.quote(script))))
+    end
+  end)
+
+  it("chdir_first goes to the first that there is, and execve tells where it is", function()
+    local function where(paths)
+      local plan = cella.plan()
+      plan:chdir_first(paths)
+      -- A shell would mend it.
+      plan:execve("/usr/bin/env", { "env", "sh", "-c", "grep -qz ^PWD=" .. directory .. "$ /proc/self/environ" },
+        { "PATH=/usr/bin:/bin", "PWD=/wrong" }, true)
+      return assert(plan:run()).code
+    end
+    assert.equal(0, where { "/nonexistent", "/etc/passwd", directory })
+    assert.equal(0, where { directory, "/" })
+    assert.equal(1, where { "/", directory })
+    local _, err = cella.plan():chdir_first({ "/nonexistent" }):exec({ "true" }):run()
+    assert.equal("ENOENT", err.code)
+  end)
+
+  it("seccomp refuses what is no filter, before anything runs", function()
+    for _, filter in ipairs { "", "x", ("x"):rep(8 * 4097), ("\255"):rep(8) } do
+      local plan = cella.plan()
+      plan:no_new_privs()
+      plan:seccomp(filter)
+      local result, err = plan:exec({ "true" }):run()
+      assert.is_nil(result)
+      assert.equal("seccomp EINVAL", err.op .. " " .. err.code)
+    end
+  end)
+
+  it("expect_no_user_namespaces fails where one can be made", function()
+    if lacks then pending(lacks) end
+    local plan = cella.plan()
+    plan:expect_no_user_namespaces()
+    local _, err = plan:exec({ "true" }):run()
+    assert.equal("ENOTRECOVERABLE", err.code)
+  end)
+
+  when_able("held waits for the caller, who may refuse", function()
+    local seen
+    local function plan(answer, message)
+      return cella.plan({ namespaces = { "user" }, held = function(pid)
+        seen = core.sys.namespace("user", pid) ~= core.sys.namespace "user"
+        return answer, message
+      end }):exec { "true" }
+    end
+    assert.equal(0, assert(plan(true):run()).code)
+    assert.is_true(seen)
+    assert.matches("held%(PID%)", tostring(plan(true)))
+    local result, err = plan(nil, "not today"):run()
+    assert.is_nil(result)
+    assert.matches("not today", tostring(err))
+  end)
+end)
