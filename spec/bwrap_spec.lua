@@ -17,7 +17,7 @@ local SMALL = "--ro-bind /usr /usr --symlink usr/bin /bin --symlink usr/lib /lib
 local OTHER = "unshare -Ur sh -c 'unshare -Ur sleep 5 & echo $! >$D/q; exec sleep 5' & p=$!; "
   .. "until [ -s $D/q ] && grep -qs 1 /proc/$(cat $D/q)/gid_map; do sleep 0.01; done; q=$(cat $D/q); "
 
--- No line would touch a thing of the host's but $D, not even where the program is broken.
+-- No option of these lines names a file of the host's to be changed, but below $D: a broken program does no harm.
 --
 -- What is said and the status have to be the same; of errors the first line. `$D` is a directory, new for each line and
 -- each program, with rw/ (in it: file) and link (to rw).

@@ -66,7 +66,8 @@ M.rule = rule
 local function join(path, key)
   if type(key) == "number" then return path .. "[" .. key .. "]" end
   local name = tostring(key)
-  if not name:find("^[%a_][%w_]*$") then return path .. (type(key) == "string" and ("[%q]"):format(key) or "[" .. M.show(key) .. "]") end
+  if type(key) ~= "string" then return path .. "[" .. M.show(key) .. "]" end
+  if not name:find("^[%a_][%w_]*$") then return path .. ("[%q]"):format(key) end
   return path == "" and name or path .. "." .. name
 end
 
