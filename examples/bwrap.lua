@@ -14,10 +14,13 @@
 -- - A caller that ignores SIGCHLD is no reason to hang.
 -- - The program gets 0, 1, 2 and what --sync-fd names. bwrap hands on whatever happened to be open.
 --
+-- Missing: --pidns together with --unshare-pid, and SELinux labels. Both are refused.
+--
 -- Further: when the program ends, everything in its pid namespace ends, where bwrap lets the rest run on; what
 -- --lock-file and --sync-fd name is kept by the program, not by a pid 1; a file in no known format is no shell script;
 -- signals that the caller ignores are not ignored inside; what the host mounts later does not appear inside; of a
--- capability that root drops nothing stays, not even in the bounding set; /dev/shm is a tmpfs of its own.
+-- capability that root drops nothing stays, not even in the bounding set; /dev/shm is a tmpfs of its own; 0, 1 and 2
+-- are open in any case; --args takes options only; --userns-block-fd insists on ID maps.
 package.path = (arg[0]:match("^(.*/)") or "./") .. "?.lua;" .. package.path
 
 local core = require "cella.core"

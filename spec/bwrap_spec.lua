@@ -177,6 +177,9 @@ local SAME = {
     .. "9</proc/$p/ns/user; kill $p",
   OTHER .. "$B " .. ROOT .. " --userns 9 --userns2 8 cat /proc/self/uid_map 9</proc/$p/ns/user 8</proc/$q/ns/user; "
     .. "kill $p $q",
+  "unshare -Urpf --kill-child sh -c '>'$D/q'; sleep 5; true' & until [ -e $D/q ]; do sleep 0.01; done; $B " .. ROOT
+    .. " --userns 9 --pidns 8 --proc /proc sh -c 'id -u; ls -d /proc/[0-9]* | wc -l; ls -d /proc/1' "
+    .. "9</proc/$!/ns/user 8</proc/$!/ns/pid_for_children; kill $!",
   OTHER .. "$B " .. ROOT .. " --userns 9 --unshare-pid --proc /proc sh -c 'echo $$' 9</proc/$p/ns/user; kill $p",
 }
 
@@ -217,6 +220,7 @@ local OURS = {
   { ROOT .. " --tmpfs /tmp --symlink b /tmp/l --symlink b /tmp/l readlink /tmp/l", "b" },
   { "--exec-label x true 2>&1 | cut -c 1-46", "bwrap: labeling not supported on this system: " },
   { "--file-label x true 2>&1 | cut -c 1-46", "bwrap: labeling not supported on this system: " },
+  { "--pidns 9 --unshare-pid true 2>&1 | cut -c 1-54", "bwrap: --pidns cannot be combined with --unshare-pid h" },
   { "--version | cut -d' ' -f1,2", "bubblewrap 0.11.0" },
   { "--help | head -1", "usage: bwrap [OPTIONS...] [--] COMMAND [ARGS...]" },
   { ROOT .. " --tmpfs /tmp --bind $D/rw/file /tmp/a/b stat -c %a /tmp/a", "755" },

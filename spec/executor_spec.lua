@@ -438,6 +438,65 @@ describe("a step that fails", function()
   end))
 end)
 
+describe("a step that closes descriptors", function()
+  before_each(function()
+    marker = os.tmpname()
+    os.remove(marker)
+    leaks.watch()
+  end)
+  after_each(function()
+    leaks.check()
+    os.remove(marker)
+  end)
+
+  local plans = {
+    ["in shared memory"] = function() return cella.plan() end,
+    ["behind a fork"] = function() return cella.plan():fork() end,
+  }
+  if not able.lacks "user_namespaces" then
+    plans["in memory of its own"] = function() return cella.plan():unshare "user" end
+  end
+
+  for where, new in pairs(plans) do
+    it("does not cut the child off from its parent, " .. where, function()
+      local result, err = new():close_range(3, 4294967295):close_range(3, 4294967295, "cloexec")
+        :exec({ "sh", "-c", "exit 3" }):run()
+      assert.equal(3, result and result.code, tostring(err))
+    end)
+
+    it("does not keep a failure from its parent, " .. where, function()
+      local process, err = run_marker(new():close_range(3, 4294967295):chdir "/nonexistent"):spawn()
+      assert.is_nil(process)
+      assert.equal("chdir", err.op)
+      assert.equal("ENOENT", err.code)
+      assert.is_nil(read(marker))
+    end)
+  end
+
+  it("cannot close or replace what ties the child to its parent, whatever its number", function()
+    local refused = 0
+    for number = 3, 40 do
+      for _, change in ipairs { "close", "from", "onto" } do
+        local plan = cella.plan()
+        if change == "close" then plan:close(number) end
+        if change == "from" then plan:dup2(number, 1000) end
+        if change == "onto" then plan:dup2(0, number):close(number) end
+        local process, err = run_marker(plan, { stdin = "null" }):run()
+        if process then
+          assert.equal(0, process.code)
+          assert.equal("ran\n", read(marker))
+          os.remove(marker)
+        else
+          assert.equal("EBADF", err.code, tostring(err))
+          assert.is_nil(read(marker))
+          refused = refused + 1
+        end
+      end
+    end
+    assert.is_true(refused > 0)
+  end)
+end)
+
 describe("an optional step", function()
   before_each(leaks.watch)
   after_each(leaks.check)

@@ -302,6 +302,23 @@ describe("a plan", function()
       end)
     end
 
+    it("runs as it is printed also where recording failed in between", function()
+      local plan = cella.plan():umask(63)
+      for name, parameters in pairs(operations) do
+        local arguments = {}
+        for i, parameter in ipairs(parameters) do arguments[i] = parameter.right end
+        arguments[#parameters + 1] = "one too many"
+        assert.is_false((pcall(plan.recorder.record, plan.recorder, name, table.unpack(arguments))))
+        if parameters[1] and not parameters[1].optional then
+          assert.is_false((pcall(plan.recorder.record, plan.recorder, name, print)))
+        end
+      end
+      assert.is_false((pcall(plan.execve, plan, "/bin/sh", { "sh", "-c", "exit 9" }, { "A=1", 5 })))
+      plan:exec { "sh", "-c", "umask", stdout = "capture" }
+      assert.equal(0, select(2, tostring(plan):gsub("setns", "")))
+      assert.equal("0077\n", assert(plan:run()).stdout)
+    end)
+
     it("forks once", function()
       local plan = cella.plan():fork()
       raises("at most once", function() plan:fork() end)

@@ -59,7 +59,7 @@ return {
   write_file = { path(), p("data", "data", "x"), optional(flags("flags", "trunc")), optional(p("mode", "mode", 384)),
     optional(fd "dirfd") },
   write = { fd(), p("data", "data", "x") },
-  fchmod = { fd(), p("mode", "mode", 384) },
+  fchmod = { fd(), p("mode", "mode", 438) }, -- a mutant may do it to /dev/null
   lock = { fd() },
   umask = { p("mask", "mode", 18) },
   close = { fd() },
