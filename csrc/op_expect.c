@@ -153,6 +153,19 @@ static int act_expect_root(const struct arg *a)
 	return result < 0 ? result : verdict(same_place(&wanted, &root) && same_place(&root, &above));
 }
 
+/* expect_same_filesystem(fd, other_fd) -> true | nil, message, errno
+ * EXDEV where they are not: a link has led to another mount. */
+static int act_expect_same_filesystem(const struct arg *a)
+{
+	struct stat one, other;
+	long result = RAW(SYS_newfstatat, a[0].n, "", &one, AT_EMPTY_PATH);
+	if (result == 0)
+		result = RAW(SYS_newfstatat, a[1].n, "", &other, AT_EMPTY_PATH);
+	if (result == 0 && one.st_dev != other.st_dev)
+		result = -EXDEV;
+	return (int)result;
+}
+
 /* expect_cwd() -> true | nil, message, errno
  * That the working directory can be reached from the root: otherwise it is a way out (pitfalls I08). */
 static int act_expect_cwd(const struct arg *a)
@@ -223,6 +236,8 @@ const struct op ops_expect[] = {
 	{ "expect_node", act_expect_node, 0, RESULT_TRUE,
 	  { { "fd", K_FD }, { "type", K_NAME, false, &names_node }, { "major", K_MAJOR }, { "minor", K_MINOR } } },
 	{ "expect_root", act_expect_root, 0, RESULT_TRUE, { { "fd", K_FD } } },
+	{ "expect_same_filesystem", act_expect_same_filesystem, 0, RESULT_TRUE,
+	  { { "fd", K_FD }, { "other_fd", K_FD } } },
 	{ "expect_cwd", act_expect_cwd, 0, RESULT_TRUE, { { 0 } } },
 	{ 0 },
 };

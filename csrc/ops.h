@@ -112,6 +112,7 @@ struct op {
 extern const struct op ops_namespace[];
 extern const struct op ops_mount[];
 extern const struct op ops_file[];
+extern const struct op ops_descriptor[];
 extern const struct op ops_identity[];
 extern const struct op ops_capability[];
 extern const struct op ops_process[];
@@ -127,8 +128,5 @@ extern const struct names names_namespace, names_mount, names_umount, names_moun
 
 /* The highest capability of the running kernel, never that of a header (capabilities(7)). */
 int last_capability(void);
-
-/* Writes `data` in one write(2): for files of /proc, where a second write is another request. */
-int write_once(int directory, const char *path, int flags, unsigned mode, const void *data, size_t size);
 
 #endif

@@ -411,6 +411,23 @@ describe("a step that fails", function()
     end)
   end)
 
+  it("leaves nothing to the collector", function()
+    local before, after = outside.lua [[
+      local plans = {
+        cella.plan():chdir("/nonexistent"):exec { "true", stdin = "null", stdout = "capture", stderr = "capture" },
+        cella.plan():exec { "true", stdout = "capture", stderr = { path = "/nonexistent/x" } },
+        cella.plan():exec { "/nonexistent", stdout = "capture" },
+      }
+      for _, plan in ipairs(plans) do plan:run() end
+      collectgarbage()
+      collectgarbage "stop"
+      local before = #open_descriptors()
+      for _, plan in ipairs(plans) do assert(not plan:run()) end
+      return before, #open_descriptors()
+    ]]
+    assert.equal(before, after)
+  end)
+
   it("leaves no memory behind", needs("plain_memory", function()
     local maps, kilobytes = outside.lua [[
       local plans = {

@@ -133,7 +133,7 @@ describe("waiting", function()
   end)
 
   it("for a program with a time-out ends with its being killed, and says so", function()
-    local result = run({ "sh", "-c", "trap '' TERM INT; echo began; while :; do sleep 60; done", stdin = "null",
+    local result = run({ "sh", "-c", "trap '' TERM INT; echo began; while :; do sleep 0.05; done", stdin = "null",
       stdout = "capture" }, { timeout = 0.2 })
     assert.equal("timeout", result.reason)
     assert.equal("kill", result.signal)
@@ -298,7 +298,7 @@ describe("a handle", function()
   end)
 
   it("that is dropped kills and reaps the program", function()
-    local process = assert(new(quiet "trap '' TERM HUP; while :; do sleep 60; done"):spawn())
+    local process = assert(new(quiet "trap '' TERM HUP; while :; do sleep 0.05; done"):spawn())
     local pid = process.pid
     assert.not_equal("gone", state(pid))
     process = nil -- luacheck: ignore 311
@@ -350,6 +350,8 @@ describe("a handle", function()
 end)
 
 describe("a stream", function()
+  teardown(helper.remove)
+
   local path
   before_each(function()
     path = os.tmpname()
@@ -525,6 +527,25 @@ describe("a stream", function()
     assert.equal(path .. "\n/dev/null\n", result.stdout)
     first:close()
     second:close()
+  end)
+
+  it("is put on numbers that are free in the caller, and where its copies would be", function()
+    local output, _, wanted = outside.lua([[
+      local files, fds = {}, {}
+      assert(sys.close_range(3, 12))
+      for i = 1, 6 do
+        files[i] = os.tmpname()
+        local fd = assert(core.open(files[i], "rdwr", nil, 100 + i))
+        assert(fd:number() == 100 + i)
+        fds[3 + i] = 100 + i
+        kept = { fd, kept }
+      end
+      local script = "for i in 4 5 6 7 8 9; do readlink /proc/self/fd/$i; done"
+      assert(cella.plan():exec({ "sh", "-c", script, fds = fds }):run())
+      for i = 1, 6 do os.remove(files[i]) end
+      return table.concat(files, "\n") .. "\n"
+    ]], { output = true })
+    assert.equal(wanted, output)
   end)
 
   it("is a chain of numbers, each of which is the source of the next", function()

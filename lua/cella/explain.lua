@@ -327,6 +327,14 @@ why.execve = {
   ELOOP = "too many symbolic links in the path, or in the chain of interpreters",
 }
 
+why.seccomp = {
+  EINVAL = "no filter: it has to be a whole number of instructions of 8 bytes, 1 to 4096, that the kernel's checker "
+    .. "accepts",
+  EACCES = "a filter needs no_new_privs, or CAP_SYS_ADMIN in the user namespace (seccomp(2))",
+}
+why.fchmod = { EROFS = "it lies on a read-only mount" }
+why.expect_no_user_namespaces = { ENOTRECOVERABLE = "a user namespace could still be made in there" }
+
 why.open = {
   ENOENT = "there is no such file, or the process is gone",
   EACCES = "the caller may not open it",
