@@ -281,7 +281,7 @@ describe("crabcan", function()
       { "sh", "-c", "sleep 271828 & sleep 271828 & exit 3" }))) }
     assert.equal(3, result.status)
     assert.equal("", root:shell "ls -A tmpdir; rmdir tmpdir")
-    assert.is_nil(trial.sh("ps -e -o args="):find "sleep 271828")
+    assert.is_nil(trial.sh("LD_PRELOAD= ps -e -o args="):find "sleep 271828")
   end)
 
   it("leaves nothing behind when it is killed, either", function()

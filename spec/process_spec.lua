@@ -289,6 +289,24 @@ describe("a handle", function()
     assert.is_nil(process:pidfd())
   end)
 
+  it("holds nothing that other programs would inherit", function()
+    local before, held, during = outside.lua [[
+      local function inherited()
+        local pipe = io.popen "ls /proc/self/fd"
+        return pipe:read "*a", pipe:close()
+      end
+      local before, count = inherited(), #open_descriptors()
+      local process = assert(cella.plan():exec({ "sleep", "60", stdout = "capture", stderr = "capture" }):spawn())
+      local own = { core.open("/", "rdonly"), core.dup(1), core.pipe() }
+      local held, during = #open_descriptors() - count, inherited()
+      process:close()
+      for _, fd in ipairs(own) do fd:close() end
+      return before, held, during
+    ]]
+    assert.is_true(held >= 6)
+    assert.equal(before, during)
+  end)
+
   it("is a text that a person can read", function()
     local process = assert(new(quiet "exec sleep 60"):spawn())
     assert.equal(("cella.process (pid %d, running)"):format(process.pid), tostring(process))
