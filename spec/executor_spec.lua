@@ -380,6 +380,35 @@ describe("a step that fails", function()
       end
     end)
 
+    it("a signal arrives: it has its own effect, and reaches no handler of the caller's", function()
+      local library, problem = helper.library()
+      if not library then return pending(problem) end
+      for _, name in ipairs { "usr1", "none" } do
+        local ok, step, errno = outside.lua([[
+          local library, fifo, marker, name = ...
+          host(library, "install_handlers")
+          local recorder = core.recorder()
+          recorder:record("write_file", fifo, "x")
+          recorder:record "sigunblock"
+          recorder:record("execve", { "/bin/touch", "/usr/bin/touch" }, { "touch", marker })
+          local child = assert(core.launch(recorder, {}))
+          if name ~= "none" then assert(child:kill(name)) end
+          local text = read(fifo) -- now it may go on
+          local ok, step, errno = child:settle()
+          child:reap(true)
+          return ok, step, errno
+        ]], { arguments = { library, fifo, marker, name } })
+        if name == "none" then
+          assert.is_true(ok)
+          assert.equal("", read(marker))
+        else
+          assert.same({ false, 2, 0 }, { ok, step, errno })
+          assert.is_nil(read(marker))
+        end
+      end
+      helper.remove()
+    end)
+
     it("a control: the caller lets it go on", function()
       outside.lua([[
         local recorder = core.recorder()
