@@ -59,6 +59,13 @@ describe("a container", function()
     end)
   end
 
+  -- A directory of programs that make whoever starts them the caller: behind a door that is closed to all others.
+  local function set_user_id_programs()
+    trial.sh(("cd %s; mkdir -m 700 closed; mkdir -m 755 closed/bin; cp %s/usr/bin/id %s/usr/bin/grep closed/bin; "
+      .. "chmod 4755 closed/bin/*"):format(directory, root.path, root.path))
+    return directory .. "/closed/bin"
+  end
+
   describe("`ids`", function()
     it("are, without a word, root inside for the caller outside", function()
       assert.equal(("0 %d 1"):format(uid), squeezed(inside({}, "cat /proc/self/uid_map")))
@@ -260,21 +267,22 @@ describe("a container", function()
       assert.equal("0", word({ no_new_privs = false }, "grep NoNewPrivs /proc/self/status | tr -d -c 01"))
     end)
 
+    -- As 33, with the host's directory of set-user-ID programs on /mnt.
+    local function with_programs(more)
+      local bind = { type = "bind", source = set_user_id_programs(), destination = "/mnt", nosuid = false }
+      return with({ root = root.path, ids = assert(trial.me_and_others()), user = { uid = 33, gid = 33 },
+        mounts = { PROC, bind } }, more)
+    end
+
     with_ids("keeps a set-user-ID program from making its user root", function()
-      root:shell "cp usr/bin/id work/id && chmod 4755 work/id"
-      local description = { root = root.path, ids = assert(trial.me_and_others()), user = { uid = 33, gid = 33 } }
-      assert.equal("33", word(description, "/work/id -u"))
-      assert.equal("0", word(with(description, { no_new_privs = false }), "/work/id -u"))
-      root:shell "rm -f work/id"
+      assert.equal("33", word(with_programs(), "/mnt/id -u"))
+      assert.equal("0", word(with_programs { no_new_privs = false }, "/mnt/id -u"))
     end)
 
     with_ids("or not: what is not in the bounding set cannot come back by a set-user-ID program", function()
-      root:shell "cp usr/bin/grep work/grep && chmod 4755 work/grep"
-      local description = { root = root.path, ids = assert(trial.me_and_others()), user = { uid = 33, gid = 33 },
-        mounts = { PROC }, no_new_privs = false, capabilities = { "chown" } }
-      local text = inside(description, "/work/grep -E '^(Uid|CapPrm|CapEff)' /proc/self/status")
+      local text = inside(with_programs { no_new_privs = false, capabilities = { "chown" } },
+        "/mnt/grep -E '^(Uid|CapPrm|CapEff)' /proc/self/status")
       assert.equal("Uid:\t33\t0\t0\t0\nCapPrm:\t0000000000000001\nCapEff:\t0000000000000001\n", text)
-      root:shell "rm -f work/grep"
     end)
   end)
 
@@ -667,11 +675,15 @@ describe("a container", function()
         assert.is_true(has(mounted(bound(), "/mnt").options, "rw"))
       end)
 
-      it("have nosuid and nodev, without a word, and not if they are to be false", function()
+      it("have nosuid and nodev, without a word", function()
         local options = mounted(bound(), "/mnt").options
         assert.is_true(has(options, "nosuid") and has(options, "nodev"), options)
+      end)
+
+      it("have not nosuid if that is to be false", function()
         if trial.sh("findmnt -n -o OPTIONS -T " .. directory):find "nosuid" then
-          return -- the host's own flag, which is locked
+          pending "needs a /tmp without nosuid: the host's own flag is locked"
+          return
         end
         assert.is_false(has(mounted(bound { nosuid = false }, "/mnt").options, "nosuid"))
       end)
@@ -695,10 +707,9 @@ describe("a container", function()
       end)
 
       with_ids("keep set-user-ID programs on them from being it", function()
-        trial.sh(("cp %s %s/id; chmod 4755 %s/id"):format(root.path .. "/usr/bin/id", directory, directory))
         local function description(more)
-          return with(bound(more), { ids = assert(trial.me_and_others()), user = { uid = 33, gid = 33 },
-            no_new_privs = false })
+          return with(bound(with({ source = set_user_id_programs() }, more)), {
+            ids = assert(trial.me_and_others()), user = { uid = 33, gid = 33 }, no_new_privs = false })
         end
         assert.equal("33", word(description {}, "/mnt/id -u"))
         assert.equal("0", word(description { nosuid = false }, "/mnt/id -u"))

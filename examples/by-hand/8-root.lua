@@ -4,10 +4,13 @@
 -- pivot_root(2) exchanges the root mount itself. Then the old one can be unmounted, and there is nothing to escape to.
 local sys = require "cella.sys"
 
+-- A root has nothing above it: its ".." is itself. Unless something is mounted on it; then ".." is that.
 local function show(when)
-  local passwd = io.open "/etc/passwd"
-  print(("%-8s /etc/passwd is %s"):format(when, passwd and "there" or "not there"))
-  if passwd then passwd:close() end
+  for _, path in ipairs { "/etc/passwd", "/../etc/passwd" } do
+    local file = io.open(path)
+    print(("%-8s %s is %s"):format(when, path, file and "there" or "not there"))
+    if file then file:close() end
+  end
 end
 
 local _, uid = sys.getresuid()
@@ -24,7 +27,7 @@ show "before:"
 assert(sys.mount("tmpfs", "/tmp", "tmpfs", { "nosuid", "nodev" }, "size=1M,mode=0755"))
 assert(sys.chdir "/tmp")
 -- With "." for both, the old root lands on top of the new one, where umount2 finds it: no directory is needed to put
--- it in, and none stays behind.
+-- it in, and none stays behind. Until it is unmounted there is a way back: try without that line.
 assert(sys.pivot_root(".", "."))
 assert(sys.umount2(".", "detach"))
 assert(sys.chdir "/")

@@ -257,7 +257,7 @@ local created_refused = {
     end
     return "a fresh /proc needs a pid namespace of the same user namespace, and an old /proc to be seen"
   end,
-  sysfs = function() return "sysfs needs a network namespace of the same user namespace, and an old /sys to be seen" end,
+  sysfs = function() return "sysfs needs a network namespace of the same user namespace, and an old /sys in sight" end,
   mqueue = function() return "mqueue needs an ipc namespace of the same user namespace" end,
 }
 
