@@ -98,7 +98,10 @@ local function finish(self, code, signal, usage)
       if take(self, capture) or capture.size == before then break end
     end
     capture.fd:close()
-    result[name] = table.concat(capture.pieces) .. table.concat(capture.tail)
+    -- Joined once: it may be large.
+    for _, piece in ipairs(capture.tail) do capture.pieces[#capture.pieces + 1] = piece end
+    result[name] = table.concat(capture.pieces)
+    capture.pieces, capture.tail = {}, {}
   end
   self.result = result
   self.child:close()

@@ -178,9 +178,11 @@ function M.terminal(command, replies)
   typing[#typing + 1] = UNTIL:format(("[ -e %s/status ]"):format(directory))
   local script = ("SHELL=/bin/sh script -qefc %s %s/screen; echo $? > %s/status"):format(M.quote(command), directory,
     directory)
-  local result = M.host { "/bin/sh", "-c", ("{ %s; } | { %s; }"):format(table.concat(typing, "; "), script) }
-  local status = tonumber(M.read(directory .. "/status"))
+  local line = ("{ %s; } | { %s; }"):format(table.concat(typing, "; "), script)
+  local ok, result = pcall(M.host, { "/bin/sh", "-c", line })
+  local status = tonumber(M.read(directory .. "/status") or "")
   M.remove_directory(directory)
+  if not ok then error(result, 2) end
   return (result.stdout:gsub("\r\n", "\n")), status
 end
 
