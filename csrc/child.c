@@ -127,6 +127,8 @@ static int act(struct launch *launch, const struct op *op, struct step *step)
 		struct arg *arg = &step->args[i];
 		if (op->params[i].kind == K_CHANNEL)
 			*arg = (struct arg){ .state = ARG_GIVEN, .n = launch->channel };
+		else if (op->params[i].kind == K_FD && arg->state == ARG_GIVEN && arg->n == launch->channel)
+			return -EBADF; /* not one of the plan's: without it the parent would take us for done */
 		else if (arg->state == ARG_SLOT && launch->slots[arg->n] == NOTHING)
 			return NOTHING_TO_DO;
 		else if (arg->state == ARG_SLOT)

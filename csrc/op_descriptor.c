@@ -6,18 +6,9 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-/* The descriptor that ties a child to its parent is not one of the plan's: without it the parent would take
- * the child for done. In the immediate tense there is none. */
-static bool is_channel(const struct arg *channel, int64_t fd)
-{
-	return given(channel) && channel->n == fd;
-}
-
 /* close(fd) -> true | nil, message, errno */
 static int act_close(const struct arg *a)
 {
-	if (is_channel(&a[1], a[0].n))
-		return -EBADF;
 	return (int)RAW(SYS_close, a[0].n);
 }
 
@@ -25,8 +16,6 @@ static int act_close(const struct arg *a)
  * The copy survives exec, also where it is its own. */
 static int act_dup2(const struct arg *a)
 {
-	if (is_channel(&a[2], a[0].n) || is_channel(&a[2], a[1].n))
-		return -EBADF;
 	if (a[0].n == a[1].n) {
 		int flags = (int)RAW(SYS_fcntl, a[0].n, F_GETFD);
 		return flags < 0 ? flags : (int)RAW(SYS_fcntl, a[0].n, F_SETFD, flags & ~FD_CLOEXEC);
@@ -113,8 +102,8 @@ static int act_lock(const struct arg *a)
 }
 
 const struct op ops_descriptor[] = {
-	{ "close", act_close, 0, RESULT_TRUE, { { "fd", K_FD }, { "channel", K_CHANNEL } } },
-	{ "dup2", act_dup2, 0, RESULT_TRUE, { { "fd", K_FD }, { "number", K_INT }, { "channel", K_CHANNEL } } },
+	{ "close", act_close, 0, RESULT_TRUE, { { "fd", K_FD } } },
+	{ "dup2", act_dup2, 0, RESULT_TRUE, { { "fd", K_FD }, { "number", K_INT } } },
 	{ "close_range", act_close_range, 0, RESULT_TRUE,
 	  { { "first", K_INT },
 	    { "last", K_U32 },

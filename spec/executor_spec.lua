@@ -173,6 +173,10 @@ describe("a step that fails", function()
     it("finds what may not be executed", function()
       fails(program("#!/bin/sh\n", "600"), "execve", "EACCES")
       fails(cella.plan():exec { "/" }, "execve", "EACCES")
+      -- Also where later directories of the PATH do not have it: it was found.
+      local directory, name = path:match("^(.*)/([^/]*)$")
+      local environment = { PATH = directory .. ":/nonexistent" }
+      fails(cella.plan():exec { name, environment = environment }, "execve", "EACCES")
     end)
 
     it("finds what is no program; no shell is asked to try", function()
@@ -540,6 +544,23 @@ describe("a step that closes descriptors", function()
       end
     end
     assert.is_true(refused > 0)
+  end)
+
+  it("and no other step reaches it either", function()
+    assert.equal("EBADF", (outside.lua [[
+      local codes = {}
+      -- Of this process's own there are none from 3 on: whichever number it is, it is the channel's.
+      for number = 3, 40 do
+        if not core.is_open(number) then
+          local process, err = cella.plan():write(number, "x"):exec({ "true" }):run { timeout = 10 }
+          codes[process and "none" or err.code] = true
+        end
+      end
+      local list = {}
+      for code in pairs(codes) do list[#list + 1] = code end
+      table.sort(list)
+      return table.concat(list, " ")
+    ]]))
   end)
 end)
 
