@@ -85,19 +85,6 @@ static int process_gc(lua_State *L)
 	return 0;
 }
 
-/* process:ready() -> true | false | nil, message, errno
- * Waits for a child whose plan has an `await` to come to it; pid() is then that of the program. `false`: it
- * ended before, and settle() says why. */
-static int process_ready(lua_State *L)
-{
-	struct process *process = check_process(L);
-	int result = process->channel < 0 ? -EBADF : launch_ready(process);
-	if (result < 0)
-		return push_error(L, "ready", -result);
-	lua_pushboolean(L, result);
-	return 1;
-}
-
 /* process:release() -> true | nil, "awaiting parent", errno
  * Lets a child go on that stays in `await`. */
 static int process_release(lua_State *L)
@@ -129,6 +116,21 @@ static bool check_seconds(lua_State *L, int index, struct timespec *time)
 	luaL_argcheck(L, seconds >= 0 && seconds <= 1e9, index, "seconds from 0 to 1000000000 expected");
 	*time = to_timespec(seconds);
 	return true;
+}
+
+/* process:ready([seconds]) -> true | false | nil, message, errno
+ * Waits for a child to come to an `await` of its plan; pid() is then that of the process in it. `false`: it ended
+ * before, and settle() says why. */
+static int process_ready(lua_State *L)
+{
+	struct process *process = check_process(L);
+	struct timespec patience;
+	bool bounded = check_seconds(L, 2, &patience);
+	int result = process->channel < 0 ? -EBADF : launch_ready(process, bounded ? &patience : NULL);
+	if (result < 0)
+		return push_error(L, "ready", -result);
+	lua_pushboolean(L, result);
+	return 1;
 }
 
 /* process:settle([seconds]) -> true | false, step, errno | false, step, 0 | nil, message, errno

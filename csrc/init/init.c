@@ -5,13 +5,16 @@
  * caller's memory. Without libc it needs two pages. It runs from a sealed memfd, so that nobody inside can
  * write to it, and is not dumpable, so that nobody inside can trace it.
  *
- * argv[1]: the program's pid. Descriptor 3: where the status goes, as 'e' and the exit status or 's' and the
- * signal. Descriptor 4: the gate, behind which the
- * program waits until this process is safe. No other is open, and every signal is blocked. */
+ * argv[1]: the program's pid. argv[2], if there: stay when the caller has gone. Descriptor 3: where the status goes, as
+ * 'e' and the exit status or 's' and the signal; when nobody is left who could read it, the caller has let go or
+ * died, however that happened, and everything here ends. Descriptor 4: the gate, behind which the program waits until
+ * this process is safe. No other is open, and every signal is blocked. */
 #include "../raw.h"
 
+#include <linux/poll.h>
 #include <linux/prctl.h>
 #include <linux/signal.h>
+#include <linux/signalfd.h>
 #include <linux/wait.h>
 
 enum { STATUS = 3, GATE = 4, EXIT_SETUP_FAILED = 125 };
@@ -67,13 +70,23 @@ __attribute__((used)) _Noreturn void init_main(long *stack)
 		leave(EXIT_SETUP_FAILED);
 	RAW(SYS_close, GATE);
 	int program = number(argv[1]);
+	uint64_t all = ~(uint64_t)0;
+	int signals = (int)RAW(SYS_signalfd4, -1, &all, sizeof all, 0);
+	if (signals < 0)
+		leave(EXIT_SETUP_FAILED);
+	/* The kernel always tells of a pipe without a reader. */
+	struct pollfd fds[] = { { .fd = signals, .events = POLLIN }, { .fd = stack[0] > 2 ? -1 : STATUS } };
 	for (;;) {
-		uint64_t all = ~(uint64_t)0;
-		long signal = RAW(SYS_rt_sigtimedwait, &all, 0, 0, sizeof all);
-		if (signal == SIGCHLD || signal < 0)
+		struct signalfd_siginfo signal;
+		RAW(SYS_ppoll, fds, 2, 0, 0, 0);
+		if (fds[1].revents)
+			leave(128 + SIGKILL);
+		if (!(fds[0].revents & POLLIN) || RAW(SYS_read, signals, &signal, sizeof signal) != sizeof signal)
+			continue;
+		if (signal.ssi_signo == SIGCHLD)
 			reap(program);
 		else
-			hand_on(program, (int)signal);
+			hand_on(program, (int)signal.ssi_signo);
 	}
 }
 

@@ -52,6 +52,10 @@ M.spawn_fields = {
   capture_limit = rule.integer(0, 1099511627776),
 }
 
+--- What plan:spawn takes: that, and `exited`, called with the result.
+M.spawn_options = { exited = rule.callable }
+for key, check in pairs(M.spawn_fields) do M.spawn_options[key] = check end
+
 local function command_rule(keys)
   local record = rule.record(keys, nil, rule.string)
   return function(value, path)

@@ -18,7 +18,7 @@ local M = {}
 local NAMESPACES = description.NAMESPACES
 
 --- Describes a container; nothing happens yet. Keys: hostname, domainname, namespaces, ids, user, root, mounts,
---- capabilities, no_new_privs, new_session, die_with_parent, rlimits, environment, cwd, command. See the manual
+--- capabilities, no_new_privs, new_session, die_with_parent, hooks, rlimits, environment, cwd, command. See the manual
 --- for each. Raises at an unknown key or a bad value, naming its path.
 ---@param table_of_keys table
 ---@return cella.container
@@ -69,7 +69,9 @@ local function build(box, command, host)
         .. "namespace of its own has it in there"):format(new[1]),
     }
   end
-  local plan = Plan.new { namespaces = new, join = join, ids = who.ids }
+  local hooks = box.hooks
+  local plan = Plan.new { namespaces = new, join = join, ids = who.ids, created = hooks.created }
+  if hooks.mapped then plan:await(hooks.mapped, "hooks.mapped(PROCESS)") end
 
   if time_offsets then
     -- The namespace takes offsets while nobody is in it; then this process enters. Before the IDs are switched: after
@@ -101,8 +103,9 @@ local function build(box, command, host)
     plan:setrlimit(resource, box.rlimits[resource].soft, box.rlimits[resource].hard)
   end
   identity.record_privileges(plan, box, who.user)
-  if box.init then plan:init() end
+  if box.init then plan:init(box.die_with_parent == false) end
   if box.new_session ~= false then plan:setsid() end -- of the program: an init belongs to none
+  if hooks.before_exec then plan:await(hooks.before_exec, "hooks.before_exec(PROCESS)") end
   plan:exec(command_module.for_plan(command, box.environment or default_environment()))
   -- Whoever asks for capabilities, or gives them up without a namespace of its own, learns here what cannot hold.
   if not box.capabilities:empty() or box.namespaces.user == "host" then
@@ -146,6 +149,12 @@ function Container:plan(command)
   return make_plan(self, checked_command(self, command, 2), 2)
 end
 
+local function spawn_options(self, command)
+  local options = { exited = self.description.hooks.exited }
+  for key in pairs(command_module.spawn_fields) do options[key] = options[key] or command[key] end
+  return options
+end
+
 --- Starts `command`. Returns once it has been executed, or nil and what failed.
 ---@param command table?  as for plan, and timeout (seconds), capture_limit (bytes)
 ---@return cella.process?, cella.error?
@@ -153,7 +162,7 @@ function Container:spawn(command)
   command = checked_command(self, command, 2)
   local plan, err = make_plan(self, command, 2)
   if not plan then return nil, err end
-  return plan:spawn { timeout = command.timeout, capture_limit = command.capture_limit }
+  return plan:spawn(spawn_options(self, command))
 end
 
 --- Starts `command` and waits for its end.
@@ -163,7 +172,7 @@ function Container:run(command)
   command = checked_command(self, command, 2)
   local plan, err = make_plan(self, command, 2)
   if not plan then return nil, err end
-  return plan:run { timeout = command.timeout, capture_limit = command.capture_limit }
+  return plan:run(spawn_options(self, command))
 end
 
 function Container:__tostring()

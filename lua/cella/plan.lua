@@ -29,20 +29,18 @@ for name in pairs(core.operations) do
     return slot or self
   end
 end
--- It takes a parent that answers: `ids` records it where it is needed.
-methods.await = nil
 Plan.__index = methods
 
 -- /proc has other names for two of them.
 local LINK = { mount = "mnt" }
 
 local namespace_names = { "user", "mount", "pid", "ipc", "uts", "net", "cgroup", "time" }
-local pid = rule.integer(1, 2147483647)
+local process_id = rule.integer(1, 2147483647)
 
 local join_rule = rule.record({
   type = rule.one_of(namespace_names),
   path = rule.path,
-  pid = pid,
+  pid = process_id,
   fd = rule.integer(0, 2147483647),
 }, { "type" })
 
@@ -55,10 +53,7 @@ local options_rule = rule.record {
     return copy
   end),
   ids = mapping.rule,
-  held = function(value, path)
-    if type(value) ~= "function" then validate.fail(path, "a function expected, got %s", validate.show(value)) end
-    return value
-  end,
+  created = rule.callable,
 }
 
 local function contains(list, wanted)
@@ -114,17 +109,20 @@ local function record_expected_namespaces(self, namespaces)
   end
 end
 
--- The child waits once: where the parent writes the maps, this follows them.
-local function record_held(self, held)
-  if #self.maps == 0 then
-    self.recorder:record "await"
-    self.awaited = self.recorder:size()
+-- Steps after which what shares our memory makes us undumpable, or must not be traced by those whom it has joined.
+local GUARDED = { setresuid = true, setresgid = true, dumpable = true }
+
+-- The child waits here for steps of the parent: { op =, text =, perform = function(child) } each, which return true or
+-- nil and the fields of an error.
+local function meet(self, steps)
+  local apart = false
+  for i = 1, self.recorder:size() do
+    local _, op = self.recorder:describe(i)
+    apart = apart or GUARDED[op] == true
   end
-  self.maps[#self.maps + 1] = { op = "held", text = "held(PID)", perform = function(child)
-    local ok, message = held(child:pid())
-    if ok then return true end
-    return nil, { message = message or "given up" }
-  end }
+  -- While a stranger's code of unknown length runs in the parent, its own files in /proc are to be its own.
+  self.recorder:record("await", apart)
+  self.meetings[#self.meetings + 1] = { index = self.recorder:size(), steps = steps }
 end
 
 --- Makes a plan for a child.
@@ -132,9 +130,8 @@ end
 --- `namespaces`: the new ones it is born into (clone(2)). `join`: existing ones that it joins before that, each
 --- `{ type = "net", path | pid | fd = ... }` (setns(2)). `ids`: the ID maps of a new user namespace, `{ uid = map,
 --- gid = map, setgroups = "allow"|"deny", via = "self"|"parent"|"helper" }`, as a policy returns them.
---- `held`: called with the child's pid while the child waits, in its namespaces and with their maps, before anything
---- else; nil and a message end it.
----@param options { namespaces: string[]?, join: table[]?, ids: table?, held: function? }?
+--- `created`: called as by plan:await before anything else happens, the maps included.
+---@param options { namespaces: string[]?, join: table[]?, ids: table?, created: function? }?
 ---@return cella.plan
 function M.new(options)
   options = validate.check(options_rule, options or {}, "", 2)
@@ -142,7 +139,7 @@ function M.new(options)
   local self = setmetatable({
     recorder = core.recorder(),
     before = {},   -- steps of the parent before clone
-    maps = {},     -- steps of the parent while the child waits
+    meetings = {}, -- steps of the child in which it waits, and those of the parent meanwhile
     namespaces = namespaces, -- of clone3
     new_namespaces = namespaces, -- behind a join they are made by the fork
     captures = {}, -- stream names by slot number
@@ -157,12 +154,12 @@ function M.new(options)
     if #namespaces > 0 or children_only then self:fork(namespaces) end
     self.namespaces = {}
   end
+  if options.created then self:await(options.created, "hooks.created(PROCESS)") end
   if options.ids then
     self.ids = options.ids
-    self.maps = mapping.record(self, options.ids)
-    self.awaited = self.recorder:size()
+    local steps = mapping.record(self, options.ids)
+    if #steps > 0 then meet(self, steps) end
   end
-  if options.held then record_held(self, options.held) end
   record_expected_namespaces(self, namespaces)
   return self
 end
@@ -207,9 +204,11 @@ function methods:input_descriptor(fd)
 end
 
 --- From here on this process is the init of its pid namespace, and a child of it goes on: reaps orphans, hands signals
---- on, tells how the program ended, and takes everything with it.
+--- on, tells how the program ended, and takes everything with it: also when the caller's handle has gone, or the caller
+--- has died, unless it `stays`.
+---@param stays boolean?
 ---@return cella.plan
-function methods:init()
+function methods:init(stays)
   if self.has_init then error("a plan has at most one init", 2) end
   self.has_init = true
   local function failed(message, errno) return nil, { message = message, errno = errno } end
@@ -227,7 +226,27 @@ function methods:init()
     return writing, reading
   end, "status")
   self:sigdefault { "chld" } -- ignored, it would have no children to wait for
-  self.recorder:record("init", program, status)
+  self.recorder:record("init", program, status, stays or nil)
+  return self
+end
+
+--- Here the child waits until `call` has returned in the parent, which gets `{ pid = }` of the child, and `init =` too
+--- where that is behind an init. An error in it, or nil and a message, ends the child: no program runs.
+---@param call fun(facts: { pid: integer, init: integer? }): any, string?
+---@param text string?  for print; "call(...)" if not given
+---@return cella.plan
+function methods:await(call, text)
+  validate.check(rule.callable, call, "call", 2)
+  text = text or "call(...)"
+  meet(self, { { op = text:match "^[%w_.]+", text = text, perform = function(child)
+    local pid, program = child:pid(), child:program()
+    local ok, result, message = xpcall(call, function(err)
+      return type(err) == "string" and debug.traceback(err, 2) or err
+    end, { pid = program, init = program ~= pid and pid or nil })
+    if not ok then return nil, { message = tostring(result), cause = result } end
+    if not result and message ~= nil then return nil, { message = tostring(message), cause = message } end
+    return true
+  end } })
   return self
 end
 
@@ -257,17 +276,19 @@ function methods:steps()
   for i = 1, self.recorder:size() do
     local text, op = self.recorder:describe(i)
     add("child", op, text)
-    if i == self.awaited then
-      for _, step in ipairs(self.maps) do add("parent", step.op, step.text) end
+    for _, meeting in ipairs(self.meetings) do
+      for _, step in ipairs(meeting.index == i and meeting.steps or {}) do add("parent", step.op, step.text) end
     end
   end
   return steps
 end
 
--- The number in steps() of a step of the child, or of a map step.
+-- The number in steps() of a step of the child.
 local function number_of_child_step(self, index)
   local number = #self.before + 1 + index
-  if self.awaited and index > self.awaited then number = number + #self.maps end
+  for _, meeting in ipairs(self.meetings) do
+    if index > meeting.index then number = number + #meeting.steps end
+  end
   return number
 end
 
@@ -312,49 +333,62 @@ local function open_inputs(self, context)
   return true
 end
 
--- Writes the ID maps while the child waits. Returns true also where the child has died: settle knows why.
-local function write_maps(self, child)
-  local ready, message, errno = child:ready()
-  if ready == nil then return nil, Error.new { op = "clone3", message = message, errno = errno } end
-  if not ready then return true end
-  for i, step in ipairs(self.maps) do
-    local ok, fields = step.perform(child)
-    if not ok then
-      return nil, failure(self, number_of_child_step(self, self.awaited) + i, fields)
-    end
-  end
-  child:release()
-  return true
+local function out_of_time(options)
+  return Error.new { op = "clone3", code = "ETIMEDOUT",
+    message = ("the set-up took longer than %g seconds"):format(options.timeout) }
 end
 
-local function settle(self, child, options)
+-- Repeats a wait for the child until it has an answer or the time is over.
+local function patiently(options, wait)
   while true do
-    local patience = options.timeout and math.max(0, options.started + options.timeout - core.now())
-    local ok, step, errno = child:settle(patience)
-    if ok then return true end
-    if ok == false then
-      local fields = { errno = errno }
-      if errno == 0 then
-        fields.errno, fields.message = nil, "the child was killed in this step"
-      end
-      return nil, failure(self, number_of_child_step(self, step), fields)
-    elseif core.errno_name(errno) == "ETIMEDOUT" then
-      return nil, Error.new { op = "clone3", code = "ETIMEDOUT",
-        message = ("the set-up took longer than %g seconds"):format(options.timeout) }
-    elseif core.errno_name(errno) ~= "EINTR" then
+    local left = options.timeout and options.started + options.timeout - core.now()
+    if left and left <= 0 then return nil, out_of_time(options) end
+    local answer, step, errno = wait(left)
+    if answer ~= nil then return answer, step, errno end
+    local code = core.errno_name(errno)
+    if code ~= "ETIMEDOUT" and code ~= "EINTR" then
       return nil, Error.new { op = "clone3", message = step, errno = errno }
     end
   end
 end
 
-local spawn_rule = rule.record(commands.spawn_fields)
+-- Does the parent's part while the child waits. Returns true also where the child has died: settle knows why.
+local function keep_meetings(self, child, options)
+  for _, meeting in ipairs(self.meetings) do
+    local ready, err = patiently(options, function(left) return child:ready(left) end)
+    if ready == nil then return nil, err end
+    if not ready then return true end
+    for i, step in ipairs(meeting.steps) do
+      local ok, fields = step.perform(child)
+      if not ok then
+        return nil, failure(self, number_of_child_step(self, meeting.index) + i, fields)
+      end
+    end
+    child:release()
+  end
+  return true
+end
+
+local function settle(self, child, options)
+  local ok, step, errno = patiently(options, function(left) return child:settle(left) end)
+  if ok then return true end
+  if ok == nil then return nil, step end
+  local fields = { errno = errno }
+  if errno == 0 then
+    fields.errno, fields.message = nil, "the child was killed in this step"
+  end
+  return nil, failure(self, number_of_child_step(self, step), fields)
+end
+
+local spawn_rule = rule.record(commands.spawn_options)
 
 --- Performs the plan. Returns once the program has been executed, or nil and what failed; then no program ran
 --- and nothing is left of the child.
 ---
 --- `timeout`: seconds after which the program is killed. `capture_limit`: bytes kept of each captured stream,
---- 16 MiB if not given.
----@param options { timeout: number?, capture_limit: integer? }?
+--- 16 MiB if not given. `exited`: called with the result once the program has ended and is waited for, or was killed
+--- by close().
+---@param options { timeout: number?, capture_limit: integer?, exited: function? }?
 ---@return cella.process?, cella.error?
 function methods:spawn(options)
   options = validate.check(spawn_rule, options or {}, "", 2)
@@ -370,8 +404,7 @@ function methods:spawn(options)
   end
   for _, fd in ipairs(context.owned) do fd:close() end
   if child then
-    ok = true
-    if #self.maps > 0 then ok, err = write_maps(self, child) end
+    ok, err = keep_meetings(self, child, options)
     if ok then ok, err = settle(self, child, options) end
     if ok then
       local status = context.captures.status

@@ -33,6 +33,7 @@ function M.new(child, captures, options, status)
     status = status,
     limit = options.capture_limit or M.CAPTURE_LIMIT,
     started = options.started,
+    exited = options.exited,
     deadline = options.timeout and options.started + options.timeout,
   }
   for name, fd in pairs(captures) do
@@ -79,6 +80,17 @@ local function told_by_init(self, code, signal)
   return code, signal
 end
 
+-- The caller's hook is called once. What goes wrong in it is told, with the result, by whoever waits.
+local function call_exited(self)
+  local call = self.exited
+  self.exited = nil
+  if not call then return end
+  local ok, message = xpcall(call, debug.traceback, self.result)
+  if not ok then
+    self.hook_error = Error.new { op = "hooks.exited", message = tostring(message), result = self.result }
+  end
+end
+
 local function finish(self, code, signal, usage)
   code, signal = told_by_init(self, code, signal)
   usage.wall_seconds = core.now() - self.started
@@ -105,7 +117,7 @@ local function finish(self, code, signal, usage)
   end
   self.result = result
   self.child:close()
-  return result
+  call_exited(self)
 end
 
 -- One turn: sleeps until something happens or `till`. Returns true once the program has ended.
@@ -170,14 +182,15 @@ function Process:wait(timeout)
         self.child:close()
         return nil, self.failure
       end
-      return finish(self, code, signal, usage)
+      finish(self, code, signal, usage)
     end
-    if till and core.now() >= till then
+    if not self.result and till and core.now() >= till then
       return nil, Error.new {
         op = "wait", code = "ETIMEDOUT", message = ("still running after %g seconds"):format(timeout),
       }
     end
   end
+  if self.hook_error then return nil, self.hook_error end
   return self.result
 end
 
@@ -216,8 +229,13 @@ function Process:pidfd()
   return self.child:pidfd()
 end
 
---- Kills the program if it runs still, and reaps it. Happens by itself when the handle is collected.
+--- Kills the program if it runs still, and reaps it. Happens by itself when the handle is collected (but nobody calls
+--- `hooks.exited` then).
 function Process:close()
+  if self.exited and not self.failure then
+    self:kill "kill"
+    self:wait()
+  end
   if self.status then self.status:close() end
   for _, capture in pairs(self.captures) do capture.fd:close() end
   self.child:close()

@@ -81,9 +81,9 @@ return {
   keep_caps = { p("on", "boolean", true) },
   no_new_privs = {},
 
-  await = {},
+  await = { optional(p("apart", "boolean", true)) },
   fork = { optional(flags("namespaces", "uts")) },
-  init = { fd "program_fd", fd "status_fd" },
+  init = { fd "program_fd", fd "status_fd", optional(p("stays", "boolean", true)) },
   sigdefault = { p("signals", "signals", { "usr1" }) },
   sigunblock = {},
   pdeathsig = { p("signal", "name", "term") },

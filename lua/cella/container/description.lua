@@ -94,6 +94,10 @@ local function hostname(value, path)
   return value
 end
 
+--- At which points of a container's life functions of the caller's are called.
+local hooks = rule.record { created = rule.callable, mapped = rule.callable, before_exec = rule.callable,
+  exited = rule.callable }
+
 local container_rule = rule.record {
   hostname = hostname,
   domainname = hostname,
@@ -109,6 +113,7 @@ local container_rule = rule.record {
   new_session = rule.boolean,
   die_with_parent = rule.boolean,
   init = rule.boolean,
+  hooks = hooks,
   rlimits = rule.map(rule.one_of(resources), limit),
   environment = command.environment_rule,
   cwd = rule.absolute,
@@ -153,6 +158,7 @@ function M.check(description, level)
   local ok, message = pcall(check_together, box)
   if not ok then error(message, level + 1) end
   box.capabilities = box.capabilities or capabilities.none
+  box.hooks = box.hooks or {}
   if box.init == nil then box.init = box.namespaces.pid == "new" end
   if box.namespaces.mount == "new" then
     box.root = box.root or root.root_rule("/", "root")

@@ -122,7 +122,8 @@ function M.record_privileges(plan, box, user)
   plan:capset(keep, keep, keep)
   if not keep:empty() then plan:ambient_raise(keep) end
   if box.no_new_privs ~= false then plan:no_new_privs() end
-  if box.die_with_parent then
+  -- An init sees the caller go, and whichever thread of it.
+  if box.die_with_parent ~= false and not box.init then
     plan:pdeathsig("kill") -- after the ID switch, which erases it
     plan:expect_parent()
   end
