@@ -324,6 +324,16 @@ describe("a container", function()
       assert.same({ soft, hard }, { sys.getrlimit "nofile" })
     end)
 
+    it("are the program's alone: the set-up may need more", function()
+      local open = {}
+      for i = 1, 100 do open[i] = assert(io.open "/dev/null") end
+      local ok, said = pcall(word, { rlimits = { nofile = 20, nproc = 1, fsize = 0, as = 1 << 30 },
+        mounts = { { type = "tmpfs", destination = "/tmp" } } }, "echo $(ulimit -n) $(ulimit -f)")
+      for _, file in ipairs(open) do file:close() end
+      assert.is_true(ok, said)
+      assert.equal("20 0", said)
+    end)
+
     it("above the caller's hard one are refused, with that", function()
       local _, hard = sys.getrlimit "nofile"
       local err = refused { rlimits = { nofile = hard + 1 } }

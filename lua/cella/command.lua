@@ -1,6 +1,7 @@
 --- What is to be run: a program, its arguments, its environment and its streams, as one table.
 
 local core = require "cella.core"
+local limits = require "cella.limits"
 local streams = require "cella.streams"
 local validate = require "cella.validate"
 
@@ -43,7 +44,7 @@ function M.environment_list(environment)
   return list
 end
 
-local fields = { environment = M.environment_rule }
+local fields = { environment = M.environment_rule, rlimits = limits.rule }
 for key, check in pairs(streams.fields) do fields[key] = check end
 
 --- What concerns the running, not the program.
@@ -66,11 +67,12 @@ local function command_rule(keys)
   end
 end
 
---- What plan:exec takes: the argument vector as items, and the keys of streams.
+--- What plan:exec takes: the argument vector as items, the keys of streams, and `rlimits`.
 M.rule = command_rule(fields)
 
 local container_fields = { cwd = rule.absolute }
 for key, check in pairs(fields) do container_fields[key] = check end
+container_fields.rlimits = nil -- which are the container's
 for key, check in pairs(M.spawn_fields) do container_fields[key] = check end
 
 --- What a container takes: that, and where and for how long it runs.
@@ -82,8 +84,8 @@ function M.check(command, level)
 end
 
 --- The part of a container's command that goes into its plan.
-function M.for_plan(command, environment)
-  local result = { environment = environment }
+function M.for_plan(command, environment, rlimits)
+  local result = { environment = environment, rlimits = rlimits }
   for key, value in pairs(command) do
     if fields[key] or type(key) == "number" then result[key] = value end
   end

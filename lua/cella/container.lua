@@ -7,6 +7,7 @@ local command_module = require "cella.command"
 local description = require "cella.container.description"
 local host_facts = require "cella.host"
 local identity = require "cella.container.identity"
+local limits = require "cella.limits"
 local root = require "cella.root"
 
 ---@class cella.container
@@ -99,14 +100,12 @@ local function build(box, command, host)
   end
   plan:chdir(command.cwd or box.cwd or "/")
   plan:expect_cwd()
-  for _, resource in ipairs(sorted(box.rlimits or {})) do
-    plan:setrlimit(resource, box.rlimits[resource].soft, box.rlimits[resource].hard)
-  end
+  limits.record_raised(plan, box.rlimits or {})
   identity.record_privileges(plan, box, who.user)
   if box.init then plan:init(box.die_with_parent == false) end
   if box.new_session ~= false then plan:setsid() end -- of the program: an init belongs to none
   if hooks.before_exec then plan:await(hooks.before_exec, "hooks.before_exec(PROCESS)") end
-  plan:exec(command_module.for_plan(command, box.environment or default_environment()))
+  plan:exec(command_module.for_plan(command, box.environment or default_environment(), box.rlimits))
   -- Whoever asks for capabilities, or gives them up without a namespace of its own, learns here what cannot hold.
   if not box.capabilities:empty() or box.namespaces.user == "host" then
     local ok
@@ -136,7 +135,8 @@ local function checked_command(self, command, level)
 end
 
 local function make_plan(self, command, level)
-  local ok, plan, err = pcall(build, self.description, command, host_facts.facts())
+  local ok, plan, err = pcall(function() return build(self.description, command, host_facts.facts()) end)
+  if not ok and Error.is(plan) then return nil, plan end
   if not ok then error(plan, type(plan) == "string" and not plan:find("^[^\n]*%.lua:%d+:") and level + 1 or 0) end
   return plan, err
 end

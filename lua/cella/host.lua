@@ -8,6 +8,7 @@
 --- capabilities, no groups, no subordinate IDs, no helpers; absent maps are those of the initial namespace.
 
 local core = require "cella.core"
+local Error = require "cella.error"
 local idmap = require "cella.idmap"
 local program = require "cella.subid.program"
 local subid = require "cella.subid"
@@ -193,10 +194,10 @@ local NOTHING = {}
 ---@return cella.Host
 function M.facts(overrides)
   local host = { problems = {} }
-  host.real_uid, host.uid = core.sys.getresuid()
-  host.real_gid, host.gid = core.sys.getresgid()
-  host.groups = assert(core.sys.getgroups())
-  host.no_new_privs = (assert(core.sys.get_no_new_privs() ~= nil)) and core.sys.get_no_new_privs()
+  host.real_uid, host.uid = Error.must("getresuid", core.sys.getresuid())
+  host.real_gid, host.gid = Error.must("getresgid", core.sys.getresgid())
+  host.groups = Error.must("getgroups", core.sys.getgroups())
+  host.no_new_privs = Error.must("prctl", core.sys.get_no_new_privs())
   for name, value in pairs(overrides or {}) do
     if not set_of(names)[name] then
       local near = validate.nearest(name, names)

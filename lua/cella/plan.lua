@@ -7,6 +7,7 @@ local core = require "cella.core"
 local Error = require "cella.error"
 local commands = require "cella.command"
 local explain = require "cella.explain"
+local limits = require "cella.limits"
 local mapping = require "cella.mapping"
 local Process = require "cella.process"
 local streams = require "cella.streams"
@@ -103,7 +104,7 @@ end
 local function record_expected_namespaces(self, namespaces)
   for _, name in ipairs(namespaces) do
     if name ~= "time" then
-      local inode = assert(core.sys.namespace(name))
+      local inode = Error.must("stat", core.sys.namespace(name))
       self:expect_namespace("/proc/self/ns/" .. (LINK[name] or name), inode, false)
     end
   end
@@ -178,12 +179,13 @@ function methods:input(text, perform, capture)
 end
 
 --- Ends the plan: puts the streams in place, closes every other descriptor, resets signals, and executes.
----@param command table  { "program", "arg", ..., stdin =, stdout =, stderr =, fds =, environment = }
+---@param command table  { "program", "arg", ..., stdin =, stdout =, stderr =, fds =, environment =, rlimits = }
 ---@return cella.plan
 function methods:exec(command)
   command = validate.check(commands.rule, command, "command", 2)
   local environment = commands.environment_list(command.environment)
   streams.record(self, command)
+  limits.record(self, command.rlimits or {})
   self:sigdefault("all")
   self:sigunblock()
   local argv = {}

@@ -2,6 +2,7 @@
 
 local capabilities = require "cella.caps.set"
 local command = require "cella.command"
+local limits = require "cella.limits"
 local mapping = require "cella.mapping"
 local root = require "cella.root.description"
 local validate = require "cella.validate"
@@ -41,29 +42,6 @@ end
 
 local namespace_fields = { time = time_namespace }
 for _, name in ipairs(NAMESPACES) do namespace_fields[name] = namespace end
-
-local resources = { "as", "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc",
-  "rss", "rtprio", "rttime", "sigpending", "stack" }
-local amount = rule.any('an integer from 0 to 2^53 or "unlimited"', rule.one_of { "unlimited" },
-  rule.integer(0, 9007199254740992))
-local soft_hard = rule.record({ soft = amount, hard = amount }, { "soft", "hard" })
-
-local function as_number(limit)
-  return limit == "unlimited" and math.huge or limit
-end
-
--- A number for both, or { soft =, hard = }.
-local function limit(value, path)
-  if type(value) ~= "table" then
-    local both = amount(value, path)
-    return { soft = both, hard = both }
-  end
-  local copy = soft_hard(value, path)
-  if as_number(copy.soft) > as_number(copy.hard) then
-    validate.fail(validate.join(path, "soft"), "above the hard limit")
-  end
-  return copy
-end
 
 -- A list of what stays. Words that stand for others, and "-name", are for operations: in a list of what stays they
 -- would be a riddle.
@@ -114,7 +92,7 @@ local container_rule = rule.record {
   die_with_parent = rule.boolean,
   init = rule.boolean,
   hooks = hooks,
-  rlimits = rule.map(rule.one_of(resources), limit),
+  rlimits = limits.rule,
   environment = command.environment_rule,
   cwd = rule.absolute,
   command = command.container_rule,
