@@ -116,7 +116,8 @@ describe("a start in which a system call fails", function()
       local one = running[i - AT_ONCE]
       if one then
         local result = assert(one.process:wait())
-        judge(list[i - AT_ONCE], result, trial.read(one.directory .. "/out/report"), trial.read(one.directory .. "/log"))
+        local report_made, log = trial.read(one.directory .. "/out/report"), trial.read(one.directory .. "/log")
+        judge(list[i - AT_ONCE], result, report_made, log)
         trial.sh("rm -rf " .. one.directory)
         running[i - AT_ONCE] = nil
       end

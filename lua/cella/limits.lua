@@ -47,8 +47,8 @@ local function each(limits)
   end
 end
 
---- Raises what is too low, for which a privilege may be needed. What is high stays so: a limit meant for the program must
---- not be in the way of what is done before it.
+--- Raises what is too low, for which a privilege may be needed. What is high stays so: a limit meant for the program
+--- must not be in the way of what is done before it.
 ---@param plan cella.plan
 ---@param limits table  checked by M.rule
 function M.record_raised(plan, limits)

@@ -1,5 +1,5 @@
--- Starts one container while strace injects a fault into it and its caller: for faults_spec. Attached once everything is
--- loaded, so that the counting of calls begins with the start.
+-- Starts one container while strace injects a fault into it and its caller: for faults_spec. Attached once everything
+-- is loaded, so that the counting of calls begins with the start.
 --
 -- arg: where strace writes, the directory that the program reports to, strace's further words.
 
@@ -60,9 +60,6 @@ else
   said = result and ("ended: %s %s"):format(result.reason, result.code or result.signal) or "lost: " .. tostring(err)
   process:close()
 end
-process = nil
-collectgarbage()
-collectgarbage()
 print((said:gsub("\n", " ")))
 -- The fault may be in the counting.
 print(math.min(open_descriptors(), open_descriptors()) - before)
