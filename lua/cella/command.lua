@@ -49,6 +49,8 @@ for key, check in pairs(streams.fields) do fields[key] = check end
 --- What concerns the running, not the program.
 M.spawn_fields = {
   timeout = rule.seconds,
+  cpu_limit = rule.seconds,
+  output_limit = rule.integer(0, 9007199254740992),
   capture_limit = rule.integer(0, 1099511627776),
 }
 
@@ -75,6 +77,13 @@ M.container_rule = command_rule(container_fields)
 --- Checks the command of a container; raises at the caller's caller.
 function M.check(command, level)
   return validate.check(M.container_rule, command, "command", level + 1)
+end
+
+--- The part of a container's command that goes with the spawning of its plan.
+function M.for_spawn(command)
+  local result = {}
+  for key in pairs(M.spawn_fields) do result[key] = command[key] end
+  return result
 end
 
 --- The part of a container's command that goes into its plan.

@@ -4,9 +4,11 @@ local Error = require "cella.error"
 local Plan = require "cella.plan"
 local caps = require "cella.caps"
 local command_module = require "cella.command"
+local core = require "cella.core"
 local description = require "cella.container.description"
 local host_facts = require "cella.host"
 local identity = require "cella.container.identity"
+local limits = require "cella.process.limits"
 local root = require "cella.root"
 
 ---@class cella.container
@@ -103,6 +105,12 @@ local function build(box, command, host)
   identity.record_privileges(plan, box, who.user)
   if box.init then plan:init() end
   if box.new_session ~= false then plan:setsid() end -- of the program: an init belongs to none
+  if command.cpu_limit then
+    local soft, hard = core.sys.getrlimit "cpu"
+    local own = (box.rlimits or {}).cpu
+    if own then soft, hard = own.soft, own.hard end
+    plan:setrlimit("cpu", limits.backstop(command.cpu_limit, soft, hard))
+  end
   plan:exec(command_module.for_plan(command, box.environment or default_environment()))
   -- Whoever asks for capabilities, or gives them up without a namespace of its own, learns here what cannot hold.
   if not box.capabilities:empty() or box.namespaces.user == "host" then
@@ -147,13 +155,13 @@ function Container:plan(command)
 end
 
 --- Starts `command`. Returns once it has been executed, or nil and what failed.
----@param command table?  as for plan, and timeout (seconds), capture_limit (bytes)
+---@param command table?  as for plan, and timeout, cpu_limit (seconds), output_limit, capture_limit (bytes)
 ---@return cella.process?, cella.error?
 function Container:spawn(command)
   command = checked_command(self, command, 2)
   local plan, err = make_plan(self, command, 2)
   if not plan then return nil, err end
-  return plan:spawn { timeout = command.timeout, capture_limit = command.capture_limit }
+  return plan:spawn(command_module.for_spawn(command))
 end
 
 --- Starts `command` and waits for its end.
@@ -163,7 +171,8 @@ function Container:run(command)
   command = checked_command(self, command, 2)
   local plan, err = make_plan(self, command, 2)
   if not plan then return nil, err end
-  return plan:run { timeout = command.timeout, capture_limit = command.capture_limit }
+  if command.stdin == "pipe" then error('command.stdin: "pipe" needs spawn: here nobody could write to it', 2) end
+  return plan:run(command_module.for_spawn(command))
 end
 
 function Container:__tostring()

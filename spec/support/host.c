@@ -48,6 +48,21 @@ FUNCTION reap_anything(void *L)
 	return 0;
 }
 
+/* From here on the kernel reaps whichever child ends. */
+FUNCTION ignore_children(void *L)
+{
+	(void)L;
+	signal(SIGCHLD, SIG_IGN);
+	return 0;
+}
+
+FUNCTION default_children(void *L)
+{
+	(void)L;
+	signal(SIGCHLD, SIG_DFL);
+	return 0;
+}
+
 static volatile sig_atomic_t caught;
 
 static void count(int number)
