@@ -549,8 +549,8 @@ describe("a step that closes descriptors", function()
   it("and no other step reaches it either", function()
     assert.equal("EBADF EINVAL", (outside.lua [[
       local codes = {}
-      -- Of this process's own there is one from 3 on, the set of descriptors that it waits with, which cannot be written
-      -- to (EINVAL): whichever other number it is, it is the channel's.
+      -- Of this process's own there is one from 3 on, the set of descriptors that it waits with, which cannot be
+      -- written to (EINVAL): whichever other number it is, it is the channel's.
       for number = 3, 40 do
         if not core.is_open(number) then
           local process, err = cella.plan():write(number, "x"):exec({ "true" }):run { timeout = 10 }

@@ -20,6 +20,15 @@ local function slurp(path)
   return text
 end
 
+-- Of /proc, without reaping: is the process there, and does it still run?
+local function state(pid)
+  local file = io.open(("/proc/%d/stat"):format(pid))
+  if not file then return "gone" end
+  local text = file:read "*a"
+  file:close()
+  return text:match("^.*%) (%S)") or "gone"
+end
+
 -- A shell script without streams of the runner's.
 local function quiet(script)
   return { "sh", "-c", script, stdin = "null", stdout = "null", stderr = "null" }
@@ -263,4 +272,171 @@ describe("a stream", function()
     process:kill "pipe"
     assert.equal("pipe", assert(process:wait()).signal) -- SIGPIPE is not ignored
   end)
+end)
+
+describe("a function as a stream", function()
+  before_each(leaks.watch)
+  after_each(leaks.check)
+
+  local function collect(script, options)
+    local calls = {}
+    local result = run({ "sh", "-c", script, stdin = "null", stdout = function(...) calls[#calls + 1] = { ... } end },
+      options)
+    return calls, result
+  end
+
+  it("gets each line without its newline, and the last one also where it has none", function()
+    local calls, result = collect [[printf 'one\n\ntwo\r\n'; printf 'a\0b\n'; printf last]]
+    assert.same({ { "one", "stdout" }, { "", "stdout" }, { "two\r", "stdout" }, { "a\0b", "stdout" },
+      { "last", "stdout" } }, calls)
+    assert.is_nil(result.stdout)
+    assert.equal(0, result.code)
+    assert.same({}, (collect "true"))
+    assert.same({ { "x", "stdout" } }, (collect "echo x"))
+  end)
+
+  it("gets them while the program runs", function()
+    -- The program ends only if it is answered, and it is answered only if the line has come.
+    local lines = {}
+    local other <close> = assert(new { "sh", "-c", "echo ready; read x; echo $x", stdin = "pipe",
+      stdout = function(line) lines[#lines + 1] = line end }:spawn())
+    while #lines == 0 do other:wait(0.01) end
+    assert.is_nil((other:wait(0)))
+    assert.is_true(other:write "answer\n")
+    assert.equal(0, assert(other:wait()).code)
+    assert.same({ "ready", "answer" }, lines)
+  end)
+
+  it("may answer by itself", function()
+    local process, got
+    process = assert(new { "sh", "-c", "echo ready; read x; echo $x", stdin = "pipe", stdout = function(line)
+      if line == "ready" then process:feed "answer\n" else got = line end
+    end }:spawn())
+    assert.equal(0, assert(process:wait()).code)
+    assert.equal("answer", got)
+  end)
+
+  it("gets both streams, each with its name, or both as one", function()
+    local seen = {}
+    local function see(line, stream) seen[#seen + 1] = stream .. " " .. line end
+    run { "sh", "-c", "echo out; echo err >&2", stdout = see, stderr = see }
+    table.sort(seen)
+    assert.same({ "stderr err", "stdout out" }, seen)
+    seen = {}
+    run { "sh", "-c", "echo out; echo err >&2", stdout = see, stderr = "stdout" }
+    assert.same({ "stdout out", "stdout err" }, seen)
+    seen = {}
+    local result = run { "sh", "-c", "echo out; echo err >&2", stdout = "capture", stderr = see }
+    assert.same({ "stderr err" }, seen)
+    assert.equal("out\n", result.stdout)
+  end)
+
+  it("gets lines of any length, the longest in parts of 1 MiB that say so", function()
+    local most = 1048576
+    for _, size in ipairs { 65536, most - 1, most, most + 1, 3 * most + 5 } do
+      local calls = collect(("head -c %d /dev/zero; echo; echo x"):format(size))
+      assert.same({ "x", "stdout" }, calls[#calls])
+      local total = 0
+      for i = 1, #calls - 1 do
+        total = total + #calls[i][1]
+        assert.is_true(#calls[i][1] <= most)
+        assert.equal(i < #calls - 1 or nil, calls[i][3])
+      end
+      assert.equal(size, total)
+      assert.equal(math.max(1, math.ceil(size / most)), #calls - 1)
+    end
+  end)
+
+  it("costs no memory that grows with a line that does not end", needs("plain_memory", function()
+    local grown, total = outside.lua [[
+      local function peak() return tonumber(status "VmHWM":match "%d+") end
+      local total, before = 0, peak()
+      assert(cella.plan():exec({ "head", "-c", "268435456", "/dev/zero", stdout = function(line)
+        total = total + #line
+      end }):run())
+      return peak() - before, total
+    ]]
+    assert.equal(268435456, total)
+    assert.is_true(grown < 32 * 1024, grown .. " kB")
+  end))
+
+  it("that raises ends the program, and the one who waits gets what was raised", function()
+    local mark = {}
+    local process = assert(new { "sh", "-c", "echo x; exec sleep 60", stdin = "null",
+      stdout = function() error(mark) end }:spawn())
+    local ok, raised = pcall(process.wait, process)
+    assert.is_false(ok)
+    assert.equal(mark, raised)
+    assert.equal("gone", state(process.pid))
+    local result, err = process:wait()
+    assert.is_nil(result)
+    assert.truthy(err.message:find("raised", 1, true), err.message)
+    assert.truthy(tostring(process):find "closed")
+  end)
+
+  it("that raises at the last line of all does so too", function()
+    local ok, raised = pcall(run, { "printf", "x", stdin = "null", stdout = function() error "at the end" end })
+    assert.is_false(ok)
+    assert.truthy(raised:find "at the end")
+  end)
+
+  it("may kill the program, or close the handle, and is not called any more after that", function()
+    local process, count = nil, 0
+    process = assert(new { "yes", stdin = "null", stdout = function()
+      count = count + 1
+      if count == 3 then process:close() end
+    end }:spawn())
+    local result, err = process:wait()
+    assert.is_nil(result)
+    assert.truthy(err.message:find "closed")
+    assert.equal(3, count)
+    process = assert(new { "yes", stdin = "null", stdout = function() process:kill "term" end }:spawn())
+    assert.equal("term", assert(process:wait()).signal)
+  end)
+
+  it("must not wait for the program itself", function()
+    for _, name in ipairs { "wait", "step", "terminate" } do
+      local process
+      process = assert(new { "sh", "-c", "echo x; exec sleep 60", stdin = "null",
+        stdout = function() process[name](process) end }:spawn())
+      local ok, raised = pcall(process.wait, process)
+      assert.is_false(ok)
+      assert.truthy(raised:find("must neither wait", 1, true), raised)
+      assert.equal("gone", state(process.pid))
+    end
+  end)
+
+  it("is given by run too, for each run of a plan", function()
+    local count = 0
+    local plan = new { "echo", "x", stdout = function() count = count + 1 end }
+    for _ = 1, 3 do assert.equal(0, assert(plan:run()).code) end
+    assert.equal(3, count)
+  end)
+
+  it("does not wait for those that the program left behind, who write on", function()
+    local lines = {}
+    local process = assert(new { "sh", "-c", "echo first; { while :; do echo more; done & }; echo $! >&2",
+      stdin = "null", stdout = function(line) lines[line] = true end, stderr = "capture" }:spawn())
+    local result = assert(process:wait())
+    assert.is_true(lines.first)
+    outside.sh("kill -9 " .. result.stderr:match "%d+")
+  end)
+end)
+
+describe("2 GiB of output", function()
+  it("cost the caller no memory that grows", needs("plain_memory", "user_namespaces", function()
+    local grown, kept, truncated, code = outside.lua [[
+      local function peak() return tonumber(status "VmHWM":match "%d+") end
+      local box = cella.container { namespaces = { net = "host" } }
+      assert(box:run { "/bin/true" })
+      local before = peak()
+      local result = assert(box:run { "/bin/sh", "-c", "head -c 2147483648 /dev/zero; exit 3", stdin = "null",
+        stdout = "capture", capture_limit = 100000 })
+      return peak() - before, #result.stdout, result.truncated, result.code
+    ]]
+    assert.equal(100000, kept)
+    assert.is_true(truncated)
+    assert.equal(3, code)
+    assert.is_true(grown < 2048, grown .. " kB")
+  end))
 end)
