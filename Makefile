@@ -43,7 +43,7 @@ $(BUILD)/obj/%.o: csrc/%.c $(BUILD)/obj/command
 # These run on stacks of their own and never return, which ASan takes for a mistake and says so.
 $(BUILD)/obj/child.o $(BUILD)/obj/keeper.o: extra = -fno-sanitize=all
 
-$(init): csrc/init/init.c csrc/raw.h $(BUILD)/obj/command
+$(init): csrc/init/init.c csrc/raw.h csrc/report.h $(BUILD)/obj/command
 	@echo 'compile $<'
 	@$(initcc) -o $@ $<
 

@@ -23,6 +23,7 @@ struct process {
 	bool own_memory;
 	bool second; /* pid is that of the process behind a fork step */
 	bool reaped;
+	bool has_usage; /* unless somebody else has reaped it */
 	int code, status; /* si_code and si_status of waitid(2) */
 	struct rusage usage;
 };

@@ -8,4 +8,7 @@ M.container = require("cella.container").new
 --- An empty plan; see cella.plan.
 M.plan = require("cella.plan").new
 
+--- Waits for the first of several processes to end; see cella.process.wait.
+M.wait = require("cella.process.wait").wait
+
 return M

@@ -5,17 +5,21 @@
  * caller's memory. Without libc it needs two pages. It runs from a sealed memfd, so that nobody inside can
  * write to it, and is not dumpable, so that nobody inside can trace it.
  *
- * argv[1]: the program's pid. argv[2], if there: stay when the caller has gone. Descriptor 3: where the status goes, as
- * 'e' and the exit status or 's' and the signal; when nobody is left who could read it, the caller has let go or
- * died, however that happened, and everything here ends. Descriptor 4: the gate, behind which the program waits until
- * this process is safe. No other is open, and every signal is blocked. */
+ * argv[1]: the program's pid. argv[2], if there: stay when the caller has gone. Descriptor 3: where the status goes
+ * (csrc/report.h); when nobody is left who could read it, the caller has let go or died, however that happened, and
+ * everything here ends. Descriptor 4: the gate, behind which the program waits until this process is safe. No other is
+ * open, and every signal is blocked. */
 #include "../raw.h"
 
 #include <linux/poll.h>
 #include <linux/prctl.h>
+#include <linux/resource.h>
 #include <linux/signal.h>
 #include <linux/signalfd.h>
+#include <linux/time.h>
 #include <linux/wait.h>
+
+#include "../report.h"
 
 enum { STATUS = 3, GATE = 4, EXIT_SETUP_FAILED = 125 };
 
@@ -33,6 +37,22 @@ static int number(const char *text)
 	return value;
 }
 
+/* The kernel would kill the others too, but wait for none, and what they used would be lost. One that this process may
+ * not kill is left to the kernel, after a time in which nothing happens. */
+static void end_others(void)
+{
+	uint64_t child_ended = (uint64_t)1 << (SIGCHLD - 1);
+	struct __kernel_timespec patience = { .tv_nsec = 50000000 };
+	RAW(SYS_kill, -1, SIGKILL);
+	for (;;) {
+		long pid = RAW(SYS_wait4, -1, 0, WNOHANG | __WALL, 0);
+		if (pid < 0)
+			return; /* there is none */
+		if (pid == 0 && RAW(SYS_rt_sigtimedwait, &child_ended, 0, &patience, sizeof child_ended) < 0)
+			return;
+	}
+}
+
 /* Reaps whoever has ended; when that is the program, so does everything. */
 static void reap(int program)
 {
@@ -42,8 +62,12 @@ static void reap(int program)
 		if (pid != program)
 			continue;
 		int signal = status & 0x7f, code = status >> 8 & 0xff;
-		char report[2] = { signal ? 's' : 'e', (char)(signal ? signal : code) };
-		RAW(SYS_write, STATUS, report, sizeof report);
+		struct report report;
+		report.kind = signal ? 's' : 'e';
+		report.value = (unsigned char)(signal ? signal : code);
+		end_others();
+		RAW(SYS_getrusage, RUSAGE_CHILDREN, &report.usage);
+		RAW(SYS_write, STATUS, &report, sizeof report);
 		leave(signal ? 128 + signal : code);
 	}
 }

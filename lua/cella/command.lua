@@ -1,7 +1,7 @@
 --- What is to be run: a program, its arguments, its environment and its streams, as one table.
 
 local core = require "cella.core"
-local limits = require "cella.limits"
+local rlimits = require "cella.rlimits"
 local streams = require "cella.streams"
 local validate = require "cella.validate"
 
@@ -44,12 +44,14 @@ function M.environment_list(environment)
   return list
 end
 
-local fields = { environment = M.environment_rule, rlimits = limits.rule }
+local fields = { environment = M.environment_rule, rlimits = rlimits.rule }
 for key, check in pairs(streams.fields) do fields[key] = check end
 
 --- What concerns the running, not the program.
 M.spawn_fields = {
   timeout = rule.seconds,
+  cpu_limit = rule.seconds,
+  output_limit = rule.integer(0, 9007199254740992),
   capture_limit = rule.integer(0, 1099511627776),
 }
 
@@ -83,9 +85,16 @@ function M.check(command, level)
   return validate.check(M.container_rule, command, "command", level + 1)
 end
 
+--- The part of a container's command that goes with the spawning of its plan.
+function M.for_spawn(command)
+  local result = {}
+  for key in pairs(M.spawn_fields) do result[key] = command[key] end
+  return result
+end
+
 --- The part of a container's command that goes into its plan.
-function M.for_plan(command, environment, rlimits)
-  local result = { environment = environment, rlimits = rlimits }
+function M.for_plan(command, environment, limits)
+  local result = { environment = environment, rlimits = limits }
   for key, value in pairs(command) do
     if fields[key] or type(key) == "number" then result[key] = value end
   end

@@ -4,10 +4,12 @@ local Error = require "cella.error"
 local Plan = require "cella.plan"
 local caps = require "cella.caps"
 local command_module = require "cella.command"
+local core = require "cella.core"
 local description = require "cella.container.description"
 local host_facts = require "cella.host"
 local identity = require "cella.container.identity"
-local limits = require "cella.limits"
+local process_limits = require "cella.process.limits"
+local rlimits = require "cella.rlimits"
 local root = require "cella.root"
 
 ---@class cella.container
@@ -59,6 +61,18 @@ local function sorted(t)
   return keys
 end
 
+-- The kernel stops a process that computes for too long even where nobody is looking.
+local function with_backstop(limits, cpu_limit)
+  if not cpu_limit then return limits end
+  local copy = {}
+  for resource, limit in pairs(limits) do copy[resource] = limit end
+  local soft, hard = core.sys.getrlimit "cpu"
+  if copy.cpu then soft, hard = copy.cpu.soft, copy.cpu.hard end
+  soft, hard = process_limits.backstop(cpu_limit, soft, hard)
+  copy.cpu = { soft = soft, hard = hard }
+  return copy
+end
+
 local function build(box, command, host)
   local who, err = identity.resolve(box, host)
   if not who then return nil, err end
@@ -100,12 +114,13 @@ local function build(box, command, host)
   end
   plan:chdir(command.cwd or box.cwd or "/")
   plan:expect_cwd()
-  limits.record_raised(plan, box.rlimits or {})
+  rlimits.record_raised(plan, box.rlimits or {})
   identity.record_privileges(plan, box, who.user)
   if box.init then plan:init(box.die_with_parent == false) end
   if box.new_session ~= false then plan:setsid() end -- of the program: an init belongs to none
   if hooks.before_exec then plan:await(hooks.before_exec, "hooks.before_exec(PROCESS)") end
-  plan:exec(command_module.for_plan(command, box.environment or default_environment(), box.rlimits))
+  plan:exec(command_module.for_plan(command, box.environment or default_environment(),
+    with_backstop(box.rlimits or {}, command.cpu_limit)))
   -- Whoever asks for capabilities, or gives them up without a namespace of its own, learns here what cannot hold.
   if not box.capabilities:empty() or box.namespaces.user == "host" then
     local ok
@@ -150,13 +165,13 @@ function Container:plan(command)
 end
 
 local function spawn_options(self, command)
-  local options = { exited = self.description.hooks.exited }
-  for key in pairs(command_module.spawn_fields) do options[key] = options[key] or command[key] end
+  local options = command_module.for_spawn(command)
+  options.exited = self.description.hooks.exited
   return options
 end
 
 --- Starts `command`. Returns once it has been executed, or nil and what failed.
----@param command table?  as for plan, and timeout (seconds), capture_limit (bytes)
+---@param command table?  as for plan, and timeout, cpu_limit (seconds), output_limit, capture_limit (bytes)
 ---@return cella.process?, cella.error?
 function Container:spawn(command)
   command = checked_command(self, command, 2)
@@ -172,6 +187,7 @@ function Container:run(command)
   command = checked_command(self, command, 2)
   local plan, err = make_plan(self, command, 2)
   if not plan then return nil, err end
+  if command.stdin == "pipe" then error('command.stdin: "pipe" needs spawn: here nobody could write to it', 2) end
   return plan:run(spawn_options(self, command))
 end
 

@@ -6,11 +6,13 @@
 local core = require "cella.core"
 local Error = require "cella.error"
 local commands = require "cella.command"
+local events = require "cella.process.events"
 local explain = require "cella.explain"
-local limits = require "cella.limits"
 local mapping = require "cella.mapping"
 local Process = require "cella.process"
+local rlimits = require "cella.rlimits"
 local streams = require "cella.streams"
+local usage = require "cella.process.usage"
 local validate = require "cella.validate"
 
 local rule = validate.rule
@@ -144,6 +146,7 @@ function M.new(options)
     namespaces = namespaces, -- of clone3
     new_namespaces = namespaces, -- behind a join they are made by the fork
     captures = {}, -- stream names by slot number
+    functions = {}, -- of those streams that a function of the caller's gets, by name
   }, Plan)
   if options.ids and not contains(namespaces, "user") then
     error("ids: there are no ID maps to write without a new user namespace", 2)
@@ -185,7 +188,7 @@ function methods:exec(command)
   command = validate.check(commands.rule, command, "command", 2)
   local environment = commands.environment_list(command.environment)
   streams.record(self, command)
-  limits.record(self, command.rlimits or {})
+  rlimits.record(self, command.rlimits or {})
   self:sigdefault("all")
   self:sigunblock()
   local argv = {}
@@ -384,19 +387,34 @@ end
 
 local spawn_rule = rule.record(commands.spawn_options)
 
+-- What waiting will need is there before there is a child.
+local function prepare_waiting(self, options)
+  if options.cpu_limit then
+    local ok, why = usage.check()
+    if not ok then return nil, Error.new { op = "cpu_limit", message = "cannot be kept", why = why } end
+  end
+  options.functions = self.functions
+  local err
+  options.set, err = events.new()
+  return options.set, err
+end
+
 --- Performs the plan. Returns once the program has been executed, or nil and what failed; then no program ran
 --- and nothing is left of the child.
 ---
---- `timeout`: seconds after which the program is killed. `capture_limit`: bytes kept of each captured stream,
---- 16 MiB if not given. `exited`: called with the result once the program has ended and is waited for, or was killed
---- by close().
----@param options { timeout: number?, capture_limit: integer?, exited: function? }?
+--- `timeout`: seconds after which the program is killed. `cpu_limit`: seconds of processor time, of the program and all
+--- that descend from it, after which it is. `output_limit`: bytes of output (captured, or given to functions) after
+--- which it is. `capture_limit`: bytes kept of each captured stream, 16 MiB if not given. `exited`: called with the
+--- result once the program has ended and is waited for, or was killed by close().
+---@param options { timeout: number?, cpu_limit: number?, output_limit: integer?, capture_limit: integer?,
+---  exited: function? }?
 ---@return cella.process?, cella.error?
 function methods:spawn(options)
   options = validate.check(spawn_rule, options or {}, "", 2)
   options.started = core.now()
   local context = { slots = {}, owned = {}, captures = {} }
-  local ok, err = open_inputs(self, context)
+  local ok, err = prepare_waiting(self, options)
+  if ok then ok, err = open_inputs(self, context) end
   local child, message, errno
   if ok then
     child, message, errno = core.launch(self.recorder, self.namespaces, context.slots)
@@ -408,14 +426,11 @@ function methods:spawn(options)
   if child then
     ok, err = keep_meetings(self, child, options)
     if ok then ok, err = settle(self, child, options) end
-    if ok then
-      local status = context.captures.status
-      context.captures.status = nil
-      return Process.new(child, context.captures, options, status)
-    end
+    if ok then return Process.new(child, context.captures, options) end
     child:close()
   end
   for _, fd in pairs(context.captures) do fd:close() end
+  if options.set then options.set:close() end
   return nil, err
 end
 
@@ -423,6 +438,9 @@ end
 ---@param options table?  as for spawn
 ---@return cella.result?, cella.error?
 function methods:run(options)
+  for _, name in pairs(self.captures) do
+    if name == "stdin" then error('stdin: "pipe" needs spawn: here nobody could write to it', 2) end
+  end
   local process, err = self:spawn(options)
   if not process then return nil, err end
   return process:wait()

@@ -2,8 +2,8 @@
 
 local capabilities = require "cella.caps.set"
 local command = require "cella.command"
-local limits = require "cella.limits"
 local mapping = require "cella.mapping"
+local rlimits = require "cella.rlimits"
 local root = require "cella.root.description"
 local validate = require "cella.validate"
 
@@ -92,7 +92,7 @@ local container_rule = rule.record {
   die_with_parent = rule.boolean,
   init = rule.boolean,
   hooks = hooks,
-  rlimits = limits.rule,
+  rlimits = rlimits.rule,
   environment = command.environment_rule,
   cwd = rule.absolute,
   command = command.container_rule,
