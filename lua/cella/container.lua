@@ -89,6 +89,7 @@ local function build(box, command, host)
   if box.namespaces.net == "new" then plan:link_up("lo") end
   if box.root then
     root.record(plan, box, {
+      maps = who.maps, stranger = who.stranger, host = host,
       unprivileged = who.ids ~= nil or who.stranger or who.maps ~= nil,
       maps_group = function(gid)
         return not who.maps and not who.stranger or who.maps and who.maps.gid:outside(gid) ~= nil

@@ -31,37 +31,85 @@ local function needs_scratch(box)
   return false
 end
 
+-- What the host has is taken first: before its mounts here are cut off from it, where they are to hear of it.
+local function open_root(plan, state, root)
+  local mount = { source = root.path, idmap = root.idmap, propagation = root.propagation }
+  state.keys[mount] = "root"
+  state.root = bind.open_source(plan, state, mount)
+  -- The host's own root may have been named in many ways.
+  local set = (root.readonly or core.same_file(root.path, "/")) and "rdonly" or {}
+  if set == "rdonly" and root.propagation == "slave" then
+    error("root.propagation: what the host mounts there later would not be read-only", 0)
+  end
+  local propagation = root.propagation ~= "private" and root.propagation or nil
+  if set == "rdonly" or propagation then plan:mount_setattr(state.root, true, set, nil, propagation) end
+  -- The kernel pivots into no shared mount.
+  if propagation == "shared" then plan:mount_setattr(state.root, false, {}, nil, "private") end
+end
+
+local function empty_root(plan, state, root)
+  local options = filesystem.tmpfs_options { size = root.size, inodes = root.inodes, mode = root.mode or 493 }
+  state.root = filesystem.new(plan, "tmpfs", options, { nosuid = true, nodev = true })
+  place.note(state, "/", state.root)
+end
+
+-- Calls visit(mount) for every part of the root and every mount, in their order.
+local function each(box, visit)
+  for _, list in ipairs { box.root, box.mounts } do
+    for _, mount in ipairs(list) do visit(mount) end
+  end
+end
+
+-- The new root stacks on the old one, which is then on top and comes off (pivot_root(2), NOTES).
+local function pivot(plan, state)
+  plan:fchdir(state.root)
+  plan:pivot_root(".", ".")
+  for _ = 1, state.below do plan:umount2(".", "detach") end -- roots that a later one lies over: they are on top of it
+  plan:umount2(".", "detach")
+  plan:chdir("/")
+  plan:expect_root(state.root)
+end
+
+---@class cella.root.facts
+---@field maps_group fun(gid: integer): boolean  whether a group exists inside
+---@field unprivileged boolean  whether a new user namespace owns what is mounted
+---@field maps table?       the ID maps of the container where it has others than the caller; for ID-mapped mounts
+---@field stranger boolean?  it has, but they are not known
+---@field host cella.Host?  for ID-mapped mounts
+
 --- Records the steps from the caller's mount namespace (a copy of it) to the finished root.
 ---@param plan cella.plan
 ---@param box table  the description: root, mounts, masked_paths, readonly_paths
----@param facts { maps_group: (fun(gid: integer): boolean), unprivileged: boolean }  whether a group exists inside;
----  whether a new user namespace owns what is mounted
+---@param facts cella.root.facts
 ---@return { entry: table, size: integer }[]  after which step of the plan each part and mount is done
 function M.record(plan, box, facts)
   local root = box.root
-  -- The host's own root may have been named in many ways.
-  local readonly = root.readonly or root.path and core.same_file(root.path, "/")
   local state = {
-    mounts = 0, mounted = {}, early = {}, below = 0, maps_group = facts.maps_group, unprivileged = facts.unprivileged,
+    mounts = 0, mounted = {}, early = {}, keys = {}, below = 0, user_namespaces = {},
+    maps_group = facts.maps_group, unprivileged = facts.unprivileged, maps = facts.maps, stranger = facts.stranger,
+    host = facts.host,
   }
+  for key, list in pairs { root = root, mounts = box.mounts } do
+    for i, mount in ipairs(list) do state.keys[mount] = ("%s[%d]"):format(key, i) end
+  end
+  if root.path and root.propagation == "slave" then open_root(plan, state, root) end
+  each(box, function(mount)
+    if mount.propagation == "slave" then state.early[mount] = bind.open_source(plan, state, mount) end
+  end)
   -- Whatever we do must stay here, and nothing that the host mounts later may show up here, where it would not be
   -- read-only.
   plan:mount("none", "/", nil, { "rec", "private" })
-  if root.path then
-    state.root = plan:open_tree(root.path, { "clone", "recursive" })
-    if readonly then plan:mount_setattr(state.root, true, "rdonly") end
-  else
-    local options = filesystem.tmpfs_options { size = root.size, inodes = root.inodes, mode = root.mode or 493 }
-    state.root = filesystem.new(plan, "tmpfs", options, { nosuid = true, nodev = true })
-    place.note(state, "/", state.root)
+  if not root.path then
+    empty_root(plan, state, root)
+  elseif not state.root then
+    open_root(plan, state, root)
   end
   -- Taken before anything lies over it, or they would have the new root in them.
-  local done = {}
-  for _, list in ipairs { root, box.mounts } do
-    for _, mount in ipairs(list) do
-      if bind.of_host_root(mount) then state.early[mount] = bind.open_source(plan, mount) end
+  each(box, function(mount)
+    if not state.early[mount] and bind.of_host_root(mount) then
+      state.early[mount] = bind.open_source(plan, state, mount)
     end
-  end
+  end)
   -- Over our own old root, which nobody will see again: so no directory has to be made to mount on.
   plan:move_mount(state.root, nil, "/")
   if needs_scratch(box) then
@@ -69,12 +117,11 @@ function M.record(plan, box, facts)
     state.scratch = filesystem.new(plan, "tmpfs", { { "mode", "0700" } }, { nosuid = true, nodev = true })
     plan:move_mount(state.scratch, state.root)
   end
-  for _, list in ipairs { root, box.mounts } do
-    for _, mount in ipairs(list) do
-      make[mount.type](plan, state, mount)
-      done[#done + 1] = { entry = mount, size = plan.recorder:size() }
-    end
-  end
+  local done = {}
+  each(box, function(mount)
+    make[mount.type](plan, state, mount)
+    done[#done + 1] = { entry = mount, size = plan.recorder:size() }
+  end)
   for _, path in ipairs(box.readonly_paths or {}) do cover.readonly(plan, state, path) end
   device.mask(plan, state, box.masked_paths or {})
   if state.scratch and state.below > 0 then
@@ -84,13 +131,8 @@ function M.record(plan, box, facts)
     plan:umount2(".", "detach")
   end
   if root.readonly and not root.path then plan:mount_setattr(state.root, false, "rdonly") end
-  -- The new root stacks on the old one, which is then on top and comes off (pivot_root(2), NOTES).
-  plan:fchdir(state.root)
-  plan:pivot_root(".", ".")
-  for _ = 1, state.below do plan:umount2(".", "detach") end -- roots that a later one lies over: they are on top of it
-  plan:umount2(".", "detach")
-  plan:chdir("/")
-  plan:expect_root(state.root)
+  pivot(plan, state)
+  if root.propagation == "shared" then plan:mount_setattr(state.root, false, {}, nil, "shared") end
   return done
 end
 

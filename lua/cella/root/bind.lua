@@ -2,6 +2,7 @@
 
 local core = require "cella.core"
 local description = require "cella.root.description"
+local idmap = require "cella.root.idmap"
 local place = require "cella.root.place"
 
 local attributes = description.attributes
@@ -27,7 +28,8 @@ function M.of_host_root(mount)
 end
 
 --- Records the taking of what is to be bound. Returns its slot.
-function M.open_source(plan, mount)
+function M.open_source(plan, state, mount)
+  if mount.idmap then return idmap.open(plan, state, mount, state.keys[mount] .. ".idmap") end
   local flags = mount.recursive ~= false and { "clone", "recursive" } or { "clone" }
   local slot
   if type(mount.source) == "table" then
@@ -43,9 +45,10 @@ end
 
 function M.make.bind(plan, state, mount)
   local data = type(mount.source) == "table" and mount.source.content and mount.source
-  local slot = state.early[mount] or data and data_file(plan, state, data) or M.open_source(plan, mount)
+  local slot = state.early[mount] or data and data_file(plan, state, data) or M.open_source(plan, state, mount)
   local set = attributes(mount)
-  if #set > 0 then plan:mount_setattr(slot, mount.recursive ~= false, set) end
+  local propagation = mount.propagation ~= "private" and mount.propagation or nil
+  if #set > 0 or propagation then plan:mount_setattr(slot, mount.recursive ~= false, set, nil, propagation) end
   place.attach(plan, state, mount, slot)
 end
 

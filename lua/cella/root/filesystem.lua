@@ -20,6 +20,9 @@ function M.new(plan, fstype, options, mount, before_create)
   plan:fsconfig(context, "create")
   local slot = plan:fsmount(context, attributes(mount))
   plan:close(context)
+  if mount.propagation and mount.propagation ~= "private" then
+    plan:mount_setattr(slot, false, {}, nil, mount.propagation)
+  end
   return slot
 end
 
