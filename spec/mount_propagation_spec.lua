@@ -1,4 +1,4 @@
--- Propagation of mounts (mount_namespaces(7)), by the optional fields of /proc/self/mountinfo and by what arrives where.
+-- Propagation of mounts (mount_namespaces(7)), by the optional fields of /proc/self/mountinfo and by what arrives.
 
 local cella = require "cella"
 local private_host = require "spec.support.private_host"
@@ -71,8 +71,8 @@ describe("the propagation of a mount", function()
         ]]):format(directory, private_host.run(([[{ namespaces = { user = %q }, root = %q, mounts = { %s,
           { type = "bind", source = %q, destination = "/mnt", %s },
           { type = "tmpfs", destination = "/mnt/inner" } } }]]):format(user, root.path, PROC, directory, keys),
-          "echo ready; n=0; until [ -e /mnt/go ] || [ $n = 500 ]; do n=$((n + 1)); sleep 0.01; done; while read -r _ _ _ _ "
-          .. "point _; do [ $point = /mnt/later ] && echo arrived; done </proc/self/mountinfo; true")))
+          "echo ready; n=0; until [ -e /mnt/go ] || [ $n = 500 ]; do n=$((n + 1)); sleep 0.01; done; "
+          .. "while read -r _ _ _ _ at _; do [ $at = /mnt/later ] && echo arrived; done </proc/self/mountinfo; true")))
       end
 
       it("slave lets in what the host mounts later, and nothing out", function()

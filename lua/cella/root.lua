@@ -10,6 +10,7 @@ local cover = require "cella.root.cover"
 local device = require "cella.root.device"
 local entry = require "cella.root.entry"
 local filesystem = require "cella.root.filesystem"
+local host = require "cella.host"
 local overlay = require "cella.root.overlay"
 local place = require "cella.root.place"
 
@@ -21,10 +22,10 @@ for _, module in ipairs { bind, device, entry, filesystem, overlay } do
   for name, maker in pairs(module.make) do make[name] = maker end
 end
 
-local function needs_scratch(box)
+local function needs_scratch(state, box)
   for _, list in ipairs { box.root, box.mounts } do
     for _, mount in ipairs(list) do
-      if mount.type == "overlay" and mount.upper == "tmpfs" then return true end
+      if mount.type == "overlay" and overlay.needs_scratch(state, mount) then return true end
       if mount.type == "bind" and type(mount.source) == "table" and mount.source.content then return true end
     end
   end
@@ -75,7 +76,7 @@ end
 ---@field unprivileged boolean  whether a new user namespace owns what is mounted
 ---@field maps table?       the ID maps of the container where it has others than the caller; for ID-mapped mounts
 ---@field stranger boolean?  it has, but they are not known
----@field host cella.Host?  for ID-mapped mounts
+---@field host cella.Host?  this one if nil
 
 --- Records the steps from the caller's mount namespace (a copy of it) to the finished root.
 ---@param plan cella.plan
@@ -87,7 +88,7 @@ function M.record(plan, box, facts)
   local state = {
     mounts = 0, mounted = {}, early = {}, keys = {}, below = 0, user_namespaces = {},
     maps_group = facts.maps_group, unprivileged = facts.unprivileged, maps = facts.maps, stranger = facts.stranger,
-    host = facts.host,
+    host = facts.host or host.facts(), scratched = 0,
   }
   for key, list in pairs { root = root, mounts = box.mounts } do
     for i, mount in ipairs(list) do state.keys[mount] = ("%s[%d]"):format(key, i) end
@@ -106,13 +107,15 @@ function M.record(plan, box, facts)
   end
   -- Taken before anything lies over it, or they would have the new root in them.
   each(box, function(mount)
-    if not state.early[mount] and bind.of_host_root(mount) then
+    if not state.early[mount] and bind.comes_first(mount) then
       state.early[mount] = bind.open_source(plan, state, mount)
+    elseif mount.type == "overlay" then
+      overlay.open_relative(plan, state, mount)
     end
   end)
   -- Over our own old root, which nobody will see again: so no directory has to be made to mount on.
   plan:move_mount(state.root, nil, "/")
-  if needs_scratch(box) then
+  if needs_scratch(state, box) then
     -- It has to be mounted somewhere while overlays are made of it. They keep it.
     state.scratch = filesystem.new(plan, "tmpfs", { { "mode", "0700" } }, { nosuid = true, nodev = true })
     plan:move_mount(state.scratch, state.root)

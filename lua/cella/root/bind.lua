@@ -10,7 +10,7 @@ local M = { make = {} }
 
 -- A file of which there is a mount, and no name anywhere.
 local function data_file(plan, state, data)
-  state.scratched = (state.scratched or 0) + 1
+  state.scratched = state.scratched + 1
   local name = ("data%d"):format(state.scratched)
   local file = plan:openat2(name, { "wronly", "creat", "excl", "nofollow" }, { "beneath" }, state.scratch, 384)
   plan:write(file, data.content)
@@ -19,10 +19,11 @@ local function data_file(plan, state, data)
   return plan:open_tree(name, { "clone", "nofollow" }, state.scratch)
 end
 
---- Whether a bind is one of the host's whole root, which the new root is about to lie over.
-function M.of_host_root(mount)
+--- Whether a bind is one of the host's whole root, which the new root is about to lie over; or may go up to it.
+function M.comes_first(mount)
   if mount.type ~= "bind" then return false end
   local source = mount.source
+  if type(source) == "string" and source:sub(1, 1) ~= "/" then return true end
   if type(source) == "table" then source = source.fd and ("/proc/self/fd/%d"):format(source.fd) or "" end
   return core.same_file(source, "/") == true
 end
