@@ -92,7 +92,8 @@ local function build(box, command, host)
       maps = who.maps, stranger = who.stranger, host = host,
       unprivileged = who.ids ~= nil or who.stranger or who.maps ~= nil,
       maps_group = function(gid)
-        return not who.maps and not who.stranger or who.maps and who.maps.gid:outside(gid) ~= nil
+        if who.maps then return who.maps.gid:outside(gid) ~= nil end
+        return not who.stranger and host.gid_map:covers(gid)
       end,
     })
   end
