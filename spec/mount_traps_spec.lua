@@ -1,6 +1,7 @@
 -- What a root, a source or the host itself can be made to look like so that a container's mounts go astray. Each was a
 -- vulnerability of some container runtime. In all cases: nothing of the host is changed, not a byte, not a mount.
 
+local able = require "spec.support.able"
 local cella = require "cella"
 local private_host = require "spec.support.private_host"
 local rootfs = require "spec.support.rootfs"
@@ -266,6 +267,50 @@ describe("the mounts of a container", function()
         { type = "file", destination = "/mnt/link/new", content = "made" } }
       trap "true"
       is_refused(parts)
+    end)
+  end)
+
+  for_each_user(false, "that need a place to be made in", function()
+    -- All that needs one: an overlay on a tmpfs, one of many directories, files from data, a /dev, what is covered.
+    local SOURCE = [[
+      local host = require "cella.host"
+      local facts = host.facts
+      host.facts = function() return facts { kernel = { major = 6, minor = 1 } } end
+      local mounts = {
+        { type = "tmpfs", destination = "/mnt" }, { type = "dev", destination = "/dev" },
+        { type = "bind", source = { content = "x" }, destination = "/mnt/data" },
+        { type = "overlay", destination = "/work", lower = { %q .. ("/."):rep(200), "/usr/bin" }, upper = "tmpfs" },
+        { type = "symlink", destination = "/mnt/link", target = "/etc" },
+        { type = "directory", destination = "/mnt/directory" },
+      }
+      local box = require "cella".container { root = %q, mounts = mounts, namespaces = { user = %q },
+        masked_paths = { "/usr/bin" } }
+      local result, err = box:run { "/bin/true" }
+      assert(result or err.code == "EPERM" and err.text:find "fsconfig", tostring(err))
+    ]]
+
+    it("have one that nobody else can get to: by a name nothing is made", function()
+      local refusal = able.lacks "strace" or able.lacks "plain_memory"
+      if refusal then pending(refusal) end
+      root_was = root:fingerprint()
+      local file, log = victim:gsub("trial", "file"), victim:gsub("trial", "log")
+      trial.write(file, SOURCE:format(victim, root.path, user))
+      local said = trial.sh(("strace -f -qq -o %s %s %s"):format(log, trial.interpreter(), file))
+      local made = {}
+      for line in io.lines(log) do
+        local call, arguments = line:match "^%d+ +(%w+)%((.*)"
+        if call and (call:find "^mkdir" or call:find "^mknod" or call:find "^symlink" or call:find "^rename"
+          or call == "creat" or call:find "^open" and arguments:find "O_CREAT") then
+          local descriptor = arguments:match(call == "symlinkat" and '^"[^"]*", (%w+)' or "^(%w+)")
+          assert.is_truthy(tonumber(descriptor), line)
+          made[call] = true
+        end
+      end
+      os.remove(file)
+      os.remove(log)
+      assert.equal("", said)
+      assert.is_truthy(made.mkdirat and made.symlinkat and made.mknodat and made.openat2)
+      root_is_untouched()
     end)
   end)
 
