@@ -106,9 +106,11 @@ local function build(box, command, host)
   if box.namespaces.net == "new" then plan:link_up("lo") end
   if box.root then
     root.record(plan, box, {
+      maps = who.maps, stranger = who.stranger, host = host,
       unprivileged = who.ids ~= nil or who.stranger or who.maps ~= nil,
       maps_group = function(gid)
-        return not who.maps and not who.stranger or who.maps and who.maps.gid:outside(gid) ~= nil
+        if who.maps then return who.maps.gid:outside(gid) ~= nil end
+        return not who.stranger and host.gid_map:covers(gid)
       end,
     })
   end

@@ -41,6 +41,7 @@ local M = {}
 ---@field newgidmap string?
 ---@field owners table<string|integer, cella.host.Owner>  subordinate ranges of others, by user name or uid
 ---@field users { name: string, uid: integer, gid: integer }[]  of /etc/passwd
+---@field kernel { major: integer, minor: integer }?  the version of the running one, where it could be read
 ---@field state string?     directory for what has to outlive a process
 ---@field problems string[] what went wrong in finding out, or was skipped
 
@@ -164,6 +165,14 @@ function lazy.owners()
       return found
     end,
   })
+end
+
+function lazy.kernel()
+  local file = io.open("/proc/sys/kernel/osrelease")
+  local text = file and file:read("*l") or ""
+  if file then file:close() end
+  local major, minor = text:match("^(%d+)%.(%d+)")
+  return major and { major = tonumber(major), minor = tonumber(minor) } or nil
 end
 
 function lazy.users(host)

@@ -16,6 +16,8 @@ local function map(value, path)
   return result
 end
 
+M.map_rule = map
+
 local fields = rule.record({
   uid = map,
   gid = map,

@@ -169,7 +169,8 @@ function M.new(options)
 end
 
 --- A descriptor that the parent opens before there is a child. `perform` returns it (and the end that the
---- parent keeps), or nil and { message =, errno = }.
+--- parent keeps); false where there is none and the steps that use it are left out; or nil and { message =, errno = },
+--- and what else an error may have.
 ---@param text string      for print
 ---@param perform function
 ---@param capture string?  the stream of which the parent keeps the end
@@ -327,11 +328,13 @@ end
 local function open_inputs(self, context)
   for i, step in ipairs(self.before) do
     local fd, kept = step.perform()
-    if not fd then
-      return nil, failure(self, i, { errno = kept.errno, path = step.path })
+    if fd == nil then
+      return nil, failure(self, i, { errno = kept.errno, path = kept.path or step.path, op = kept.op, why = kept.why,
+        message = not kept.errno and kept.message or nil })
     end
-    context.owned[#context.owned + 1] = fd
-    context.slots[step.slot:number()] = fd:number()
+    if fd then context.owned[#context.owned + 1] = fd end
+    -- What was optional and is not there: NOTHING of csrc/child.c.
+    context.slots[step.slot:number()] = fd and fd:number() or -1
     local capture = self.captures[step.slot:number()]
     if capture then context.captures[capture] = kept end
   end

@@ -35,7 +35,7 @@ return {
   open_tree = { text "path", optional(flags("flags", "clone")), optional(fd "dirfd") },
   move_mount = { fd "from_fd", optional(fd "to_fd"), optional(path "to_path") },
   mount_setattr = { fd(), p("recursive", "boolean", true), flags("set", "rdonly"), optional(flags("clear", "nosuid")),
-    optional(p("propagation", "name", "private")) },
+    optional(p("propagation", "name", "private")), optional(fd "userns_fd") },
   fsopen = { text "fstype" },
   fsconfig = { fd(), p("command", "name", "create"), optional(text "key"), optional(text "value") },
   fsconfig_at = { fd(), text "key", fd "dirfd", optional(path()) },

@@ -98,6 +98,12 @@ local container_rule = rule.record {
   command = command.container_rule,
 }
 
+local function refuse_own_map(mount, path)
+  if mount and mount.idmap == true then
+    error(path .. '.idmap: true is the container\'s own map, and namespaces.user is "host": give { uid =, gid = }', 0)
+  end
+end
+
 --- Where the kind of a namespace decides about other keys, say so now.
 local function check_together(box)
   local kinds = box.namespaces
@@ -111,6 +117,12 @@ local function check_together(box)
   for _, key in ipairs { "root", "mounts", "masked_paths", "readonly_paths" } do
     if box[key] ~= nil and kinds.mount ~= "new" then
       error(key .. ": needs a new mount namespace: what is mounted would appear in the other one", 0)
+    end
+  end
+  if kinds.user == "host" then
+    refuse_own_map(box.root, "root")
+    for key, list in pairs { root = box.root or {}, mounts = box.mounts or {} } do
+      for i, mount in ipairs(list) do refuse_own_map(mount, ("%s[%d]"):format(key, i)) end
     end
   end
   if box.init and kinds.pid ~= "new" then
