@@ -64,6 +64,19 @@ static int io_dup(lua_State *L)
 	return *fd < 0 ? push_error(L, "dup", errno) : 1;
 }
 
+/* pidfd(pid) -> fd object | nil, message, errno
+ * Readable once the process has ended, and never another's (pidfd_open(2)). */
+static int io_pidfd(lua_State *L)
+{
+	int pid = (int)check_range(L, 1, 1, INT32_MAX);
+	int *fd = new_fd(L);
+	int result = open_pidfd(pid);
+	if (result < 0)
+		return push_error(L, "pidfd_open", -result);
+	*fd = result;
+	return 1;
+}
+
 /* pipe([lowest]) -> read end, write end | nil, message, errno
  * The read end does not block; the write end does, as programs expect. */
 static int io_pipe(lua_State *L)
@@ -104,6 +117,21 @@ static int io_same_file(lua_State *L)
 		return push_error(L, paths[1], errno);
 	lua_pushboolean(L, one.st_dev == other.st_dev && one.st_ino == other.st_ino);
 	return 1;
+}
+
+/* inode(path) -> inode, device, mode, uid | nil, message, errno
+ * Of what the path leads to, by whatever links. */
+static int io_inode(lua_State *L)
+{
+	struct stat status;
+	const char *path = luaL_checkstring(L, 1);
+	if (stat(path, &status) < 0)
+		return push_error(L, path, errno);
+	push_int64(L, (int64_t)status.st_ino);
+	push_int64(L, (int64_t)status.st_dev);
+	push_int64(L, (int64_t)status.st_mode);
+	push_int64(L, (int64_t)status.st_uid);
+	return 4;
 }
 
 /* errno_name(errno) -> "EPERM" | nil */
@@ -284,7 +312,8 @@ void open_io(lua_State *L)
 		{ "open", io_open },	   { "dup", io_dup },	      { "pipe", io_pipe },
 		{ "is_open", io_is_open }, { "poll", io_poll },	      { "now", io_now },
 		{ "signals", io_signals }, { "stop_self", io_stop_self },
-		{ "fileno", io_fileno },   { "same_file", io_same_file },
+		{ "fileno", io_fileno },   { "same_file", io_same_file }, { "pidfd", io_pidfd },
+		{ "inode", io_inode },
 		   { "strerror", io_strerror }, { "errno_name", io_errno_name },
 		{ "signal_name", io_signal_name }, { 0 },
 	};

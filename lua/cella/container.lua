@@ -46,11 +46,6 @@ local function sort_namespaces(kinds)
   return new, join, nil
 end
 
--- Nothing of the caller's, but what terminal it sits at.
-local function default_environment()
-  return { PATH = command_module.PATH, TERM = os.getenv "TERM" }
-end
-
 local function sorted(t)
   local keys = {}
   for key in pairs(t) do keys[#keys + 1] = key end
@@ -103,7 +98,7 @@ local function build(box, command, host)
   identity.record_privileges(plan, box, who.user)
   if box.init then plan:init() end
   if box.new_session ~= false then plan:setsid() end -- of the program: an init belongs to none
-  plan:exec(command_module.for_plan(command, box.environment or default_environment()))
+  plan:exec(command_module.for_plan(command, box.environment or command_module.default_environment()))
   -- Whoever asks for capabilities, or gives them up without a namespace of its own, learns here what cannot hold.
   if not box.capabilities:empty() or box.namespaces.user == "host" then
     local ok
@@ -121,6 +116,8 @@ local function build(box, command, host)
   return plan
 end
 
+Container.build = build
+
 local function checked_command(self, command, level)
   if command == nil then
     command = self.description.command
@@ -133,7 +130,7 @@ local function checked_command(self, command, level)
 end
 
 local function make_plan(self, command, level)
-  local ok, plan, err = pcall(build, self.description, command, host_facts.facts())
+  local ok, plan, err = pcall(self.build, self.description, command, host_facts.facts())
   if not ok then error(plan, type(plan) == "string" and not plan:find("^[^\n]*%.lua:%d+:") and level + 1 or 0) end
   return plan, err
 end
@@ -165,6 +162,9 @@ function Container:run(command)
   if not plan then return nil, err end
   return plan:run { timeout = command.timeout, capture_limit = command.capture_limit }
 end
+
+--- For others from whose description a plan is built (`build`): they are started as containers are.
+M.methods = { plan = Container.plan, spawn = Container.spawn, run = Container.run }
 
 function Container:__tostring()
   local new = {}

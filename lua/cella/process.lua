@@ -203,6 +203,16 @@ function Process:signal_group(signal)
   return nil, Error.new { op = "kill", errno = errno, message = message:match(": (.*)$") }
 end
 
+--- Another program where this one is, confined as it is: see cella.enter for the options and what comes back.
+---@param options table?
+---@return cella.entrance?, cella.error?
+function Process:enter(options)
+  local copy = {}
+  for key, value in pairs(options or {}) do copy[key] = value end
+  copy.process = self
+  return require("cella.enter").new(copy)
+end
+
 --- While the process is waited for, `call` is called whenever the descriptor is readable.
 ---@param fd integer
 ---@param call function
