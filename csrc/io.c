@@ -63,6 +63,19 @@ static int io_dup(lua_State *L)
 	return *fd < 0 ? push_error(L, "dup", errno) : 1;
 }
 
+/* pidfd(pid) -> fd object | nil, message, errno
+ * Readable once the process has ended, and never another's (pidfd_open(2)). */
+static int io_pidfd(lua_State *L)
+{
+	int pid = (int)check_range(L, 1, 1, INT32_MAX);
+	int *fd = new_fd(L);
+	int result = open_pidfd(pid);
+	if (result < 0)
+		return push_error(L, "pidfd_open", -result);
+	*fd = result;
+	return 1;
+}
+
 /* pipe([lowest [, writes]]) -> read end, write end | nil, message, errno
  * One end is the caller's, the one to read from or, with `writes`, to write to: it does not block. That of the
  * program does, as programs expect. */
@@ -148,6 +161,21 @@ static int io_same_file(lua_State *L)
 		return push_error(L, paths[1], errno);
 	lua_pushboolean(L, one.st_dev == other.st_dev && one.st_ino == other.st_ino);
 	return 1;
+}
+
+/* inode(path) -> inode, device, mode, uid | nil, message, errno
+ * Of what the path leads to, by whatever links. */
+static int io_inode(lua_State *L)
+{
+	struct stat status;
+	const char *path = luaL_checkstring(L, 1);
+	if (stat(path, &status) < 0)
+		return push_error(L, path, errno);
+	push_int64(L, (int64_t)status.st_ino);
+	push_int64(L, (int64_t)status.st_dev);
+	push_int64(L, (int64_t)status.st_mode);
+	push_int64(L, (int64_t)status.st_uid);
+	return 4;
 }
 
 /* errno_name(errno) -> "EPERM" | nil */
@@ -307,11 +335,13 @@ void open_io(lua_State *L)
 	static const luaL_Reg functions[] = {
 		{ "open", io_open },
 		{ "dup", io_dup },
+		{ "pidfd", io_pidfd },
 		{ "pipe", io_pipe },
 		{ "content", io_content },
 		{ "is_open", io_is_open },
 		{ "fileno", io_fileno },
 		{ "same_file", io_same_file },
+		{ "inode", io_inode },
 		{ "strerror", io_strerror },
 		{ "errno_name", io_errno_name },
 		{ "signal_name", io_signal_name },

@@ -1471,6 +1471,18 @@ describe("now,", function()
       differs(wrong_off)
     end)
 
+    it("expect_namespace, in a /proc that is not mounted there", function()
+      local same, not_same, missing = outside.lua [[
+        local inode, proc = sys.namespace "uts", assert(core.open("/proc", { "path", "directory" }))
+        return sys.expect_namespace("self/ns/uts", inode, true, proc:number()),
+          select(3, sys.expect_namespace("self/ns/uts", inode + 1, true, proc:number())),
+          select(3, sys.expect_namespace("self/ns/uts", inode, true, 9999))
+      ]]
+      assert.is_true(same)
+      differs(not_same)
+      assert.equal("EBADF", core.errno_name(missing))
+    end)
+
     it("expect_namespace, that it is one or is another", function()
       local same, not_same, other, not_other, missing = outside.lua [[
         local link, inode = "/proc/self/ns/uts", sys.namespace "uts"

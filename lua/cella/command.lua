@@ -26,6 +26,11 @@ function M.candidates(name, environment)
   return result
 end
 
+--- The environment where nothing is said of it: nothing of the caller's, but what terminal it sits at.
+function M.default_environment()
+  return { PATH = PATH, TERM = os.getenv "TERM" }
+end
+
 local function variable(value, path)
   rule.string(value, path)
   if value == "" or value:find("=", 1, true) then validate.fail(path, "not the name of a variable") end

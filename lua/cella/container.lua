@@ -49,11 +49,6 @@ local function sort_namespaces(kinds)
   return new, join, nil
 end
 
--- Nothing of the caller's, but what terminal it sits at.
-local function default_environment()
-  return { PATH = command_module.PATH, TERM = os.getenv "TERM" }
-end
-
 local function sorted(t)
   local keys = {}
   for key in pairs(t) do keys[#keys + 1] = key end
@@ -121,7 +116,7 @@ local function build(box, command, host)
   if box.init then plan:init(box.die_with_parent == false) end
   if box.new_session ~= false then plan:setsid() end -- of the program: an init belongs to none
   if hooks.before_exec then plan:await(hooks.before_exec, "hooks.before_exec(PROCESS)") end
-  plan:exec(command_module.for_plan(command, box.environment or default_environment(),
+  plan:exec(command_module.for_plan(command, box.environment or command_module.default_environment(),
     with_backstop(box.rlimits or {}, command.cpu_limit)))
   -- Whoever asks for capabilities, or gives them up without a namespace of its own, learns here what cannot hold.
   if not box.capabilities:empty() or box.namespaces.user == "host" then
@@ -140,6 +135,8 @@ local function build(box, command, host)
   return plan
 end
 
+Container.build = build
+
 local function checked_command(self, command, level)
   if command == nil then
     command = self.description.command
@@ -152,7 +149,7 @@ local function checked_command(self, command, level)
 end
 
 local function make_plan(self, command, level)
-  local ok, plan, err = pcall(function() return build(self.description, command, host_facts.facts()) end)
+  local ok, plan, err = pcall(function() return self.build(self.description, command, host_facts.facts()) end)
   if not ok and Error.is(plan) then return nil, plan end
   if not ok then error(plan, type(plan) == "string" and not plan:find("^[^\n]*%.lua:%d+:") and level + 1 or 0) end
   return plan, err
@@ -192,6 +189,9 @@ function Container:run(command)
   if command.stdin == "pipe" then error('command.stdin: "pipe" needs spawn: here nobody could write to it', 2) end
   return plan:run(spawn_options(self, command))
 end
+
+--- For others from whose description a plan is built (`build`): they are started as containers are.
+M.methods = { plan = Container.plan, spawn = Container.spawn, run = Container.run }
 
 function Container:__tostring()
   local new = {}

@@ -45,16 +45,19 @@ local join_rule = rule.record({
   path = rule.path,
   pid = process_id,
   fd = rule.integer(0, 2147483647),
+  pidfd = rule.integer(0, 2147483647),
 }, { "type" })
+
+local joins_rule = rule.list(function(value, path)
+  local copy = join_rule(value, path)
+  local given = (copy.path and 1 or 0) + (copy.pid and 1 or 0) + (copy.fd and 1 or 0) + (copy.pidfd and 1 or 0)
+  if given ~= 1 then validate.fail(path, "exactly one of path, pid, fd and pidfd expected") end
+  return copy
+end)
 
 local options_rule = rule.record {
   namespaces = rule.list(rule.one_of(namespace_names)),
-  join = rule.list(function(value, path)
-    local copy = join_rule(value, path)
-    local given = (copy.path and 1 or 0) + (copy.pid and 1 or 0) + (copy.fd and 1 or 0)
-    if given ~= 1 then validate.fail(path, "exactly one of path, pid and fd expected") end
-    return copy
-  end),
+  join = joins_rule,
   ids = mapping.rule,
   created = rule.callable,
 }
@@ -75,31 +78,55 @@ local function in_joining_order(joins)
   return ordered
 end
 
+-- What one setns joins: a namespace, or those of a process together, where the kernel checks the right to every one
+-- before it changes any (Linux 5.8).
+local function in_calls(joins)
+  local calls, of_process = {}, {}
+  for _, one in ipairs(in_joining_order(joins)) do
+    local call = one.pidfd and of_process[one.pidfd]
+    if call then
+      table.insert(call.types, one.type)
+    else
+      call = { from = one, types = { one.type } }
+      calls[#calls + 1] = call
+      if one.pidfd then of_process[one.pidfd] = call end
+    end
+  end
+  return calls
+end
+
+local function opener(one)
+  local number = one.fd or one.pidfd
+  if number then return ("dup(%d)"):format(number), function() return core.dup(number) end end
+  local path = one.path or ("/proc/%d/ns/%s"):format(one.pid, LINK[one.type] or one.type)
+  return ('open(%q, {"rdonly"})'):format(path), function() return core.open(path, "rdonly") end
+end
+
 local function record_joins(self, joins)
   local exposed = false
   for _, one in ipairs(joins) do
-    exposed = exposed or one.type == "user" or one.type == "pid" or one.type == "mount"
+    exposed = exposed or one.pidfd or one.type == "user" or one.type == "pid" or one.type == "mount"
   end
   -- Who lives there already could trace us, and we share the caller's memory (pitfalls I10).
   if exposed then self:dumpable(false) end
-  for _, one in ipairs(in_joining_order(joins)) do
-    local text, perform
-    if one.fd then
-      text = ("dup(%d)"):format(one.fd)
-      perform = function() return core.dup(one.fd) end
-    else
-      local path = one.path or ("/proc/%d/ns/%s"):format(one.pid, LINK[one.type] or one.type)
-      text = ('open(%q, {"rdonly"})'):format(path)
-      perform = function() return core.open(path, "rdonly") end
-    end
+  for _, call in ipairs(in_calls(joins)) do
+    local text, perform = opener(call.from)
     local slot = self:input(text, function()
       local fd, message, errno = perform()
       if fd then return fd end
       return nil, { message = message, errno = errno }
     end)
-    self:setns(slot, one.type)
+    self:setns(slot, call.types)
     self:close(slot)
   end
+end
+
+-- Of a pid namespace only the children are in it, and new namespaces come behind those that are joined.
+local function join(self, joins, namespaces)
+  record_joins(self, joins)
+  local children_only = false
+  for _, one in ipairs(joins) do children_only = children_only or one.type == "pid" end
+  if #namespaces > 0 or children_only then self:fork(namespaces) end
 end
 
 -- That the kernel did what clone3 was asked for. (A time namespace holds children only until exec.)
@@ -131,7 +158,7 @@ end
 --- Makes a plan for a child.
 ---
 --- `namespaces`: the new ones it is born into (clone(2)). `join`: existing ones that it joins before that, each
---- `{ type = "net", path | pid | fd = ... }` (setns(2)). `ids`: the ID maps of a new user namespace, `{ uid = map,
+--- `{ type = "net", path | pid | fd | pidfd = ... }` (setns(2)). `ids`: the ID maps of a new user namespace, `{ uid = map,
 --- gid = map, setgroups = "allow"|"deny", via = "self"|"parent"|"helper" }`, as a policy returns them.
 --- `created`: called as by plan:await before anything else happens, the maps included.
 ---@param options { namespaces: string[]?, join: table[]?, ids: table?, created: function? }?
@@ -152,10 +179,7 @@ function M.new(options)
     error("ids: there are no ID maps to write without a new user namespace", 2)
   end
   if #joins > 0 then
-    record_joins(self, joins)
-    local children_only = false
-    for _, one in ipairs(joins) do children_only = children_only or one.type == "pid" end
-    if #namespaces > 0 or children_only then self:fork(namespaces) end
+    join(self, joins, namespaces)
     self.namespaces = {}
   end
   if options.created then self:await(options.created, "hooks.created(PROCESS)") end
@@ -196,6 +220,15 @@ function methods:exec(command)
   for i = 1, #command do argv[i] = command[i] end
   self:execve(commands.candidates(command[1], environment), argv, environment)
   self.program = command[1]
+  return self
+end
+
+--- From here on this process is in namespaces that exist, given as to new{ join = ... }.
+---@param joins table[]
+---@return cella.plan
+function methods:join(joins)
+  joins = validate.check(joins_rule, joins, "joins", 2)
+  if #joins > 0 then join(self, joins, {}) end
   return self
 end
 

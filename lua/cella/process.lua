@@ -335,6 +335,16 @@ function Process:terminate(grace)
   return self:wait()
 end
 
+--- Another program where this one is, confined as it is: see cella.enter for the options and what comes back.
+---@param options table?
+---@return cella.entrance?, cella.error?
+function Process:enter(options)
+  local copy = {}
+  for key, value in pairs(options or {}) do copy[key] = value end
+  copy.process = self
+  return require("cella.enter").new(copy)
+end
+
 --- While the process is waited for, `call` is called whenever the descriptor is readable. A call of nil ends that,
 --- which has to come before the descriptor is closed.
 ---@param fd integer

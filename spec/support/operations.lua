@@ -101,7 +101,7 @@ return {
   expect_capabilities = { caps "effective", caps "permitted", caps "inheritable", caps "bounding", caps "ambient" },
   expect_securebits = { flags("bits", "noroot") },
   expect_no_new_privs = { p("on", "boolean", true) },
-  expect_namespace = { path "link", p("inode", "limit", 1), p("same", "boolean", true) },
+  expect_namespace = { path "link", p("inode", "limit", 1), p("same", "boolean", true), optional(fd "dirfd") },
   expect_map = { path(), text "text" },
   expect_node = { fd(), p("type", "name", "char"), p("major", "major", 1), p("minor", "minor", 3) },
   expect_same_filesystem = { fd(), fd "other_fd" },

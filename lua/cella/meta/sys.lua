@@ -321,7 +321,8 @@ function sys.expect_no_new_privs(on) end
 ---@param link string
 ---@param inode integer
 ---@param same boolean
-function sys.expect_namespace(link, inode, same) end
+---@param dirfd cella.fd?  of a /proc that is not mounted here: then the link is "self/ns/..."
+function sys.expect_namespace(link, inode, same, dirfd) end
 
 --- That a uid_map or gid_map says what the text says.
 ---@param path string

@@ -26,11 +26,11 @@ local function open_user_namespace(maps, text)
   local namespace, message
   local plan = Plan.new {
     namespaces = { "user" }, ids = { uid = maps.uid, gid = maps.gid, text = text, via = "parent" },
-    held = function(pid)
-      namespace, message = core.open(("/proc/%d/ns/user"):format(pid), "rdonly")
-      return namespace ~= nil, message
-    end,
   }
+  plan:await(function(process)
+    namespace, message = core.open(("/proc/%d/ns/user"):format(process.pid), "rdonly")
+    return namespace ~= nil, message
+  end, "open(/proc/PID/ns/user)")
   local process, err = plan:spawn()
   if not process then
     if namespace then namespace:close() end
