@@ -143,7 +143,7 @@ function rule.one_of(words)
     for _, word in ipairs(words) do
       if value == word then return value end
     end
-    local near = M.nearest(value, words)
+    local near = type(value) == "string" and M.nearest(value, words)
     fail(path, "%s is not one of %s%s", M.show(value), table.concat(words, ", "),
       near and "; did you mean '" .. near .. "'?" or "")
   end
