@@ -18,7 +18,7 @@ local M = {}
 local NAMESPACES = description.NAMESPACES
 
 --- Describes a container; nothing happens yet. Keys: hostname, domainname, namespaces, ids, user, root, mounts,
---- capabilities, no_new_privs, new_session, die_with_parent, rlimits, environment, cwd, command. See the manual
+--- cgroup, capabilities, no_new_privs, new_session, die_with_parent, rlimits, environment, cwd, command. See the manual
 --- for each. Raises at an unknown key or a bad value, naming its path.
 ---@param table_of_keys table
 ---@return cella.container
@@ -69,7 +69,7 @@ local function build(box, command, host)
         .. "namespace of its own has it in there"):format(new[1]),
     }
   end
-  local plan = Plan.new { namespaces = new, join = join, ids = who.ids }
+  local plan = Plan.new { namespaces = new, join = join, ids = who.ids, cgroup = box.cgroup }
 
   if time_offsets then
     -- The namespace takes offsets while nobody is in it; then this process enters. Before the IDs are switched: after

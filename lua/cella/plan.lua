@@ -5,6 +5,7 @@
 
 local core = require "cella.core"
 local Error = require "cella.error"
+local cgroup = require "cella.cgroup"
 local commands = require "cella.command"
 local explain = require "cella.explain"
 local mapping = require "cella.mapping"
@@ -55,6 +56,7 @@ local options_rule = rule.record {
     return copy
   end),
   ids = mapping.rule,
+  cgroup = cgroup.rule,
   held = function(value, path)
     if type(value) ~= "function" then validate.fail(path, "a function expected, got %s", validate.show(value)) end
     return value
@@ -114,6 +116,33 @@ local function record_expected_namespaces(self, namespaces)
   end
 end
 
+-- The parent makes the cgroup before there is a child, which is born in there. A cgroup namespace shows the cgroup of
+-- who made it: clone3 would take the parent's, so the child makes its own (or the fork behind a join does).
+local function record_cgroup(self, options)
+  local function add(op, text, perform)
+    self.before[#self.before + 1] = { op = op, text = text, perform = perform }
+  end
+  add("cgroup", ("cgroup(%s)"):format(options.name and ("%q"):format(options.name) or ""), function(context)
+    local group, err = cgroup.create(options)
+    context.cgroup = group
+    return group, err
+  end)
+  for _, setting in ipairs((cgroup.needs(options))) do
+    add("write_file", ("write_file(%q, %q)"):format(setting.file, setting.text), function(context)
+      return context.cgroup:apply(setting)
+    end)
+  end
+  self.cgroup = options
+  local kept = {}
+  for _, name in ipairs(self.namespaces) do
+    if name ~= "cgroup" then kept[#kept + 1] = name end
+  end
+  if #kept < #self.namespaces then
+    self.namespaces = kept
+    self:unshare "cgroup"
+  end
+end
+
 -- The child waits once: where the parent writes the maps, this follows them.
 local function record_held(self, held)
   if #self.maps == 0 then
@@ -132,9 +161,10 @@ end
 --- `namespaces`: the new ones it is born into (clone(2)). `join`: existing ones that it joins before that, each
 --- `{ type = "net", path | pid | fd = ... }` (setns(2)). `ids`: the ID maps of a new user namespace, `{ uid = map,
 --- gid = map, setgroups = "allow"|"deny", via = "self"|"parent"|"helper" }`, as a policy returns them.
+--- `cgroup`: limits, as the key of a container: the child is born in a cgroup of its own.
 --- `held`: called with the child's pid while the child waits, in its namespaces and with their maps, before anything
 --- else; nil and a message end it.
----@param options { namespaces: string[]?, join: table[]?, ids: table?, held: function? }?
+---@param options { namespaces: string[]?, join: table[]?, ids: table?, cgroup: table?, held: function? }?
 ---@return cella.plan
 function M.new(options)
   options = validate.check(options_rule, options or {}, "", 2)
@@ -163,6 +193,7 @@ function M.new(options)
     self.awaited = self.recorder:size()
   end
   if options.held then record_held(self, options.held) end
+  if options.cgroup then record_cgroup(self, options.cgroup) end
   record_expected_namespaces(self, namespaces)
   return self
 end
@@ -252,8 +283,9 @@ function methods:steps()
     steps[#steps + 1] = { number = #steps + 1, side = side, op = op, text = text }
   end
   for _, step in ipairs(self.before) do add("parent", step.op, step.text) end
-  add("parent", "clone3", ("clone3({%s})"):format(
-    #self.namespaces > 0 and '"' .. table.concat(self.namespaces, '", "') .. '"' or ""))
+  add("parent", "clone3", ("clone3({%s}%s)"):format(
+    #self.namespaces > 0 and '"' .. table.concat(self.namespaces, '", "') .. '"' or "",
+    self.cgroup and ", cgroup" or ""))
   for i = 1, self.recorder:size() do
     local text, op = self.recorder:describe(i)
     add("child", op, text)
@@ -300,14 +332,21 @@ end
 
 local function open_inputs(self, context)
   for i, step in ipairs(self.before) do
-    local fd, kept = step.perform()
+    local fd, kept = step.perform(context)
     if not fd then
-      return nil, failure(self, i, { errno = kept.errno, path = step.path })
+      local fields = { errno = kept.errno, path = step.path }
+      if Error.is(kept) then
+        fields.op, fields.path, fields.code, fields.message, fields.why = kept.op, kept.path, kept.code, kept.message,
+          kept.why
+      end
+      return nil, failure(self, i, fields)
     end
-    context.owned[#context.owned + 1] = fd
-    context.slots[step.slot:number()] = fd:number()
-    local capture = self.captures[step.slot:number()]
-    if capture then context.captures[capture] = kept end
+    if step.slot then
+      context.owned[#context.owned + 1] = fd
+      context.slots[step.slot:number()] = fd:number()
+      local capture = self.captures[step.slot:number()]
+      if capture then context.captures[capture] = kept end
+    end
   end
   return true
 end
@@ -327,7 +366,7 @@ local function write_maps(self, child)
   return true
 end
 
-local function settle(self, child, options)
+local function settle(self, child, options, group)
   while true do
     local patience = options.timeout and math.max(0, options.started + options.timeout - core.now())
     local ok, step, errno = child:settle(patience)
@@ -336,6 +375,7 @@ local function settle(self, child, options)
       local fields = { errno = errno }
       if errno == 0 then
         fields.errno, fields.message = nil, "the child was killed in this step"
+        if group and group:oom() then fields.why = "setting it up takes more memory than cgroup.memory allows" end
       end
       return nil, failure(self, number_of_child_step(self, step), fields)
     elseif core.errno_name(errno) == "ETIMEDOUT" then
@@ -362,24 +402,28 @@ function methods:spawn(options)
   local context = { slots = {}, owned = {}, captures = {} }
   local ok, err = open_inputs(self, context)
   local child, message, errno
+  local group = context.cgroup
   if ok then
-    child, message, errno = core.launch(self.recorder, self.namespaces, context.slots)
+    child, message, errno = core.launch(self.recorder, self.namespaces, context.slots, group and group:number(),
+      group and group.own_memory)
     if not child then
-      err = failure(self, #self.before + 1, { op = message:match("^[%w_]+"), errno = errno })
+      err = failure(self, #self.before + 1, { op = message:match("^[%w_]+"), errno = errno,
+        why = group and group:explain_birth(errno) })
     end
   end
   for _, fd in ipairs(context.owned) do fd:close() end
   if child then
     ok = true
     if #self.maps > 0 then ok, err = write_maps(self, child) end
-    if ok then ok, err = settle(self, child, options) end
+    if ok then ok, err = settle(self, child, options, group) end
     if ok then
       local status = context.captures.status
       context.captures.status = nil
-      return Process.new(child, context.captures, options, status)
+      return Process.new(child, context.captures, options, status, group)
     end
     child:close()
   end
+  if group then group:remove() end
   for _, fd in pairs(context.captures) do fd:close() end
   return nil, err
 end

@@ -5,13 +5,14 @@ local Error = require "cella.error"
 local validate = require "cella.validate"
 
 ---@class cella.result
----@field reason "exited"|"signaled"|"timeout"
+---@field reason "exited"|"signaled"|"timeout"|"oom"
 ---@field code integer?    the exit status, 0 to 255, where the program exited
 ---@field signal string?   the name of the signal that ended it ("kill")
 ---@field stdout string?   what was captured
 ---@field stderr string?
 ---@field truncated boolean?  true where more was written than the bound; the rest was discarded
----@field usage table      user_seconds, system_seconds, max_rss (bytes), wall_seconds
+---@field usage table      user_seconds, system_seconds, max_rss (bytes), wall_seconds, and with a cgroup those of
+---  cella.cgroup.usage
 
 ---@class cella.process
 ---@field pid integer  of the program, as the caller's pid namespace has it
@@ -24,13 +25,14 @@ M.CAPTURE_LIMIT = 16 * 1024 * 1024
 
 --- Wraps a child of the core. `captures` are the parent's ends of pipes, by stream; `status` is that from which to read
 --- what an init says of the program.
-function M.new(child, captures, options, status)
+function M.new(child, captures, options, status, cgroup)
   local self = {
     pid = child:program(),
     child = child,
     captures = {},
     watched = {},
     status = status,
+    cgroup = cgroup,
     limit = options.capture_limit or M.CAPTURE_LIMIT,
     started = options.started,
     deadline = options.timeout and options.started + options.timeout,
@@ -79,11 +81,21 @@ local function told_by_init(self, code, signal)
   return code, signal
 end
 
+-- Ends what has outlived the program in its cgroup, and adds what all of it has used. Returns whether the kernel has
+-- killed the program for want of memory.
+local function settle_cgroup(self, signal, usage)
+  if not self.cgroup then return false end
+  self.cgroup:remove()
+  for key, value in pairs(self.cgroup:usage()) do usage[key] = value end
+  return signal == 9 and self.cgroup:oom()
+end
+
 local function finish(self, code, signal, usage)
   code, signal = told_by_init(self, code, signal)
   usage.wall_seconds = core.now() - self.started
+  local oom = settle_cgroup(self, signal, usage)
   local result = {
-    reason = self.timed_out and "timeout" or code and "exited" or "signaled",
+    reason = self.timed_out and "timeout" or oom and "oom" or code and "exited" or "signaled",
     code = code,
     signal = signal and (core.signal_name(signal) or tostring(signal)),
     signal_number = signal,
@@ -168,6 +180,7 @@ function Process:wait(timeout)
             .. "set SIGCHLD to be ignored since the start",
         }
         self.child:close()
+        if self.cgroup then self.cgroup:remove() end
         return nil, self.failure
       end
       return finish(self, code, signal, usage)
@@ -189,6 +202,7 @@ end
 function Process:kill(signal)
   -- A stop would hit the init alone; this it makes one of the program.
   if self.status and (signal == "stop" or signal == 19) then signal = "tstp" end
+  if self.cgroup and (signal == "kill" or signal == 9) and not self.result then self.cgroup:kill() end
   local ok, message, errno = self.child:kill(signal)
   if ok then return true end
   return nil, Error.new { op = "pidfd_send_signal", errno = errno, message = message:match(": (.*)$") }
@@ -201,6 +215,33 @@ function Process:signal_group(signal)
   local ok, message, errno = self.child:kill_group(signal)
   if ok then return true end
   return nil, Error.new { op = "kill", errno = errno, message = message:match(": (.*)$") }
+end
+
+local function with_cgroup(self, what)
+  if not self.cgroup then
+    error(what .. ": this program has no cgroup of its own: give the container the key `cgroup`", 3)
+  end
+  if self.result or self.failure then
+    return nil, Error.new { op = what, code = "ESRCH", message = "the program has ended" }
+  end
+  return self.cgroup
+end
+
+--- Stops everything in the container's cgroup, and returns once it stands still. It can be killed then, and takes other
+--- signals when it goes on. Raises where there is no cgroup.
+---@return boolean?, cella.error?
+function Process:freeze()
+  local cgroup, err = with_cgroup(self, "freeze")
+  if not cgroup then return nil, err end
+  return cgroup:freeze()
+end
+
+--- Lets what was frozen go on.
+---@return boolean?, cella.error?
+function Process:thaw()
+  local cgroup, err = with_cgroup(self, "thaw")
+  if not cgroup then return nil, err end
+  return cgroup:thaw()
 end
 
 --- While the process is waited for, `call` is called whenever the descriptor is readable.
@@ -221,6 +262,7 @@ function Process:close()
   if self.status then self.status:close() end
   for _, capture in pairs(self.captures) do capture.fd:close() end
   self.child:close()
+  if self.cgroup then self.cgroup:remove() end
   if not self.result then
     self.failure = self.failure or Error.new { op = "wait", message = "the process was closed" }
   end
