@@ -55,9 +55,9 @@ static bool step_needs_own_memory(const struct step *step)
 	return op->needs_own_memory && op->needs_own_memory(step->args);
 }
 
-static struct launch *prepare(const struct plan *plan)
+static struct launch *prepare(const struct plan *plan, bool own_memory)
 {
-	bool own_memory = false, dies_with_parent = false;
+	bool dies_with_parent = false;
 	size_t processes = 1;
 	for (size_t i = 0; i < plan->steps; i++) {
 		own_memory |= step_needs_own_memory(plan_step(plan, i));
@@ -185,7 +185,7 @@ static void fill_slots(lua_State *L, int index, struct launch *launch, int count
 	}
 }
 
-static int start(struct process *process, const struct plan *plan, uint64_t namespaces)
+static int start(struct process *process, const struct plan *plan, uint64_t namespaces, int cgroup)
 {
 	struct launch *launch = process->launch;
 	int pair[2];
@@ -212,6 +212,10 @@ static int start(struct process *process, const struct plan *plan, uint64_t name
 		.stack = (uint64_t)(uintptr_t)((char *)launch->mapping + PAGE),
 		.stack_size = STACK_SIZE,
 	};
+	if (cgroup >= 0) {
+		args.flags |= CLONE_INTO_CGROUP;
+		args.cgroup = (uint64_t)(unsigned)cgroup;
+	}
 	/* Every signal is held back, those that libc keeps for itself too: a handler of ours must not run
 	 * in the child, which would run it in our memory. */
 	uint64_t all = UINT64_MAX, before;
@@ -241,15 +245,18 @@ static int start(struct process *process, const struct plan *plan, uint64_t name
 	return result;
 }
 
-/* launch(recorder, namespaces [, slots]) -> process | nil, message, errno
- * Clones a child into new namespaces (a list) and lets it run; in an `await` step it stays
- * until process:release(). `slots` are descriptors by slot number. */
+/* launch(recorder, namespaces [, slots [, cgroup [, own_memory]]]) -> process | nil, message, errno
+ * Clones a child into new namespaces (a list) and lets it run; in an `await` step it stays until process:release().
+ * `slots` are descriptors by slot number. `cgroup` is the descriptor of one that the child is born into. With
+ * `own_memory` the child gets a copy of this process's memory. */
 int launch_plan(lua_State *L)
 {
 	struct plan *plan = to_plan(L, 1);
 	uint64_t namespaces = check_flags(L, 2, &names_namespace);
 	if (!lua_isnoneornil(L, 3))
 		luaL_checktype(L, 3, LUA_TTABLE);
+	int cgroup = lua_isnoneornil(L, 4) ? -1 : check_fd(L, 4);
+	bool own_memory = lua_toboolean(L, 5);
 	struct process *process = lua_newuserdata(L, sizeof *process);
 	memset(process, 0, sizeof *process);
 	process->pidfd = process->channel = -1;
@@ -257,14 +264,14 @@ int launch_plan(lua_State *L)
 	luaL_getmetatable(L, PROCESS_TYPE);
 	lua_setmetatable(L, -2);
 
-	process->launch = prepare(plan);
+	process->launch = prepare(plan, own_memory);
 	if (!process->launch)
 		return push_error(L, "mmap", errno);
 	process->own_memory = process->launch->own_memory;
 	if (!process->own_memory)
 		sharing_begins();
 	fill_slots(L, 3, process->launch, plan->slots);
-	int result = start(process, plan, namespaces);
+	int result = start(process, plan, namespaces, cgroup);
 	if (result < 0) {
 		close_once(&process->channel);
 		release_memory(process);

@@ -35,5 +35,6 @@ void open_usage(lua_State *L);
 void open_subid(lua_State *L);
 void open_init(lua_State *L);
 void open_caps(lua_State *L);
+void open_cgroup(lua_State *L);
 
 #endif

@@ -8,6 +8,9 @@ M.container = require("cella.container").new
 --- Takes hold of a process to start programs in its namespaces; see cella.enter.
 M.enter = require("cella.enter").new
 
+--- Control groups: see cella.cgroup.
+M.cgroup = require "cella.cgroup"
+
 --- An empty plan; see cella.plan.
 M.plan = require("cella.plan").new
 

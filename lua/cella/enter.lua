@@ -189,7 +189,8 @@ function M.prepare(options, cwd, host)
   end
 
   -- Into its cgroups first: what they limit is limited from the first step inside.
-  local plan = Plan.new { held = #moves > 0 and function(pid) return cgroups.move(pid, moves) end or nil }
+  local function move(process) return cgroups.move(process.pid, moves) end
+  local plan = Plan.new { created = #moves > 0 and move or nil }
   if who.groups_before then plan:setgroups(who.groups_before) end
   local joins = {}
   for i, kind in ipairs(joined) do joins[i] = { type = kind, pidfd = target.pidfd:number() } end

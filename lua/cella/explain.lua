@@ -106,6 +106,13 @@ why.clone3 = {
   ENOMEM = "the pid namespace of the caller's children is dead (its first process has ended), or memory is short",
 }
 
+local function no_more_processes(_, plan)
+  local pids = plan.cgroup and plan.cgroup.pids
+  return ("too many processes: cgroup.pids is %s, of which the container's init is one; RLIMIT_NPROC is %s")
+    :format(tostring(pids or "not set"), tostring(sys.getrlimit("nproc")))
+end
+why.init, why.fork = { EAGAIN = no_more_processes }, { EAGAIN = no_more_processes }
+
 local function map_refused(fields)
   local map = fields.map
   if not map then return nil end

@@ -11,14 +11,15 @@ local usage = require "cella.process.usage"
 local validate = require "cella.validate"
 
 ---@class cella.result
----@field reason "exited"|"signaled"|"timeout"|"cpu"|"output"  the last three: the limit that ended it
+---@field reason "exited"|"signaled"|"timeout"|"cpu"|"output"|"oom"  the last four: the limit that ended it
 ---@field code integer?    the exit status, 0 to 255, where the program exited
 ---@field signal string?   the name of the signal that ended it ("kill")
 ---@field signal_number integer?
 ---@field stdout string?   what was captured
 ---@field stderr string?
 ---@field truncated boolean?  true where more was written than the bounds let through; the rest was discarded
----@field usage table      user_seconds, system_seconds, max_rss (bytes), wall_seconds
+---@field usage table      user_seconds, system_seconds, max_rss (bytes), wall_seconds, and with a cgroup those of
+---  cella.cgroup.usage
 
 ---@class cella.process
 ---@field pid integer  of the program, as the caller's pid namespace has it
@@ -78,6 +79,7 @@ function M.new(child, ends, options)
     outputs = {},
     started = options.started,
     exited = options.exited,
+    cgroup = options.cgroup,
   }, Process)
   local ok, err = self.set:add(child:pidfd(), function() self.ended = true end)
   for name, fd in pairs(ends) do
@@ -107,6 +109,7 @@ local function let_go(self)
   if self.input then self.input:fail("the program has ended") end
   for _, stream in pairs(self.outputs) do close_output(self, stream) end
   self.child:close()
+  if self.cgroup then self.cgroup:remove() end
   if self.exposed then self.set:set_time(0) else self.set:close() end
 end
 
@@ -118,6 +121,7 @@ end
 -- The kernel does not count what those have used whom it ends together with their init: so it is looked at before.
 local function kill_all(self)
   self.last_usage = usage.usage_of(self, true) or self.last_usage
+  if self.cgroup then self.cgroup:kill() end
   return self.child:kill "kill"
 end
 
@@ -128,6 +132,15 @@ local function add_last_usage(used, last)
     used.user_seconds, used.system_seconds = last.user_seconds, last.system_seconds
   end
   used.max_rss = math.max(used.max_rss or 0, last.max_rss)
+end
+
+-- Ends what has outlived the program in its cgroup, and adds what all of it has used. Returns whether the kernel has
+-- killed the program for want of memory.
+local function settle_cgroup(self, signal, used)
+  if not self.cgroup then return false end
+  self.cgroup:remove()
+  for key, value in pairs(self.cgroup:usage()) do used[key] = value end
+  return signal == 9 and self.cgroup:oom()
 end
 
 -- The caller's hook is called once. What goes wrong in it is told, with the result, by whoever waits.
@@ -152,6 +165,7 @@ local function finish(self)
   end
   add_last_usage(used, self.last_usage)
   used.wall_seconds = core.now() - self.started
+  local oom = settle_cgroup(self, signal, used)
   local result = {
     code = code,
     signal = signal and (core.signal_name(signal) or tostring(signal)),
@@ -166,6 +180,7 @@ local function finish(self)
     end
   end)
   result.reason = self.limits:reason(code, signal, used)
+  if oom and result.reason == "signaled" then result.reason = "oom" end
   if not self.failure then self.result = result end
   let_go(self)
   call_exited(self, result)
@@ -333,6 +348,33 @@ function Process:terminate(grace)
     if not self.result and not self.failure then self:kill "kill" end
   end
   return self:wait()
+end
+
+local function with_cgroup(self, what)
+  if not self.cgroup then
+    error(what .. ": this program has no cgroup of its own: give the container the key `cgroup`", 3)
+  end
+  if self.result or self.failure then
+    return nil, Error.new { op = what, code = "ESRCH", message = "the program has ended" }
+  end
+  return self.cgroup
+end
+
+--- Stops everything in the container's cgroup, and returns once it stands still. It can be killed then, and takes other
+--- signals when it goes on. Raises where there is no cgroup.
+---@return boolean?, cella.error?
+function Process:freeze()
+  local cgroup, err = with_cgroup(self, "freeze")
+  if not cgroup then return nil, err end
+  return cgroup:freeze()
+end
+
+--- Lets what was frozen go on.
+---@return boolean?, cella.error?
+function Process:thaw()
+  local cgroup, err = with_cgroup(self, "thaw")
+  if not cgroup then return nil, err end
+  return cgroup:thaw()
 end
 
 --- Another program where this one is, confined as it is: see cella.enter for the options and what comes back.

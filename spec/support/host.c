@@ -142,3 +142,26 @@ FUNCTION packet_output(void *L)
 	(void)L;
 	return fcntl(1, F_SETFL, O_DIRECT | O_WRONLY) < 0 ? -1 : 0;
 }
+
+/* Another library's fork(2): the copy goes on with everything that its parent has; the parent waits for it. */
+FUNCTION fork_now(void *L)
+{
+	(void)L;
+	pid_t pid = fork();
+	if (pid > 0)
+		waitpid(pid, NULL, 0);
+	return 0;
+}
+
+/* The same, where the copy does nothing any more but stay, and holds on to what it has, but for the streams that a
+ * spec waits for. */
+FUNCTION leave_copy(void *L)
+{
+	(void)L;
+	if (fork() == 0) {
+		for (int fd = 0; fd < 3; fd++)
+			close(fd);
+		sleeper(NULL);
+	}
+	return 0;
+}

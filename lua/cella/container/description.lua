@@ -1,6 +1,7 @@
 --- What a container table may say: its keys, their types and ranges, and what they are where nothing is said.
 
 local capabilities = require "cella.caps.set"
+local cgroup = require "cella.cgroup.description"
 local command = require "cella.command"
 local mapping = require "cella.mapping"
 local rlimits = require "cella.rlimits"
@@ -86,6 +87,7 @@ local container_rule = rule.record {
   mounts = rule.list(root.mount_rule),
   masked_paths = root.masked_rule,
   readonly_paths = root.readonly_rule,
+  cgroup = cgroup.rule,
   capabilities = capability_set,
   no_new_privs = rule.boolean,
   new_session = rule.boolean,
