@@ -37,12 +37,40 @@ static int io_pipe(lua_State *L)
 	return 2;
 }
 
+static uint64_t pending_signals(void)
+{
+	uint64_t set = 0;
+	RAW(SYS_rt_sigpending, &set, sizeof set);
+	return set;
+}
+
+/* A pipe without a reader sends SIGPIPE to the thread that writes (pipe(7)), a file beyond RLIMIT_FSIZE SIGXFSZ: either
+ * would end a caller that has not thought of it. Held back, and taken away again, unless one was there before. Returns as
+ * write(2), raw. */
+static long write_quietly(int fd, const char *data, size_t size)
+{
+	uint64_t before, pipe = (uint64_t)1 << (SIGPIPE - 1), file = (uint64_t)1 << (SIGXFSZ - 1);
+	uint64_t set = pipe | file, were_pending = pending_signals();
+	long count = RAW(SYS_rt_sigprocmask, SIG_BLOCK, &set, &before, sizeof set);
+	if (count < 0)
+		return count;
+	RAW_RETRY(count, SYS_write, fd, data, size);
+	set = count == -EPIPE ? pipe : count == -EFBIG ? file : 0;
+	set &= ~were_pending;
+	if (set) {
+		struct timespec now = { 0 };
+		long taken;
+		RAW_RETRY(taken, SYS_rt_sigtimedwait, &set, 0, &now, sizeof set);
+	}
+	RAW(SYS_rt_sigprocmask, SIG_SETMASK, &before, 0, sizeof before);
+	return count;
+}
+
 /* Returns 0 or an errno. */
 static int write_all(int fd, const char *data, size_t size)
 {
 	while (size > 0) {
-		long count;
-		RAW_RETRY(count, SYS_write, fd, data, size);
+		long count = write_quietly(fd, data, size);
 		if (count <= 0)
 			return count ? (int)-count : EIO;
 		data += count;
@@ -110,32 +138,6 @@ static int fd_available(lua_State *L)
 		return push_error(L, "FIONREAD", errno);
 	push_int64(L, count);
 	return 1;
-}
-
-static uint64_t pending_signals(void)
-{
-	uint64_t set = 0;
-	RAW(SYS_rt_sigpending, &set, sizeof set);
-	return set;
-}
-
-/* A pipe without a reader sends SIGPIPE to the thread that writes (pipe(7)), which would end a caller that has not
- * thought of it. Held back, taken away again, unless one was there before. Returns as write(2), raw. */
-static long write_quietly(int fd, const char *data, size_t size)
-{
-	uint64_t before, set = (uint64_t)1 << (SIGPIPE - 1);
-	bool was_pending = pending_signals() & set;
-	long count = RAW(SYS_rt_sigprocmask, SIG_BLOCK, &set, &before, sizeof set);
-	if (count < 0)
-		return count;
-	RAW_RETRY(count, SYS_write, fd, data, size);
-	if (count == -EPIPE && !was_pending) {
-		struct timespec now = { 0 };
-		long taken;
-		RAW_RETRY(taken, SYS_rt_sigtimedwait, &set, 0, &now, sizeof set);
-	}
-	RAW(SYS_rt_sigprocmask, SIG_SETMASK, &before, 0, sizeof before);
-	return count;
 }
 
 /* fd:write(data [, from]) -> how many bytes were taken | false where there is no room | nil, message, errno

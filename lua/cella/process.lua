@@ -93,7 +93,8 @@ function Process:pollfd()
 end
 
 --- What pollfd() is to be polled for, as cqueues wants to know it.
-function Process:events() -- luacheck: ignore 212
+---@return "r"
+function Process.events()
   return "r"
 end
 
