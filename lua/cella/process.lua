@@ -42,6 +42,7 @@ function M.new(child, ends, options)
     set = options.set,
     limits = limits.new(options),
     outputs = {},
+    watched = {},
     started = options.started,
   }, Process)
   local ok, err = self.set:add(child:pidfd(), function() self.ended = true end)
@@ -205,7 +206,10 @@ end
 ---@param call function?
 ---@return boolean?, cella.error?
 function Process:watch(fd, call)
-  if call == nil then return self.set:remove(fd) or true end
+  if self.set:has(fd) and not self.watched[fd] then error("fd: the process waits for this one itself", 2) end
+  self.set:remove(fd)
+  self.watched[fd] = call and true
+  if call == nil then return true end
   return self.set:add(fd, call)
 end
 
