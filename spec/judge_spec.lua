@@ -31,7 +31,12 @@ local PROGRAMS = {
   ]] },
   { name = "a writer of files", says = "file limit", text = [[
     #include <stdio.h>
-    int main(void) { FILE *f = fopen("/tmp/x", "w"); if (!f) return 9; for (;;) if (fputs("more and more", f) < 0) return 8; }
+    int main(void)
+    {
+      FILE *f = fopen("/tmp/x", "w");
+      if (!f) return 9;
+      for (;;) if (fputs("more and more", f) < 0) return 8;
+    }
   ]] },
   { name = "one that ignores every signal", says = "time limit", text = [[
     #include <signal.h>

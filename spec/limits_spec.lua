@@ -178,7 +178,7 @@ describe("what a tree of processes has used", function()
     needs("user_namespaces", function()
       for _, ending in ipairs { "time-out", "kill" } do
         local process = assert(box():spawn(sh(("(%s) & %s"):format(BUSY, BUSY),
-          { timeout = ending == "time-out" and 0.5 or nil })))
+          { timeout = ending == "time-out" and 2 or nil })))
         if ending == "kill" then
           process:wait(0.5)
           process:kill "kill"
@@ -232,6 +232,11 @@ describe("a limit of output", function()
     assert.equal("output", result.reason)
     assert.equal(10, #result.stdout)
     assert.is_true(got >= 400 and got <= 600, got)
+    -- After the first bytes nothing is kept of this one, but all is counted.
+    result = assert(new({ "yes", stdin = "null", stdout = "capture" })
+      :run { output_limit = 1000000, capture_limit = 10, timeout = 100 })
+    assert.equal("output", result.reason)
+    assert.equal("y\ny\ny\ny\ny\n", result.stdout)
   end)
 
   it("does not count what is not captured", function()
@@ -264,7 +269,7 @@ describe("limits", function()
   end)
 
   it("are keys of a container's command", needs("user_namespaces", function()
-    assert.equal("timeout", assert(box():run(sh("sleep 60", { timeout = 0.3 }))).reason)
+    assert.equal("timeout", assert(box():run(sh("sleep 60", { timeout = 2 }))).reason)
     assert.equal("output", assert(box():run(sh("yes", { output_limit = 5, stdout = "capture" }))).reason)
     assert.equal("cpu", assert(box():run(sh(BUSY, { cpu_limit = 0.1 }))).reason)
   end))

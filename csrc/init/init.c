@@ -43,7 +43,7 @@ static int number(const char *text)
 static void end_others(void)
 {
 	uint64_t child_ended = (uint64_t)1 << (SIGCHLD - 1);
-	struct __kernel_timespec patience = { .tv_nsec = 50000000 };
+	struct __kernel_timespec patience = { .tv_nsec = 500000000 };
 	RAW(SYS_kill, -1, SIGKILL);
 	for (;;) {
 		long pid = RAW(SYS_wait4, -1, 0, WNOHANG | __WALL, 0);

@@ -1,13 +1,10 @@
 --- A started program: waiting for it, what it wrote, and how it ended.
 
-local capture = require "cella.process.capture"
 local core = require "cella.core"
 local Error = require "cella.error"
 local input = require "cella.process.input"
 local limits = require "cella.process.limits"
-local lines = require "cella.process.lines"
-local output = require "cella.process.output"
-local usage = require "cella.process.usage"
+local serve = require "cella.process.serve"
 local validate = require "cella.validate"
 
 ---@class cella.result
@@ -28,40 +25,9 @@ Process.__index = Process
 
 local M = {}
 
-M.CAPTURE_LIMIT = 16 * 1024 * 1024
 M.GRACE = 10 -- seconds
 
 local seconds = validate.rule.seconds
-
--- What may call a function of the caller's: if that raises, the container ends, and step() raises the same.
-local function guarded(self, call)
-  self.calling = true
-  local ok, raised = pcall(call)
-  self.calling = false
-  if ok or self.raised then return end
-  self.raised = { raised }
-  self.failure = self.failure or Error.new { op = "wait",
-    message = "a function that got the program's output raised: " .. tostring(raised) }
-end
-
-local function close_output(self, stream)
-  self.set:remove(stream.fd:number())
-  stream.fd:close()
-end
-
-local function add_output(self, name, fd, options)
-  local call = options.functions and options.functions[name]
-  local sink = call and lines.new(name, function(...)
-    if not self.failure then call(...) end -- it may have closed the process
-  end) or capture.new(options.capture_limit or M.CAPTURE_LIMIT)
-  local stream = output.new(fd, sink, function(size) return self.limits:admit(size) end)
-  self.outputs[name] = stream
-  return self.set:add(fd:number(), function()
-    guarded(self, function()
-      if stream:take() and stream.fd:number() then close_output(self, stream) end
-    end)
-  end)
-end
 
 --- Wraps a child of the core. `ends` are the caller's ends of pipes, by stream; "status" is that from which to read
 --- what an init says of the program. Owns all of them, also where it fails.
@@ -77,6 +43,7 @@ function M.new(child, ends, options)
     set = options.set,
     limits = limits.new(options),
     outputs = {},
+    watched = {},
     started = options.started,
     exited = options.exited,
     cgroup = options.cgroup,
@@ -86,7 +53,7 @@ function M.new(child, ends, options)
     if name == "stdin" then
       self.input = input.new(fd, self.set)
     elseif name ~= "status" then
-      local added, problem = add_output(self, name, fd, options)
+      local added, problem = serve.add_output(self, name, fd, options)
       if not added then ok, err = nil, problem end
     end
   end
@@ -102,131 +69,17 @@ function M.is(value)
   return getmetatable(value) == Process
 end
 
--- All that is held for a running program. Whoever has a loop may have the number of `set` in it still.
-local function let_go(self)
-  self.set:remove(self.child:pidfd())
-  if self.status then self.status:close() end
-  if self.input then self.input:fail("the program has ended") end
-  for _, stream in pairs(self.outputs) do close_output(self, stream) end
-  self.child:close()
-  if self.cgroup then self.cgroup:remove() end
-  if self.exposed then self.set:set_time(0) else self.set:close() end
-end
-
-local function fail(self, err)
-  self.failure = self.failure or err
-  let_go(self)
-end
-
--- The kernel does not count what those have used whom it ends together with their init: so it is looked at before.
-local function kill_all(self)
-  self.last_usage = usage.usage_of(self, true) or self.last_usage
-  if self.cgroup then self.cgroup:kill() end
-  return self.child:kill "kill"
-end
-
-local function add_last_usage(used, last)
-  if not last then return end
-  local known = (used.user_seconds or 0) + (used.system_seconds or 0)
-  if last.user_seconds + last.system_seconds > known then
-    used.user_seconds, used.system_seconds = last.user_seconds, last.system_seconds
-  end
-  used.max_rss = math.max(used.max_rss or 0, last.max_rss)
-end
-
--- Ends what has outlived the program in its cgroup, and adds what all of it has used. Returns whether the kernel has
--- killed the program for want of memory.
-local function settle_cgroup(self, signal, used)
-  if not self.cgroup then return false end
-  self.cgroup:remove()
-  for key, value in pairs(self.cgroup:usage()) do used[key] = value end
-  return signal == 9 and self.cgroup:oom()
-end
-
--- The caller's hook is called once. What goes wrong in it is told, with the result, by whoever waits.
-local function call_exited(self, result)
-  local call = self.exited
-  self.exited = nil
-  if not call then return end
-  local ok, message = xpcall(call, debug.traceback, result)
-  if not ok then
-    self.hook_error = Error.new { op = "hooks.exited", message = tostring(message), result = result }
-  end
-end
-
-local function finish(self)
-  local code, signal, used = self.child:reap(true, self.status)
-  if type(used) ~= "table" then
-    return fail(self, Error.new {
-      op = "waitid", errno = used, message = signal,
-      why = "another part of this program waits for any child (waitpid(-1)) and took the status, or has "
-        .. "set SIGCHLD to be ignored since the start",
-    })
-  end
-  add_last_usage(used, self.last_usage)
-  used.wall_seconds = core.now() - self.started
-  local oom = settle_cgroup(self, signal, used)
-  local result = {
-    code = code,
-    signal = signal and (core.signal_name(signal) or tostring(signal)),
-    signal_number = signal,
-    usage = used,
-  }
-  guarded(self, function()
-    for name, stream in pairs(self.outputs) do
-      stream:drain()
-      result[name] = stream.sink:finish()
-      result.truncated = result.truncated or stream.truncated
-    end
-  end)
-  result.reason = self.limits:reason(code, signal, used)
-  if oom and result.reason == "signaled" then result.reason = "oom" end
-  if not self.failure then self.result = result end
-  let_go(self)
-  call_exited(self, result)
-end
-
 --- Does what there is to do now, and waits for nothing: takes output, feeds input, sees to the limits. For those who
 --- have a loop of their own; wait() is one.
 ---@return boolean ended  true once wait() would return at once
 function Process:step()
-  if self.calling then
-    error("a function that gets the program's output must neither wait for the program nor yield", 2)
-  end
-  if self.result or self.failure then return true end
-  local ok, err = self.set:turn()
-  if self.raised then
-    let_go(self)
-  elseif not ok then
-    fail(self, err)
-  elseif self.ended then
-    finish(self)
-  elseif not self.failure then
-    ok, err = self.limits:look(self)
-    if not ok then
-      -- It may have ended in this moment: then there was nothing left to see.
-      if #(core.poll({ self.child:pidfd() }, 0) or {}) == 0 then fail(self, err) end
-    elseif self.limits.exceeded and not self.killed then
-      self.killed = true
-      kill_all(self)
-    end
-  end
-  local raised = self.raised
-  if raised and not raised.told then
-    raised.told = true
-    error(raised[1], 0)
-  end
-  if self.result or self.failure then return true end
-  if self.exposed then self.set:set_time(self:timeout()) end
-  return false
+  return serve.step(self)
 end
 
 --- Seconds until step() has something to do even if pollfd() is not readable; nil is never.
 ---@return number?
 function Process:timeout()
-  if self.result or self.failure then return 0 end
-  local due = self.limits:due()
-  return due and math.max(0, due - core.now())
+  return serve.timeout(self)
 end
 
 --- A descriptor that is readable when step() has something to do, also for its time, and stays so once the program has
@@ -244,7 +97,8 @@ function Process:pollfd()
 end
 
 --- What pollfd() is to be polled for, as cqueues wants to know it.
-function Process:events() -- luacheck: ignore 212
+---@return "r"
+function Process.events()
   return "r"
 end
 
@@ -253,7 +107,7 @@ local function sleep(self, till)
   local patience = self:timeout()
   if till then patience = math.min(patience or math.huge, math.max(0, till - core.now())) end
   local ok, err = self.set:sleep(patience)
-  if not ok then fail(self, err) end
+  if not ok then serve.fail(self, err) end
 end
 
 --- Waits for the program to end. The whole thread waits: in a loop of coroutines use step() and pollfd().
@@ -324,7 +178,7 @@ end
 ---@param signal string|integer  "term", 15
 ---@return boolean?, cella.error?
 function Process:kill(signal)
-  if signal == "kill" or signal == 9 then return sent("pidfd_send_signal", kill_all(self)) end
+  if signal == "kill" or signal == 9 then return sent("pidfd_send_signal", serve.kill_all(self)) end
   -- A stop would hit the init alone; this it makes one of the program.
   if self.status and (signal == "stop" or signal == 19) then signal = "tstp" end
   return sent("pidfd_send_signal", self.child:kill(signal))
@@ -393,7 +247,10 @@ end
 ---@param call function?
 ---@return boolean?, cella.error?
 function Process:watch(fd, call)
-  if call == nil then return self.set:remove(fd) or true end
+  if self.set:has(fd) and not self.watched[fd] then error("fd: the process waits for this one itself", 2) end
+  self.set:remove(fd)
+  self.watched[fd] = call and true
+  if call == nil then return true end
   return self.set:add(fd, call)
 end
 
@@ -414,7 +271,7 @@ function Process:close()
     self.failure = self.failure or Error.new { op = "wait", message = "the process was closed" }
   end
   if self.set:number() then
-    let_go(self)
+    serve.let_go(self)
     self.set:close()
   end
 end
