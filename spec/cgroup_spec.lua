@@ -47,6 +47,14 @@ local PRELUDE = [[
   local SLEEP = { "sleep", "300", stdin = "null", stdout = "null", stderr = "null" }
 
   local function sleeper(cgroup, more) return assert(box(cgroup or {}, more):spawn(script "exec sleep 300")) end
+
+  -- What the kernel holds of limits, from outside: they are above of what a container sees.
+  local function limits(cgroup, ...)
+    local process, list = sleeper(cgroup), {}
+    for i, file in ipairs { ... } do list[i] = assert(process.cgroup.handle:read(file)):gsub("\n$", "") end
+    process:close()
+    return table.concat(list, ", ")
+  end
 ]]
 
 local function lua(source, options) return outside.lua(PRELUDE .. source, options) end
@@ -109,10 +117,10 @@ describe("a container's cgroup", function()
         local process = assert(plan:exec(SLEEP):spawn())
         return held, cgroup_of "self", cgroup_of(process.pid), process.cgroup.path, mount
       ]]
-      assert.truthy(held:find "/cella%.%d+%.%x+/1$", held)
+      assert.truthy(held:find "/cella%.%d+%.%x+/1/box$", held)
       assert.equal(held, program)
       assert.are_not.equal(held, caller)
-      assert.equal(mounted .. held, path)
+      assert.equal(mounted .. held, path .. "/box")
     end)
 
     it("is the root of its cgroup namespace, and of the cgroup2 that is mounted in there #vm", function()
@@ -123,7 +131,7 @@ describe("a container's cgroup", function()
           says({}, "cat /sys/fs/cgroup/cgroup.procs")
       ]]
       assert.equal("/", inside)
-      assert.truthy(without:find "/cella%.%d+%.%x+/2$", without)
+      assert.truthy(without:find "/cella%.%d+%.%x+/2/box$", without)
       assert.truthy(procs:find "^1\n", procs)
     end)
 
@@ -198,7 +206,8 @@ describe("a container's cgroup", function()
     it("is removed with all that was made below it #vm", function()
       local depth, there = lua [[
         local process = sleeper()
-        local path = process.cgroup.path
+        local path = process.cgroup.path .. "/box"
+        assert(process.cgroup.handle:write("cgroup.max.descendants", "max"))
         for i = 1, 30 do
           path = path .. "/d" .. i
           assert(sys.mkdir(path, 493))
@@ -222,8 +231,8 @@ describe("a container's cgroup", function()
           pid = process.pid }, { type = "pid", pid = process.pid } }, cgroup = {} }:exec(SLEEP):spawn())
         return cgroup_of(process.pid), cgroup_of(joined.pid)
       ]]
-      assert.truthy(one:find "/1$")
-      assert.truthy(other:find "/2$")
+      assert.truthy(one:find "/1/box$")
+      assert.truthy(other:find "/2/box$")
     end)
 
     it("leaves no descriptor in the program #vm", function()
@@ -442,15 +451,15 @@ describe("a container's cgroup", function()
     with("memory", "is killed as a whole where it needs more memory: the reason is oom", function()
       local reason, signal, usage, held, sibling = lua [[
         local result = assert(box { memory = "24M", swap = 0 }:run(script(
-          "cat /sys/fs/cgroup/memory.max; sleep 300 & head -c 100000000 /dev/zero | tail -c 90000000 | wc -c; "
+          "sleep 300 & head -c 100000000 /dev/zero | tail -c 90000000 | wc -c; "
             .. "sleep 300")))
         local second = assert(box { memory = "256M", swap = 0 }:run(script(
           "head -c 100000000 /dev/zero | tail -c 90000000 | wc -c")))
-        return result.reason, result.signal, result.usage, result.stdout, second.stdout
+        return result.reason, result.signal, result.usage, limits({ memory = "24M" }, "memory.max"), second.stdout
       ]]
       assert.equal("oom", reason)
       assert.equal("kill", signal)
-      assert.equal("25165824\n", held)
+      assert.equal("25165824", held)
       assert.is_true(usage.oom_kills >= 1)
       if usage.memory_peak then assert.is_true(usage.memory_peak > 20000000 and usage.memory_peak <= 25165824) end
       assert.equal("90000000\n", sibling) -- the control
@@ -476,7 +485,7 @@ describe("a container's cgroup", function()
 
     with("pids", "has no more processes than that, the init among them", function()
       local held, output, usage, one = lua [[
-        local held = says({ pids = 5 }, "cat /sys/fs/cgroup/pids.max")
+        local held = limits({ pids = 5 }, "pids.max")
         local result = assert(box { pids = 5 }:run(script
           "n=0; for i in 1 2 3 4 5 6; do (sleep 300 >/dev/null 2>&1 &) 2>/dev/null && n=$((n + 1)); done; echo $n"))
         local _, err = box { pids = 1 }:run(script "true")
@@ -489,15 +498,36 @@ describe("a container's cgroup", function()
       assert.truthy(one:find("cgroup.pids is 1, of which the container's init is one", 1, true), one)
     end)
 
+    it("cannot change them, whatever it mounts in a user namespace of its own #vm", function()
+      local pids = controllers.pids and 20 or nil
+      local said = lua([[
+        local pids = ... and tonumber((...))
+        -- As whoever has made the cgroup: root inside is the caller, who owns its files.
+        local process = assert(box({ pids = pids }, { mounts = {}, environment = {
+          LUA_PATH = package.path, LUA_CPATH = package.cpath } }):spawn(script(
+          "exec lua5.4 -e '" .. [=[
+            local sys = require "cella.core".sys
+            assert(sys.unshare { "user", "mount", "cgroup" })
+            assert(sys.mount("none", "/tmp", "cgroup2"))
+            local function try(file) return tostring((sys.write_file("/tmp/" .. file, "max"))) end
+            -- The control: it owns what it sees.
+            print(sys.write_file("/tmp/cgroup.max.depth", "5"))
+            print(try "pids.max", try "memory.max", sys.mkdir("/tmp/x", 493))
+          ]=] .. "'")))
+        local result = assert(process:wait())
+        return result.stdout
+      ]], { arguments = { pids } })
+      assert.truthy(said:find "^true\nnil\tnil\tnil\t", said)
+    end)
+
     with("cpu", "gets no more CPU than its quota, and a weight", function()
       local held, throttled, free = lua [[
         local busy = "i=0; while [ $i -lt 20000 ]; do i=$((i + 1)); done"
-        local held = says({ cpu = { quota = 0.002, period = 0.01 }, cpu_weight = 77 },
-          "cat /sys/fs/cgroup/cpu.max /sys/fs/cgroup/cpu.weight")
+        local held = limits({ cpu = { quota = 0.002, period = 0.01 }, cpu_weight = 77 }, "cpu.max", "cpu.weight")
         return held, assert(box { cpu = 0.1 }:run(script(busy))).usage,
           assert(box { cpu = "unlimited" }:run(script(busy))).usage
       ]]
-      assert.equal("2000 10000\n77", held)
+      assert.equal("2000 10000, 77", held)
       assert.is_true(throttled.throttled_seconds > 0)
       assert.is_true(throttled.user_seconds + throttled.system_seconds < throttled.wall_seconds * 0.5)
       assert.equal(0, free.throttled_seconds)
@@ -523,7 +553,7 @@ describe("a container's cgroup", function()
       end
       local held, number, err = lua([[
         local disk = ...
-        local held = says({ io = { { device = disk, rbps = 1048576, wiops = 50 } } }, "cat /sys/fs/cgroup/io.max")
+        local held = limits({ io = { { device = disk, rbps = 1048576, wiops = 50 } } }, "io.max")
         local _, err = box { io = { { device = "/dev/null", rbps = 1 } } }:run(script "true")
         return held, core.block_device(disk), tostring(err)
       ]], { arguments = { disk } })
@@ -580,7 +610,7 @@ describe("a container's cgroup", function()
       ]], true)
       assert.equal(place .. "/cella", path:match "^(.*)%.%d+%.%x+/1$")
       assert.equal(4, code)
-      assert.equal(top .. below, path)
+      assert.equal(top .. below, path .. "/box")
     end)
 
     it("is refused where nothing is delegated, with the remedy #vm", function()
@@ -606,15 +636,15 @@ describe("a container's cgroup", function()
         local _, first = box { memory = "64M" }:run(script "true")
         local list = assert(group.delegate())
         return tostring(first), table.concat(list, " "), cgroup_of "self",
-          says({ memory = "64M", pids = 9 }, "cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/pids.max"),
+          limits({ memory = "64M", pids = 9 }, "memory.max", "pids.max"),
           table.concat(assert(group.delegate()), " "), cgroup_of(sleeper().pid)
       ]], true)
       assert.truthy(first:find("call cella.cgroup.delegate() first", 1, true), first)
       assert.truthy(list:find("memory", 1, true), list)
       assert.equal(list, again)
       assert.truthy(own:find "/spec%-%d+/cella%.self$", own)
-      assert.equal("67108864\n9", limits)
-      assert.truthy(elsewhere:find "/spec%-%d+/cella%.%d+%.%x+/2$", elsewhere)
+      assert.equal("67108864, 9", limits)
+      assert.truthy(elsewhere:find "/spec%-%d+/cella%.%d+%.%x+/2/box$", elsewhere)
     end)
 
     it("delegates no cgroup in which there are others #vm", function()

@@ -3,6 +3,10 @@
 -- Below its own cgroup (or a `parent`) a Lua process has one for all its containers, and below that one for each. The
 -- limits are written and read back before there is a process; the child is born in there (clone3(2),
 -- CLONE_INTO_CGROUP); at the end everything in there is killed and the directory removed.
+--
+-- The processes are in a leaf, `box`, one below the limits. The files of a cgroup belong to who made it, and whoever has
+-- that ID inside can mount cgroup v2 in a user and cgroup namespace of its own and write to those of the cgroup that it
+-- is in. The limits are above of what is seen there.
 
 local core = require "cella.core"
 local Error = require "cella.error"
@@ -120,11 +124,25 @@ function M.create(options)
       code == "EEXIST" and "cgroup.name: another container of this process has that name and runs still"
       or base.why_not_made(errno))
   end
+  local group = setmetatable({ path = above.path .. "/" .. name, handle = handle, base = above, settings = settings,
+    where = where }, Group)
+  group.leaf, message, errno = core.cgroup(handle:number(), "box")
+  if not group.leaf then
+    group:remove()
+    return failed("mkdir", group.path .. "/box", message, errno, base.why_not_made(errno))
+  end
+  -- Nobody inside can make more of them, which would be for us to remove.
+  local ok
+  ok, message, errno = handle:write("cgroup.max.descendants", "1")
+  if not ok then
+    group:remove()
+    return failed("write_file", group.path .. "/cgroup.max.descendants", message, errno)
+  end
   -- The child would share the caller's memory until its exec. If its cgroup ran out of memory before that, the kernel
   -- would kill with it all that share this memory: us.
   local bounded = options.memory or options.memory_high or options.swap or options.parent and handle:read "memory.max"
-  return setmetatable({ path = above.path .. "/" .. name, handle = handle, base = above, settings = settings,
-    own_memory = bounded and true or false, where = where }, Group)
+  group.own_memory = bounded and true or false
+  return group
 end
 
 --- Writes one of its settings.
@@ -134,10 +152,10 @@ function Group:apply(setting)
   return apply(self, setting)
 end
 
---- The descriptor of the directory, for clone3.
+--- The descriptor of the leaf, for clone3.
 ---@return integer?
 function Group:number()
-  return self.handle:number()
+  return self.leaf:number()
 end
 
 --- Why clone3 refused to let a child be born in here.
@@ -154,7 +172,7 @@ function Group:explain_birth(errno)
     return shared .. ": that one hands controllers down, and so can have no processes"
   elseif code == "EOPNOTSUPP" then
     return shared .. ": that one is threaded, or below a threaded one (cgroup.type is "
-      .. ((self.handle:read "cgroup.type" or "?"):gsub("%s+$", "")) .. ")"
+      .. ((self.leaf:read "cgroup.type" or "?"):gsub("%s+$", "")) .. ")"
   elseif code == "EAGAIN" then
     return "the limit of processes is reached, that of a cgroup (pids.max) or RLIMIT_NPROC"
   elseif code == "ENODEV" or code == "ENOENT" then
@@ -236,6 +254,7 @@ function Group:remove()
   self.handle:kill()
   self.last_usage = statistics.read(reader(self))
   local ok, message, errno = self.handle:remove()
+  if self.leaf then self.leaf:remove() end -- went with it
   if not ok then
     return failed("rmdir", self.path, message, errno, "a process in it cannot be killed as yet; the janitor removes it "
       .. "after the end of this Lua process")
