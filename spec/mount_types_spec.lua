@@ -34,6 +34,8 @@ local ROWS = {
     has = { "noexec", "noatime", "nosymfollow" } },
   { "tmpfs", { size = "64k", mode = 511, destination = "/nowhere" },
     always = { "openat2", "ENOENT", "nothing is created on the host" } },
+  { "tmpfs", { strictatime = true, nodiratime = true }, script = "touch -a -d @9 /mnt/x; cat /mnt/x; cat /mnt/x; "
+    .. "[ $(stat -c %X /mnt/x) -gt 9 ] && " .. FLAGS, has = { "nodiratime", "!relatime" } },
   { "proc", {}, script = FSTYPE .. "; cat /mnt/1/comm", says = "proc\ncella-init",
     refused = { { pid = "host" }, "fsconfig", "EPERM", "pid namespace" } },
   { "proc", { subset = "pid" }, script = "test -e /mnt/self/status && ! test -e /mnt/meminfo && echo subset",
@@ -123,7 +125,9 @@ for _, user in ipairs { "new", "host" } do
           local said = trial.word(description(row), row.script)
           if row.says then assert.equal(row.says, said) end
           for _, flag in ipairs(row.has or {}) do
-            assert.is_truthy(said:find("," .. flag .. ",", 1, true), said)
+            local absent = flag:match "^!(.*)"
+            local found = said:find("," .. (absent or flag) .. ",", 1, true) ~= nil
+            assert.equal(absent == nil, found, said)
           end
         end)
       end
