@@ -198,7 +198,8 @@ function Container:__tostring()
   for _, name in ipairs(NAMESPACES) do
     if self.description.namespaces[name] == "new" then new[#new + 1] = name end
   end
-  return ("%s (%s; new: %s)"):format(Container.__name, self.description.root and self.description.root.path
+  local from = self.description.root or {}
+  return ("%s (%s; new: %s)"):format(Container.__name, from.path or from.fd and "descriptor " .. from.fd
     or "a root of parts", table.concat(new, " "))
 end
 
