@@ -57,11 +57,12 @@ static bool step_needs_own_memory(const struct step *step)
 
 static struct launch *prepare(const struct plan *plan)
 {
-	bool own_memory = false, dies_with_parent = false;
+	bool own_memory = false, dies_with_parent = false, hands_over = false;
 	size_t processes = 1;
 	for (size_t i = 0; i < plan->steps; i++) {
 		own_memory |= step_needs_own_memory(plan_step(plan, i));
 		processes += (op_at(plan_step(plan, i)->op)->flags & (OP_FORK | OP_INIT)) != 0;
+		hands_over |= (op_at(plan_step(plan, i)->op)->flags & OP_FORK) != 0;
 		dies_with_parent |= strcmp(op_at(plan_step(plan, i)->op)->name, "pdeathsig") == 0;
 	}
 	size_t stacks = processes * STACK_DISTANCE;
@@ -80,6 +81,7 @@ static struct launch *prepare(const struct plan *plan)
 	launch->mapping_size = size;
 	launch->own_memory = own_memory;
 	launch->dies_with_parent = dies_with_parent;
+	launch->hands_over = hands_over;
 	for (size_t i = 0; i < processes; i++)
 		mprotect(mapping + i * STACK_DISTANCE, PAGE, PROT_NONE);
 	launch->spare_stack = mapping + STACK_DISTANCE + PAGE;
@@ -201,8 +203,11 @@ static int start(struct process *process, const struct plan *plan, uint64_t name
 	}
 	launch->channel = pair[1];
 	launch->other_end = pair[0];
-	bool status_lost = false;
-	launch->ignored = ignored_signals(&status_lost);
+	bool kept = false;
+	launch->ignored = ignored_signals(&kept);
+	/* The init of a pid namespace ends only once all who have entered it are reaped. Whoever waited for the
+	 * init first would wait for ever, if it fell to him to reap them. */
+	kept |= launch->hands_over;
 
 	int pidfd = -1;
 	struct clone_args args = {
@@ -220,7 +225,7 @@ static int start(struct process *process, const struct plan *plan, uint64_t name
 		close(pair[1]);
 		return result;
 	}
-	if (status_lost)
+	if (kept)
 		result = keeper_start(process, &args);
 	else
 		result = (int)raw_clone3(&args, sizeof args, child_body, launch);
@@ -228,7 +233,7 @@ static int start(struct process *process, const struct plan *plan, uint64_t name
 	close(pair[1]);
 	if (result < 0)
 		return result;
-	if (status_lost)
+	if (kept)
 		return 0;
 	process->pid = result;
 	process->pidfd = move_up(pidfd, LOWEST_FD);

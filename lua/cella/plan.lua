@@ -157,8 +157,8 @@ end
 --- Makes a plan for a child.
 ---
 --- `namespaces`: the new ones it is born into (clone(2)). `join`: existing ones that it joins before that, each
---- `{ type = "net", path | pid | fd | pidfd = ... }` (setns(2)). `ids`: the ID maps of a new user namespace, `{ uid = map,
---- gid = map, setgroups = "allow"|"deny", via = "self"|"parent"|"helper" }`, as a policy returns them.
+--- `{ type = "net", path | pid | fd | pidfd = ... }` (setns(2)). `ids`: the ID maps of a new user namespace,
+--- `{ uid = map, gid = map, setgroups = "allow"|"deny", via = "self"|"parent"|"helper" }`, as a policy returns them.
 --- `held`: called with the child's pid while the child waits, in its namespaces and with their maps, before anything
 --- else; nil and a message end it.
 ---@param options { namespaces: string[]?, join: table[]?, ids: table?, held: function? }?
