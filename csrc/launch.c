@@ -55,14 +55,21 @@ static bool step_needs_own_memory(const struct step *step)
 	return op->needs_own_memory && op->needs_own_memory(step->args);
 }
 
+/* Without a type the descriptor may be that of any namespace. */
+static bool step_enters_pid(const struct step *step)
+{
+	return strcmp(op_at(step->op)->name, "setns") == 0 &&
+	       (step->args[1].n == 0 || (step->args[1].n & CLONE_NEWPID) != 0);
+}
+
 static struct launch *prepare(const struct plan *plan)
 {
-	bool own_memory = false, dies_with_parent = false, hands_over = false;
+	bool own_memory = false, dies_with_parent = false, enters_pid = false;
 	size_t processes = 1;
 	for (size_t i = 0; i < plan->steps; i++) {
 		own_memory |= step_needs_own_memory(plan_step(plan, i));
 		processes += (op_at(plan_step(plan, i)->op)->flags & (OP_FORK | OP_INIT)) != 0;
-		hands_over |= (op_at(plan_step(plan, i)->op)->flags & OP_FORK) != 0;
+		enters_pid |= step_enters_pid(plan_step(plan, i));
 		dies_with_parent |= strcmp(op_at(plan_step(plan, i)->op)->name, "pdeathsig") == 0;
 	}
 	size_t stacks = processes * STACK_DISTANCE;
@@ -81,7 +88,7 @@ static struct launch *prepare(const struct plan *plan)
 	launch->mapping_size = size;
 	launch->own_memory = own_memory;
 	launch->dies_with_parent = dies_with_parent;
-	launch->hands_over = hands_over;
+	launch->enters_pid = enters_pid;
 	for (size_t i = 0; i < processes; i++)
 		mprotect(mapping + i * STACK_DISTANCE, PAGE, PROT_NONE);
 	launch->spare_stack = mapping + STACK_DISTANCE + PAGE;
@@ -207,7 +214,7 @@ static int start(struct process *process, const struct plan *plan, uint64_t name
 	launch->ignored = ignored_signals(&kept);
 	/* The init of a pid namespace ends only once all who have entered it are reaped. Whoever waited for the
 	 * init first would wait for ever, if it fell to him to reap them. */
-	kept |= launch->hands_over;
+	kept |= launch->enters_pid;
 
 	int pidfd = -1;
 	struct clone_args args = {

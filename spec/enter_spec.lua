@@ -155,7 +155,8 @@ describe("a process that is entered", function()
     it("in a container in a container", function()
       -- Its program is in a user namespace below that of the one that is ours.
       local process = hold(cella.container { mounts = { PROC }, no_new_privs = false,
-        capabilities = { "sys_admin", "setfcap", "setuid", "setgid" } }:spawn { "unshare", "--user", "--map-root-user", "--uts", "sleep", "1000", stdin = "null" })
+        capabilities = { "sys_admin", "setfcap", "setuid", "setgid" } }:spawn {
+          "unshare", "--user", "--map-root-user", "--uts", "sleep", "1000", stdin = "null" })
       trial.wait_for(function()
         return (trial.read(("/proc/%d/comm"):format(process.pid)) or ""):find "sleep"
       end, "unshare")
@@ -517,7 +518,7 @@ describe("a process that is entered", function()
       process:close()
       assert.equal("signaled", assert(guest:wait()).reason)
       process = sleeper {}
-      guest = hold(entering(process):spawn(SLEEP))
+      hold(entering(process):spawn(SLEEP))
       process:kill "kill"
       assert.equal("signaled", assert(process:wait()).reason)
     end)
