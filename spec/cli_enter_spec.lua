@@ -89,7 +89,7 @@ describe("cella enter", function()
   it("hands signals on", function()
     local directory = trial.directory()
     local text = trial.sh(([[
-      %s -- sh -c 'trap "exit 3" TERM; echo ready; while :; do sleep 0.02; done' >%s/out &
+      %s -- sh -c 'trap "exit 3" TERM; echo ready; while :; do sleep 0.02; done' >%s/out 2>&1 &
       child=$!
       until grep -q ready %s/out; do sleep 0.02; done
       kill -TERM $child

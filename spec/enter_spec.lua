@@ -578,13 +578,26 @@ describe("a process that is entered", function()
       assert.equal(0, others)
     end)
 
-    it("a thread is not a process", function()
-      local code, why = outside.lua [[
-        local result, err = cella.enter { pid = 2147483647 }
-        return err.code, err.why
-      ]]
+    it("also where that happens while one takes hold of it", function()
+      local code, reused = outside.lua([[
+        local first, second = assert(cella.plan():exec({ "sleep", "1000" }):spawn())
+        local pid, open = first.pid, core.open
+        core.open = function(path, ...)
+          if path == "/proc/" .. pid and not second then
+            first:close()
+            assert(sys.write_file("/proc/sys/kernel/ns_last_pid", tostring(pid - 1)))
+            second = assert(cella.plan():exec({ "sleep", "1000" }):spawn())
+          end
+          return open(path, ...)
+        end
+        local entrance, err = cella.enter { pid = pid }
+        core.open = open
+        local reused = second.pid == pid
+        second:close()
+        return not entrance and err.code, reused
+      ]], { prefix = "unshare --user --map-root-user --pid --fork --mount-proc" })
+      assert.is_true(reused)
       assert.equal("ESRCH", code)
-      assert.truthy(why:find "has ended, or never was")
     end)
   end)
 
