@@ -1,7 +1,9 @@
 /* A caller that ignores SIGCHLD (or has set SA_NOCLDWAIT) gets no statuses: the kernel reaps its children
  * itself. A process that has no exit signal is exempt (wait(2), __WCLONE), but exec gives one back, so that
  * the program itself cannot be exempt. So a keeper stands between: it shares the caller's memory, handles
- * SIGCHLD for itself, never execs, waits for the program and leaves the status in memory. */
+ * SIGCHLD for itself, never execs, waits for the program and leaves the status in memory.
+ *
+ * One is needed also for a program that enters a pid namespace, which has to be reaped before anything else. */
 #include "process.h"
 #include "raw.h"
 

@@ -55,13 +55,21 @@ static bool step_needs_own_memory(const struct step *step)
 	return op->needs_own_memory && op->needs_own_memory(step->args);
 }
 
+/* Without a type the descriptor may be that of any namespace. */
+static bool step_enters_pid(const struct step *step)
+{
+	return strcmp(op_at(step->op)->name, "setns") == 0 &&
+	       (step->args[1].n == 0 || (step->args[1].n & CLONE_NEWPID) != 0);
+}
+
 static struct launch *prepare(const struct plan *plan, bool own_memory)
 {
-	bool dies_with_parent = false;
+	bool dies_with_parent = false, enters_pid = false;
 	size_t processes = 1;
 	for (size_t i = 0; i < plan->steps; i++) {
 		own_memory |= step_needs_own_memory(plan_step(plan, i));
 		processes += (op_at(plan_step(plan, i)->op)->flags & (OP_FORK | OP_INIT)) != 0;
+		enters_pid |= step_enters_pid(plan_step(plan, i));
 		dies_with_parent |= strcmp(op_at(plan_step(plan, i)->op)->name, "pdeathsig") == 0;
 	}
 	size_t stacks = processes * STACK_DISTANCE;
@@ -80,6 +88,7 @@ static struct launch *prepare(const struct plan *plan, bool own_memory)
 	launch->mapping_size = size;
 	launch->own_memory = own_memory;
 	launch->dies_with_parent = dies_with_parent;
+	launch->enters_pid = enters_pid;
 	for (size_t i = 0; i < processes; i++)
 		mprotect(mapping + i * STACK_DISTANCE, PAGE, PROT_NONE);
 	launch->spare_stack = mapping + STACK_DISTANCE + PAGE;
@@ -201,8 +210,11 @@ static int start(struct process *process, const struct plan *plan, uint64_t name
 	}
 	launch->channel = pair[1];
 	launch->other_end = pair[0];
-	bool status_lost = false;
-	launch->ignored = ignored_signals(&status_lost);
+	bool kept = false;
+	launch->ignored = ignored_signals(&kept);
+	/* The init of a pid namespace ends only once all who have entered it are reaped. Whoever waited for the
+	 * init first would wait for ever, if it fell to him to reap them. */
+	kept |= launch->enters_pid;
 
 	int pidfd = -1;
 	struct clone_args args = {
@@ -224,7 +236,7 @@ static int start(struct process *process, const struct plan *plan, uint64_t name
 		close(pair[1]);
 		return result;
 	}
-	if (status_lost)
+	if (kept)
 		result = keeper_start(process, &args);
 	else
 		result = (int)raw_clone3(&args, sizeof args, child_body, launch);
@@ -232,7 +244,7 @@ static int start(struct process *process, const struct plan *plan, uint64_t name
 	close(pair[1]);
 	if (result < 0)
 		return result;
-	if (status_lost)
+	if (kept)
 		return 0;
 	process->pid = result;
 	process->pidfd = move_up(pidfd, LOWEST_FD);

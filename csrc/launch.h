@@ -31,6 +31,7 @@ struct launch {
 	int other_end; /* the parent's; the child closes its copy first, or it would never see the parent go */
 	bool own_memory;
 	bool dies_with_parent;
+	bool enters_pid;
 	uint64_t ignored; /* signals that the caller ignores */
 
 	/* From the child. A number counts from 1; error is 0 while all is well. */

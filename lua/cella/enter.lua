@@ -5,7 +5,7 @@
 ---     local result = assert(web:run { "id", stdout = "capture" })
 ---
 --- IDs, groups, capabilities, no_new_privs, limits, cgroups, root and working directory are those that the process has
---- when the plan is made. What the table says instead is checked: no more than the process has, unless it says `exceed`.
+--- when the plan is made. What the table says instead is no more than the process has, unless it says `exceed`.
 
 local core = require "cella.core"
 local Plan = require "cella.plan"

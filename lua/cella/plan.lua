@@ -187,8 +187,8 @@ end
 --- Makes a plan for a child.
 ---
 --- `namespaces`: the new ones it is born into (clone(2)). `join`: existing ones that it joins before that, each
---- `{ type = "net", path | pid | fd | pidfd = ... }` (setns(2)). `ids`: the ID maps of a new user namespace, `{ uid = map,
---- gid = map, setgroups = "allow"|"deny", via = "self"|"parent"|"helper" }`, as a policy returns them.
+--- `{ type = "net", path | pid | fd | pidfd = ... }` (setns(2)). `ids`: the ID maps of a new user namespace,
+--- `{ uid = map, gid = map, setgroups = "allow"|"deny", via = "self"|"parent"|"helper" }`, as a policy returns them.
 --- `cgroup`: limits, as the key of a container: the child is born in a cgroup of its own. `created`: called as by
 --- plan:await before anything else happens, the maps included.
 ---@param options { namespaces: string[]?, join: table[]?, ids: table?, cgroup: table?, created: function? }?
