@@ -262,7 +262,8 @@ describe("terminating", function()
         process = assert(cella.container({ namespaces = { net = "host" } }):spawn { "/bin/sh", "-c",
           "trap '' TERM; i=0; while [ $i -lt 50 ]; do (setsid sleep 60 & echo x; wait) & i=$((i+1)); done; wait",
           stdin = "null", stdout = function() count = count + 1 end, timeout = how == "timeout" and 2 or nil })
-        -- All those whose pid namespace is the program's.
+        -- All those whose pid namespace is the program's. While it is open here, no other one has its number.
+        local held = assert(core.open(("/proc/%d/ns/pid"):format(process.pid), "rdonly"))
         local namespace = sys.namespace("pid", process.pid)
         local function living()
           local pipe = io.popen "ls /proc"
@@ -281,7 +282,7 @@ describe("terminating", function()
         if how == "close" then process:close() end
         local result = process:wait()
         assert(how == "close" or result.signal == "kill")
-        return inside, living()
+        return inside, living(), held:close()
       ]], { arguments = { how } })
       assert.is_true(inside > 50, how .. ": " .. inside)
       assert.equal(0, left, how)
@@ -302,11 +303,10 @@ describe("in the loop of cqueues", function()
       local loop = cqueues.new()
       local order, both = {}, {}
       local function wait(process)
+        local fd = process:pollfd()
         while not process:step() do cqueues.poll(process) end
-        local number = process:pollfd()
-        local result = assert(process:wait(0))
-        if number then cqueues.cancel(number) end
-        return result
+        cqueues.cancel(fd)
+        return assert(process:wait(0))
       end
       local box = cella.container { namespaces = { net = "host" } }
       -- The first ends when the second has been heard of.

@@ -205,8 +205,7 @@ describe("orphans", function()
       -- counted as long as the program runs; process 1, the shell, ls, wc, and the shell of a pipe are always there.
       local result = run("i=0; while [ $i -lt 500 ]; do (sleep 0 & echo $!); i=$((i+1)); done; "
         .. "n=0; until c=$(ls -d /proc/[0-9]* 2>/dev/null | wc -l); [ $c -le 5 ] || [ $n = 500 ]; "
-        .. "do n=$((n+1)); sleep 0.02; "
-        .. "done; echo $c >&2")
+        .. "do n=$((n+1)); sleep 0.02; done; echo $c >&2")
       local _, total = result.stdout:gsub("%d+\n", "")
       return total, tonumber(result.stderr), #children(), result.code
     ]])
