@@ -156,6 +156,33 @@ describe("a status that somebody else took", function()
       end))
   end
 
+  for _, way in ipairs { "plan", "container" } do
+    it(("is every one, where a handler of SIGCHLD reaps whatever ends (%s)"):format(way),
+      needs("user_namespaces", with_library(function()
+        if way == "plan" and not knows_after_reaping() then
+          return pending "needs Linux 6.15, or an init, to know a status that somebody else took"
+        end
+        local prefix = START .. [[host(library, "reap_in_handler")
+        ]]
+        local wrong, left = outside.lua(prefix .. CODES:sub(#START + 1), { arguments = { way, library } })
+        assert.equal("", wrong)
+        assert.equal(0, left)
+        wrong, left = outside.lua(prefix .. SIGNALS:sub(#START + 1), { arguments = { way, library } })
+        assert.equal("", wrong)
+        assert.equal(0, left)
+      end)))
+  end
+
+  it("of a set-up that fails is told by the set-up", needs("user_namespaces", with_library(function()
+    assert.same({ "ENOENT", "ENOENT", "chdir", 0 }, { outside.lua([[
+      host(..., "reap_in_handler")
+      local _, missing = cella.plan():exec({ "/nonexistent/program" }):run()
+      local _, inside = cella.container({ namespaces = { net = "host" } }):run { "/nonexistent/program" }
+      local _, step = cella.plan():chdir("/nonexistent"):exec({ "true" }):run()
+      return missing.code, inside.code, step.op, #children()
+    ]], { arguments = { library } }) })
+  end)))
+
   it("leaves the usage that the init has seen", needs("user_namespaces", with_library(function()
     local user, wall, reason = outside.lua(START .. [[
       local process = start "i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done"

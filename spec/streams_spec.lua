@@ -423,6 +423,26 @@ describe("a function as a stream", function()
   end)
 end)
 
+describe("what is in a pipe when the program has ended", function()
+  local output = require "cella.process.output"
+
+  it("is taken, and no more, though somebody else writes for ever", function()
+    local reads, got = 0, {}
+    -- A pipe that never runs dry.
+    local fd = {
+      number = function() return 5 end,
+      available = function() return 10 end,
+      read = function()
+        reads = reads + 1
+        return reads <= 1000 and "12345" or ""
+      end,
+    }
+    local sink = { is_full = function() return false end, put = function(_, data) got[#got + 1] = data end }
+    output.new(fd, sink, function(size) return size end):drain()
+    assert.same({ "12345", "12345" }, got)
+  end)
+end)
+
 describe("2 GiB of output", function()
   it("cost the caller no memory that grows", needs("plain_memory", "user_namespaces", function()
     local grown, kept, truncated, code = outside.lua [[

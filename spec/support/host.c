@@ -111,6 +111,26 @@ static void count(int number)
 	caught++;
 }
 
+static void reap_all(int number)
+{
+	(void)number;
+	int error = errno;
+	while (waitpid(-1, NULL, WNOHANG) > 0)
+		;
+	errno = error;
+}
+
+/* A handler that reaps whatever ends, when it ends. */
+FUNCTION reap_in_handler(void *L)
+{
+	(void)L;
+	struct sigaction action;
+	memset(&action, 0, sizeof action);
+	action.sa_handler = reap_all;
+	sigaction(SIGCHLD, &action, NULL);
+	return 0;
+}
+
 /* Handlers for three signals, without SA_RESTART. */
 FUNCTION install_handlers(void *L)
 {
