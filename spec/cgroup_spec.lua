@@ -7,7 +7,16 @@ local cella = require "cella"
 local helper = require "spec.support.helper"
 local outside = require "spec.support.outside"
 
-local PRELUDE = [[
+-- The pids of all Lua processes that a spec has started, a line each: others may run specs on this machine too.
+local pids = os.tmpname()
+os.execute("chmod 666 " .. pids)
+
+local PRELUDE = ("local PIDS = %q\n"):format(pids) .. [[
+  do
+    local file = assert(io.open(PIDS, "a"))
+    file:write(sys.getpid(), "\n")
+    file:close()
+  end
   local group = require "cella.cgroup"
   local place = require "cella.cgroup.place"
   local mount = assert(place.find(group.facts(), nil, {})).mount
@@ -66,9 +75,9 @@ local lacking = outside.lua [[
 local controllers = {}
 for _, name in ipairs(cella.cgroup.controllers() or {}) do controllers[name] = true end
 
--- Directories of cella below the mount, of one process or of all.
+-- Directories of a Lua process.
 local function left(pid)
-  return (outside.sh(("find /sys/fs/cgroup -type d -name 'cella.%s.*' 2>/dev/null"):format(pid or "[0-9]*")))
+  return (outside.sh(("find /sys/fs/cgroup -type d -name 'cella.%s.*' 2>/dev/null"):format(pid)))
 end
 
 -- Waits for a shell's condition; the number is a bound against a hang.
@@ -83,14 +92,20 @@ end
 
 describe("a container's cgroup", function()
   if lacking ~= "" then
+    os.remove(pids)
     pending("needs a cgroup below which this user may make others: " .. lacking:gsub("\n", "; "))
     return
   end
 
-  local before
-  before_each(function() before = left() end)
-  after_each(function() assert.equal(before, left()) end)
-  teardown(function() helper.remove() end)
+  -- After every spec nothing is there of any Lua process that has run.
+  before_each(function() assert(io.open(pids, "w")):close() end)
+  after_each(function()
+    for pid in io.lines(pids) do assert.equal("", left(pid)) end
+  end)
+  teardown(function()
+    helper.remove()
+    os.remove(pids)
+  end)
 
   -- A spec that needs controllers.
   local function with(list, name, body)
@@ -201,6 +216,20 @@ describe("a container's cgroup", function()
         return there
       ]]
       assert.is_true(survived) -- the control
+    end)
+
+    it("is made anew where somebody has removed the empty one for all containers #vm", function()
+      local code, other = lua [[
+        assert(box({}):run(script "true"))
+        local process = sleeper()
+        local first = process.cgroup.base.path
+        process:close()
+        assert(os.remove(first))
+        process = sleeper()
+        return assert(box({}):run(script "exit 6")).code, process.cgroup.base.path ~= first
+      ]]
+      assert.equal(6, code)
+      assert.is_true(other)
     end)
 
     it("is removed with all that was made below it #vm", function()
@@ -499,7 +528,7 @@ describe("a container's cgroup", function()
     end)
 
     it("cannot change them, whatever it mounts in a user namespace of its own #vm", function()
-      local pids = controllers.pids and 20 or nil
+      local most = controllers.pids and 20 or nil
       local said = lua([[
         local pids = ... and tonumber((...))
         -- As whoever has made the cgroup: root inside is the caller, who owns its files.
@@ -516,7 +545,7 @@ describe("a container's cgroup", function()
           ]=] .. "'")))
         local result = assert(process:wait())
         return result.stdout
-      ]], { arguments = { pids } })
+      ]], { arguments = { most } })
       assert.truthy(said:find "^true\nnil\tnil\tnil\t", said)
     end)
 

@@ -4,9 +4,9 @@
 -- limits are written and read back before there is a process; the child is born in there (clone3(2),
 -- CLONE_INTO_CGROUP); at the end everything in there is killed and the directory removed.
 --
--- The processes are in a leaf, `box`, one below the limits. The files of a cgroup belong to who made it, and whoever has
--- that ID inside can mount cgroup v2 in a user and cgroup namespace of its own and write to those of the cgroup that it
--- is in. The limits are above of what is seen there.
+-- The processes are in a leaf, `box`, one below the limits. The files of a cgroup belong to who made it, and whoever
+-- has that ID inside can mount cgroup v2 in a user and cgroup namespace of its own and write to those of the cgroup
+-- that it is in. The limits are above of what is seen there.
 
 local core = require "cella.core"
 local Error = require "cella.error"
