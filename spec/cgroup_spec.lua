@@ -384,7 +384,8 @@ describe("a container's cgroup", function()
 
   describe("and the end of the Lua process", function()
     local function janitor(pid)
-      local text = outside.sh(("ps -eo pid=,ppid=,args= | grep ' janitor cella.%d[.]' | grep -v grep"):format(pid))
+      local text = outside.sh(("LD_PRELOAD= ps -eo pid=,ppid=,args= | grep ' janitor cella.%d[.]' | grep -v grep")
+        :format(pid))
       return text:match "^%s*(%d+)%s+(%d+)"
     end
 
@@ -392,7 +393,8 @@ describe("a container's cgroup", function()
       local output, status, pid, parent, descriptors, session, children_left, own = lua([[
         local process = sleeper()
         local me = sys.getpid()
-        local pipe = io.popen("ps -eo pid=,ppid=,args= | grep ' janitor cella." .. me .. "[.]' | grep -v grep")
+        local pipe = io.popen(("LD_PRELOAD= ps -eo pid=,ppid=,args= | grep ' janitor cella.%d[.]' | grep -v grep")
+          :format(me))
         local pid, parent = pipe:read("*a"):match "^%s*(%d+)%s+(%d+)"
         pipe:close()
         -- Not dumpable: only root may look.
@@ -532,8 +534,7 @@ describe("a container's cgroup", function()
       local said = lua([[
         local pids = ... and tonumber((...))
         -- As whoever has made the cgroup: root inside is the caller, who owns its files.
-        local process = assert(box({ pids = pids }, { mounts = {}, environment = {
-          LUA_PATH = package.path, LUA_CPATH = package.cpath } }):spawn(script(
+        local process = assert(box({ pids = pids }, { mounts = {}, environment = "inherit" }):spawn(script(
           "exec lua5.4 -e '" .. [=[
             local sys = require "cella.core".sys
             assert(sys.unshare { "user", "mount", "cgroup" })
