@@ -606,9 +606,9 @@ describe("a container's cgroup", function()
     end)
   end)
 
-  describe("of an unprivileged user", function()
+  describe("in a directory that root has made", function()
     if outside.sh "id -u" ~= "0\n" then
-      pending "needs root, which makes a cgroup and gives it away"
+      pending "needs root, which makes a cgroup, and gives it away"
       return
     end
 
@@ -626,6 +626,39 @@ describe("a container's cgroup", function()
       assert.equal("", (outside.sh(("ls -d %s 2>/dev/null"):format(place))))
     end)
 
+    local function refused(before, prefix)
+      return lua([[
+        local place, command = ...
+        if command ~= "" then os.execute("cd " .. place .. " && " .. command) end
+        local _, err = box { parent = place }:run(script "true")
+        return tostring(err)
+      ]], { arguments = { place, before }, prefix = prefix })
+    end
+
+    it("may have it as a parent, by two names #vm", function()
+      local one, other = lua([[
+        return sleeper({ parent = ... }).cgroup.path, sleeper({ parent = (...):match "[^/]+$" }).cgroup.path
+      ]], { arguments = { place } })
+      assert.equal(place, (one:match "^(.*)/cella%.[^/]*/1$"))
+      assert.equal(place, (other:match "^(.*)/cella%.[^/]*/2$"))
+    end)
+
+    it("is refused where that has no room for more #vm", function()
+      local err = refused "echo 2 > cgroup.max.descendants"
+      assert.truthy(err:find("cgroup.max.descendants or cgroup.max.depth of a cgroup above is reached", 1, true), err)
+    end)
+
+    it("is refused where that is threaded #vm", function()
+      local err = refused "echo threaded > cgroup.type"
+      assert.truthy(err:find("EOPNOTSUPP", 1, true), err)
+      assert.truthy(err:find("threaded, or below a threaded one (cgroup.type is domain invalid)", 1, true), err)
+    end)
+
+    it("is refused where cgroup v2 is mounted read-only #vm", function()
+      local err = refused("", ("unshare --mount sh -c 'mount -o remount,bind,ro %s && exec \"$@\"' sh"):format(top))
+      assert.truthy(err:find("cgroup v2 is mounted read-only here", 1, true), err)
+    end)
+
     -- As that user; with `inside` from a process that is in its cgroup.
     local function unprivileged(source, inside)
       local enter = inside and ("sh -c 'echo $$ > %s/cgroup.procs && exec \"$@\"' sh "):format(place) or ""
@@ -633,7 +666,7 @@ describe("a container's cgroup", function()
         .. ("setpriv --reuid %d --regid %d --clear-groups --inh-caps=-all"):format(USER, USER) })
     end
 
-    it("is made where a cgroup is delegated, and removed again #vm", function()
+    it("is made for an unprivileged user where a cgroup is delegated, and removed again #vm", function()
       local path, code, below = unprivileged([[
         local process = sleeper()
         return process.cgroup.path, assert(box({}):run(script "exit 4")).code, cgroup_of(process.pid)

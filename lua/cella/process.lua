@@ -16,6 +16,7 @@ local validate = require "cella.validate"
 
 ---@class cella.process
 ---@field pid integer  of the program, as the caller's pid namespace has it
+---@field cgroup cella.cgroup?  where the container has one
 local Process = { __name = "cella.process" }
 Process.__index = Process
 
@@ -24,7 +25,7 @@ local M = {}
 M.CAPTURE_LIMIT = 16 * 1024 * 1024
 
 --- Wraps a child of the core. `captures` are the parent's ends of pipes, by stream; `status` is that from which to read
---- what an init says of the program.
+--- what an init says of the program; `cgroup` is that of the program alone, and goes with it.
 function M.new(child, captures, options, status, cgroup)
   local self = {
     pid = child:program(),
