@@ -7,7 +7,16 @@ local cella = require "cella"
 local helper = require "spec.support.helper"
 local outside = require "spec.support.outside"
 
-local PRELUDE = [[
+-- The pids of all Lua processes that a spec has started, a line each: others may run specs on this machine too.
+local pids = os.tmpname()
+os.execute("chmod 666 " .. pids)
+
+local PRELUDE = ("local PIDS = %q\n"):format(pids) .. [[
+  do
+    local file = assert(io.open(PIDS, "a"))
+    file:write(sys.getpid(), "\n")
+    file:close()
+  end
   local group = require "cella.cgroup"
   local place = require "cella.cgroup.place"
   local mount = assert(place.find(group.facts(), nil, {})).mount
@@ -66,9 +75,9 @@ local lacking = outside.lua [[
 local controllers = {}
 for _, name in ipairs(cella.cgroup.controllers() or {}) do controllers[name] = true end
 
--- Directories of cella below the mount, of one process or of all.
+-- Directories of a Lua process.
 local function left(pid)
-  return (outside.sh(("find /sys/fs/cgroup -type d -name 'cella.%s.*' 2>/dev/null"):format(pid or "[0-9]*")))
+  return (outside.sh(("find /sys/fs/cgroup -type d -name 'cella.%s.*' 2>/dev/null"):format(pid)))
 end
 
 -- Waits for a shell's condition; the number is a bound against a hang.
@@ -83,14 +92,20 @@ end
 
 describe("a container's cgroup", function()
   if lacking ~= "" then
+    os.remove(pids)
     pending("needs a cgroup below which this user may make others: " .. lacking:gsub("\n", "; "))
     return
   end
 
-  local before
-  before_each(function() before = left() end)
-  after_each(function() assert.equal(before, left()) end)
-  teardown(function() helper.remove() end)
+  -- After every spec nothing is there of any Lua process that has run.
+  before_each(function() assert(io.open(pids, "w")):close() end)
+  after_each(function()
+    for pid in io.lines(pids) do assert.equal("", left(pid)) end
+  end)
+  teardown(function()
+    helper.remove()
+    os.remove(pids)
+  end)
 
   -- A spec that needs controllers.
   local function with(list, name, body)
@@ -201,6 +216,20 @@ describe("a container's cgroup", function()
         return there
       ]]
       assert.is_true(survived) -- the control
+    end)
+
+    it("is made anew where somebody has removed the empty one for all containers #vm", function()
+      local code, other = lua [[
+        assert(box({}):run(script "true"))
+        local process = sleeper()
+        local first = process.cgroup.base.path
+        process:close()
+        assert(os.remove(first))
+        process = sleeper()
+        return assert(box({}):run(script "exit 6")).code, process.cgroup.base.path ~= first
+      ]]
+      assert.equal(6, code)
+      assert.is_true(other)
     end)
 
     it("is removed with all that was made below it #vm", function()
@@ -355,7 +384,8 @@ describe("a container's cgroup", function()
 
   describe("and the end of the Lua process", function()
     local function janitor(pid)
-      local text = outside.sh(("ps -eo pid=,ppid=,args= | grep ' janitor cella.%d[.]' | grep -v grep"):format(pid))
+      local text = outside.sh(("LD_PRELOAD= ps -eo pid=,ppid=,args= | grep ' janitor cella.%d[.]' | grep -v grep")
+        :format(pid))
       return text:match "^%s*(%d+)%s+(%d+)"
     end
 
@@ -363,7 +393,8 @@ describe("a container's cgroup", function()
       local output, status, pid, parent, descriptors, session, children_left, own = lua([[
         local process = sleeper()
         local me = sys.getpid()
-        local pipe = io.popen("ps -eo pid=,ppid=,args= | grep ' janitor cella." .. me .. "[.]' | grep -v grep")
+        local pipe = io.popen(("LD_PRELOAD= ps -eo pid=,ppid=,args= | grep ' janitor cella.%d[.]' | grep -v grep")
+          :format(me))
         local pid, parent = pipe:read("*a"):match "^%s*(%d+)%s+(%d+)"
         pipe:close()
         -- Not dumpable: only root may look.
@@ -499,12 +530,11 @@ describe("a container's cgroup", function()
     end)
 
     it("cannot change them, whatever it mounts in a user namespace of its own #vm", function()
-      local pids = controllers.pids and 20 or nil
+      local most = controllers.pids and 20 or nil
       local said = lua([[
         local pids = ... and tonumber((...))
         -- As whoever has made the cgroup: root inside is the caller, who owns its files.
-        local process = assert(box({ pids = pids }, { mounts = {}, environment = {
-          LUA_PATH = package.path, LUA_CPATH = package.cpath } }):spawn(script(
+        local process = assert(box({ pids = pids }, { mounts = {}, environment = "inherit" }):spawn(script(
           "exec lua5.4 -e '" .. [=[
             local sys = require "cella.core".sys
             assert(sys.unshare { "user", "mount", "cgroup" })
@@ -516,7 +546,7 @@ describe("a container's cgroup", function()
           ]=] .. "'")))
         local result = assert(process:wait())
         return result.stdout
-      ]], { arguments = { pids } })
+      ]], { arguments = { most } })
       assert.truthy(said:find "^true\nnil\tnil\tnil\t", said)
     end)
 
@@ -576,9 +606,9 @@ describe("a container's cgroup", function()
     end)
   end)
 
-  describe("of an unprivileged user", function()
+  describe("in a directory that root has made", function()
     if outside.sh "id -u" ~= "0\n" then
-      pending "needs root, which makes a cgroup and gives it away"
+      pending "needs root, which makes a cgroup, and gives it away"
       return
     end
 
@@ -596,6 +626,39 @@ describe("a container's cgroup", function()
       assert.equal("", (outside.sh(("ls -d %s 2>/dev/null"):format(place))))
     end)
 
+    local function refused(before, prefix)
+      return lua([[
+        local place, command = ...
+        if command ~= "" then os.execute("cd " .. place .. " && " .. command) end
+        local _, err = box { parent = place }:run(script "true")
+        return tostring(err)
+      ]], { arguments = { place, before }, prefix = prefix })
+    end
+
+    it("may have it as a parent, by two names #vm", function()
+      local one, other = lua([[
+        return sleeper({ parent = ... }).cgroup.path, sleeper({ parent = (...):match "[^/]+$" }).cgroup.path
+      ]], { arguments = { place } })
+      assert.equal(place, (one:match "^(.*)/cella%.[^/]*/1$"))
+      assert.equal(place, (other:match "^(.*)/cella%.[^/]*/2$"))
+    end)
+
+    it("is refused where that has no room for more #vm", function()
+      local err = refused "echo 2 > cgroup.max.descendants"
+      assert.truthy(err:find("cgroup.max.descendants or cgroup.max.depth of a cgroup above is reached", 1, true), err)
+    end)
+
+    it("is refused where that is threaded #vm", function()
+      local err = refused "echo threaded > cgroup.type"
+      assert.truthy(err:find("EOPNOTSUPP", 1, true), err)
+      assert.truthy(err:find("threaded, or below a threaded one (cgroup.type is domain invalid)", 1, true), err)
+    end)
+
+    it("is refused where cgroup v2 is mounted read-only #vm", function()
+      local err = refused("", ("unshare --mount sh -c 'mount -o remount,bind,ro %s && exec \"$@\"' sh"):format(top))
+      assert.truthy(err:find("cgroup v2 is mounted read-only here", 1, true), err)
+    end)
+
     -- As that user; with `inside` from a process that is in its cgroup.
     local function unprivileged(source, inside)
       local enter = inside and ("sh -c 'echo $$ > %s/cgroup.procs && exec \"$@\"' sh "):format(place) or ""
@@ -603,7 +666,7 @@ describe("a container's cgroup", function()
         .. ("setpriv --reuid %d --regid %d --clear-groups --inh-caps=-all"):format(USER, USER) })
     end
 
-    it("is made where a cgroup is delegated, and removed again #vm", function()
+    it("is made for an unprivileged user where a cgroup is delegated, and removed again #vm", function()
       local path, code, below = unprivileged([[
         local process = sleeper()
         return process.cgroup.path, assert(box({}):run(script "exit 4")).code, cgroup_of(process.pid)

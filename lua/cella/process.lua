@@ -20,6 +20,7 @@ local validate = require "cella.validate"
 
 ---@class cella.process
 ---@field pid integer  of the program, as the caller's pid namespace has it
+---@field cgroup cella.cgroup?  where the container has one
 local Process = { __name = "cella.process" }
 Process.__index = Process
 
