@@ -42,7 +42,7 @@ local options_rule = rule.record {
   user = rule.record { uid = rule.id, gid = rule.id, groups = rule.list(rule.id) },
   capabilities = capabilities.rule,
   no_new_privs = rule.boolean,
-  exceed = rule.list(rule.one_of { "capabilities", "no_new_privs", "seccomp", "cgroup" }),
+  exceed = rule.list(rule.one_of { "capabilities", "no_new_privs", "seccomp", "cgroup", "interpreter" }),
   cwd = rule.absolute,
   environment = command_module.environment_rule,
   new_session = rule.boolean,
@@ -54,8 +54,8 @@ local options_rule = rule.record {
 --- kinds only: by default all that are not this process's own); `user` { uid, gid, groups }, `capabilities`,
 --- `no_new_privs`, `cwd`, `environment`, `new_session`, `command` as of a container, by default what the process has;
 --- `die_with_parent` (default true); `exceed`: in what it may have more than the process: "capabilities",
---- "no_new_privs", "seccomp", "cgroup". Raises at an unknown key or a bad value; nil and an error where there is no
---- such process (ESRCH).
+--- "no_new_privs", "seccomp", "cgroup"; or get hold of the caller's "interpreter". Raises at an unknown key or a bad
+--- value; nil and an error where there is no such process (ESRCH).
 ---@param options table
 ---@return cella.entrance?, cella.error?
 function M.new(options)
@@ -165,6 +165,25 @@ local function record_limits(plan, theirs, ours)
   end
 end
 
+-- Whether there may be somebody, where one goes, to whom the interpreter belongs that this process runs. A program of
+-- theirs that is a link to /proc/self/exe would let them write to it (pitfalls I09).
+local function endangers_interpreter(maps, host)
+  local _, _, _, owner = core.inode "/proc/self/exe"
+  if not owner then return true end
+  return host.uid_map:outside(owner) ~= nil and (not maps or maps.uid:inside(owner) ~= nil)
+end
+
+-- What nobody can write to, to be put in its place.
+local function sealed(plan)
+  return plan:input('memfd("cella-init")', function()
+    local number, message, errno = core.init_program()
+    local copy
+    if number then copy, message, errno = core.dup(number) end
+    if copy then return copy end
+    return nil, { message = message, errno = errno }
+  end)
+end
+
 --- The plan up to the program: for who has more to do in there before that.
 ---@param options table  entrance.description
 ---@param cwd string?
@@ -191,16 +210,24 @@ function M.prepare(options, cwd, host)
   -- Into its cgroups first: what they limit is limited from the first step inside.
   local function move(process) return cgroups.move(process.pid, moves) end
   local plan = Plan.new { created = #moves > 0 and move or nil }
+  local enters_mount = contains(joined, "mount")
+  local shares_mounts = enters_mount or facts.namespaces.mount == own.namespaces.mount
+  local enters_root = enters_mount or shares_mounts and not shares_root(target)
+  local hides = enters_root and not identity.consented(options, "interpreter")
+    and endangers_interpreter(joins_user and facts.maps or nil, host)
+  if hides then plan:unmap_executable() end
   if who.groups_before then plan:setgroups(who.groups_before) end
   local joins = {}
   for i, kind in ipairs(joined) do joins[i] = { type = kind, pidfd = target.pidfd:number() } end
   plan:join(joins)
   plan:dumpable(false) -- entering a user namespace makes new credentials: fs.suid_dumpable decides what they are
+  if hides then
+    local slot = sealed(plan)
+    plan:replace_executable(slot) -- with the rights that come with the user namespace
+    plan:close(slot)
+  end
   record_expected(plan, facts, joined)
-  local enters_mount = contains(joined, "mount")
-  local shares_mounts = enters_mount or facts.namespaces.mount == own.namespaces.mount
-  record_places(plan, target, cwd or options.cwd, {
-    shares_mounts = shares_mounts, enters_root = enters_mount or shares_mounts and not shares_root(target) })
+  record_places(plan, target, cwd or options.cwd, { shares_mounts = shares_mounts, enters_root = enters_root })
   plan:umask(facts.umask)
   record_limits(plan, facts.limits, own.limits)
   container_identity.record_privileges(plan, { sets = who.sets, no_new_privs = who.no_new_privs, hidden = true,

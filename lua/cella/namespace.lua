@@ -101,7 +101,9 @@ local function refusal(kind, mount, errno)
       return ("the directory lies on %s, whose mounts are shared with others, and a mount namespace cannot be mounted "
         .. "in itself: make the directory a private mount first, with namespace.private(DIRECTORY)"):format(mount.point)
     end
-    return "a mount namespace can be mounted only in one that is older than it: loops could not be freed"
+    return "a mount namespace can be mounted only in one that is older than it: loops could not be freed. (Linux 6.18 "
+      .. "tells the age by numbers that each CPU deals out by itself: one that was made on another CPU may count as "
+      .. "older. The first one of the machine is older than all.)"
   end
   return nil
 end

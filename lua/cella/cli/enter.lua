@@ -71,8 +71,8 @@ working directory.]]
   command:option("-u --user", "Be this one there, UID[:GID[:GROUP,...]]."):argname "USER"
   command:option("-c --capabilities", 'What stays, "chown,kill" or "none".'):argname "LIST"
   command:flag("--no-new-privs", "Nothing is to be gained by exec.")
-  command:option("--exceed", "In what it may have more than the process: capabilities, no_new_privs, seccomp, cgroup.")
-    :argname "LIST"
+  command:option("--exceed", "In what it may have more than the process: capabilities, no_new_privs, seccomp, cgroup, "
+    .. "interpreter."):argname "LIST"
   command:option("-d --cwd", "Working directory, there."):argname "DIRECTORY"
   command:option("-e --environment", "A variable, NAME=VALUE; may be repeated."):argname "VARIABLE":count "*":init {}
   command:flag("-p --plan", "Print the kernel steps, and start nothing.")
