@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -96,6 +97,9 @@ static int io_content(lua_State *L)
 	if (made < 0)
 		return push_error(L, "memfd_create", errno);
 	int error = write_all(made, data, size);
+	/* Before Linux 6.3 it would be executable. */
+	if (!error && fchmod(made, 0444) < 0)
+		error = errno;
 	if (!error && fcntl(made, F_ADD_SEALS, seals) < 0)
 		error = errno;
 	if (!error) {
