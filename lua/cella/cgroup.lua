@@ -214,25 +214,26 @@ function Group:kill()
   return true
 end
 
-local PATIENCE = 10 -- seconds, for a process that sleeps where nothing can wake it
-
-local function set_frozen(self, frozen)
-  local text = frozen and "1" or "0"
-  local ok, message, errno = self.handle:write("cgroup.freeze", text)
-  if not ok then return failed("write_file", self.path .. "/cgroup.freeze", message, errno) end
-  local till, pause = core.now() + PATIENCE, 0.0005
-  while statistics.event(reader(self), "frozen") ~= frozen do
-    -- Nothing is in there to be frozen.
-    if not statistics.event(reader(self), "populated") then return true end
-    if core.now() > till then
-      return nil, Error.new { op = "cgroup.freeze", path = self.path, code = "ETIMEDOUT",
-        message = ("not %s after %d seconds"):format(frozen and "frozen" or "thawed", PATIENCE),
-        why = "a process in there is inside of the kernel and cannot be stopped; the kernel goes on trying" }
-    end
+-- Waits for a word of cgroup.events. (A poll for it cannot tell it from the next.) Returns whether it came.
+local function wait_for(self, key, wanted, seconds)
+  local till, pause = core.now() + seconds, 0.0005
+  while statistics.event(reader(self), key) ~= wanted do
+    if core.now() > till then return false end
     core.poll({}, pause)
     pause = math.min(pause * 2, 0.02)
   end
   return true
+end
+
+local PATIENCE = 10 -- seconds, for a process that sleeps where nothing can wake it
+
+local function set_frozen(self, frozen)
+  local ok, message, errno = self.handle:write("cgroup.freeze", frozen and "1" or "0")
+  if not ok then return failed("write_file", self.path .. "/cgroup.freeze", message, errno) end
+  if wait_for(self, "frozen", frozen, PATIENCE) then return true end
+  return nil, Error.new { op = "cgroup.freeze", path = self.path, code = "ETIMEDOUT",
+    message = ("not %s after %d seconds"):format(frozen and "frozen" or "thawed", PATIENCE),
+    why = "a process in there is inside of the kernel and cannot be stopped; the kernel goes on trying" }
 end
 
 --- Stops everything in there, and returns once it stands still. A frozen process can be killed.
@@ -252,6 +253,7 @@ end
 function Group:remove()
   if not self.handle:number() then return true end
   self.handle:kill()
+  wait_for(self, "populated", false, 1) -- what they have used is known when they have ended
   self.last_usage = statistics.read(reader(self))
   local ok, message, errno = self.handle:remove()
   if self.leaf then self.leaf:remove() end -- went with it
