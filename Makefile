@@ -43,8 +43,8 @@ $(BUILD)/obj/%.o: csrc/%.c $(BUILD)/obj/command
 # These run on stacks of their own and never return, which ASan takes for a mistake and says so.
 $(BUILD)/obj/child.o $(BUILD)/obj/keeper.o: extra = -fno-sanitize=all
 
-$(init): csrc/init/init.c csrc/init/janitor.c csrc/cgroup_tree.c csrc/init/janitor.h csrc/cgroup_tree.h csrc/raw.h \
-         csrc/report.h $(BUILD)/obj/command
+$(init): csrc/init/init.c csrc/init/janitor.c csrc/init/exec.c csrc/cgroup_tree.c $(wildcard csrc/init/*.h) \
+         $(addprefix csrc/,cgroup_tree.h exec_first.h raw.h report.h) $(BUILD)/obj/command
 	@echo 'compile $<'
 	@$(initcc) -o $@ $(filter %.c,$^)
 

@@ -1,5 +1,6 @@
 /* The parent's half of starting a plan: binds the recorded steps to memory of their own, clones, and
  * leaves the caller as it was. */
+#include "exec_first.h"
 #include "process.h"
 #include "raw.h"
 #include "tense.h"
@@ -317,13 +318,13 @@ static int adopt_second(struct process *process)
 /* Takes a message. Returns its byte, 0 at the end of the channel, or a negative errno. */
 static int receive(struct process *process)
 {
-	char byte = 0;
+	struct exec_failure data = { 0 }; /* the longest that is said */
 	union {
 		char space[CMSG_SPACE(sizeof(struct ucred))];
 		struct cmsghdr header;
 	} control;
-	struct iovec data = { &byte, 1 };
-	struct msghdr message = { .msg_iov = &data, .msg_iovlen = 1, .msg_control = &control,
+	struct iovec vector = { &data, sizeof data };
+	struct msghdr message = { .msg_iov = &vector, .msg_iovlen = 1, .msg_control = &control,
 				  .msg_controllen = sizeof control };
 	ssize_t count = recvmsg(process->channel, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	if (count < 0)
@@ -333,12 +334,14 @@ static int receive(struct process *process)
 	const struct cmsghdr *header = CMSG_FIRSTHDR(&message);
 	if (!header || header->cmsg_type != SCM_CREDENTIALS)
 		return -EPROTO;
-	if (byte == HERE_I_AM[0]) {
+	if (data.kind == EXEC_FAILED[0] && count == sizeof data)
+		process->launch->error = data.error;
+	if (data.kind == HERE_I_AM[0]) {
 		struct ucred sender;
 		memcpy(&sender, CMSG_DATA(header), sizeof sender);
 		process->program = sender.pid;
 	}
-	return byte;
+	return data.kind;
 }
 
 /* Waits for the next message that is a matter of the caller's. Returns AWAITING, 0, or a negative errno. */
@@ -350,7 +353,7 @@ static int listen_to(struct process *process, const struct timespec *patience)
 		if (ready <= 0)
 			return ready == 0 ? -ETIMEDOUT : -errno;
 		int said = receive(process);
-		if (said != HERE_I_AM[0])
+		if (said != HERE_I_AM[0] && said != EXEC_FAILED[0])
 			return said;
 	}
 }

@@ -1,4 +1,5 @@
 /* The process itself: its limits, its signals, its tie to the parent, and the program that it becomes. */
+#include "exec_first.h"
 #include "launch.h"
 #include "raw.h"
 
@@ -252,31 +253,71 @@ static int set_pwd(const char **environment, char *buffer, size_t room)
 	return 0;
 }
 
-/* execve(path | paths, argv [, environment [, pwd]]) -> nil, message, errno
+/* The text of a number that is not negative. Returns its length. */
+static int put_number(char *text, int64_t value)
+{
+	char digits[20];
+	int count = 0, size = 0;
+	do
+		digits[count++] = (char)('0' + value % 10);
+	while ((value /= 10));
+	while (count)
+		text[size++] = digits[--count];
+	text[size] = '\0';
+	return size;
+}
+
+/* By way of the sealed program: see csrc/init/exec.c. */
+static int exec_through(const struct arg *program, const struct arg *channel, const char *const *paths, long count,
+			const void *argv, const char *const *environment)
+{
+	enum { MOST = 16384 }; /* words: half of the stack */
+	char mark[64] = EXEC_MARK;
+	const char *words[MOST];
+	long size = 0;
+	if (!given(channel))
+		return -EINVAL; /* nobody could be told of what fails then */
+	int end = (int)sizeof EXEC_MARK - 1;
+	end += put_number(mark + end, channel->n);
+	mark[end++] = ' ';
+	put_number(mark + end, count);
+	words[size++] = mark;
+	for (long i = 0; i < count && size < MOST; i++)
+		words[size++] = paths[i];
+	for (; *environment && size < MOST; environment++)
+		words[size++] = *environment;
+	if (size == MOST)
+		return -E2BIG;
+	words[size] = NULL;
+	long result = RAW(SYS_fcntl, channel->n, F_SETFD, 0);
+	if (result >= 0)
+		result = RAW(SYS_fcntl, program->n, F_SETFD, FD_CLOEXEC);
+	if (result >= 0)
+		result = RAW(SYS_execveat, program->n, "", argv, words, AT_EMPTY_PATH);
+	return (int)result;
+}
+
+/* execve(path | paths, argv [, environment [, pwd [, through_fd]]]) -> nil, message, errno
  * Of several paths the first that exists and may be executed counts, as in execvp(3), but a file in no
- * known format is an error, not a shell script. With `pwd`, a PWD of the environment becomes what is true. */
+ * known format is an error, not a shell script. With `pwd`, a PWD of the environment becomes what is true. In a plan,
+ * `through_fd` is a sealed program that this process is for a moment before, so that the caller's is nowhere to be
+ * seen. */
 static int act_execve(const struct arg *a)
 {
 	char pwd[PATH_MAX + 8];
-	char *const *paths = (char *const *)(uintptr_t)a[0].p;
+	const char *const *paths = a[0].p;
 	const void *environment = given(&a[2]) ? a[2].p : environ;
-	bool denied = false;
+	long count = 0;
 	int result = 0;
 	if (given(&a[2]) && a[3].n)
 		result = set_pwd((const char **)(uintptr_t)a[2].p, pwd, sizeof pwd);
 	if (result < 0)
 		return result;
-	result = -ENOENT;
-	for (; *paths; paths++) {
-		result = (int)RAW(SYS_execve, *paths, a[1].p, environment);
-		if (result == -EACCES)
-			denied = true;
-		else if (result == -ENOENT && RAW(SYS_faccessat, AT_FDCWD, *paths, F_OK) == 0)
-			return -ELIBACC; /* the file is there: its interpreter is not */
-		else if (result != -ENOENT && result != -ENOTDIR)
-			return result;
-	}
-	return denied ? -EACCES : result;
+	while (paths[count])
+		count++;
+	if (given(&a[4]))
+		return exec_through(&a[4], &a[5], paths, count, a[1].p, environment);
+	return exec_first(paths, count, a[1].p, environment);
 }
 
 const struct op ops_process[] = {
@@ -300,6 +341,7 @@ const struct op ops_process[] = {
 	{ "replace_executable", act_replace_executable, OP_LATER, RESULT_TRUE, { { "fd", K_FD } },
 	  always_needs_own_memory },
 	{ "execve", act_execve, OP_EXEC, RESULT_TRUE,
-	  { { "path", K_STRINGS }, { "argv", K_STRINGS }, { "environment", K_STRINGS, true }, { "pwd", K_BOOL, true } } },
+	  { { "path", K_STRINGS }, { "argv", K_STRINGS }, { "environment", K_STRINGS, true }, { "pwd", K_BOOL, true },
+	    { "through_fd", K_FD, true }, { "channel", K_CHANNEL } } },
 	{ 0 },
 };

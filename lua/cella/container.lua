@@ -8,6 +8,7 @@ local core = require "cella.core"
 local description = require "cella.container.description"
 local host_facts = require "cella.host"
 local identity = require "cella.container.identity"
+local interpreter = require "cella.interpreter"
 local process_limits = require "cella.process.limits"
 local rlimits = require "cella.rlimits"
 local root = require "cella.root"
@@ -115,6 +116,7 @@ local function build(box, command, host)
   identity.record_privileges(plan, box, who.user)
   if box.init then plan:init(box.die_with_parent == false) end
   if box.new_session ~= false then plan:setsid() end -- of the program: an init belongs to none
+  plan.hides_interpreter = interpreter.is_endangered(who.maps, host)
   if hooks.before_exec then plan:await(hooks.before_exec, "hooks.before_exec(PROCESS)") end
   plan:exec(command_module.for_plan(command, box.environment or command_module.default_environment(),
     with_backstop(box.rlimits or {}, command.cpu_limit)))

@@ -15,6 +15,7 @@ local command_module = require "cella.command"
 local container = require "cella.container"
 local container_identity = require "cella.container.identity"
 local identity = require "cella.enter.identity"
+local interpreter = require "cella.interpreter"
 local targets = require "cella.enter.target"
 local validate = require "cella.validate"
 
@@ -165,25 +166,6 @@ local function record_limits(plan, theirs, ours)
   end
 end
 
--- Whether there may be somebody, where one goes, to whom the interpreter belongs that this process runs. A program of
--- theirs that is a link to /proc/self/exe would let them write to it (pitfalls I09).
-local function endangers_interpreter(maps, host)
-  local _, _, _, owner = core.inode "/proc/self/exe"
-  if not owner then return true end
-  return host.uid_map:outside(owner) ~= nil and (not maps or maps.uid:inside(owner) ~= nil)
-end
-
--- What nobody can write to, to be put in its place.
-local function sealed(plan)
-  return plan:input('memfd("cella-init")', function()
-    local number, message, errno = core.init_program()
-    local copy
-    if number then copy, message, errno = core.dup(number) end
-    if copy then return copy end
-    return nil, { message = message, errno = errno }
-  end)
-end
-
 --- The plan up to the program: for who has more to do in there before that.
 ---@param options table  entrance.description
 ---@param cwd string?
@@ -214,7 +196,7 @@ function M.prepare(options, cwd, host)
   local shares_mounts = enters_mount or facts.namespaces.mount == own.namespaces.mount
   local enters_root = enters_mount or shares_mounts and not shares_root(target)
   local hides = enters_root and not identity.consented(options, "interpreter")
-    and endangers_interpreter(joins_user and facts.maps or nil, host)
+    and interpreter.is_endangered(joins_user and facts.maps or nil, host)
   if hides then plan:unmap_executable() end
   if who.groups_before then plan:setgroups(who.groups_before) end
   local joins = {}
@@ -222,7 +204,7 @@ function M.prepare(options, cwd, host)
   plan:join(joins)
   plan:dumpable(false) -- entering a user namespace makes new credentials: fs.suid_dumpable decides what they are
   if hides then
-    local slot = sealed(plan)
+    local slot = interpreter.sealed(plan)
     plan:replace_executable(slot) -- with the rights that come with the user namespace
     plan:close(slot)
   end

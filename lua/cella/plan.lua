@@ -9,6 +9,7 @@ local cgroup = require "cella.cgroup"
 local commands = require "cella.command"
 local events = require "cella.process.events"
 local explain = require "cella.explain"
+local interpreter = require "cella.interpreter"
 local mapping = require "cella.mapping"
 local Process = require "cella.process"
 local rlimits = require "cella.rlimits"
@@ -243,13 +244,13 @@ end
 function methods:exec(command)
   command = validate.check(commands.rule, command, "command", 2)
   local environment = commands.environment_list(command.environment)
-  streams.record(self, command)
+  local through = streams.record(self, command, self.hides_interpreter)
   rlimits.record(self, command.rlimits or {})
   self:sigdefault("all")
   self:sigunblock()
   local argv = {}
   for i = 1, #command do argv[i] = command[i] end
-  self:execve(commands.candidates(command[1], environment), argv, environment)
+  self:execve(commands.candidates(command[1], environment), argv, environment, nil, through)
   self.program = command[1]
   return self
 end
@@ -281,18 +282,10 @@ end
 function methods:init(stays)
   if self.has_init then error("a plan has at most one init", 2) end
   self.has_init = true
-  local function failed(message, errno) return nil, { message = message, errno = errno } end
-  local program = self:input('memfd("cella-init")', function()
-    local number, message, errno = core.init_program()
-    if not number then return failed(message, errno) end
-    local copy
-    copy, message, errno = core.dup(number)
-    if copy then return copy end
-    return failed(message, errno)
-  end)
+  local program = interpreter.sealed(self)
   local status = self:input("pipe()", function()
     local reading, writing, errno = core.pipe()
-    if not reading then return failed(writing, errno) end
+    if not reading then return nil, { message = writing, errno = errno } end
     return writing, reading
   end, "status")
   self:sigdefault { "chld" } -- ignored, it would have no children to wait for

@@ -4,6 +4,7 @@
 -- that the program will have, so that no copy can overwrite another.
 
 local core = require "cella.core"
+local interpreter = require "cella.interpreter"
 local validate = require "cella.validate"
 
 local rule = validate.rule
@@ -135,7 +136,9 @@ end
 --- Records what a command table asks for: parent steps that open, child steps that put in place.
 ---@param plan cella.plan
 ---@param command table  validated
-function M.record(plan, command)
+---@param hides_interpreter boolean?  the program is executed by way of a sealed one: see cella.interpreter
+---@return integer?  the number of that one's descriptor
+function M.record(plan, command, hides_interpreter)
   local lowest = highest(command) + 1
   local keep = {}
 
@@ -179,7 +182,14 @@ function M.record(plan, command)
   for _, target in ipairs(targets) do
     put_value(target, command.fds[target])
   end
+  local through
+  if hides_interpreter then
+    through = lowest
+    keep[#keep + 1] = through
+    plan:dup2(interpreter.sealed(plan, lowest), through)
+  end
   plan:close_others(keep)
+  return through
 end
 
 return M

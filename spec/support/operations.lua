@@ -96,7 +96,8 @@ return {
   unmap_executable = {},
   replace_executable = { fd() },
   execve = { p("path", "strings", { NOWHERE }), p("argv", "strings", { "x" }),
-    optional(p("environment", "strings", {})), optional(p("pwd", "boolean", true)) },
+    optional(p("environment", "strings", {})), optional(p("pwd", "boolean", true)),
+    optional(fd "through_fd") },
 
   expect_ids = { p("uid", "id", 0), p("gid", "id", 0) },
   expect_groups = { p("groups", "ids", { 0 }) },

@@ -1,0 +1,34 @@
+--- The executable of the calling process, which its children share until they have executed something else.
+--
+-- A program in a container that is a script for /proc/self/exe, or a link to it, would be the caller's interpreter, and
+-- whoever its file belongs to in there could write to it (pitfalls I09).
+
+local core = require "cella.core"
+
+local M = {}
+
+--- Whether the file belongs to somebody whom a container has.
+---@param maps { uid: cella.IdMap }?  of the container; nil where it has the caller's
+---@param host cella.Host
+---@return boolean
+function M.is_endangered(maps, host)
+  local _, _, _, owner = core.inode "/proc/self/exe"
+  if not owner then return true end
+  return host.uid_map:outside(owner) ~= nil and (not maps or maps.uid:inside(owner) ~= nil)
+end
+
+--- A file that nobody can write to, to be there in its place: the program of an init.
+---@param plan cella.plan
+---@param lowest integer?  number of its descriptor
+---@return cella.slot
+function M.sealed(plan, lowest)
+  return plan:input('memfd("cella-init")', function()
+    local number, message, errno = core.init_program()
+    local copy
+    if number then copy, message, errno = core.dup(number, lowest) end
+    if copy then return copy end
+    return nil, { message = message, errno = errno }
+  end)
+end
+
+return M
