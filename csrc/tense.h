@@ -33,5 +33,6 @@ void open_io(lua_State *L);
 void open_subid(lua_State *L);
 void open_init(lua_State *L);
 void open_caps(lua_State *L);
+void open_plain(lua_State *L);
 
 #endif
