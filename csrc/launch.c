@@ -1,5 +1,6 @@
 /* The parent's half of starting a plan: binds the recorded steps to memory of their own, clones, and
  * leaves the caller as it was. */
+#include "copy.h"
 #include "process.h"
 #include "raw.h"
 #include "tense.h"
@@ -55,6 +56,15 @@ static bool step_needs_own_memory(const struct step *step)
 	return op->needs_own_memory && op->needs_own_memory(step->args);
 }
 
+/* Where libc keeps the number of this thread, which a copy has to set to its own; NULL if that is not so. */
+static int *place_of_thread_id(void)
+{
+	int *place = NULL;
+	if (RAW(SYS_prctl, PR_GET_TID_ADDRESS, &place, 0, 0, 0) < 0 || !place || *place != (int)RAW(SYS_gettid))
+		return NULL;
+	return place;
+}
+
 static struct launch *prepare(const struct plan *plan)
 {
 	bool own_memory = false, dies_with_parent = false;
@@ -64,6 +74,8 @@ static struct launch *prepare(const struct plan *plan)
 		processes += (op_at(plan_step(plan, i)->op)->flags & (OP_FORK | OP_INIT)) != 0;
 		dies_with_parent |= strcmp(op_at(plan_step(plan, i)->op)->name, "pdeathsig") == 0;
 	}
+	if (own_memory)
+		processes = 0;
 	size_t stacks = processes * STACK_DISTANCE;
 	size_t head = (sizeof(struct launch) + (size_t)plan->slots * sizeof(int) + 15) & ~(size_t)15;
 	size_t size = stacks + round_up(head + plan->buffer.size);
@@ -79,6 +91,7 @@ static struct launch *prepare(const struct plan *plan)
 	launch->mapping = mapping;
 	launch->mapping_size = size;
 	launch->own_memory = own_memory;
+	launch->thread_id = own_memory ? place_of_thread_id() : NULL;
 	launch->dies_with_parent = dies_with_parent;
 	for (size_t i = 0; i < processes; i++)
 		mprotect(mapping + i * STACK_DISTANCE, PAGE, PROT_NONE);
@@ -185,6 +198,9 @@ static void fill_slots(lua_State *L, int index, struct launch *launch, int count
 	}
 }
 
+enum { IN_A_COPY = 1 };
+
+/* Returns 0, IN_A_COPY in a child that has come to its call, or a negative errno. */
 static int start(struct process *process, const struct plan *plan, uint64_t namespaces)
 {
 	struct launch *launch = process->launch;
@@ -220,10 +236,14 @@ static int start(struct process *process, const struct plan *plan, uint64_t name
 		close(pair[1]);
 		return result;
 	}
-	if (status_lost)
-		result = keeper_start(process, &args);
-	else
-		result = (int)raw_clone3(&args, sizeof args, child_body, launch);
+	result = status_lost ? keeper_start(process, &args) : launch_clone(launch, &args);
+	if (result == 0) {
+		child_body(launch);
+		return IN_A_COPY;
+	}
+	/* What is shared is between these two: no copy that is made later is to write there. */
+	if (launch->own_memory)
+		madvise(launch->mapping, launch->mapping_size, MADV_DONTFORK);
 	RAW(SYS_rt_sigprocmask, SIG_SETMASK, &before, 0, sizeof before);
 	close(pair[1]);
 	if (result < 0)
@@ -241,17 +261,24 @@ static int start(struct process *process, const struct plan *plan, uint64_t name
 	return result;
 }
 
-/* launch(recorder, namespaces [, slots]) -> process | nil, message, errno
+/* launch(recorder, namespaces [, slots [, function]]) -> process | nil, message, errno
  * Clones a child into new namespaces (a list) and lets it run; one whose first step is `await` stays there
- * until process:release(). `slots` are descriptors by slot number. */
+ * until process:release(). `slots` are descriptors by slot number. The function is what a call at the end calls. */
 int launch_plan(lua_State *L)
 {
 	struct plan *plan = to_plan(L, 1);
 	uint64_t namespaces = check_flags(L, 2, &names_namespace);
 	if (!lua_isnoneornil(L, 3))
 		luaL_checktype(L, 3, LUA_TTABLE);
+	lua_settop(L, 4);
+	struct copy copy = { 0 };
+	if (plan->calls) {
+		luaL_checktype(L, 4, LUA_TFUNCTION);
+		copy_prepare(L, 4, &copy);
+	}
 	struct process *process = lua_newuserdata(L, sizeof *process);
 	memset(process, 0, sizeof *process);
+	process->generation = copy_generation;
 	process->pidfd = process->channel = -1;
 	process->reaped = true;
 	luaL_getmetatable(L, PROCESS_TYPE);
@@ -265,6 +292,11 @@ int launch_plan(lua_State *L)
 		sharing_begins();
 	fill_slots(L, 3, process->launch, plan->slots);
 	int result = start(process, plan, namespaces);
+	if (result == IN_A_COPY) {
+		const char *end = (const char *)process->launch->end;
+		uint32_t size = plan_step(plan, plan->steps - 1)->size;
+		copy_run(&copy, process->launch, (const struct step *)(const void *)(end - size));
+	}
 	if (result < 0) {
 		close_once(&process->channel);
 		release_memory(process);

@@ -198,6 +198,14 @@ static int act_execve(const struct arg *a)
 	return denied ? -EACCES : result;
 }
 
+/* call(what [, environment]) [in a plan]
+ * The child, a copy of the caller, goes on with a Lua function of the caller's. See copy.c. */
+static int act_call(const struct arg *a)
+{
+	(void)a;
+	return -ENOSYS;
+}
+
 const struct op ops_process[] = {
 	{ "await", act_await, OP_LATER, RESULT_TRUE, { { "channel", K_CHANNEL } } },
 	{ "fork", act_fork, OP_LATER | OP_FORK, RESULT_TRUE,
@@ -216,5 +224,7 @@ const struct op ops_process[] = {
 	  always_needs_own_memory },
 	{ "execve", act_execve, OP_EXEC, RESULT_TRUE,
 	  { { "path", K_STRINGS }, { "argv", K_STRINGS }, { "environment", K_STRINGS, true }, { "pwd", K_BOOL, true } } },
+	{ "call", act_call, OP_LATER | OP_EXEC | OP_CALL, RESULT_TRUE,
+	  { { "what", K_TEXT }, { "environment", K_STRINGS, true } }, always_needs_own_memory },
 	{ 0 },
 };

@@ -20,6 +20,7 @@ struct process {
 	int channel;
 	struct launch *launch;
 	struct keeper *keeper;
+	unsigned generation; /* of the process that made it: copy.h */
 	bool own_memory;
 	bool second; /* pid is that of the process behind a fork step */
 	bool reaped;
@@ -30,7 +31,8 @@ struct process {
 /* keeper.c: a process between the caller and its child that waits for the child. Used where the caller
  * ignores SIGCHLD, because the kernel then throws the status away. */
 
-/* Makes the child by way of a keeper; fills in pid, pidfd and keeper. Returns 0 or a negative errno. */
+/* Makes the child by way of a keeper; fills in pid, pidfd and keeper. Returns the pid, 0 in a child that is a copy, or a
+ * negative errno. */
 int keeper_start(struct process *process, const struct clone_args *child);
 
 /* The child has exec'd or ended; `second_pid` is that of the process behind a fork step, or 0. */

@@ -1,5 +1,6 @@
 --- What is to be run: a program, its arguments, its environment and its streams, as one table.
 
+local call = require "cella.call"
 local core = require "cella.core"
 local streams = require "cella.streams"
 local validate = require "cella.validate"
@@ -50,6 +51,7 @@ for key, check in pairs(streams.fields) do fields[key] = check end
 M.spawn_fields = {
   timeout = rule.seconds,
   capture_limit = rule.integer(0, 1099511627776),
+  result_limit = rule.integer(0, 1073741824),
 }
 
 local function command_rule(keys)
@@ -65,23 +67,37 @@ end
 --- What plan:exec takes: the argument vector as items, and the keys of streams.
 M.rule = command_rule(fields)
 
+--- What plan:call takes: a function with its arguments, and the same keys.
+M.call_rule = call.rule(fields)
+
 local container_fields = { cwd = rule.absolute }
 for key, check in pairs(fields) do container_fields[key] = check end
 for key, check in pairs(M.spawn_fields) do container_fields[key] = check end
 
 --- What a container takes: that, and where and for how long it runs.
-M.container_rule = command_rule(container_fields)
+local program_rule, function_rule = command_rule(container_fields), call.rule(container_fields)
+function M.container_rule(value, path)
+  if type(value) == "function" then value = call.command(value) end
+  return (call.is(value) and function_rule or program_rule)(value, path)
+end
 
 --- Checks the command of a container; raises at the caller's caller.
 function M.check(command, level)
   return validate.check(M.container_rule, command, "command", level + 1)
 end
 
+--- The part of a container's command that is for spawn.
+function M.for_spawn(command)
+  local result = {}
+  for key in pairs(M.spawn_fields) do result[key] = command[key] end
+  return result
+end
+
 --- The part of a container's command that goes into its plan.
 function M.for_plan(command, environment)
   local result = { environment = environment }
   for key, value in pairs(command) do
-    if fields[key] or type(key) == "number" then result[key] = value end
+    if fields[key] or type(key) == "number" or key == "n" then result[key] = value end
   end
   return result
 end

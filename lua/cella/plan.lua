@@ -3,6 +3,7 @@
 -- `plan:NAME(...)` records the operation that `sys.NAME(...)` would perform now. Nothing happens until
 -- plan:spawn(); print(plan) is what will.
 
+local call = require "cella.call"
 local core = require "cella.core"
 local Error = require "cella.error"
 local commands = require "cella.command"
@@ -196,6 +197,23 @@ function methods:exec(command)
   return self
 end
 
+--- Ends the plan with a Lua function: as `exec`, but instead of executing a program the child, a copy of this process,
+--- calls the function (see the manual, "A function as the program").
+---@param command table|function  { f, argument, ..., n =, stdin =, stdout =, stderr =, fds =, environment = }, or f
+---@param ... any  arguments, where the first is the function
+---@return cella.plan
+function methods:call(command, ...)
+  command = validate.check(commands.call_rule, call.command(command, ...), "command", 2)
+  local environment = commands.environment_list(command.environment)
+  self.results = streams.record(self, command, true)
+  self:sigdefault("all")
+  self:sigunblock()
+  self.program = call.name(command[1])
+  self.recorder:record("call", self.program, environment)
+  self.called = command
+  return self
+end
+
 --- A descriptor of the caller's.
 ---@param fd integer
 function methods:input_descriptor(fd)
@@ -286,7 +304,9 @@ local function failure(self, number, fields)
   if kind then fields.map = { kind = kind, ids = self.ids } end
   fields.why = fields.why or explain.why(fields, self)
   fields.map = nil
-  if step.op == "execve" then
+  if step.op == "call" then
+    fields.text = ("call(%q)"):format(self.program)
+  elseif step.op == "execve" then
     fields.path = self.program
     fields.text = ("execve(%q)"):format(self.program)
     if core.errno_name(fields.errno or 0) == "ELIBACC" then
@@ -353,17 +373,23 @@ local spawn_rule = rule.record(commands.spawn_fields)
 --- and nothing is left of the child.
 ---
 --- `timeout`: seconds after which the program is killed. `capture_limit`: bytes kept of each captured stream,
---- 16 MiB if not given.
----@param options { timeout: number?, capture_limit: integer? }?
+--- 16 MiB if not given. `result_limit`: bytes of memory that what a function returns may take, 16 MiB if not given.
+---@param options { timeout: number?, capture_limit: integer?, result_limit: integer? }?
 ---@return cella.process?, cella.error?
 function methods:spawn(options)
   options = validate.check(spawn_rule, options or {}, "", 2)
   options.started = core.now()
+  local body, refused
+  if self.called then refused = call.refused() end
+  if refused then return nil, refused end
   local context = { slots = {}, owned = {}, captures = {} }
   local ok, err = open_inputs(self, context)
   local child, message, errno
   if ok then
-    child, message, errno = core.launch(self.recorder, self.namespaces, context.slots)
+    if self.called then
+      body = call.body(self.called, context.slots[self.results:number()], options.result_limit)
+    end
+    child, message, errno = core.launch(self.recorder, self.namespaces, context.slots, body)
     if not child then
       err = failure(self, #self.before + 1, { op = message:match("^[%w_]+"), errno = errno })
     end

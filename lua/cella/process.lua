@@ -1,5 +1,6 @@
 --- A started program: waiting for it, what it wrote, and how it ended.
 
+local calls = require "cella.call"
 local core = require "cella.core"
 local Error = require "cella.error"
 local validate = require "cella.validate"
@@ -11,6 +12,9 @@ local validate = require "cella.validate"
 ---@field stdout string?   what was captured
 ---@field stderr string?
 ---@field truncated boolean?  true where more was written than the bound; the rest was discarded
+---@field values table?    what a function returned, as table.pack has it
+---@field error cella.failure?  what a function raised
+---@field lost string?      why there is neither, where the program was a function
 ---@field usage table      user_seconds, system_seconds, max_rss (bytes), wall_seconds
 
 ---@class cella.process
@@ -32,11 +36,13 @@ function M.new(child, captures, options, status)
     watched = {},
     status = status,
     limit = options.capture_limit or M.CAPTURE_LIMIT,
+    result_limit = options.result_limit,
     started = options.started,
     deadline = options.timeout and options.started + options.timeout,
   }
   for name, fd in pairs(captures) do
-    self.captures[name] = { fd = fd, pieces = {}, tail = {}, size = 0 }
+    self.captures[name] = { fd = fd, pieces = {}, tail = {}, size = 0,
+      limit = name == "values" and calls.most(options.result_limit) or nil }
   end
   return setmetatable(self, Process)
 end
@@ -50,10 +56,10 @@ local function take(self, capture)
       capture.fd:close()
       return true
     end
-    local room = self.limit - capture.size
+    local room = (capture.limit or self.limit) - capture.size
     if #data > room then
       data = data:sub(1, room)
-      self.truncated = true
+      if not capture.limit then self.truncated = true end
     end
     capture.size = capture.size + #data
     local tail = capture.tail
@@ -103,6 +109,11 @@ local function finish(self, code, signal, usage)
     result[name] = table.concat(capture.pieces)
     capture.pieces, capture.tail = {}, {}
   end
+  if result.values then
+    local data = result.values
+    result.values = nil
+    calls.receive(result, data, self.result_limit)
+  end
   self.result = result
   self.child:close()
   return result
@@ -111,6 +122,10 @@ end
 -- One turn: sleeps until something happens or `till`. Returns true once the program has ended.
 local function turn(self, till)
   local fds, by_number = { self.child:pidfd() }, {}
+  if #fds == 0 then
+    self.failure = Error.new { op = "wait", code = "ECHILD", errno = 10, message = "no child of this process" }
+    return false
+  end
   for _, capture in pairs(self.captures) do
     local number = capture.fd:number()
     if number then

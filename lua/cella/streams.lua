@@ -95,7 +95,9 @@ end
 --- Records what a command table asks for: parent steps that open, child steps that put in place.
 ---@param plan cella.plan
 ---@param command table  validated
-function M.record(plan, command)
+---@param results boolean?  whether there is to be a pipe for results too
+---@return cella.slot?  its end in the child, which programs do not get
+function M.record(plan, command, results)
   local lowest = highest(command) + 1
   local keep = {}
 
@@ -128,7 +130,15 @@ function M.record(plan, command)
   for _, target in ipairs(targets) do
     put(target, "descriptor", command.fds[target])
   end
-  plan:close_others(keep)
+  if not results then
+    plan:close_others(keep)
+    return nil
+  end
+  -- On the number that it has: one that is free in the caller, whose files still go by theirs.
+  local text, perform = opener.capture(nil, lowest)
+  local slot = plan:input(text, perform, "values")
+  plan:close_others(keep, slot)
+  return slot
 end
 
 return M
