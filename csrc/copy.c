@@ -164,10 +164,23 @@ static int guard_gc(lua_State *L)
 	leave(EXIT_SETUP_FAILED);
 }
 
+#ifdef LUA_RIDX_MAINTHREAD
+static void guard_call(lua_State *L, lua_Debug *call)
+{
+	(void)call;
+	guard_gc(L);
+}
+#endif
+
 /* guard() */
 static int copy_guard(lua_State *L)
 {
 	check_copy(L);
+#ifdef LUA_RIDX_MAINTHREAD
+	/* Before that it would close the caller's variables, in the main thread, where nothing else is ever called. */
+	lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
+	lua_sethook(lua_tothread(L, -1), guard_call, LUA_MASKCALL, 0);
+#endif
 	lua_newuserdata(L, 1);
 	lua_newtable(L);
 	lua_pushcfunction(L, guard_gc);

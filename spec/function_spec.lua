@@ -297,7 +297,7 @@ describe("a function as the program", function()
       local result = run({}, function() os.execute "kill -9 $PPID" end)
       assert.same({ "signaled", "kill" }, { result.reason, result.signal })
       assert.equal("the function has not returned: it was ended (kill)", result.lost)
-      result = run({}, { function() while true do end end, timeout = 0.2 })
+      result = run({}, { function() while true do end end, timeout = 2 })
       assert.equal("timeout", result.reason)
       assert.equal("the function has not returned: it was ended (timeout)", result.lost)
     end)
@@ -364,6 +364,32 @@ describe("a function as the program", function()
       assert.equal("from the caller\n" .. ("again\n"):rep(4), trial.read(name))
     end)
 
+    it("what the caller wrote before comes before what the function writes", function()
+      local output = outside.lua([[
+        io.stdout:setvbuf("full", 65536)
+        io.write "before "
+        assert(cella.container({}):run(function() io.write "inside " end))
+        io.write "after"
+      ]], { output = true })
+      assert.equal("before inside after", output)
+    end)
+
+    it("where the caller's io.write and io.read had been turned elsewhere, the function's are not", function()
+      local name = trial.write(path "elsewhere", "")
+      local output = outside.lua([[
+        io.output(assert(io.open(..., "w")))
+        io.input(assert(io.open "/etc/passwd"))
+        io.write "caller"
+        local result = assert(cella.container({}):run(function() io.write "function" return io.read(1) end))
+        assert(result.values[1] == nil)
+        assert(io.read(1))
+        io.write " again"
+        io.output():close()
+      ]], { arguments = { name }, output = true })
+      assert.equal("function", output)
+      assert.equal("caller again", trial.read(name))
+    end)
+
     it("what the function writes into a file of the caller's goes nowhere, and what it opens is its own", function()
       local name, own = path "callers", path "functions"
       trial.write(own, "")
@@ -388,17 +414,18 @@ describe("a function as the program", function()
     end)
 
     it("a file position of the caller's is where it was", function()
+      local name = trial.write(path "lines", ("line\n"):rep(100))
       outside.lua([[
-        local file = assert(io.open("/etc/passwd"))
-        local first = file:read(10)
+        local name = ...
+        local file = assert(io.open(name))
+        file:read(10)
         local position = file:seek()
         local fifty = io.read(50)
-        assert(cella.container({}):run(function() return file:read(5), io.read(5) end))
+        local result = assert(cella.container({}):run(function() return io.read(5), file:close() end))
+        assert(result.values[1] == nil, "what was read ahead is the caller's")
         assert(file:seek() == position)
-        local rest = io.read "a"
-        local again = assert(io.open "/etc/passwd"):read "a"
-        assert(fifty .. rest == again, "what was read ahead is the caller's")
-      ]], { redirect = "< /etc/passwd" })
+        assert(fifty .. io.read "a" == ("line\n"):rep(100))
+      ]], { arguments = { name }, redirect = "< " .. name })
     end)
 
     it("finalizers run in the process in which the object was made", function()
@@ -416,11 +443,14 @@ describe("a function as the program", function()
           { type = "bind", source = directory, destination = directory } } }
         local function object(what) return setmetatable({}, { __gc = function() note(what) end }) end
         local kept = object "kept"
+        local exit = os.exit
         object "garbage"
         object "more garbage"
         for _, f in ipairs {
           function() for _ = 1, 3 do collectgarbage() end return true end,
           function() os.exit(0, true) end,
+          function() exit(0, true) end,
+          function() exit(0) end,
           function() error { kept } end,
           function() object "of the copy" collectgarbage() end,
         } do
@@ -428,9 +458,6 @@ describe("a function as the program", function()
           object "garbage of a round"
           assert(box:run(f))
         end
-        local exit = os.exit
-        assert(box:run(function() exit(0, true) end))
-        assert(box:run(function() exit(0) end))
         assert(kept)
       ]]
       trial.write(name, "")
@@ -439,7 +466,23 @@ describe("a function as the program", function()
       local count = {}
       for line in trial.read(name):gmatch "[^\n]+" do count[line] = (count[line] or 0) + 1 end
       assert.same({ ["kept caller"] = 1, ["garbage caller"] = 1, ["more garbage caller"] = 1,
-        ["closed caller"] = 4, ["garbage of a round caller"] = 4, ["of the copy copy"] = 1 }, count)
+        ["closed caller"] = 6, ["garbage of a round caller"] = 6, ["of the copy copy"] = 1 }, count)
+    end)
+
+    it("what libraries want done at the end of the process is done at its end", function()
+      local library, problem = helper.library()
+      if not library then return pending(problem) end
+      local output = outside.lua([[
+        host(..., "at_exit")
+        local exit = os.exit
+        local box = cella.container {}
+        for _, f in ipairs { function() end, function() os.exit(0) end, function() exit(0) end,
+          function() exit(0, true) end } do
+          assert(box:run(f))
+        end
+        io.stderr:write "and now "
+      ]], { arguments = { library }, output = true })
+      assert.equal("and now handler\n", output)
     end)
 
     it("children and descriptors of the caller's are left alone by their handles", function()
@@ -518,7 +561,7 @@ describe("a function as the program", function()
           check(cella.container { hostname = "moon", init = false }, 1)
           assert(box:run(function() os.exit(3) end).code == 3)
           assert(box:run(function() os.execute "kill -9 $PPID" end).signal == "kill")
-          assert(box:run { function() while true do end end, timeout = 0.2 }.reason == "timeout")
+          assert(box:run { function() while true do end end, timeout = 2 }.reason == "timeout")
           local result, err = box:run { who, cwd = "/nonexistent" }
           assert(result == nil and err.code == "ENOENT")
           local target = assert(box:spawn { "sleep", "60", stdin = "null", stdout = "null", stderr = "null" })
@@ -601,7 +644,46 @@ describe("a function as the program", function()
     end))
   end)
 
+  describe("in examples/function.lua", function()
+    -- What AddressSanitizer has mapped is more than any limit.
+    local function example(text, chunk, code, output, problem)
+      it(text, needs("plain_memory", function()
+        local result = trial.host { "/bin/sh", "-c",
+          ("%s examples/function.lua %s"):format(trial.interpreter(), trial.quote(chunk)) }
+        assert.equal(code, result.status, result.stderr)
+        assert.equal(output, result.stdout)
+        if problem then assert.truthy(result.stderr:find(problem), result.stderr) end
+      end))
+    end
+
+    example("a chunk's values are shown", "return 6 * 7, { 'a', x = true }, nil", 0,
+      '42\n{ ["x"] = true, [1] = "a" }\nnil\n')
+    example("a chunk has a file system of its own", "io.open('/tmp/x', 'w'):write('kept'):close() "
+      .. "for line in io.lines '/tmp/x' do print(line) end", 0, "kept\n")
+    example("a chunk finds no file of the host's", "return io.open '/etc/passwd'", 0,
+      'nil\n"/etc/passwd: No such file or directory"\n2\n')
+    example("a chunk has nothing of the caller's", "return box, require, debug, os.exit, package", 0,
+      ("nil\n"):rep(5))
+    example("a chunk that fails is told why", "error 'x'", 1, "", "^chunk:1: x\nstack traceback:")
+    example("a chunk has a bound for memory", "return ('x'):rep(1e9)", 1, "", "^not enough memory")
+    example("a chunk has a bound for its results", "return ('x'):rep(2^21)", 1, "", "more than result_limit")
+    example("a chunk has a bound for time", "while true do end", 1, "", "ended %(timeout%)")
+    example("a chunk that is none is told so", "x =", 1, "", "unexpected symbol")
+  end)
+
   describe("is said", function()
+    it("on the command line, where its error is shown", function()
+      local name = path "box.lua"
+      trial.write(name, "return cella.container { command = function() error 'bad luck' end }")
+      trial.write(name, "local cella = require 'cella'\n" .. trial.read(name))
+      local result = trial.cella { "run", name }
+      assert.equal(1, result.status)
+      assert.truthy(result.stderr:find("^cella: [^\n]*box.lua:2: bad luck\nstack traceback:"), result.stderr)
+      trial.write(name, "return { command = function() print 'said' os.exit(9) end }")
+      result = trial.cella { "run", name }
+      assert.same({ 9, "said\n", "" }, { result.status, result.stdout, result.stderr })
+    end)
+
     it("as the container's command, with its arguments", function()
       local function f(...) return select("#", ...), ... end
       assert.same({ n = 1, 0 }, assert(cella.container({ command = f }):run()).values)

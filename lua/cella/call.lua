@@ -132,7 +132,9 @@ local function message_of(results, limit)
   end
   local failure = results[2]
   -- No handler is called where memory runs out.
-  if type(failure) ~= "table" then failure = describe(failure) end
+  if type(failure) ~= "table" then
+    failure = { message = tostring(failure), traceback = tostring(failure), value = failure }
+  end
   local list = { failure.message, failure.traceback, failure.value }
   local data = core.plain.encode("e", list, 3, limit + WORDS)
   if not data then data = core.plain.encode("e", { list[1], list[2] }, 3, WORDS) end

@@ -114,6 +114,7 @@ function M.run(request, streams)
   -- A file may ask for a stream to be captured; on the command line nobody else would show it.
   streams.out:write(result.stdout or "")
   streams.err:write(result.stderr or "")
+  if result.error then streams.err:write("cella: ", tostring(result.error), "\n") end
   return status_of_result(process, result)
 end
 
