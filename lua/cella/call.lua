@@ -11,6 +11,8 @@ local M = {}
 --- What result_limit is where nothing is said: 16 MiB.
 M.RESULT_LIMIT = 16 * 1024 * 1024
 
+local MOST_ITEMS = 1000000
+
 local RETURNED, RAISED = 0, 1 -- exit statuses, as the interpreter's own
 
 -- An error's words come home whatever the limit is; longer ones are cut.
@@ -31,7 +33,7 @@ end
 --- A rule for { f, arguments..., key = value }: the keys follow the rules in `fields`, the items may be anything. `n`
 --- says how many items there are, as table.pack does, where the last are nil.
 function M.rule(fields)
-  local keys = { n = validate.rule.integer(1, 1000000) }
+  local keys = { n = validate.rule.integer(1, MOST_ITEMS) }
   for key, check in pairs(fields) do keys[key] = check end
   local record = validate.rule.record(keys)
   return function(value, path)
@@ -42,7 +44,7 @@ function M.rule(fields)
       validate.fail(path, "a plain table expected, got one with a metatable")
     end
     for key, item in pairs(value) do
-      if type(key) == "number" and key >= 1 and key == math.floor(key) then
+      if type(key) == "number" and key >= 1 and key <= MOST_ITEMS and key == math.floor(key) then
         items[key] = item
         last = math.max(last, key)
       else
@@ -125,7 +127,8 @@ end
 local function message_of(results, limit)
   local ok = results[1]
   if ok then
-    local data, problem = core.plain.encode("v", { unpack(results, 2, results.n) }, results.n - 1, limit)
+    for i = 1, results.n do results[i] = results[i + 1] end -- not by way of the stack: it may be many
+    local data, problem = core.plain.encode("v", results, results.n - 1, limit)
     if data then return data, RETURNED end
     problem = "return " .. problem
     return core.plain.encode("e", { problem, problem }, 3, WORDS), RAISED
@@ -155,7 +158,11 @@ function M.body(command, number, limit)
     local function call() return command[1](unpack(command, 2, command.n)) end
     local function pack(...) return { n = select("#", ...), ... } end
     local results = pack(xpcall(call, describe))
-    local data, status = message_of(results, limit or M.RESULT_LIMIT)
+    local fine, data, status = pcall(message_of, results, limit or M.RESULT_LIMIT)
+    if not fine then
+      local words = "the results cannot be handed over: " .. tostring(data)
+      data, status = core.plain.encode("e", { words, words }, 3, WORDS), RAISED
+    end
     if not data or not core.copy.deliver(number, data) then status = RAISED end
     core.copy.leave(status, kept)
   end
