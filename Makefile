@@ -43,7 +43,7 @@ $(BUILD)/obj/%.o: csrc/%.c $(BUILD)/obj/command
 # These run on stacks of their own and never return, which ASan takes for a mistake and says so.
 $(BUILD)/obj/child.o $(BUILD)/obj/keeper.o: extra = -fno-sanitize=all
 
-$(init): csrc/init/init.c csrc/raw.h $(BUILD)/obj/command
+$(init): csrc/init/init.c csrc/raw.h csrc/report.h $(BUILD)/obj/command
 	@echo 'compile $<'
 	@$(initcc) -o $@ $<
 
@@ -79,6 +79,7 @@ check: build
 
 bench: build
 	@$(env) lua5.4 bench/heap.lua
+	@$(env) lua5.4 bench/mounts.lua
 
 lint: luacheck cppcheck
 
@@ -100,7 +101,7 @@ help:
 	@echo 'make test     install what is missing, build and test everything'
 	@echo 'make check    the specs alone, as you are'
 	@echo 'make lint     luacheck and cppcheck'
-	@echo 'make bench    what a start costs, from a small and a large Lua heap'
+	@echo 'make bench    what a start costs: with a large Lua heap, with many mounts'
 	@echo 'make install  INST_LUADIR=DIR INST_LIBDIR=DIR (luarocks make does this)'
 	@echo 'make clean    remove what was built'
 

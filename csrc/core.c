@@ -13,6 +13,8 @@ int luaopen_cella_core(lua_State *L)
 	open_process(L);
 	open_look(L);
 	open_io(L);
+	open_poll(L);
+	open_usage(L);
 	open_subid(L);
 	open_init(L);
 	open_caps(L);

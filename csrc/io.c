@@ -1,32 +1,31 @@
-/* Descriptors that the parent holds, as values with one owner, and waiting for them. */
+/* Descriptors that the parent holds, as values with one owner: opening, reading, writing. */
 #include "copy.h"
-#include "process.h"
+#include "io.h"
 #include "raw.h"
-#include "tense.h"
 
 #include <errno.h>
 #include <lualib.h>
 #include <stdio.h>
 #include <fcntl.h>
-#include <linux/prctl.h>
-#include <poll.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
-#define FD_TYPE "cella.fd"
-enum { READ_MOST = 65536 };
+enum { READ_MOST = 65536, SKIP_ROUNDS = 4 };
+
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 0x8U /* Linux 6.3 */
+#endif
 
 struct own_fd {
 	int number;
 	unsigned generation; /* of the process that opened it: copy.h */
 };
 
-static int *new_fd(lua_State *L)
+int *new_fd(lua_State *L)
 {
 	struct own_fd *fd = lua_newuserdata(L, sizeof *fd);
 	*fd = (struct own_fd){ -1, copy_generation };
@@ -36,7 +35,7 @@ static int *new_fd(lua_State *L)
 }
 
 /* In a copy of the process that opened it a descriptor is closed. */
-static int *check_own_fd(lua_State *L, int index)
+int *check_own_fd(lua_State *L, int index)
 {
 	struct own_fd *fd = luaL_checkudata(L, index, FD_TYPE);
 	if (fd->generation != copy_generation)
@@ -74,11 +73,26 @@ static int io_dup(lua_State *L)
 	return *fd < 0 ? push_error(L, "dup", errno) : 1;
 }
 
-/* pipe([lowest]) -> read end, write end | nil, message, errno
- * The read end does not block; the write end does, as programs expect. */
+/* pidfd(pid) -> fd object | nil, message, errno
+ * Readable once the process has ended, and never another's (pidfd_open(2)). */
+static int io_pidfd(lua_State *L)
+{
+	int pid = (int)check_range(L, 1, 1, INT32_MAX);
+	int *fd = new_fd(L);
+	int result = open_pidfd(pid);
+	if (result < 0)
+		return push_error(L, "pidfd_open", -result);
+	*fd = result;
+	return 1;
+}
+
+/* pipe([lowest [, writes]]) -> read end, write end | nil, message, errno
+ * One end is the caller's, the one to read from or, with `writes`, to write to: it does not block. That of the
+ * program does, as programs expect. */
 static int io_pipe(lua_State *L)
 {
 	int pair[2], lowest = opt_lowest(L, 1);
+	bool writes = lua_toboolean(L, 2);
 	int *reading = new_fd(L), *writing = new_fd(L);
 	if (pipe2(pair, O_CLOEXEC) < 0)
 		return push_error(L, "pipe2", errno);
@@ -86,9 +100,52 @@ static int io_pipe(lua_State *L)
 	*writing = move_up(pair[1], lowest);
 	if (*reading < 0 || *writing < 0)
 		return push_error(L, "pipe2", errno);
-	if (fcntl(*reading, F_SETFL, O_NONBLOCK) < 0)
+	int own = writes ? *writing : *reading;
+	if (fcntl(own, F_SETFL, O_NONBLOCK | (writes ? O_WRONLY : O_RDONLY)) < 0)
 		return push_error(L, "fcntl", errno);
 	return 2;
+}
+
+/* Returns 0 or an errno. */
+static int write_all(int fd, const char *data, size_t size)
+{
+	while (size > 0) {
+		long count;
+		RAW_RETRY(count, SYS_write, fd, data, size);
+		if (count <= 0)
+			return count ? (int)-count : EIO;
+		data += count;
+		size -= (size_t)count;
+	}
+	return 0;
+}
+
+/* content(data [, lowest]) -> fd object | nil, message, errno
+ * A file in memory that holds the data, open for reading: nobody can write to it, or execute it. */
+static int io_content(lua_State *L)
+{
+	static const int seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
+	size_t size;
+	char path[32];
+	const char *data = luaL_checklstring(L, 1, &size);
+	int lowest = opt_lowest(L, 2);
+	int *fd = new_fd(L);
+	int made = memfd_create("cella-content", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
+	if (made < 0 && errno == EINVAL)
+		made = memfd_create("cella-content", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	made = move_up(made, LOWEST_FD);
+	if (made < 0)
+		return push_error(L, "memfd_create", errno);
+	int error = write_all(made, data, size);
+	if (!error && fcntl(made, F_ADD_SEALS, seals) < 0)
+		error = errno;
+	if (!error) {
+		snprintf(path, sizeof path, "/proc/self/fd/%d", made);
+		*fd = move_up(open(path, O_RDONLY | O_CLOEXEC), lowest);
+		error = *fd < 0 ? errno : 0;
+	}
+	close(made);
+	return error ? push_error(L, "memfd_create", error) : 1;
 }
 
 /* fileno(file) -> the descriptor of one of Lua's own files, flushed first */
@@ -114,6 +171,21 @@ static int io_same_file(lua_State *L)
 		return push_error(L, paths[1], errno);
 	lua_pushboolean(L, one.st_dev == other.st_dev && one.st_ino == other.st_ino);
 	return 1;
+}
+
+/* inode(path) -> inode, device, mode, uid | nil, message, errno
+ * Of what the path leads to, by whatever links. */
+static int io_inode(lua_State *L)
+{
+	struct stat status;
+	const char *path = luaL_checkstring(L, 1);
+	if (stat(path, &status) < 0)
+		return push_error(L, path, errno);
+	push_int64(L, (int64_t)status.st_ino);
+	push_int64(L, (int64_t)status.st_dev);
+	push_int64(L, (int64_t)status.st_mode);
+	push_int64(L, (int64_t)status.st_uid);
+	return 4;
 }
 
 /* errno_name(errno) -> "EPERM" | nil */
@@ -190,117 +262,109 @@ static int fd_read(lua_State *L)
 	return 1;
 }
 
-/* poll(fds [, seconds]) -> list of the ready ones (empty after the time) | nil, message, errno
- * `fds` is a list of numbers. A signal ends it with EINTR, so that Lua's own handlers get their turn. */
-static int io_poll(lua_State *L)
+/* fd:skip() -> how many bytes were read and forgotten | 0 at its end | false where there is nothing yet
+ * | nil, message, errno */
+static int fd_skip(lua_State *L)
 {
-	luaL_checktype(L, 1, LUA_TTABLE);
-	lua_settop(L, 2);
-	int count = (int)lua_rawlen(L, 1);
-	struct timespec time = { 0 }, *patience = NULL;
-	struct pollfd *fds = lua_newuserdata(L, ((size_t)count + 1) * sizeof *fds);
-	for (int i = 0; i < count; i++) {
-		int64_t number = -1;
-		lua_rawgeti(L, 1, i + 1);
-		luaL_argcheck(L, to_int64(L, -1, &number) && number >= 0 && number <= INT32_MAX, 1,
-			      "list of descriptors expected");
-		fds[i] = (struct pollfd){ .fd = (int)number, .events = POLLIN };
-		lua_pop(L, 1);
+	char data[READ_MOST];
+	int fd = *check_own_fd(L, 1);
+	long count, total = 0;
+	for (int i = 0; i < SKIP_ROUNDS; i++) {
+		RAW_RETRY(count, SYS_read, fd, data, sizeof data);
+		if (count <= 0)
+			break;
+		total += count;
 	}
-	if (!lua_isnoneornil(L, 2)) {
-		double seconds = luaL_checknumber(L, 2);
-		luaL_argcheck(L, seconds >= 0 && seconds <= 1e9, 2, "seconds from 0 to 1000000000 expected");
-		time.tv_sec = (time_t)seconds;
-		time.tv_nsec = (long)((seconds - (double)time.tv_sec) * 1e9);
-		patience = &time;
+	if (total == 0 && count == -EAGAIN) {
+		lua_pushboolean(L, false);
+		return 1;
 	}
-	if (ppoll(fds, (nfds_t)count, patience, NULL) < 0)
-		return push_error(L, "poll", errno);
-	lua_newtable(L);
-	for (int i = 0, ready = 0; i < count; i++) {
-		if (fds[i].revents) {
-			lua_pushinteger(L, fds[i].fd);
-			lua_rawseti(L, -2, ++ready);
-		}
-	}
+	if (total == 0 && count < 0)
+		return push_error(L, "read", (int)-count);
+	push_int64(L, total);
 	return 1;
 }
 
-/* now() -> seconds of the monotonic clock */
-static int io_now(lua_State *L)
+/* fd:available() -> how many bytes could be read at once | nil, message, errno */
+static int fd_available(lua_State *L)
 {
-	struct timespec time;
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	lua_pushnumber(L, (lua_Number)time.tv_sec + (lua_Number)time.tv_nsec / 1e9);
+	int count = 0;
+	if (ioctl(*check_own_fd(L, 1), FIONREAD, &count) < 0)
+		return push_error(L, "FIONREAD", errno);
+	push_int64(L, count);
 	return 1;
 }
 
-static sigset_t check_signals(lua_State *L, int index)
+static uint64_t pending_signals(void)
 {
-	sigset_t set;
-	sigemptyset(&set);
-	luaL_checktype(L, index, LUA_TTABLE);
-	for (int i = 1; i <= (int)lua_rawlen(L, index); i++) {
-		lua_rawgeti(L, index, i);
-		sigaddset(&set, (int)check_name(L, lua_gettop(L), &names_signal));
-		lua_pop(L, 1);
-	}
+	uint64_t set = 0;
+	RAW(SYS_rt_sigpending, &set, sizeof set);
 	return set;
 }
 
-/* signals(list) -> fd object | nil, message, errno
- * Blocks the signals and gives a descriptor to read them from (signalfd(2)): for programs whose own life is
- * that of the container, such as the command line. */
-static int io_signals(lua_State *L)
+/* A pipe without a reader sends SIGPIPE to the thread that writes (pipe(7)), which would end a caller that has not
+ * thought of it. Held back, taken away again, unless one was there before. Returns as write(2), raw. */
+static long write_quietly(int fd, const char *data, size_t size)
 {
-	sigset_t set = check_signals(L, 1);
-	int *fd = new_fd(L);
-	*fd = move_up(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK), LOWEST_FD);
-	if (*fd < 0)
-		return push_error(L, "signalfd", errno);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	return 1;
+	uint64_t before, set = (uint64_t)1 << (SIGPIPE - 1);
+	bool was_pending = pending_signals() & set;
+	long count = RAW(SYS_rt_sigprocmask, SIG_BLOCK, &set, &before, sizeof set);
+	if (count < 0)
+		return count;
+	RAW_RETRY(count, SYS_write, fd, data, size);
+	if (count == -EPIPE && !was_pending) {
+		struct timespec now = { 0 };
+		long taken;
+		RAW_RETRY(taken, SYS_rt_sigtimedwait, &set, 0, &now, sizeof set);
+	}
+	RAW(SYS_rt_sigprocmask, SIG_SETMASK, &before, 0, sizeof before);
+	return count;
 }
 
-/* fd:read_signal() -> number, from_kernel | false where there is none | nil, message, errno
- * A signal that a terminal made comes from the kernel. */
-static int fd_read_signal(lua_State *L)
+/* fd:write(data [, from]) -> how many bytes were taken | false where there is no room | nil, message, errno
+ * `from` counts from 1. */
+static int fd_write(lua_State *L)
 {
-	struct signalfd_siginfo info;
-	long count;
-	RAW_RETRY(count, SYS_read, *check_own_fd(L, 1), &info, sizeof info);
+	size_t size;
+	int fd = *check_own_fd(L, 1);
+	const char *data = luaL_checklstring(L, 2, &size);
+	size_t from = lua_isnoneornil(L, 3) ? 0 : (size_t)check_range(L, 3, 1, (int64_t)size) - 1;
+	long count = write_quietly(fd, data + from, size - from);
 	if (count == -EAGAIN) {
 		lua_pushboolean(L, false);
 		return 1;
 	}
-	if (count != sizeof info)
-		return push_error(L, "signalfd", count < 0 ? (int)-count : EIO);
-	lua_pushinteger(L, (lua_Integer)info.ssi_signo);
-	lua_pushboolean(L, info.ssi_code == SI_KERNEL);
-	return 2;
-}
-
-/* stop_self(): stops this process as job control would; returns when it is continued. */
-static int io_stop_self(lua_State *L)
-{
-	(void)L;
-	raise(SIGSTOP);
-	return 0;
+	if (count < 0)
+		return push_error(L, "write", (int)-count);
+	push_int64(L, count);
+	return 1;
 }
 
 void open_io(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
-		{ "open", io_open },	   { "dup", io_dup },	      { "pipe", io_pipe },
-		{ "is_open", io_is_open }, { "poll", io_poll },	      { "now", io_now },
-		{ "signals", io_signals }, { "stop_self", io_stop_self },
-		{ "fileno", io_fileno },   { "same_file", io_same_file },
-		   { "strerror", io_strerror }, { "errno_name", io_errno_name },
-		{ "signal_name", io_signal_name }, { 0 },
+		{ "open", io_open },
+		{ "dup", io_dup },
+		{ "pidfd", io_pidfd },
+		{ "pipe", io_pipe },
+		{ "content", io_content },
+		{ "is_open", io_is_open },
+		{ "fileno", io_fileno },
+		{ "same_file", io_same_file },
+		{ "inode", io_inode },
+		{ "strerror", io_strerror },
+		{ "errno_name", io_errno_name },
+		{ "signal_name", io_signal_name },
+		{ 0 },
 	};
 	static const luaL_Reg methods[] = {
-		{ "number", fd_number }, { "close", fd_close },		   { "read", fd_read },
-		{ "read_signal", fd_read_signal }, { 0 },
+		{ "number", fd_number },
+		{ "close", fd_close },
+		{ "read", fd_read },
+		{ "skip", fd_skip },
+		{ "available", fd_available },
+		{ "write", fd_write },
+		{ 0 },
 	};
 	static const luaL_Reg metamethods[] = {
 		{ "__gc", fd_close }, { "__close", fd_close }, { "__tostring", fd_tostring }, { 0 }

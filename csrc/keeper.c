@@ -162,6 +162,7 @@ int keeper_finish(struct process *process)
 	keeper->pid = 0;
 	int result = keeper->result, status = keeper->wait_status;
 	process->usage = keeper->usage;
+	process->has_usage = true;
 	process->code = WIFSIGNALED(status) ? (WCOREDUMP(status) ? CLD_DUMPED : CLD_KILLED) : CLD_EXITED;
 	process->status = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
 	process->keeper = NULL;

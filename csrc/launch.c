@@ -262,7 +262,7 @@ static int start(struct process *process, const struct plan *plan, uint64_t name
 }
 
 /* launch(recorder, namespaces [, slots [, function]]) -> process | nil, message, errno
- * Clones a child into new namespaces (a list) and lets it run; one whose first step is `await` stays there
+ * Clones a child into new namespaces (a list) and lets it run; in an `await` step it stays
  * until process:release(). `slots` are descriptors by slot number. The function is what a call at the end calls. */
 int launch_plan(lua_State *L)
 {
@@ -327,18 +327,7 @@ static int adopt_second(struct process *process)
 	return error;
 }
 
-int launch_ready(struct process *process)
-{
-	char byte;
-	long count;
-	RAW_RETRY(count, SYS_recvfrom, process->channel, &byte, 1, 0, 0, 0);
-	if (count < 0)
-		return (int)count;
-	int result = adopt_second(process);
-	return result < 0 ? result : count > 0;
-}
-
-/* Returns 1 for a message, 0 at the end of the channel, or a negative errno. */
+/* Takes a message. Returns its byte, 0 at the end of the channel, or a negative errno. */
 static int receive(struct process *process)
 {
 	char byte = 0;
@@ -355,28 +344,48 @@ static int receive(struct process *process)
 	if (count == 0)
 		return 0;
 	const struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-	if (byte != HERE_I_AM[0] || !header || header->cmsg_type != SCM_CREDENTIALS)
-		return -EPROTO; /* it awaits somebody who will not come */
-	struct ucred sender;
-	memcpy(&sender, CMSG_DATA(header), sizeof sender);
-	process->program = sender.pid;
-	return 1;
+	if (!header || header->cmsg_type != SCM_CREDENTIALS)
+		return -EPROTO;
+	if (byte == HERE_I_AM[0]) {
+		struct ucred sender;
+		memcpy(&sender, CMSG_DATA(header), sizeof sender);
+		process->program = sender.pid;
+	}
+	return byte;
+}
+
+/* Waits for the next message that is a matter of the caller's. Returns AWAITING, 0, or a negative errno. */
+static int listen_to(struct process *process, const struct timespec *patience)
+{
+	struct pollfd channel = { .fd = process->channel, .events = POLLIN };
+	for (;;) {
+		int ready = ppoll(&channel, 1, patience, NULL);
+		if (ready <= 0)
+			return ready == 0 ? -ETIMEDOUT : -errno;
+		int said = receive(process);
+		if (said != HERE_I_AM[0])
+			return said;
+	}
+}
+
+int launch_ready(struct process *process, const struct timespec *patience)
+{
+	int said = listen_to(process, patience);
+	if (said < 0)
+		return said;
+	int result = adopt_second(process);
+	return result < 0 ? result : said == AWAITING[0];
 }
 
 int launch_settle(struct process *process, const struct timespec *patience)
 {
 	if (process->channel < 0)
 		return 0;
-	struct pollfd channel = { .fd = process->channel, .events = POLLIN };
-	int result;
-	do {
-		int ready = ppoll(&channel, 1, patience, NULL);
-		if (ready <= 0)
-			return ready == 0 ? -ETIMEDOUT : -errno;
-		result = receive(process);
-	} while (result > 0);
+	int result = listen_to(process, patience);
 	if (result < 0)
 		return result;
+	if (result == AWAITING[0])
+		return -EPROTO; /* it awaits somebody who will not come */
 	close_once(&process->channel);
 	result = adopt_second(process);
 	if (process->keeper)

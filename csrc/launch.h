@@ -8,6 +8,9 @@
  * credentials, which the kernel translates (unix(7), SCM_CREDENTIALS). */
 #define HERE_I_AM "p"
 
+/* And what one in an await step says. */
+#define AWAITING "a"
+
 enum { STACK_SIZE = 256 * 1024 }; /* untouched pages cost nothing */
 
 /* From one stack to the next: below each a page faults. */

@@ -24,6 +24,7 @@ struct process {
 	bool own_memory;
 	bool second; /* pid is that of the process behind a fork step */
 	bool reaped;
+	bool has_usage; /* unless somebody else has reaped it */
 	int code, status; /* si_code and si_status of waitid(2) */
 	struct rusage usage;
 };
@@ -41,12 +42,12 @@ void keeper_hand_over(struct keeper *keeper, int second_pid);
 /* Once the child has ended: its status. Frees the keeper. Returns 0 or a negative errno. */
 int keeper_finish(struct process *process);
 
-/* launch.c: waits until the child has come to its `await`, or has ended. Returns 1, or 0 if it
- * has ended (what stopped it is for launch_settle to say), or a negative errno. */
-int launch_ready(struct process *process);
+/* launch.c: waits until the child has come to an `await`, or has exec'd or ended, at most `patience` (NULL: for
+ * ever). Returns 1, or 0 if it has ended (what stopped it is for launch_settle to say), or -ETIMEDOUT, or another
+ * negative errno. */
+int launch_ready(struct process *process, const struct timespec *patience);
 
-/* Waits until the child has exec'd or ended, at most `patience` (NULL: for ever). Returns 0, or
- * -ETIMEDOUT, or another negative errno. */
+/* Waits until the child has exec'd or ended. Returns 0, or a negative errno. */
 int launch_settle(struct process *process, const struct timespec *patience);
 
 /* Frees what only a child before its exec needs. */

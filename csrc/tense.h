@@ -34,6 +34,8 @@ void open_tense(lua_State *L);
 void open_process(lua_State *L);
 void open_look(lua_State *L);
 void open_io(lua_State *L);
+void open_poll(lua_State *L); /* after open_io */
+void open_usage(lua_State *L);
 void open_subid(lua_State *L);
 void open_init(lua_State *L);
 void open_caps(lua_State *L);

@@ -5,7 +5,13 @@ local M = { _VERSION = "cella dev" }
 --- Describes a container; see cella.container.
 M.container = require("cella.container").new
 
+--- Takes hold of a process to start programs in its namespaces; see cella.enter.
+M.enter = require("cella.enter").new
+
 --- An empty plan; see cella.plan.
 M.plan = require("cella.plan").new
+
+--- Waits for the first of several processes to end; see cella.process.wait.
+M.wait = require("cella.process.wait").wait
 
 return M

@@ -189,20 +189,4 @@ describe("the step", function()
     local _, err = plan:exec({ "true" }):run()
     assert.equal("ENOTRECOVERABLE", err.code)
   end)
-
-  when_able("held waits for the caller, who may refuse", function()
-    local seen
-    local function plan(answer, message)
-      return cella.plan({ namespaces = { "user" }, held = function(pid)
-        seen = core.sys.namespace("user", pid) ~= core.sys.namespace "user"
-        return answer, message
-      end }):exec { "true" }
-    end
-    assert.equal(0, assert(plan(true):run()).code)
-    assert.is_true(seen)
-    assert.matches("held%(PID%)", tostring(plan(true)))
-    local result, err = plan(nil, "not today"):run()
-    assert.is_nil(result)
-    assert.matches("not today", tostring(err))
-  end)
 end)

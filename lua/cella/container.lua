@@ -5,9 +5,12 @@ local Plan = require "cella.plan"
 local call = require "cella.call"
 local caps = require "cella.caps"
 local command_module = require "cella.command"
+local core = require "cella.core"
 local description = require "cella.container.description"
 local host_facts = require "cella.host"
 local identity = require "cella.container.identity"
+local process_limits = require "cella.process.limits"
+local rlimits = require "cella.rlimits"
 local root = require "cella.root"
 
 ---@class cella.container
@@ -19,7 +22,7 @@ local M = {}
 local NAMESPACES = description.NAMESPACES
 
 --- Describes a container; nothing happens yet. Keys: hostname, domainname, namespaces, ids, user, root, mounts,
---- capabilities, no_new_privs, new_session, die_with_parent, rlimits, environment, cwd, command. See the manual
+--- capabilities, no_new_privs, new_session, die_with_parent, hooks, rlimits, environment, cwd, command. See the manual
 --- for each. Raises at an unknown key or a bad value, naming its path.
 ---@param table_of_keys table
 ---@return cella.container
@@ -47,16 +50,23 @@ local function sort_namespaces(kinds)
   return new, join, nil
 end
 
--- Nothing of the caller's, but what terminal it sits at.
-local function default_environment()
-  return { PATH = command_module.PATH, TERM = os.getenv "TERM" }
-end
-
 local function sorted(t)
   local keys = {}
   for key in pairs(t) do keys[#keys + 1] = key end
   table.sort(keys)
   return keys
+end
+
+-- The kernel stops a process that computes for too long even where nobody is looking.
+local function with_backstop(limits, cpu_limit)
+  if not cpu_limit then return limits end
+  local copy = {}
+  for resource, limit in pairs(limits) do copy[resource] = limit end
+  local soft, hard = core.sys.getrlimit "cpu"
+  if copy.cpu then soft, hard = copy.cpu.soft, copy.cpu.hard end
+  soft, hard = process_limits.backstop(cpu_limit, soft, hard)
+  copy.cpu = { soft = soft, hard = hard }
+  return copy
 end
 
 local function build(box, command, host)
@@ -70,7 +80,9 @@ local function build(box, command, host)
         .. "namespace of its own has it in there"):format(new[1]),
     }
   end
-  local plan = Plan.new { namespaces = new, join = join, ids = who.ids }
+  local hooks = box.hooks
+  local plan = Plan.new { namespaces = new, join = join, ids = who.ids, created = hooks.created }
+  if hooks.mapped then plan:await(hooks.mapped, "hooks.mapped(PROCESS)") end
 
   if time_offsets then
     -- The namespace takes offsets while nobody is in it; then this process enters. Before the IDs are switched: after
@@ -90,22 +102,23 @@ local function build(box, command, host)
   if box.namespaces.net == "new" then plan:link_up("lo") end
   if box.root then
     root.record(plan, box, {
+      maps = who.maps, stranger = who.stranger, host = host,
       unprivileged = who.ids ~= nil or who.stranger or who.maps ~= nil,
       maps_group = function(gid)
-        return not who.maps and not who.stranger or who.maps and who.maps.gid:outside(gid) ~= nil
+        if who.maps then return who.maps.gid:outside(gid) ~= nil end
+        return not who.stranger and host.gid_map:covers(gid)
       end,
     })
   end
   plan:chdir(command.cwd or box.cwd or "/")
   plan:expect_cwd()
-  for _, resource in ipairs(sorted(box.rlimits or {})) do
-    plan:setrlimit(resource, box.rlimits[resource].soft, box.rlimits[resource].hard)
-  end
+  rlimits.record_raised(plan, box.rlimits or {})
   identity.record_privileges(plan, box, who.user)
-  if box.init then plan:init() end
+  if box.init then plan:init(box.die_with_parent == false) end
   if box.new_session ~= false then plan:setsid() end -- of the program: an init belongs to none
-  local last = command_module.for_plan(command, box.environment or default_environment())
-  if call.is(last) then plan:call(last) else plan:exec(last) end
+  if hooks.before_exec then plan:await(hooks.before_exec, "hooks.before_exec(PROCESS)") end
+  command_module.record(plan, command_module.for_plan(command,
+    box.environment or command_module.default_environment(), with_backstop(box.rlimits or {}, command.cpu_limit)))
   -- Whoever asks for capabilities, or gives them up without a namespace of its own, learns here what cannot hold.
   if not box.capabilities:empty() or box.namespaces.user == "host" then
     local ok
@@ -123,6 +136,8 @@ local function build(box, command, host)
   return plan
 end
 
+Container.build = build
+
 local function checked_command(self, level, command, ...)
   command = call.command(command, ...)
   if command == nil then
@@ -136,7 +151,8 @@ local function checked_command(self, level, command, ...)
 end
 
 local function make_plan(self, command, level)
-  local ok, plan, err = pcall(build, self.description, command, host_facts.facts())
+  local ok, plan, err = pcall(function() return self.build(self.description, command, host_facts.facts()) end)
+  if not ok and Error.is(plan) then return nil, plan end
   if not ok then error(plan, type(plan) == "string" and not plan:find("^[^\n]*%.lua:%d+:") and level + 1 or 0) end
   return plan, err
 end
@@ -150,15 +166,22 @@ function Container:plan(command, ...)
   return make_plan(self, checked_command(self, 2, command, ...), 2)
 end
 
+local function spawn_options(self, command)
+  local options = command_module.for_spawn(command)
+  options.exited = self.description.hooks.exited
+  return options
+end
+
 --- Starts `command`. Returns once it has been executed, or nil and what failed.
----@param command table|function|nil  as for plan, and timeout (seconds), capture_limit, result_limit (bytes)
+---@param command table|function|nil  as for plan, and timeout, cpu_limit (seconds), output_limit, capture_limit,
+---  result_limit (bytes)
 ---@param ... any  arguments of a function
 ---@return cella.process?, cella.error?
 function Container:spawn(command, ...)
   command = checked_command(self, 2, command, ...)
   local plan, err = make_plan(self, command, 2)
   if not plan then return nil, err end
-  return plan:spawn(command_module.for_spawn(command))
+  return plan:spawn(spawn_options(self, command))
 end
 
 --- Starts `command` and waits for its end.
@@ -169,8 +192,12 @@ function Container:run(command, ...)
   command = checked_command(self, 2, command, ...)
   local plan, err = make_plan(self, command, 2)
   if not plan then return nil, err end
-  return plan:run(command_module.for_spawn(command))
+  if command.stdin == "pipe" then error('command.stdin: "pipe" needs spawn: here nobody could write to it', 2) end
+  return plan:run(spawn_options(self, command))
 end
+
+--- For others from whose description a plan is built (`build`): they are started as containers are.
+M.methods = { plan = Container.plan, spawn = Container.spawn, run = Container.run }
 
 function Container:__tostring()
   local new = {}

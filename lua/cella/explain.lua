@@ -196,6 +196,7 @@ why.link_up = { EPERM = function(_, plan) return needs("net_admin", "bringing an
 why.setns = {
   EPERM = "joining needs CAP_SYS_ADMIN in the user namespace that owns the target: join that user namespace too, or be "
     .. "root",
+  ESRCH = "the process to be entered has ended",
   EINVAL = "the descriptor is not a namespace of that type, or the process is in that user namespace already",
 }
 local function unshare_limit(fields)
@@ -203,6 +204,17 @@ local function unshare_limit(fields)
   for name in (fields.text or ""):gmatch('"(%a+)"') do names[#names + 1] = name end
   return "a limit on namespaces is reached, or they are nested 33 deep: " .. namespace_limits(names)
 end
+
+why.fork = {
+  ENOMEM = "the pid namespace is dead: its first process has ended, and nobody is born in there any more "
+    .. "(pid_namespaces(7)); or memory is short",
+  ENOSPC = unshare_limit,
+  EPERM = function() return forbidden_user_namespaces() or needs("sys_admin", "a new namespace") end,
+  EAGAIN = why.clone3.EAGAIN,
+}
+why.chroot = { EPERM = function() return needs("sys_chroot", "another root directory") end }
+why.fchdir = { EACCES = "the directory may not be searched" }
+why.expect_cwd = { ENOENT = "the working directory is deleted: give another, `cwd`" }
 
 why.unshare = {
   ENOSPC = unshare_limit,

@@ -88,16 +88,12 @@ local function status_of_result(process, result)
   return SIGNALED + (process.ended_by or result.signal_number)
 end
 
---- Parses nothing: takes the file, its arguments and the command that replaces the file's own.
----@param request { file: string, arguments: string[], command: string[]?, timeout: number? }
+--- Starts a program in what a file returned, or in what is entered, and waits for its end.
+---@param box cella.container|cella.entrance
+---@param request { command: string[]? }
 ---@param streams { out: file*, err: file* }
 ---@return integer status
-function M.run(request, streams)
-  local box, message = load_container(request.file, request.arguments)
-  if not box then
-    streams.err:write("cella: ", message, "\n")
-    return SETUP_FAILED
-  end
+function M.start(box, request, streams)
   local signals = assert(core.signals(FORWARDED))
   local ok, process, err = pcall(box.spawn, box, request.command)
   if not ok or not process then
@@ -118,13 +114,10 @@ function M.run(request, streams)
   return status_of_result(process, result)
 end
 
---- Prints the steps.
-function M.plan(request, streams)
-  local box, message = load_container(request.file, request.arguments)
-  if not box then
-    streams.err:write("cella: ", message, "\n")
-    return SETUP_FAILED
-  end
+--- Prints the steps that this would take.
+---@param box cella.container|cella.entrance
+---@return integer status
+function M.print(box, request, streams)
   local ok, plan, err = pcall(box.plan, box, request.command)
   if not ok or not plan then
     streams.err:write("cella: ", tostring(not ok and plan or err), "\n")
@@ -133,5 +126,18 @@ function M.plan(request, streams)
   streams.out:write(tostring(plan), "\n")
   return 0
 end
+
+local function with_container(act)
+  return function(request, streams)
+    local box, message = load_container(request.file, request.arguments)
+    if box then return act(box, request, streams) end
+    streams.err:write("cella: ", message, "\n")
+    return SETUP_FAILED
+  end
+end
+
+--- These parse nothing: they take the file, its arguments and the command that replaces the file's own, as
+--- `{ file =, arguments =, command = }`.
+M.run, M.plan = with_container(M.start), with_container(M.print)
 
 return M

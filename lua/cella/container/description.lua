@@ -3,6 +3,7 @@
 local capabilities = require "cella.caps.set"
 local command = require "cella.command"
 local mapping = require "cella.mapping"
+local rlimits = require "cella.rlimits"
 local root = require "cella.root.description"
 local validate = require "cella.validate"
 
@@ -42,29 +43,6 @@ end
 local namespace_fields = { time = time_namespace }
 for _, name in ipairs(NAMESPACES) do namespace_fields[name] = namespace end
 
-local resources = { "as", "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc",
-  "rss", "rtprio", "rttime", "sigpending", "stack" }
-local amount = rule.any('an integer from 0 to 2^53 or "unlimited"', rule.one_of { "unlimited" },
-  rule.integer(0, 9007199254740992))
-local soft_hard = rule.record({ soft = amount, hard = amount }, { "soft", "hard" })
-
-local function as_number(limit)
-  return limit == "unlimited" and math.huge or limit
-end
-
--- A number for both, or { soft =, hard = }.
-local function limit(value, path)
-  if type(value) ~= "table" then
-    local both = amount(value, path)
-    return { soft = both, hard = both }
-  end
-  local copy = soft_hard(value, path)
-  if as_number(copy.soft) > as_number(copy.hard) then
-    validate.fail(validate.join(path, "soft"), "above the hard limit")
-  end
-  return copy
-end
-
 -- A list of what stays. Words that stand for others, and "-name", are for operations: in a list of what stays they
 -- would be a riddle.
 local function capability_set(value, path)
@@ -94,6 +72,10 @@ local function hostname(value, path)
   return value
 end
 
+--- At which points of a container's life functions of the caller's are called.
+local hooks = rule.record { created = rule.callable, mapped = rule.callable, before_exec = rule.callable,
+  exited = rule.callable }
+
 local container_rule = rule.record {
   hostname = hostname,
   domainname = hostname,
@@ -109,11 +91,18 @@ local container_rule = rule.record {
   new_session = rule.boolean,
   die_with_parent = rule.boolean,
   init = rule.boolean,
-  rlimits = rule.map(rule.one_of(resources), limit),
+  hooks = hooks,
+  rlimits = rlimits.rule,
   environment = command.environment_rule,
   cwd = rule.absolute,
   command = command.container_rule,
 }
+
+local function refuse_own_map(mount, path)
+  if mount and mount.idmap == true then
+    error(path .. '.idmap: true is the container\'s own map, and namespaces.user is "host": give { uid =, gid = }', 0)
+  end
+end
 
 --- Where the kind of a namespace decides about other keys, say so now.
 local function check_together(box)
@@ -128,6 +117,12 @@ local function check_together(box)
   for _, key in ipairs { "root", "mounts", "masked_paths", "readonly_paths" } do
     if box[key] ~= nil and kinds.mount ~= "new" then
       error(key .. ": needs a new mount namespace: what is mounted would appear in the other one", 0)
+    end
+  end
+  if kinds.user == "host" then
+    refuse_own_map(box.root, "root")
+    for key, list in pairs { root = box.root or {}, mounts = box.mounts or {} } do
+      for i, mount in ipairs(list) do refuse_own_map(mount, ("%s[%d]"):format(key, i)) end
     end
   end
   if box.init and kinds.pid ~= "new" then
@@ -153,6 +148,7 @@ function M.check(description, level)
   local ok, message = pcall(check_together, box)
   if not ok then error(message, level + 1) end
   box.capabilities = box.capabilities or capabilities.none
+  box.hooks = box.hooks or {}
   if box.init == nil then box.init = box.namespaces.pid == "new" end
   if box.namespaces.mount == "new" then
     box.root = box.root or root.root_rule("/", "root")

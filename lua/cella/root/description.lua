@@ -1,5 +1,6 @@
 --- What `root` and `mounts` of a container may say.
 
+local mapping = require "cella.mapping"
 local validate = require "cella.validate"
 
 local rule = validate.rule
@@ -46,12 +47,30 @@ local function lower(value, path)
   return list
 end
 
+-- Which ID inside is which on disk; true: they are the same.
+local ids_on_disk = rule.record({ uid = mapping.map_rule, gid = mapping.map_rule }, { "uid", "gid" })
+
+local function idmap(value, path)
+  if value == true then return value end
+  if type(value) ~= "table" then
+    validate.fail(path, "true, or { uid =, gid = } expected, got %s", validate.show(value))
+  end
+  return ids_on_disk(value, path)
+end
+
+-- Only what is the host's can receive what the host mounts later.
+local propagation = rule.one_of { "private", "shared", "unbindable" }
+local bind_propagation = rule.one_of { "private", "shared", "slave", "unbindable" }
+
 local PRIVATE = { nosuid = true, nodev = true, noexec = true }
 
 local types = {
   bind = {
     -- `create`: what later entries need may be made in it, on the host.
-    fields = { source = source, recursive = boolean, optional = boolean, create = boolean },
+    fields = {
+      source = source, recursive = boolean, optional = boolean, create = boolean, idmap = idmap,
+      propagation = bind_propagation,
+    },
     required = { "source" },
     attributes = { nosuid = true, nodev = true },
     at_root = true,
@@ -87,7 +106,7 @@ local types = {
   symlink = { fields = { target = rule.path, existing = boolean }, required = { "target" }, entry = true },
   directory = { fields = { mode = mode, existing = boolean }, entry = true },
   -- These change what is there: the flags of one mount, and the mode of one file or directory.
-  remount = { at_root = true },
+  remount = { at_root = true, change = true },
   chmod = { fields = { mode = mode }, required = { "mode" }, entry = true, at_root = true },
 }
 
@@ -97,6 +116,7 @@ for name, kind in pairs(types) do
   local fields = { type = rule.string, destination = rule.absolute, parents = mode }
   if not kind.entry then
     for _, attribute in ipairs(ATTRIBUTES) do fields[attribute] = boolean end
+    if not kind.change then fields.propagation = propagation end
   end
   for key, check in pairs(kind.fields or {}) do fields[key] = check end
   local required = { "destination" }
@@ -112,6 +132,21 @@ function M.clean(path)
   return path == "" and "/" or path
 end
 
+-- What the host mounts later comes as the host has it.
+local function check_slave(mount, path)
+  if mount.propagation == "slave" and mount.readonly then
+    validate.fail(validate.join(path, "propagation"), "what the host mounts there later would not be read-only")
+  end
+end
+
+local function check_bind(mount, path)
+  check_slave(mount, path)
+  if type(mount.source) ~= "table" or not mount.source.content then return end
+  for _, key in ipairs { "idmap", "propagation" } do
+    if mount[key] then validate.fail(validate.join(path, key), "a file from data is the container's own") end
+  end
+end
+
 local function entry_rule(value, path)
   if type(value) ~= "table" then validate.fail(path, "a table expected, got %s", validate.show(value)) end
   if value.type == nil then validate.fail(validate.join(path, "type"), "missing") end
@@ -119,6 +154,7 @@ local function entry_rule(value, path)
   if mount.type == "overlay" and (mount.upper == nil) ~= (mount.work == nil) and mount.upper ~= "tmpfs" then
     validate.fail(path, "upper and work go together (on the same file system), or upper is \"tmpfs\"")
   end
+  if mount.type == "bind" then check_bind(mount, path) end
   for attribute, default in pairs(types[mount.type].attributes or {}) do
     if mount[attribute] == nil then mount[attribute] = default end
   end
@@ -153,11 +189,14 @@ function M.attributes(mount)
   return list
 end
 
-local directory_root = rule.record({ path = rule.path, readonly = boolean }, { "path" })
-local parts_root = rule.record({ readonly = boolean, size = size, mode = mode, inodes = inodes }, nil, M.part_rule)
+local root_propagation = rule.one_of { "private", "shared", "slave" }
+local directory_root = rule.record({ path = rule.path, readonly = boolean, idmap = idmap,
+  propagation = root_propagation }, { "path" })
+local parts_root = rule.record({ readonly = boolean, size = size, mode = mode, inodes = inodes,
+  propagation = rule.one_of { "private", "shared" } }, nil, M.part_rule)
 
---- `root`: a directory's path; { path =, readonly = }; or a list of parts, put together on an empty tmpfs. The host's
---- own root is always read-only.
+--- `root`: a directory's path; { path =, readonly =, idmap =, propagation = }; or a list of parts, put together on an
+--- empty tmpfs. The host's own root is always read-only.
 function M.root_rule(value, path)
   if type(value) == "string" then value = { path = rule.path(value, path) } end
   if type(value) == "table" and value.path == nil then return parts_root(value, path) end
@@ -168,6 +207,7 @@ function M.root_rule(value, path)
     end
     root.readonly = true
   end
+  check_slave(root, path)
   return root
 end
 
