@@ -123,6 +123,7 @@ static int hold_numbers(const struct copy *copy)
 static int become_own(const struct copy *copy, const struct step *call)
 {
 	copy_generation++;
+	sharing_is_over();
 	forget_buffers();
 	int result = replace_environment(&call->args[1]);
 	if (result == 0)

@@ -45,6 +45,11 @@ static void sharing_ends(void)
 	pthread_mutex_unlock(&dumpable_lock);
 }
 
+void sharing_is_over(void)
+{
+	sharing = 0;
+}
+
 static size_t round_up(size_t size)
 {
 	return (size + PAGE - 1) & ~(size_t)(PAGE - 1);

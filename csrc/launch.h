@@ -47,6 +47,9 @@ struct launch {
 /* The child: performs the steps from `next` on. Returns at a call, in a copy of the caller; else never. */
 void child_body(void *launch);
 
+/* In a copy, whose memory no child shares, whatever the caller had started. */
+void sharing_is_over(void);
+
 /* Clones. Where memory is shared, the new process is in child_body; in a copy 0 is returned, as by fork(2). */
 struct clone_args;
 int launch_clone(struct launch *launch, struct clone_args *args);
