@@ -599,6 +599,36 @@ describe("a function as the program", function()
       ]])
     end)
 
+    it("from a hook, while a child that shares the caller's memory waits", function()
+      local inner
+      local outer = cella.container { hooks = { created = function()
+        inner = run({ mounts = { PROC }, capabilities = { "setfcap" } }, function()
+          sys.dumpable(true)
+          return cella.container({}):run({ "true" }).code, sys.get_dumpable()
+        end)
+        return true
+      end } }
+      assert.equal(0, outer:run({ "true" }).code)
+      assert.is_nil(inner.error)
+      assert.same({ n = 2, 0, true }, inner.values)
+    end)
+
+    it("in a container that is entered, and with the hooks and limits of a program", function()
+      local box = cella.container { hostname = "moon" }
+      local target <close> = assert(box:spawn { "sleep", "60", stdin = "null" })
+      local entrance = assert(target:enter())
+      assert.same({ n = 2, "moon", 5 }, assert(entrance:run(function(x) return sys.gethostname(), x end, 5)).values)
+      entrance:close()
+      local result = run({}, { function() while true do print(("x"):rep(1000)) end end, stdout = "capture",
+        output_limit = 5000 })
+      assert.equal("output", result.reason)
+      -- What is returned is no output.
+      assert.equal(10000, #run({}, { function() return ("x"):rep(10000) end, output_limit = 100 }).values[1])
+      local told
+      run({ hooks = { exited = function(ended) told = ended.values[1] end } }, function() return "told" end)
+      assert.equal("told", told)
+    end)
+
     it("from a large heap, and leaves it as it is", function()
       outside.lua(WHO .. [[
         local heap = {}
