@@ -13,6 +13,7 @@ int luaopen_cella_core(lua_State *L)
 	open_process(L);
 	open_look(L);
 	open_io(L);
+	open_stream(L);
 	open_poll(L);
 	open_usage(L);
 	open_subid(L);
@@ -20,5 +21,6 @@ int luaopen_cella_core(lua_State *L)
 	open_caps(L);
 	open_copy(L);
 	open_plain(L);
+	open_cgroup(L);
 	return 1;
 }

@@ -9,16 +9,10 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { READ_MOST = 65536, SKIP_ROUNDS = 4 };
-
-#ifndef MFD_NOEXEC_SEAL
-#define MFD_NOEXEC_SEAL 0x8U /* Linux 6.3 */
-#endif
+enum { READ_MOST = 65536 };
 
 struct own_fd {
 	int number;
@@ -43,7 +37,7 @@ int *check_own_fd(lua_State *L, int index)
 	return &fd->number;
 }
 
-static int opt_lowest(lua_State *L, int index)
+int opt_lowest(lua_State *L, int index)
 {
 	int lowest = lua_isnoneornil(L, index) ? LOWEST_FD : check_fd(L, index);
 	return lowest < LOWEST_FD ? LOWEST_FD : lowest;
@@ -84,68 +78,6 @@ static int io_pidfd(lua_State *L)
 		return push_error(L, "pidfd_open", -result);
 	*fd = result;
 	return 1;
-}
-
-/* pipe([lowest [, writes]]) -> read end, write end | nil, message, errno
- * One end is the caller's, the one to read from or, with `writes`, to write to: it does not block. That of the
- * program does, as programs expect. */
-static int io_pipe(lua_State *L)
-{
-	int pair[2], lowest = opt_lowest(L, 1);
-	bool writes = lua_toboolean(L, 2);
-	int *reading = new_fd(L), *writing = new_fd(L);
-	if (pipe2(pair, O_CLOEXEC) < 0)
-		return push_error(L, "pipe2", errno);
-	*reading = move_up(pair[0], lowest);
-	*writing = move_up(pair[1], lowest);
-	if (*reading < 0 || *writing < 0)
-		return push_error(L, "pipe2", errno);
-	int own = writes ? *writing : *reading;
-	if (fcntl(own, F_SETFL, O_NONBLOCK | (writes ? O_WRONLY : O_RDONLY)) < 0)
-		return push_error(L, "fcntl", errno);
-	return 2;
-}
-
-/* Returns 0 or an errno. */
-static int write_all(int fd, const char *data, size_t size)
-{
-	while (size > 0) {
-		long count;
-		RAW_RETRY(count, SYS_write, fd, data, size);
-		if (count <= 0)
-			return count ? (int)-count : EIO;
-		data += count;
-		size -= (size_t)count;
-	}
-	return 0;
-}
-
-/* content(data [, lowest]) -> fd object | nil, message, errno
- * A file in memory that holds the data, open for reading: nobody can write to it, or execute it. */
-static int io_content(lua_State *L)
-{
-	static const int seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
-	size_t size;
-	char path[32];
-	const char *data = luaL_checklstring(L, 1, &size);
-	int lowest = opt_lowest(L, 2);
-	int *fd = new_fd(L);
-	int made = memfd_create("cella-content", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
-	if (made < 0 && errno == EINVAL)
-		made = memfd_create("cella-content", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	made = move_up(made, LOWEST_FD);
-	if (made < 0)
-		return push_error(L, "memfd_create", errno);
-	int error = write_all(made, data, size);
-	if (!error && fcntl(made, F_ADD_SEALS, seals) < 0)
-		error = errno;
-	if (!error) {
-		snprintf(path, sizeof path, "/proc/self/fd/%d", made);
-		*fd = move_up(open(path, O_RDONLY | O_CLOEXEC), lowest);
-		error = *fd < 0 ? errno : 0;
-	}
-	close(made);
-	return error ? push_error(L, "memfd_create", error) : 1;
 }
 
 /* fileno(file) -> the descriptor of one of Lua's own files, flushed first */
@@ -262,82 +194,12 @@ static int fd_read(lua_State *L)
 	return 1;
 }
 
-/* fd:skip() -> how many bytes were read and forgotten | 0 at its end | false where there is nothing yet
- * | nil, message, errno */
-static int fd_skip(lua_State *L)
+void add_fd_methods(lua_State *L, const luaL_Reg *methods)
 {
-	char data[READ_MOST];
-	int fd = *check_own_fd(L, 1);
-	long count, total = 0;
-	for (int i = 0; i < SKIP_ROUNDS; i++) {
-		RAW_RETRY(count, SYS_read, fd, data, sizeof data);
-		if (count <= 0)
-			break;
-		total += count;
-	}
-	if (total == 0 && count == -EAGAIN) {
-		lua_pushboolean(L, false);
-		return 1;
-	}
-	if (total == 0 && count < 0)
-		return push_error(L, "read", (int)-count);
-	push_int64(L, total);
-	return 1;
-}
-
-/* fd:available() -> how many bytes could be read at once | nil, message, errno */
-static int fd_available(lua_State *L)
-{
-	int count = 0;
-	if (ioctl(*check_own_fd(L, 1), FIONREAD, &count) < 0)
-		return push_error(L, "FIONREAD", errno);
-	push_int64(L, count);
-	return 1;
-}
-
-static uint64_t pending_signals(void)
-{
-	uint64_t set = 0;
-	RAW(SYS_rt_sigpending, &set, sizeof set);
-	return set;
-}
-
-/* A pipe without a reader sends SIGPIPE to the thread that writes (pipe(7)), which would end a caller that has not
- * thought of it. Held back, taken away again, unless one was there before. Returns as write(2), raw. */
-static long write_quietly(int fd, const char *data, size_t size)
-{
-	uint64_t before, set = (uint64_t)1 << (SIGPIPE - 1);
-	bool was_pending = pending_signals() & set;
-	long count = RAW(SYS_rt_sigprocmask, SIG_BLOCK, &set, &before, sizeof set);
-	if (count < 0)
-		return count;
-	RAW_RETRY(count, SYS_write, fd, data, size);
-	if (count == -EPIPE && !was_pending) {
-		struct timespec now = { 0 };
-		long taken;
-		RAW_RETRY(taken, SYS_rt_sigtimedwait, &set, 0, &now, sizeof set);
-	}
-	RAW(SYS_rt_sigprocmask, SIG_SETMASK, &before, 0, sizeof before);
-	return count;
-}
-
-/* fd:write(data [, from]) -> how many bytes were taken | false where there is no room | nil, message, errno
- * `from` counts from 1. */
-static int fd_write(lua_State *L)
-{
-	size_t size;
-	int fd = *check_own_fd(L, 1);
-	const char *data = luaL_checklstring(L, 2, &size);
-	size_t from = lua_isnoneornil(L, 3) ? 0 : (size_t)check_range(L, 3, 1, (int64_t)size) - 1;
-	long count = write_quietly(fd, data + from, size - from);
-	if (count == -EAGAIN) {
-		lua_pushboolean(L, false);
-		return 1;
-	}
-	if (count < 0)
-		return push_error(L, "write", (int)-count);
-	push_int64(L, count);
-	return 1;
+	luaL_getmetatable(L, FD_TYPE);
+	lua_getfield(L, -1, "__index");
+	luaL_setfuncs(L, methods, 0);
+	lua_pop(L, 2);
 }
 
 void open_io(lua_State *L)
@@ -346,8 +208,6 @@ void open_io(lua_State *L)
 		{ "open", io_open },
 		{ "dup", io_dup },
 		{ "pidfd", io_pidfd },
-		{ "pipe", io_pipe },
-		{ "content", io_content },
 		{ "is_open", io_is_open },
 		{ "fileno", io_fileno },
 		{ "same_file", io_same_file },
@@ -361,9 +221,6 @@ void open_io(lua_State *L)
 		{ "number", fd_number },
 		{ "close", fd_close },
 		{ "read", fd_read },
-		{ "skip", fd_skip },
-		{ "available", fd_available },
-		{ "write", fd_write },
 		{ 0 },
 	};
 	static const luaL_Reg metamethods[] = {

@@ -70,13 +70,21 @@ static int *place_of_thread_id(void)
 	return place;
 }
 
-static struct launch *prepare(const struct plan *plan)
+/* Without a type the descriptor may be that of any namespace. */
+static bool step_enters_pid(const struct step *step)
 {
-	bool own_memory = false, dies_with_parent = false;
+	return strcmp(op_at(step->op)->name, "setns") == 0 &&
+	       (step->args[1].n == 0 || (step->args[1].n & CLONE_NEWPID) != 0);
+}
+
+static struct launch *prepare(const struct plan *plan, bool own_memory)
+{
+	bool dies_with_parent = false, enters_pid = false;
 	size_t processes = 1;
 	for (size_t i = 0; i < plan->steps; i++) {
 		own_memory |= step_needs_own_memory(plan_step(plan, i));
 		processes += (op_at(plan_step(plan, i)->op)->flags & (OP_FORK | OP_INIT)) != 0;
+		enters_pid |= step_enters_pid(plan_step(plan, i));
 		dies_with_parent |= strcmp(op_at(plan_step(plan, i)->op)->name, "pdeathsig") == 0;
 	}
 	if (own_memory)
@@ -98,6 +106,7 @@ static struct launch *prepare(const struct plan *plan)
 	launch->own_memory = own_memory;
 	launch->thread_id = own_memory ? place_of_thread_id() : NULL;
 	launch->dies_with_parent = dies_with_parent;
+	launch->enters_pid = enters_pid;
 	for (size_t i = 0; i < processes; i++)
 		mprotect(mapping + i * STACK_DISTANCE, PAGE, PROT_NONE);
 	launch->spare_stack = mapping + STACK_DISTANCE + PAGE;
@@ -206,7 +215,7 @@ static void fill_slots(lua_State *L, int index, struct launch *launch, int count
 enum { IN_A_COPY = 1 };
 
 /* Returns 0, IN_A_COPY in a child that has come to its call, or a negative errno. */
-static int start(struct process *process, const struct plan *plan, uint64_t namespaces)
+static int start(struct process *process, const struct plan *plan, uint64_t namespaces, int cgroup)
 {
 	struct launch *launch = process->launch;
 	int pair[2];
@@ -222,8 +231,11 @@ static int start(struct process *process, const struct plan *plan, uint64_t name
 	}
 	launch->channel = pair[1];
 	launch->other_end = pair[0];
-	bool status_lost = false;
-	launch->ignored = ignored_signals(&status_lost);
+	bool kept = false;
+	launch->ignored = ignored_signals(&kept);
+	/* The init of a pid namespace ends only once all who have entered it are reaped. Whoever waited for the
+	 * init first would wait for ever, if it fell to him to reap them. */
+	kept |= launch->enters_pid;
 
 	int pidfd = -1;
 	struct clone_args args = {
@@ -233,6 +245,10 @@ static int start(struct process *process, const struct plan *plan, uint64_t name
 		.stack = (uint64_t)(uintptr_t)((char *)launch->mapping + PAGE),
 		.stack_size = STACK_SIZE,
 	};
+	if (cgroup >= 0) {
+		args.flags |= CLONE_INTO_CGROUP;
+		args.cgroup = (uint64_t)(unsigned)cgroup;
+	}
 	/* Every signal is held back, those that libc keeps for itself too: a handler of ours must not run
 	 * in the child, which would run it in our memory. */
 	uint64_t all = UINT64_MAX, before;
@@ -241,7 +257,7 @@ static int start(struct process *process, const struct plan *plan, uint64_t name
 		close(pair[1]);
 		return result;
 	}
-	result = status_lost ? keeper_start(process, &args) : launch_clone(launch, &args);
+	result = kept ? keeper_start(process, &args) : launch_clone(launch, &args);
 	if (result == 0) {
 		child_body(launch);
 		return IN_A_COPY;
@@ -253,7 +269,7 @@ static int start(struct process *process, const struct plan *plan, uint64_t name
 	close(pair[1]);
 	if (result < 0)
 		return result;
-	if (status_lost)
+	if (kept)
 		return 0;
 	process->pid = result;
 	process->pidfd = move_up(pidfd, LOWEST_FD);
@@ -266,20 +282,24 @@ static int start(struct process *process, const struct plan *plan, uint64_t name
 	return result;
 }
 
-/* launch(recorder, namespaces [, slots [, function]]) -> process | nil, message, errno
- * Clones a child into new namespaces (a list) and lets it run; in an `await` step it stays
- * until process:release(). `slots` are descriptors by slot number. The function is what a call at the end calls. */
+/* launch(recorder, namespaces [, slots [, cgroup [, own_memory [, function]]]]) -> process | nil, message, errno
+ * Clones a child into new namespaces (a list) and lets it run; in an `await` step it stays until process:release().
+ * `slots` are descriptors by slot number. `cgroup` is the descriptor of one that the child is born into. With
+ * `own_memory` the child gets a copy of this process's memory. The function is what a call at the end
+ * calls. */
 int launch_plan(lua_State *L)
 {
 	struct plan *plan = to_plan(L, 1);
 	uint64_t namespaces = check_flags(L, 2, &names_namespace);
 	if (!lua_isnoneornil(L, 3))
 		luaL_checktype(L, 3, LUA_TTABLE);
-	lua_settop(L, 4);
+	int cgroup = lua_isnoneornil(L, 4) ? -1 : check_fd(L, 4);
+	bool own_memory = lua_toboolean(L, 5);
+	lua_settop(L, 6);
 	struct copy copy = { 0 };
 	if (plan->calls) {
-		luaL_checktype(L, 4, LUA_TFUNCTION);
-		copy_prepare(L, 4, &copy);
+		luaL_checktype(L, 6, LUA_TFUNCTION);
+		copy_prepare(L, 6, &copy);
 	}
 	struct process *process = lua_newuserdata(L, sizeof *process);
 	memset(process, 0, sizeof *process);
@@ -289,14 +309,14 @@ int launch_plan(lua_State *L)
 	luaL_getmetatable(L, PROCESS_TYPE);
 	lua_setmetatable(L, -2);
 
-	process->launch = prepare(plan);
+	process->launch = prepare(plan, own_memory);
 	if (!process->launch)
 		return push_error(L, "mmap", errno);
 	process->own_memory = process->launch->own_memory;
 	if (!process->own_memory)
 		sharing_begins();
 	fill_slots(L, 3, process->launch, plan->slots);
-	int result = start(process, plan, namespaces);
+	int result = start(process, plan, namespaces, cgroup);
 	if (result == IN_A_COPY) {
 		const char *end = (const char *)process->launch->end;
 		uint32_t size = plan_step(plan, plan->steps - 1)->size;

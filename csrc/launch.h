@@ -33,6 +33,7 @@ struct launch {
 	bool own_memory;
 	int *thread_id; /* where libc keeps that of the only thread; or NULL */
 	bool dies_with_parent;
+	bool enters_pid;
 	uint64_t ignored; /* signals that the caller ignores */
 
 	/* From the child. A number counts from 1; error is 0 while all is well. */

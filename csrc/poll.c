@@ -208,8 +208,5 @@ void open_poll(lua_State *L)
 		{ 0 },
 	};
 	luaL_setfuncs(L, functions, 0);
-	luaL_getmetatable(L, FD_TYPE);
-	lua_getfield(L, -1, "__index");
-	luaL_setfuncs(L, methods, 0);
-	lua_pop(L, 2);
+	add_fd_methods(L, methods);
 }

@@ -29,6 +29,15 @@ struct process {
 	struct rusage usage;
 };
 
+/* ended.c: as wait(2) has a status. */
+void set_status(struct process *process, int status);
+
+/* With the options of waitid(2). Returns 1 once the status is known, 0 if the child runs still, or a negative errno. */
+int reap(struct process *process, int options);
+
+/* Takes over what an init has told of its program; false where it was killed and has told nothing. */
+bool read_report(struct process *process, int fd);
+
 /* keeper.c: a process between the caller and its child that waits for the child. Used where the caller
  * ignores SIGCHLD, because the kernel then throws the status away. */
 

@@ -34,12 +34,14 @@ void open_tense(lua_State *L);
 void open_process(lua_State *L);
 void open_look(lua_State *L);
 void open_io(lua_State *L);
-void open_poll(lua_State *L); /* after open_io */
+void open_stream(lua_State *L); /* after open_io, as the next */
+void open_poll(lua_State *L);
 void open_usage(lua_State *L);
 void open_subid(lua_State *L);
 void open_init(lua_State *L);
 void open_caps(lua_State *L);
 void open_copy(lua_State *L);
 void open_plain(lua_State *L);
+void open_cgroup(lua_State *L);
 
 #endif

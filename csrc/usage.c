@@ -1,7 +1,8 @@
 /* What a process and all that descend from it have used, as /proc has it (proc(5)): for those that run still. What has
  * been waited for is in the numbers of who waited.
  *
- * A parent is read before its children: one that ends in between is missed for this time, and never counted twice. */
+ * A parent is read before its children: one that ends in between is missed for this time, and never counted twice. Who
+ * makes children faster than they can be read is not followed for ever: what is told then is less than what is true. */
 #include "tense.h"
 
 #include <dirent.h>
@@ -9,7 +10,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
+
+static const double PATIENCE = 0.2; /* seconds */
 
 struct pids {
 	int *list;
@@ -82,11 +86,12 @@ static int add_children(struct pids *pids, int pid)
 	if (!tasks)
 		return 0; /* it is gone */
 	size_t first = pids->count;
-	int result = 0, child;
+	int result = 0, child, threads = 0;
 	for (const struct dirent *entry; result == 0 && (entry = readdir(tasks));) {
 		int thread = atoi(entry->d_name);
 		if (thread <= 0)
 			continue;
+		threads++;
 		char name[96];
 		snprintf(name, sizeof name, "/proc/%d/task/%d/children", pid, thread);
 		FILE *file = fopen(name, "re");
@@ -98,7 +103,7 @@ static int add_children(struct pids *pids, int pid)
 		}
 		while (result == 0 && fscanf(file, "%d", &child) == 1) {
 			/* Those of a thread that ends go over to another. */
-			size_t i = first;
+			size_t i = threads > 1 ? first : pids->count;
 			while (i < pids->count && pids->list[i] != child)
 				i++;
 			if (i == pids->count && !add(pids, child))
@@ -136,11 +141,19 @@ static int add_scanned(struct pids *pids, int pid, const struct pids *all)
 	return 0;
 }
 
+static double now(void)
+{
+	struct timespec time;
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
 static int walk(int root, bool scans, bool memory, struct usage *usage)
 {
 	struct pids pids = { 0 }, all = { 0 };
 	int result = add(&pids, root) ? 0 : -ENOMEM, parent;
-	for (size_t i = 0; result == 0 && i < pids.count; i++) {
+	double till = now() + PATIENCE;
+	for (size_t i = 0; result == 0 && i < pids.count && now() < till; i++) {
 		int pid = pids.list[i];
 		if (!read_stat(pid, &parent, usage)) {
 			if (i == 0)

@@ -11,9 +11,10 @@ local box = cella.container { hostname = "one-of-many", mounts = { { type = "pro
 
 -- A process is something that cqueues can poll. Its descriptor is taken out of the loop before it is closed.
 local function wait(process)
+  local fd = process:pollfd()
   while not process:step() do cqueues.poll(process) end
+  cqueues.cancel(fd)
   local result, err = process:wait(0)
-  cqueues.cancel(process:pollfd())
   process:close()
   return result, err
 end

@@ -14,8 +14,9 @@ local ROOT = "--ro-bind / /"
 local SMALL = "--ro-bind /usr /usr --symlink usr/bin /bin --symlink usr/lib /lib --symlink usr/lib64 /lib64"
 
 -- Two user namespaces, of the processes $p and $q, the second in the first.
-local OTHER = "unshare -Ur sh -c 'unshare -Ur sleep 5 & echo $! >$D/q; exec sleep 5' & p=$!; "
-  .. "until [ -s $D/q ] && grep -qs 1 /proc/$(cat $D/q)/gid_map; do sleep 0.01; done; q=$(cat $D/q); "
+local OTHER = "unshare -Ur sh -c 'unshare -Ur sleep 60 & echo $! >$D/q; exec sleep 60' & p=$!; "
+  .. "until [ -s $D/q ] && q=$(cat $D/q) && [ $(readlink /proc/$q/ns/user) != $(readlink /proc/$p/ns/user) ] "
+  .. "&& grep -qs 1 /proc/$q/gid_map; do sleep 0.01; done; "
 
 -- No option of these lines names a file of the host's to be changed, but below $D: a broken program does no harm.
 --
@@ -174,13 +175,14 @@ local SAME = {
     .. "sleep 0.2; kill -KILL $!; n=0; while [ -e /proc/$p/exe ] && [ $n -lt 50 ]; do n=$((n + 1)); sleep 0.02; done; "
     .. "[ $n -lt 50 ] && echo gone; true",
   OTHER .. "$B " .. ROOT .. " --userns 9 sh -c 'cat /proc/self/uid_map; grep CapEff /proc/self/status' "
-    .. "9</proc/$p/ns/user; kill $p",
+    .. "9</proc/$p/ns/user; kill $p $q",
   OTHER .. "$B " .. ROOT .. " --userns 9 --userns2 8 cat /proc/self/uid_map 9</proc/$p/ns/user 8</proc/$q/ns/user; "
     .. "kill $p $q",
-  "unshare -Urpf --kill-child sh -c '>'$D/q'; sleep 5; true' & until [ -e $D/q ]; do sleep 0.01; done; $B " .. ROOT
-    .. " --userns 9 --pidns 8 --proc /proc sh -c 'id -u; ls -d /proc/[0-9]* | wc -l; ls -d /proc/1' "
-    .. "9</proc/$!/ns/user 8</proc/$!/ns/pid_for_children; kill $!",
-  OTHER .. "$B " .. ROOT .. " --userns 9 --unshare-pid --proc /proc sh -c 'echo $$' 9</proc/$p/ns/user; kill $p",
+  "unshare -Urpf --kill-child sh -c '>'$D/q'; sleep 60; true' & until [ -e $D/q ]; do sleep 0.01; done; $B " .. ROOT
+    .. " --userns 9 --pidns 8 --proc /proc sh -c 'id -u; readlink /proc/self/ns/pid' 9</proc/$!/ns/user "
+    .. "8</proc/$!/ns/pid_for_children >$D/ns; head -1 $D/ns; "
+    .. "[ $(tail -1 $D/ns) = $(readlink /proc/$!/ns/pid_for_children) ] && echo joined; kill -9 $!",
+  OTHER .. "$B " .. ROOT .. " --userns 9 --unshare-pid --proc /proc sh -c 'echo $$' 9</proc/$p/ns/user; kill $p $q",
 }
 
 -- The same for lines that have nothing to do with who says them.

@@ -1437,7 +1437,7 @@ describe("a container table", function()
     ["an unknown key, with the nearest one"] =
       { { hostnam = "moon" }, "hostnam: unknown key; did you mean 'hostname'?" },
     ["an unknown key that is like none, with those that there are"] =
-      { { zzzzzz = 1 }, "zzzzzz: unknown key; there are capabilities, command, " },
+      { { zzzzzz = 1 }, "zzzzzz: unknown key; there are capabilities, cgroup, command, " },
     ["an unknown key deeper down"] =
       { { user = { uid = 0, group = 0 } }, "user.group: unknown key; did you mean 'groups'?" },
     ["an unknown key in a list"] =

@@ -1,6 +1,7 @@
 -- Overlays of many directories, and of directories with long and odd names: what fsconfig(2) cannot say in one string.
 
 local cella = require "cella"
+local core = require "cella.core"
 local host = require "cella.host"
 local rootfs = require "spec.support.rootfs"
 local trial = require "spec.support.trial"
@@ -123,6 +124,15 @@ describe("an overlay", function()
         assert.equal("00000003", trial.word(box, "cat /work/top"))
       end)
 
+      able("takes descriptors for directories", function()
+        local lower = { layer "11111111", layer "22222222" }
+        local fd = assert(core.open(lower[1], { "path", "directory" }))
+        assert.equal("11111111\n2", trial.word(description { { fd = fd:number() }, lower[2] },
+          "cat /mnt/top; set -- /mnt/of-*; echo $#"))
+        assert.equal("11111111", trial.word(description({ fd = fd:number() }, { upper = "tmpfs" }), "cat /mnt/top"))
+        fd:close()
+      end)
+
       able("of a directory that is missing is refused", function()
         local err = trial.refused(description { layer "11111111", directory .. "/" .. ("n"):rep(250) })
         assert.equal("ENOENT", err.code)
@@ -138,7 +148,7 @@ describe("an overlay", function()
     assert.matches("mounts%[1%]%.lower: 200 directories are too many before Linux 6.8", trial.raised(function()
       return box:plan { "true" }
     end))
-    host.facts = facts
+    host.facts = function() return facts { kernel = { major = 6, minor = 8 } } end
     assert.truthy(box:plan { "true" })
   end)
 end)

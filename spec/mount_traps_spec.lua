@@ -3,6 +3,7 @@
 
 local able = require "spec.support.able"
 local cella = require "cella"
+local core = require "cella.core"
 local private_host = require "spec.support.private_host"
 local rootfs = require "spec.support.rootfs"
 local trial = require "spec.support.trial"
@@ -311,6 +312,62 @@ describe("the mounts of a container", function()
       assert.equal("", said)
       assert.is_truthy(made.mkdirat and made.symlinkat and made.mknodat and made.openat2)
       root_is_untouched()
+    end)
+  end)
+
+  for_each_user(false, "that is killed", function()
+    local file
+
+    -- All that is made anew: files from data, overlays, a /dev, what is covered.
+    before_each(function()
+      file = trial.write(victim:gsub("trial", "file"), ([[return { root = %q, namespaces = { user = %q }, mounts = {
+        { type = "proc", destination = "/proc" }, { type = "dev", destination = "/dev" },
+        { type = "tmpfs", destination = "/mnt" }, { type = "bind", source = %q, destination = "/work" },
+        { type = "bind", source = { content = "x" }, destination = "/mnt/data" },
+        { type = "overlay", destination = "/tmp", lower = { "/usr/bin", "/usr/lib" } } },
+        masked_paths = "default", readonly_paths = "default" } ]]):format(root.path, user, victim))
+      root_was = root:fingerprint()
+    end)
+    after_each(function()
+      os.remove(file)
+      root_is_untouched()
+    end)
+
+    local function start()
+      local words = trial.cli { "run", file, "--", "sh", "-c", "sleep 1000; : " .. file }
+      words.stdin, words.stdout, words.stderr = "null", "null", "null"
+      return assert(cella.plan():exec(words):spawn())
+    end
+
+    -- Whoever has the name of the file among its arguments: also a child that was made meanwhile. An init ends with its
+    -- program.
+    local function kill_all(process)
+      local found
+      repeat
+        found = false
+        for pid in trial.sh "ls /proc":gmatch "%d+" do
+          if trial.runs(pid) and (trial.read(("/proc/%s/cmdline"):format(pid)) or ""):find(file, 1, true) then
+            trial.sh("kill -9 " .. pid)
+            found = true
+          end
+        end
+      until not found
+      process:wait()
+    end
+
+    it("with all its processes leave nothing behind", function()
+      local process = start()
+      local program = trial.program(process.pid, "sleep")
+      kill_all(process)
+      trial.wait_for(function() return not trial.runs(program) end, "the program to end")
+    end)
+
+    it("while they are made leave nothing behind", function()
+      for milliseconds = 1, 60, 6 do
+        local process = start()
+        core.poll({}, milliseconds / 1000)
+        kill_all(process)
+      end
     end)
   end)
 

@@ -54,7 +54,7 @@ describe("a descriptor to poll", function()
   end)
 
   it("says when the time of a limit has come, also where that is known later", function()
-    local process <close> = assert(new(sh "exec sleep 60"):spawn { timeout = 0.1 })
+    local process <close> = assert(new(sh "exec sleep 60"):spawn { timeout = 2 })
     local result, turns = loop(process)
     assert.equal("timeout", result.reason)
     assert.is_true(turns < 10, turns .. " turns") -- it does not say so all the time
@@ -140,6 +140,7 @@ describe("a descriptor to poll", function()
     local ok, err = again:watch(99999, print)
     assert.is_nil(ok)
     assert.equal("EBADF", err.code)
+    raises("waits for this one itself", again.watch, again, again:pidfd(), print)
     reading:close()
     writing:close()
   end)
@@ -175,7 +176,7 @@ describe("cella.wait", function()
   it("serves them all: none is stuck, none exceeds its limits", function()
     local lines, processes = 0, {}
     local text = ("x"):rep(300000)
-    processes[1] = assert(new(sh "exec sleep 60"):spawn { timeout = 0.2 })
+    processes[1] = assert(new(sh "exec sleep 60"):spawn { timeout = 2 })
     processes[2] = assert(new { "cat", stdin = "pipe", stdout = "capture" }:spawn())
     processes[2]:feed(text)
     processes[2]:close_stdin()
@@ -196,6 +197,15 @@ describe("cella.wait", function()
     assert.same({ "timeout", "exited", "exited", "output" }, reasons)
     assert.equal(20000, lines)
     assert.is_true(processes[2]:wait().stdout == text)
+  end)
+
+  it("passes on what a function of a stream raises, and the others go on", function()
+    local other = assert(new(sh("read x; exit 5", { stdin = "pipe" })):spawn())
+    local process = assert(new(sh("echo x; exec sleep 60", { stdout = function() error "mine" end })):spawn())
+    raises("mine", cella.wait, { other, process })
+    assert.same({ process }, cella.wait { other, process })
+    other:close_stdin()
+    assert.equal(5, other:wait().code)
   end)
 
   it("refuses what is no list of processes", function()
@@ -252,7 +262,8 @@ describe("terminating", function()
         process = assert(cella.container({ namespaces = { net = "host" } }):spawn { "/bin/sh", "-c",
           "trap '' TERM; i=0; while [ $i -lt 50 ]; do (setsid sleep 60 & echo x; wait) & i=$((i+1)); done; wait",
           stdin = "null", stdout = function() count = count + 1 end, timeout = how == "timeout" and 2 or nil })
-        -- All those whose pid namespace is the program's.
+        -- All those whose pid namespace is the program's. While it is open here, no other one has its number.
+        local held = assert(core.open(("/proc/%d/ns/pid"):format(process.pid), "rdonly"))
         local namespace = sys.namespace("pid", process.pid)
         local function living()
           local pipe = io.popen "ls /proc"
@@ -271,7 +282,7 @@ describe("terminating", function()
         if how == "close" then process:close() end
         local result = process:wait()
         assert(how == "close" or result.signal == "kill")
-        return inside, living()
+        return inside, living(), held:close()
       ]], { arguments = { how } })
       assert.is_true(inside > 50, how .. ": " .. inside)
       assert.equal(0, left, how)
@@ -292,11 +303,10 @@ describe("in the loop of cqueues", function()
       local loop = cqueues.new()
       local order, both = {}, {}
       local function wait(process)
+        local fd = process:pollfd()
         while not process:step() do cqueues.poll(process) end
-        local number = process:pollfd()
-        local result = assert(process:wait(0))
-        if number then cqueues.cancel(number) end
-        return result
+        cqueues.cancel(fd)
+        return assert(process:wait(0))
       end
       local box = cella.container { namespaces = { net = "host" } }
       -- The first ends when the second has been heard of.
@@ -311,7 +321,7 @@ describe("in the loop of cqueues", function()
       for i = 1, 2 do loop:wrap(function() both[i] = wait(shared).code end) end
       local reason
       loop:wrap(function()
-        reason = wait(assert(box:spawn { "/bin/sleep", "60", timeout = 0.2 })).reason
+        reason = wait(assert(box:spawn { "/bin/sleep", "60", timeout = 2 })).reason
       end)
       local began = core.now()
       assert(loop:loop())
@@ -349,7 +359,7 @@ describe("in the loop of luv", function()
           codes[code] = result.code
         end)
       end
-      wait(assert(box:spawn { "/bin/sleep", "60", timeout = 0.2 }), function(result) reason = result.reason end)
+      wait(assert(box:spawn { "/bin/sleep", "60", timeout = 2 }), function(result) reason = result.reason end)
       wait(assert(box:spawn { "/usr/bin/seq", "100000", stdout = "capture" }), function(result)
         text = #result.stdout
       end)

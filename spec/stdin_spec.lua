@@ -78,6 +78,17 @@ describe("a string as the standard input", function()
     ]]))
   end))
 
+  it("beyond the caller's limit of file sizes is an error, and no signal", function()
+    local code, op, pending = outside.lua [[
+      assert(sys.setrlimit("fsize", 100000, 100000))
+      local process, err = cella.plan():exec({ "cat", stdin = { content = ("x"):rep(200000) } }):spawn()
+      return not process and err.code, err.op, status "SigPnd"
+    ]]
+    assert.equal("EFBIG", code)
+    assert.equal("memfd_create", op)
+    assert.equal("0000000000000000", pending)
+  end)
+
   it("may be on any number, beside others", function()
     local file = assert(io.open("/dev/null", "r"))
     local result = run { "sh", "-c", "cat <&5; cat <&7; readlink /proc/$$/fd/9", stdin = { content = "one " },
@@ -180,7 +191,7 @@ describe("a pipe as the standard input", function()
   end)
 
   it("has its limits seen to while it is written to", function()
-    local process <close> = assert(new { "sleep", "60", stdin = "pipe" }:spawn { timeout = 0.1 })
+    local process <close> = assert(new { "sleep", "60", stdin = "pipe" }:spawn { timeout = 2 })
     local ok, err = process:write(megabytes(1)) -- which nobody reads
     assert.is_nil(ok)
     assert.truthy(err.message:find("ended", 1, true))

@@ -415,11 +415,31 @@ describe("a function as a stream", function()
 
   it("does not wait for those that the program left behind, who write on", function()
     local lines = {}
-    local process = assert(new { "sh", "-c", "echo first; { while :; do echo more; done & }; echo $! >&2",
+    local process = assert(new { "sh", "-c", "echo first; yes & echo $! >&2",
       stdin = "null", stdout = function(line) lines[line] = true end, stderr = "capture" }:spawn())
     local result = assert(process:wait())
     assert.is_true(lines.first)
     outside.sh("kill -9 " .. result.stderr:match "%d+")
+  end)
+end)
+
+describe("what is in a pipe when the program has ended", function()
+  local output = require "cella.process.output"
+
+  it("is taken, and no more, though somebody else writes for ever", function()
+    local reads, got = 0, {}
+    -- A pipe that never runs dry.
+    local fd = {
+      number = function() return 5 end,
+      available = function() return 10 end,
+      read = function()
+        reads = reads + 1
+        return reads <= 1000 and "12345" or ""
+      end,
+    }
+    local sink = { is_full = function() return false end, put = function(_, data) got[#got + 1] = data end }
+    output.new(fd, sink, function(size) return size end):drain()
+    assert.same({ "12345", "12345" }, got)
   end)
 end)
 

@@ -5,11 +5,12 @@
  * caller's memory. Without libc it needs two pages. It runs from a sealed memfd, so that nobody inside can
  * write to it, and is not dumpable, so that nobody inside can trace it.
  *
- * argv[1]: the program's pid. argv[2], if there: stay when the caller has gone. Descriptor 3: where the status goes
- * (csrc/report.h); when nobody is left who could read it, the caller has let go or died, however that happened, and
- * everything here ends. Descriptor 4: the gate, behind which the program waits until this process is safe. No other is
- * open, and every signal is blocked. */
+ * argv[1]: the program's pid, or "janitor": then this is another program (janitor.c). argv[2], if there: stay when the
+ * caller has gone. Descriptor 3: where the status goes (csrc/report.h); when nobody is left who could read it, the
+ * caller has let go or died, however that happened, and everything here ends. Descriptor 4: the gate, behind which the
+ * program waits until this process is safe. No other is open, and every signal is blocked. */
 #include "../raw.h"
+#include "janitor.h"
 
 #include <linux/poll.h>
 #include <linux/prctl.h>
@@ -42,7 +43,7 @@ static int number(const char *text)
 static void end_others(void)
 {
 	uint64_t child_ended = (uint64_t)1 << (SIGCHLD - 1);
-	struct __kernel_timespec patience = { .tv_nsec = 50000000 };
+	struct __kernel_timespec patience = { .tv_nsec = 500000000 };
 	RAW(SYS_kill, -1, SIGKILL);
 	for (;;) {
 		long pid = RAW(SYS_wait4, -1, 0, WNOHANG | __WALL, 0);
@@ -89,6 +90,8 @@ _Noreturn void init_main(long *stack);
 __attribute__((used)) _Noreturn void init_main(long *stack)
 {
 	const char *const *argv = (const char *const *)(stack + 1);
+	if (stack[0] == 4 && argv[1][0] == 'j')
+		janitor_main(argv[2], number(argv[3]));
 	if (stack[0] < 2 || RAW(SYS_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ||
 	    RAW(SYS_prctl, PR_SET_NAME, "cella-init", 0, 0, 0) < 0 || RAW(SYS_write, GATE, "", 1) != 1)
 		leave(EXIT_SETUP_FAILED);

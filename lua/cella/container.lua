@@ -22,8 +22,8 @@ local M = {}
 local NAMESPACES = description.NAMESPACES
 
 --- Describes a container; nothing happens yet. Keys: hostname, domainname, namespaces, ids, user, root, mounts,
---- capabilities, no_new_privs, new_session, die_with_parent, hooks, rlimits, environment, cwd, command. See the manual
---- for each. Raises at an unknown key or a bad value, naming its path.
+--- cgroup, capabilities, no_new_privs, new_session, die_with_parent, hooks, rlimits, environment, cwd, command. See the
+--- manual for each. Raises at an unknown key or a bad value, naming its path.
 ---@param table_of_keys table
 ---@return cella.container
 function M.new(table_of_keys)
@@ -81,7 +81,7 @@ local function build(box, command, host)
     }
   end
   local hooks = box.hooks
-  local plan = Plan.new { namespaces = new, join = join, ids = who.ids, created = hooks.created }
+  local plan = Plan.new { namespaces = new, join = join, ids = who.ids, cgroup = box.cgroup, created = hooks.created }
   if hooks.mapped then plan:await(hooks.mapped, "hooks.mapped(PROCESS)") end
 
   if time_offsets then
@@ -204,7 +204,8 @@ function Container:__tostring()
   for _, name in ipairs(NAMESPACES) do
     if self.description.namespaces[name] == "new" then new[#new + 1] = name end
   end
-  return ("%s (%s; new: %s)"):format(Container.__name, self.description.root and self.description.root.path
+  local from = self.description.root or {}
+  return ("%s (%s; new: %s)"):format(Container.__name, from.path or from.fd and "descriptor " .. from.fd
     or "a root of parts", table.concat(new, " "))
 end
 

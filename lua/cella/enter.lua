@@ -5,7 +5,7 @@
 ---     local result = assert(web:run { "id", stdout = "capture" })
 ---
 --- IDs, groups, capabilities, no_new_privs, limits, cgroups, root and working directory are those that the process has
---- when the plan is made. What the table says instead is checked: no more than the process has, unless it says `exceed`.
+--- when the plan is made. What the table says instead is no more than the process has, unless it says `exceed`.
 
 local core = require "cella.core"
 local Plan = require "cella.plan"
@@ -189,7 +189,8 @@ function M.prepare(options, cwd, host)
   end
 
   -- Into its cgroups first: what they limit is limited from the first step inside.
-  local plan = Plan.new { held = #moves > 0 and function(pid) return cgroups.move(pid, moves) end or nil }
+  local function move(process) return cgroups.move(process.pid, moves) end
+  local plan = Plan.new { created = #moves > 0 and move or nil }
   if who.groups_before then plan:setgroups(who.groups_before) end
   local joins = {}
   for i, kind in ipairs(joined) do joins[i] = { type = kind, pidfd = target.pidfd:number() } end

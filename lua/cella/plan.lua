@@ -6,6 +6,7 @@
 local called = require "cella.call"
 local core = require "cella.core"
 local Error = require "cella.error"
+local cgroup = require "cella.cgroup"
 local commands = require "cella.command"
 local events = require "cella.process.events"
 local explain = require "cella.explain"
@@ -61,6 +62,7 @@ local options_rule = rule.record {
   join = joins_rule,
   ids = mapping.rule,
   created = rule.callable,
+  cgroup = cgroup.rule,
 }
 
 local function contains(list, wanted)
@@ -140,6 +142,33 @@ local function record_expected_namespaces(self, namespaces)
   end
 end
 
+-- The parent makes the cgroup before there is a child, which is born in there. A cgroup namespace shows the cgroup of
+-- who made it: clone3 would take the parent's, so the child makes its own (or the fork behind a join does).
+local function record_cgroup(self, options)
+  local function add(op, text, perform)
+    self.before[#self.before + 1] = { op = op, text = text, perform = perform }
+  end
+  add("cgroup", ("cgroup(%s)"):format(options.name and ("%q"):format(options.name) or ""), function(context)
+    local group, err = cgroup.create(options)
+    context.cgroup = group
+    return group, err
+  end)
+  for _, setting in ipairs((cgroup.needs(options))) do
+    add("write_file", ("write_file(%q, %q)"):format(setting.file, setting.text), function(context)
+      return context.cgroup:apply(setting)
+    end)
+  end
+  self.cgroup = options
+  local kept = {}
+  for _, name in ipairs(self.namespaces) do
+    if name ~= "cgroup" then kept[#kept + 1] = name end
+  end
+  if #kept < #self.namespaces then
+    self.namespaces = kept
+    self:unshare "cgroup"
+  end
+end
+
 -- Steps after which what shares our memory makes us undumpable, or must not be traced by those whom it has joined.
 local GUARDED = { setresuid = true, setresgid = true, dumpable = true }
 
@@ -159,10 +188,11 @@ end
 --- Makes a plan for a child.
 ---
 --- `namespaces`: the new ones it is born into (clone(2)). `join`: existing ones that it joins before that, each
---- `{ type = "net", path | pid | fd | pidfd = ... }` (setns(2)). `ids`: the ID maps of a new user namespace, `{ uid = map,
---- gid = map, setgroups = "allow"|"deny", via = "self"|"parent"|"helper" }`, as a policy returns them.
---- `created`: called as by plan:await before anything else happens, the maps included.
----@param options { namespaces: string[]?, join: table[]?, ids: table?, created: function? }?
+--- `{ type = "net", path | pid | fd | pidfd = ... }` (setns(2)). `ids`: the ID maps of a new user namespace,
+--- `{ uid = map, gid = map, setgroups = "allow"|"deny", via = "self"|"parent"|"helper" }`, as a policy returns them.
+--- `cgroup`: limits, as the key of a container: the child is born in a cgroup of its own. `created`: called as by
+--- plan:await before anything else happens, the maps included.
+---@param options { namespaces: string[]?, join: table[]?, ids: table?, cgroup: table?, created: function? }?
 ---@return cella.plan
 function M.new(options)
   options = validate.check(options_rule, options or {}, "", 2)
@@ -189,6 +219,7 @@ function M.new(options)
     local steps = mapping.record(self, options.ids)
     if #steps > 0 then meet(self, steps) end
   end
+  if options.cgroup then record_cgroup(self, options.cgroup) end
   record_expected_namespaces(self, namespaces)
   return self
 end
@@ -330,8 +361,9 @@ function methods:steps()
     steps[#steps + 1] = { number = #steps + 1, side = side, op = op, text = text }
   end
   for _, step in ipairs(self.before) do add("parent", step.op, step.text) end
-  add("parent", "clone3", ("clone3({%s})"):format(
-    #self.namespaces > 0 and '"' .. table.concat(self.namespaces, '", "') .. '"' or ""))
+  add("parent", "clone3", ("clone3({%s}%s)"):format(
+    #self.namespaces > 0 and '"' .. table.concat(self.namespaces, '", "') .. '"' or "",
+    self.cgroup and ", cgroup" or ""))
   for i = 1, self.recorder:size() do
     local text, op = self.recorder:describe(i)
     add("child", op, text)
@@ -382,16 +414,19 @@ end
 
 local function open_inputs(self, context)
   for i, step in ipairs(self.before) do
-    local fd, kept = step.perform()
+    local fd, kept = step.perform(context)
     if fd == nil then
+      local known = Error.is(kept) or not kept.errno
       return nil, failure(self, i, { errno = kept.errno, path = kept.path or step.path, op = kept.op, why = kept.why,
-        message = not kept.errno and kept.message or nil })
+        code = kept.code, message = known and kept.message or nil })
     end
-    if fd then context.owned[#context.owned + 1] = fd end
-    -- What was optional and is not there: NOTHING of csrc/child.c.
-    context.slots[step.slot:number()] = fd and fd:number() or -1
-    local capture = self.captures[step.slot:number()]
-    if capture then context.captures[capture] = kept end
+    if step.slot then
+      if fd then context.owned[#context.owned + 1] = fd end
+      -- What was optional and is not there: NOTHING of csrc/child.c.
+      context.slots[step.slot:number()] = fd and fd:number() or -1
+      local capture = self.captures[step.slot:number()]
+      if capture then context.captures[capture] = kept end
+    end
   end
   return true
 end
@@ -432,13 +467,14 @@ local function keep_meetings(self, child, options)
   return true
 end
 
-local function settle(self, child, options)
+local function settle(self, child, options, group)
   local ok, step, errno = patiently(options, function(left) return child:settle(left) end)
   if ok then return true end
   if ok == nil then return nil, step end
   local fields = { errno = errno }
   if errno == 0 then
     fields.errno, fields.message = nil, "the child was killed in this step"
+    if group and group:oom() then fields.why = "setting it up takes more memory than cgroup.memory allows" end
   end
   return nil, failure(self, number_of_child_step(self, step), fields)
 end
@@ -478,22 +514,29 @@ function methods:spawn(options)
   local ok, err = prepare_waiting(self, options)
   if ok then ok, err = open_inputs(self, context) end
   local child, message, errno
+  local group = context.cgroup
   if ok then
     if self.called then
       body = called.body(self.called, context.slots[self.results:number()], options.result_limit)
     end
-    child, message, errno = core.launch(self.recorder, self.namespaces, context.slots, body)
+    child, message, errno = core.launch(self.recorder, self.namespaces, context.slots, group and group:number(),
+      group and group.own_memory, body)
     if not child then
-      err = failure(self, #self.before + 1, { op = message:match("^[%w_]+"), errno = errno })
+      err = failure(self, #self.before + 1, { op = message:match("^[%w_]+"), errno = errno,
+        why = group and group:explain_birth(errno) })
     end
   end
   for _, fd in ipairs(context.owned) do fd:close() end
   if child then
     ok, err = keep_meetings(self, child, options)
-    if ok then ok, err = settle(self, child, options) end
-    if ok then return Process.new(child, context.captures, options) end
+    if ok then ok, err = settle(self, child, options, group) end
+    if ok then
+      options.cgroup = group
+      return Process.new(child, context.captures, options)
+    end
     child:close()
   end
+  if group then group:remove() end
   for _, fd in pairs(context.captures) do fd:close() end
   if options.set then options.set:close() end
   return nil, err

@@ -1,18 +1,14 @@
 --- A started program: waiting for it, what it wrote, and how it ended.
 
-local calls = require "cella.call"
-local capture = require "cella.process.capture"
 local core = require "cella.core"
 local Error = require "cella.error"
 local input = require "cella.process.input"
 local limits = require "cella.process.limits"
-local lines = require "cella.process.lines"
-local output = require "cella.process.output"
-local usage = require "cella.process.usage"
+local serve = require "cella.process.serve"
 local validate = require "cella.validate"
 
 ---@class cella.result
----@field reason "exited"|"signaled"|"timeout"|"cpu"|"output"  the last three: the limit that ended it
+---@field reason "exited"|"signaled"|"timeout"|"cpu"|"output"|"oom"  the last four: the limit that ended it
 ---@field code integer?    the exit status, 0 to 255, where the program exited
 ---@field signal string?   the name of the signal that ended it ("kill")
 ---@field signal_number integer?
@@ -22,55 +18,20 @@ local validate = require "cella.validate"
 ---@field values table?    what a function returned, as table.pack has it
 ---@field error cella.failure?  what a function raised
 ---@field lost string?      why there is neither, where the program was a function
----@field usage table      user_seconds, system_seconds, max_rss (bytes), wall_seconds
+---@field usage table      user_seconds, system_seconds, max_rss (bytes), wall_seconds, and with a cgroup those of
+---  cella.cgroup.usage
 
 ---@class cella.process
 ---@field pid integer  of the program, as the caller's pid namespace has it
+---@field cgroup cella.cgroup?  where the container has one
 local Process = { __name = "cella.process" }
 Process.__index = Process
 
 local M = {}
 
-M.CAPTURE_LIMIT = 16 * 1024 * 1024
 M.GRACE = 10 -- seconds
 
 local seconds = validate.rule.seconds
-
--- What may call a function of the caller's: if that raises, the container ends, and step() raises the same.
-local function guarded(self, call)
-  self.calling = true
-  local ok, raised = pcall(call)
-  self.calling = false
-  if ok or self.raised then return end
-  self.raised = { raised }
-  self.failure = self.failure or Error.new { op = "wait",
-    message = "a function that got the program's output raised: " .. tostring(raised) }
-end
-
-local function close_output(self, stream)
-  self.set:remove(stream.fd:number())
-  stream.fd:close()
-end
-
--- What a function returns has a bound of its own, and is no output.
-local function values_output(fd, options)
-  return output.new(fd, capture.new(calls.most(options.result_limit)), function(size) return size end)
-end
-
-local function add_output(self, name, fd, options)
-  local call = options.functions and options.functions[name]
-  local sink = call and lines.new(name, function(...)
-    if not self.failure then call(...) end -- it may have closed the process
-  end) or capture.new(options.capture_limit or M.CAPTURE_LIMIT)
-  local stream = name == "values" and values_output(fd, options)
-    or output.new(fd, sink, function(size) return self.limits:admit(size) end)
-  self.outputs[name] = stream
-  return self.set:add(fd:number(), function()
-    guarded(self, function()
-      if stream:take() and stream.fd:number() then close_output(self, stream) end
-    end)
-  end)
-end
 
 --- Wraps a child of the core. `ends` are the caller's ends of pipes, by stream; "status" is that from which to read
 --- what an init says of the program. Owns all of them, also where it fails.
@@ -86,16 +47,18 @@ function M.new(child, ends, options)
     set = options.set,
     limits = limits.new(options),
     outputs = {},
+    watched = {},
     started = options.started,
     exited = options.exited,
     result_limit = options.result_limit,
+    cgroup = options.cgroup,
   }, Process)
   local ok, err = self.set:add(child:pidfd(), function() self.ended = true end)
   for name, fd in pairs(ends) do
     if name == "stdin" then
       self.input = input.new(fd, self.set)
     elseif name ~= "status" then
-      local added, problem = add_output(self, name, fd, options)
+      local added, problem = serve.add_output(self, name, fd, options)
       if not added then ok, err = nil, problem end
     end
   end
@@ -111,132 +74,17 @@ function M.is(value)
   return getmetatable(value) == Process
 end
 
--- All that is held for a running program. Whoever has a loop may have the number of `set` in it still.
-local function let_go(self)
-  self.set:remove(self.child:pidfd())
-  if self.status then self.status:close() end
-  if self.input then self.input:fail("the program has ended") end
-  for _, stream in pairs(self.outputs) do close_output(self, stream) end
-  self.child:close()
-  if self.exposed then self.set:set_time(0) else self.set:close() end
-end
-
-local function fail(self, err)
-  self.failure = self.failure or err
-  let_go(self)
-end
-
--- The kernel does not count what those have used whom it ends together with their init: so it is looked at before.
-local function kill_all(self)
-  if self.child:pidfd() then self.last_usage = usage.usage_of(self, true) or self.last_usage end
-  return self.child:kill "kill"
-end
-
-local function add_last_usage(used, last)
-  if not last then return end
-  local known = (used.user_seconds or 0) + (used.system_seconds or 0)
-  if last.user_seconds + last.system_seconds > known then
-    used.user_seconds, used.system_seconds = last.user_seconds, last.system_seconds
-  end
-  used.max_rss = math.max(used.max_rss or 0, last.max_rss)
-end
-
--- The caller's hook is called once. What goes wrong in it is told, with the result, by whoever waits.
-local function call_exited(self, result)
-  local call = self.exited
-  self.exited = nil
-  if not call then return end
-  local ok, message = xpcall(call, debug.traceback, result)
-  if not ok then
-    self.hook_error = Error.new { op = "hooks.exited", message = tostring(message), result = result }
-  end
-end
-
-local function finish(self)
-  local code, signal, used = self.child:reap(true, self.status)
-  if type(used) ~= "table" then
-    return fail(self, Error.new {
-      op = "waitid", errno = used, message = signal,
-      why = "another part of this program waits for any child (waitpid(-1)) and took the status, or has "
-        .. "set SIGCHLD to be ignored since the start",
-    })
-  end
-  add_last_usage(used, self.last_usage)
-  used.wall_seconds = core.now() - self.started
-  local result = {
-    code = code,
-    signal = signal and (core.signal_name(signal) or tostring(signal)),
-    signal_number = signal,
-    usage = used,
-  }
-  guarded(self, function()
-    for name, stream in pairs(self.outputs) do
-      stream:drain()
-      result[name] = stream.sink:finish()
-      if name ~= "values" then result.truncated = result.truncated or stream.truncated end
-    end
-  end)
-  result.reason = self.limits:reason(code, signal, used)
-  if result.values then
-    local data = result.values
-    result.values = nil
-    calls.receive(result, data, self.result_limit)
-  end
-  if not self.failure then self.result = result end
-  let_go(self)
-  call_exited(self, result)
-end
-
--- In a copy of the process that started it (cella.call) nothing of it is there.
-local function is_strange(self)
-  if self.child:pidfd() then return false end
-  self.failure = Error.new { op = "wait", code = "ECHILD", errno = 10, message = "no child of this process" }
-  self.exited = nil
-  return true
-end
-
 --- Does what there is to do now, and waits for nothing: takes output, feeds input, sees to the limits. For those who
 --- have a loop of their own; wait() is one.
 ---@return boolean ended  true once wait() would return at once
 function Process:step()
-  if self.calling then
-    error("a function that gets the program's output must neither wait for the program nor yield", 2)
-  end
-  if self.result or self.failure then return true end
-  if is_strange(self) then return true end
-  local ok, err = self.set:turn()
-  if self.raised then
-    let_go(self)
-  elseif not ok then
-    fail(self, err)
-  elseif self.ended then
-    finish(self)
-  elseif not self.failure then
-    ok, err = self.limits:look(self)
-    if not ok then
-      -- It may have ended in this moment: then there was nothing left to see.
-      if #(core.poll({ self.child:pidfd() }, 0) or {}) == 0 then fail(self, err) end
-    elseif self.limits.exceeded and not self.killed then
-      self.killed = true
-      kill_all(self)
-    end
-  end
-  local raised = self.raised
-  if raised and not raised.told then
-    raised.told = true
-    error(raised[1], 0)
-  end
-  if self.result or self.failure then return true end
-  if self.exposed then self.set:set_time(self:timeout()) end
-  return false
+  return serve.step(self)
 end
 
 --- Seconds until step() has something to do even if pollfd() is not readable; nil is never.
 ---@return number?
 function Process:timeout()
-  if self.result or self.failure then return 0 end
-  local due = self.limits:due()
-  return due and math.max(0, due - core.now())
+  return serve.timeout(self)
 end
 
 --- A descriptor that is readable when step() has something to do, also for its time, and stays so once the program has
@@ -254,7 +102,8 @@ function Process:pollfd()
 end
 
 --- What pollfd() is to be polled for, as cqueues wants to know it.
-function Process:events() -- luacheck: ignore 212
+---@return "r"
+function Process.events()
   return "r"
 end
 
@@ -263,7 +112,7 @@ local function sleep(self, till)
   local patience = self:timeout()
   if till then patience = math.min(patience or math.huge, math.max(0, till - core.now())) end
   local ok, err = self.set:sleep(patience)
-  if not ok then fail(self, err) end
+  if not ok then serve.fail(self, err) end
 end
 
 --- Waits for the program to end. The whole thread waits: in a loop of coroutines use step() and pollfd().
@@ -334,7 +183,7 @@ end
 ---@param signal string|integer  "term", 15
 ---@return boolean?, cella.error?
 function Process:kill(signal)
-  if signal == "kill" or signal == 9 then return sent("pidfd_send_signal", kill_all(self)) end
+  if signal == "kill" or signal == 9 then return sent("pidfd_send_signal", serve.kill_all(self)) end
   -- A stop would hit the init alone; this it makes one of the program.
   if self.status and (signal == "stop" or signal == 19) then signal = "tstp" end
   return sent("pidfd_send_signal", self.child:kill(signal))
@@ -360,6 +209,33 @@ function Process:terminate(grace)
   return self:wait()
 end
 
+local function with_cgroup(self, what)
+  if not self.cgroup then
+    error(what .. ": this program has no cgroup of its own: give the container the key `cgroup`", 3)
+  end
+  if self.result or self.failure then
+    return nil, Error.new { op = what, code = "ESRCH", message = "the program has ended" }
+  end
+  return self.cgroup
+end
+
+--- Stops everything in the container's cgroup, and returns once it stands still. It can be killed then, and takes other
+--- signals when it goes on. Raises where there is no cgroup.
+---@return boolean?, cella.error?
+function Process:freeze()
+  local cgroup, err = with_cgroup(self, "freeze")
+  if not cgroup then return nil, err end
+  return cgroup:freeze()
+end
+
+--- Lets what was frozen go on.
+---@return boolean?, cella.error?
+function Process:thaw()
+  local cgroup, err = with_cgroup(self, "thaw")
+  if not cgroup then return nil, err end
+  return cgroup:thaw()
+end
+
 --- Another program where this one is, confined as it is: see cella.enter for the options and what comes back.
 ---@param options table?
 ---@return cella.entrance?, cella.error?
@@ -376,7 +252,10 @@ end
 ---@param call function?
 ---@return boolean?, cella.error?
 function Process:watch(fd, call)
-  if call == nil then return self.set:remove(fd) or true end
+  if self.set:has(fd) and not self.watched[fd] then error("fd: the process waits for this one itself", 2) end
+  self.set:remove(fd)
+  self.watched[fd] = call and true
+  if call == nil then return true end
   return self.set:add(fd, call)
 end
 
@@ -389,7 +268,7 @@ end
 --- Kills the program if it runs still, and reaps it. Happens by itself when the handle is collected (but nobody calls
 --- `hooks.exited` then).
 function Process:close()
-  if not self.result and not self.failure and is_strange(self) then return end
+  if not self.result and not self.failure and serve.is_strange(self) then return end
   if self.exited and not self.result and not self.failure then
     self:kill "kill"
     self:wait()
@@ -398,7 +277,7 @@ function Process:close()
     self.failure = self.failure or Error.new { op = "wait", message = "the process was closed" }
   end
   if self.set:number() then
-    let_go(self)
+    serve.let_go(self)
     self.set:close()
   end
 end

@@ -5,7 +5,6 @@
 -- host, and nobody can exchange a path between the look and the act (pitfalls I12, I13, I16).
 
 local bind = require "cella.root.bind"
-local core = require "cella.core"
 local cover = require "cella.root.cover"
 local device = require "cella.root.device"
 local entry = require "cella.root.entry"
@@ -34,11 +33,11 @@ end
 
 -- What the host has is taken first: before its mounts here are cut off from it, where they are to hear of it.
 local function open_root(plan, state, root)
-  local mount = { source = root.path, idmap = root.idmap, propagation = root.propagation }
+  local mount = { type = "bind", source = root.source, idmap = root.idmap, propagation = root.propagation }
   state.keys[mount] = "root"
   state.root = bind.open_source(plan, state, mount)
   -- The host's own root may have been named in many ways.
-  local set = (root.readonly or core.same_file(root.path, "/")) and "rdonly" or {}
+  local set = (root.readonly or bind.of_host_root(mount)) and "rdonly" or {}
   if set == "rdonly" and root.propagation == "slave" then
     error("root.propagation: what the host mounts there later would not be read-only", 0)
   end
@@ -93,14 +92,14 @@ function M.record(plan, box, facts)
   for key, list in pairs { root = root, mounts = box.mounts } do
     for i, mount in ipairs(list) do state.keys[mount] = ("%s[%d]"):format(key, i) end
   end
-  if root.path and root.propagation == "slave" then open_root(plan, state, root) end
+  if root.source and root.propagation == "slave" then open_root(plan, state, root) end
   each(box, function(mount)
     if mount.propagation == "slave" then state.early[mount] = bind.open_source(plan, state, mount) end
   end)
   -- Whatever we do must stay here, and nothing that the host mounts later may show up here, where it would not be
   -- read-only.
   plan:mount("none", "/", nil, { "rec", "private" })
-  if not root.path then
+  if not root.source then
     empty_root(plan, state, root)
   elseif not state.root then
     open_root(plan, state, root)
@@ -133,7 +132,7 @@ function M.record(plan, box, facts)
     plan:fchdir(state.scratch)
     plan:umount2(".", "detach")
   end
-  if root.readonly and not root.path then plan:mount_setattr(state.root, false, "rdonly") end
+  if root.readonly and not root.source then plan:mount_setattr(state.root, false, "rdonly") end
   pivot(plan, state)
   if root.propagation == "shared" then plan:mount_setattr(state.root, false, {}, nil, "shared") end
   return done

@@ -68,6 +68,7 @@ static void *fork_computing(void *unused)
 {
 	computing = fork();
 	if (computing == 0) {
+		alarm(60); /* whatever becomes of the spec */
 		for (;;)
 			;
 	}
@@ -124,6 +125,26 @@ static void count(int number)
 	caught++;
 }
 
+static void reap_all(int number)
+{
+	(void)number;
+	int error = errno;
+	while (waitpid(-1, NULL, WNOHANG) > 0)
+		;
+	errno = error;
+}
+
+/* A handler that reaps whatever ends, when it ends. */
+FUNCTION reap_in_handler(void *L)
+{
+	(void)L;
+	struct sigaction action;
+	memset(&action, 0, sizeof action);
+	action.sa_handler = reap_all;
+	sigaction(SIGCHLD, &action, NULL);
+	return 0;
+}
+
 /* Handlers for three signals, without SA_RESTART. */
 FUNCTION install_handlers(void *L)
 {
@@ -155,4 +176,27 @@ FUNCTION packet_output(void *L)
 {
 	(void)L;
 	return fcntl(1, F_SETFL, O_DIRECT | O_WRONLY) < 0 ? -1 : 0;
+}
+
+/* Another library's fork(2): the copy goes on with everything that its parent has; the parent waits for it. */
+FUNCTION fork_now(void *L)
+{
+	(void)L;
+	pid_t pid = fork();
+	if (pid > 0)
+		waitpid(pid, NULL, 0);
+	return 0;
+}
+
+/* The same, where the copy does nothing any more but stay, and holds on to what it has, but for the streams that a
+ * spec waits for. */
+FUNCTION leave_copy(void *L)
+{
+	(void)L;
+	if (fork() == 0) {
+		for (int fd = 0; fd < 3; fd++)
+			close(fd);
+		sleeper(NULL);
+	}
+	return 0;
 }

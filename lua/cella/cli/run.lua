@@ -83,7 +83,7 @@ local function watch_signals(process, fd)
 end
 
 local function status_of_result(process, result)
-  if result.reason == "timeout" then return TIMED_OUT end
+  if result.reason == "timeout" or result.reason == "cpu" then return TIMED_OUT end
   if result.code then return result.code end
   return SIGNALED + (process.ended_by or result.signal_number)
 end

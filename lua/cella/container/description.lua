@@ -1,6 +1,7 @@
 --- What a container table may say: its keys, their types and ranges, and what they are where nothing is said.
 
 local capabilities = require "cella.caps.set"
+local cgroup = require "cella.cgroup.description"
 local command = require "cella.command"
 local mapping = require "cella.mapping"
 local rlimits = require "cella.rlimits"
@@ -86,6 +87,7 @@ local container_rule = rule.record {
   mounts = rule.list(root.mount_rule),
   masked_paths = root.masked_rule,
   readonly_paths = root.readonly_rule,
+  cgroup = cgroup.rule,
   capabilities = capability_set,
   no_new_privs = rule.boolean,
   new_session = rule.boolean,
@@ -98,8 +100,15 @@ local container_rule = rule.record {
   command = command.container_rule,
 }
 
-local function refuse_own_map(mount, path)
-  if mount and mount.idmap == true then
+local function check_idmap(box, mount, path)
+  if not mount or not mount.idmap then return end
+  if box.namespaces.user ~= "host" then
+    -- It does not come through the copy of a mount namespace, which is where the kernel locks (mount_namespaces(7)).
+    if box.capabilities and box.capabilities:has "sys_admin" then
+      error(path .. ".idmap: flags of the host's and mounts below are not locked in an ID-mapped mount, and a "
+        .. "container that keeps sys_admin could take them away", 0)
+    end
+  elseif mount.idmap == true then
     error(path .. '.idmap: true is the container\'s own map, and namespaces.user is "host": give { uid =, gid = }', 0)
   end
 end
@@ -119,11 +128,9 @@ local function check_together(box)
       error(key .. ": needs a new mount namespace: what is mounted would appear in the other one", 0)
     end
   end
-  if kinds.user == "host" then
-    refuse_own_map(box.root, "root")
-    for key, list in pairs { root = box.root or {}, mounts = box.mounts or {} } do
-      for i, mount in ipairs(list) do refuse_own_map(mount, ("%s[%d]"):format(key, i)) end
-    end
+  check_idmap(box, box.root, "root")
+  for key, list in pairs { root = box.root or {}, mounts = box.mounts or {} } do
+    for i, mount in ipairs(list) do check_idmap(box, mount, ("%s[%d]"):format(key, i)) end
   end
   if box.init and kinds.pid ~= "new" then
     error("init: needs a new pid namespace, of which it is the first process", 0)

@@ -29,7 +29,8 @@ local function hierarchies()
   for line in file:lines() do
     local root, point, kind, options = line:match("^%d+ %d+ %S+ (%S+) (%S+) .- %- (cgroup2?) %S+ (%S+)$")
     if root then
-      list[#list + 1] = { root = unescaped(root), point = unescaped(point), kind = kind, options = "," .. options .. "," }
+      list[#list + 1] = { root = unescaped(root), point = unescaped(point), kind = kind,
+        options = "," .. options .. "," }
     end
   end
   file:close()
@@ -65,8 +66,9 @@ function M.differing(theirs, ours)
       mounted = mounted or hierarchies()
       local directory = directory_of(cgroup, mounted)
       if not directory or (cgroup.path .. "/"):find("/%.%./") then
-        return nil, Error.new { op = "enter", message = ("the process is in the cgroup %s, which cannot be reached here")
-          :format(cgroup.path), why = "its hierarchy is not mounted, or it lies outside of this process's cgroup "
+        return nil, Error.new { op = "enter",
+          message = ("the process is in the cgroup %s, which cannot be reached here"):format(cgroup.path),
+          why = "its hierarchy is not mounted, or it lies outside of this process's cgroup "
             .. 'namespace; exceed = { "cgroup" } leaves what enters in the cgroup of the caller' }
       end
       list[#list + 1] = { name = cgroup.path, directory = directory }

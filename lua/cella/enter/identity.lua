@@ -115,8 +115,8 @@ local CONSENT = '; exceed = { "%s" } allows it'
 
 --- Decides, from what is known of the process and of the host.
 ---@param facts cella.enter.facts
----@param where { pid: integer, maps: table?, foreign: boolean, filters: integer }  `maps`: of the user namespace that is
----  joined; `foreign`: the process is in another, which is not
+---@param where { pid: integer, maps: table?, foreign: boolean, filters: integer }  `maps`: of the user namespace that
+---  is joined; `foreign`: the process is in another, which is not; `filters`: of seccomp, that the caller has itself
 ---@param options table
 ---@param host cella.Host
 ---@return cella.enter.who?, cella.error?

@@ -22,11 +22,14 @@ end
 
 --- Calls `call` in each turn() in which the descriptor can be read from, or with `writes` written to.
 function Events:add(number, call, writes)
-  if self.calls[number] then self:remove(number) end
   local ok, message, errno = self.set:watch(number, writes)
   if not ok then return failed("epoll_ctl", message, errno) end
   self.calls[number] = call
   return true
+end
+
+function Events:has(number)
+  return self.calls[number] ~= nil
 end
 
 --- Has to come before the descriptor is closed: a copy in another process would keep it in the set.

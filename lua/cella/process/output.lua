@@ -5,7 +5,7 @@ Output.__index = Output
 
 local M = {}
 
-local ROUNDS = 64 -- of reading before another descriptor gets its turn
+local ROUNDS = 16 -- of reading before another descriptor gets its turn
 
 --- `sink` gets the data: put(data), is_full(), finish(). `admit` is asked how many of so many bytes may be put.
 ---@param fd userdata  of the core, which does not block

@@ -19,13 +19,17 @@ local function data_file(plan, state, data)
   return plan:open_tree(name, { "clone", "nofollow" }, state.scratch)
 end
 
+--- Whether a bind is one of the host's whole root.
+function M.of_host_root(mount)
+  local source = mount.source
+  if type(source) == "table" then source = source.fd and ("/proc/self/fd/%d"):format(source.fd) or "" end
+  return core.same_file(source, "/") == true
+end
+
 --- Whether a bind is one of the host's whole root, which the new root is about to lie over; or may go up to it.
 function M.comes_first(mount)
   if mount.type ~= "bind" then return false end
-  local source = mount.source
-  if type(source) == "string" and source:sub(1, 1) ~= "/" then return true end
-  if type(source) == "table" then source = source.fd and ("/proc/self/fd/%d"):format(source.fd) or "" end
-  return core.same_file(source, "/") == true
+  return type(mount.source) == "string" and mount.source:sub(1, 1) ~= "/" or M.of_host_root(mount)
 end
 
 --- Records the taking of what is to be bound. Returns its slot.

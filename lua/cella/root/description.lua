@@ -9,7 +9,7 @@ local M = {}
 local boolean = rule.boolean
 
 -- The flags that every mount may have; what they are if not given depends on the type.
-local ATTRIBUTES = { "readonly", "nosuid", "nodev", "noexec", "noatime", "nosymfollow" }
+local ATTRIBUTES = { "readonly", "nosuid", "nodev", "noexec", "noatime", "strictatime", "nodiratime", "nosymfollow" }
 local KERNEL_NAME = { readonly = "rdonly" }
 
 local mode = rule.integer(0, 4095)
@@ -39,10 +39,14 @@ local function source(value, path)
   return (value.content and data or descriptor)(value, path)
 end
 
-local directories = rule.list(rule.path)
+local directories = rule.list(function(value, path)
+  return (type(value) == "table" and descriptor or rule.path)(value, path)
+end)
 
+-- One, or several: paths and { fd = N }.
 local function lower(value, path)
-  local list = directories(type(value) == "string" and { value } or value, path)
+  local one = type(value) == "string" or type(value) == "table" and value.fd
+  local list = directories(one and { value } or value, path)
   if #list == 0 then validate.fail(path, "the list is empty") end
   return list
 end
@@ -155,6 +159,7 @@ local function entry_rule(value, path)
     validate.fail(path, "upper and work go together (on the same file system), or upper is \"tmpfs\"")
   end
   if mount.type == "bind" then check_bind(mount, path) end
+  if mount.noatime and mount.strictatime then validate.fail(path, "noatime and strictatime exclude each other") end
   for attribute, default in pairs(types[mount.type].attributes or {}) do
     if mount[attribute] == nil then mount[attribute] = default end
   end
@@ -190,24 +195,26 @@ function M.attributes(mount)
 end
 
 local root_propagation = rule.one_of { "private", "shared", "slave" }
-local directory_root = rule.record({ path = rule.path, readonly = boolean, idmap = idmap,
-  propagation = root_propagation }, { "path" })
+local directory_root = rule.record { path = rule.path, fd = rule.integer(0, 2147483647), readonly = boolean,
+  idmap = idmap, propagation = root_propagation }
 local parts_root = rule.record({ readonly = boolean, size = size, mode = mode, inodes = inodes,
   propagation = rule.one_of { "private", "shared" } }, nil, M.part_rule)
 
---- `root`: a directory's path; { path =, readonly =, idmap =, propagation = }; or a list of parts, put together on an
---- empty tmpfs. The host's own root is always read-only.
+--- `root`: a directory's path; { path = or fd =, readonly =, idmap =, propagation = }; or a list of parts, put together
+--- on an empty tmpfs. The host's own root is always read-only. What a directory is taken from becomes its `source`.
 function M.root_rule(value, path)
   if type(value) == "string" then value = { path = rule.path(value, path) } end
-  if type(value) == "table" and value.path == nil then return parts_root(value, path) end
+  if type(value) == "table" and value.path == nil and value.fd == nil then return parts_root(value, path) end
   local root = directory_root(value, path)
-  if root.path:find("^/+$") then
+  if root.path and root.fd then validate.fail(path, "path and fd exclude each other") end
+  if root.path and root.path:find("^/+$") then
     if root.readonly == false then
       validate.fail(validate.join(path, "readonly"), "the host's root is read-only in a container")
     end
     root.readonly = true
   end
   check_slave(root, path)
+  root.source = root.path or { fd = root.fd }
   return root
 end
 

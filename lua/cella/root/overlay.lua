@@ -11,7 +11,7 @@ local MEANS_SOMETHING = "[\\:,]"
 
 -- A relative one is for another working directory.
 local function sayable(path)
-  return path:sub(1, 1) == "/" and #path <= LONGEST and not path:find(MEANS_SOMETHING)
+  return type(path) == "string" and path:sub(1, 1) == "/" and #path <= LONGEST and not path:find(MEANS_SOMETHING)
 end
 
 -- Each lower directory is a parameter of its own.
@@ -41,16 +41,25 @@ function M.open_relative(plan, state, mount)
     paths[#paths + 1] = mount.work
   end
   for _, path in ipairs(paths) do
-    if path:sub(1, 1) ~= "/" and not state.early[path] then
+    if type(path) == "string" and path:sub(1, 1) ~= "/" and not state.early[path] then
       state.early[path] = plan:openat2(path, { "path", "directory" })
     end
   end
 end
 
+-- What a descriptor of the caller's stands for, in this mount namespace.
+local function opened(plan, source, flags)
+  local input = plan:input_descriptor(source.fd)
+  local slot = plan:open_tree_of(input, flags)
+  plan:close(input)
+  return slot
+end
+
 -- Older kernels look at a path when the file system is created: until then the descriptor stays open.
 local function set_path(plan, state, context, key, path, open)
   if sayable(path) then return plan:fsconfig(context, "string", key, path) end
-  local slot = state.early[path] or plan:openat2(path, { "path", "directory" })
+  local slot = state.early[path] or type(path) == "table" and opened(plan, path)
+    or plan:openat2(path, { "path", "directory" })
   plan:fsconfig_at(context, key, slot)
   if not state.early[path] then open[#open + 1] = slot end
 end
@@ -73,7 +82,8 @@ local function bind_lower(plan, state, lower)
   for i, path in ipairs(lower) do
     names[i] = short_name(i)
     local early = state.early[path]
-    local tree = early and plan:open_tree("", "clone", early) or plan:open_tree(path, "clone")
+    local tree = early and plan:open_tree("", "clone", early) or type(path) == "table" and opened(plan, path, "clone")
+      or plan:open_tree(path, "clone")
     plan:mkdir(names[i], 448, directory)
     plan:move_mount(tree, directory, names[i])
     plan:close(tree)
