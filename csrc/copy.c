@@ -14,6 +14,7 @@
 #include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -95,8 +96,8 @@ static int replace_environment(const struct arg *environment)
 }
 
 /* The caller's files and libraries still have the numbers of descriptors that are closed here. Each stays taken, by a
- * descriptor that can neither be read nor written: or a file that the caller had open would write into, or close,
- * what the function opens. */
+ * descriptor that can neither be read nor written and leads nowhere (an empty set of epoll(7)): or a file that the caller
+ * had open would write into, or close, what the function opens. */
 static int hold_numbers(const struct copy *copy)
 {
 	int nothing = -1;
@@ -106,7 +107,7 @@ static int hold_numbers(const struct copy *copy)
 		if (number != nothing && fcntl(number, F_GETFD) >= 0)
 			continue;
 		if (nothing < 0)
-			nothing = open("/", O_PATH | O_CLOEXEC);
+			nothing = epoll_create1(EPOLL_CLOEXEC);
 		/* Above the limit no number can be used again. */
 		if (nothing < 0)
 			return errno == EMFILE ? 0 : -errno;

@@ -78,8 +78,8 @@ local CALLS = {
   setrlimit = { "prlimit64" },
   execve = { { "execve", "faccessat", "getcwd" } },
   -- Memory for the environment; descriptors held; then out of the reach of others, and on its own.
-  call = { { "brk", "mmap", "fcntl F_GETFD", "openat", "dup3" }, "close?", "prctl PR_SET_DUMPABLE", { "brk", "mmap" },
-    "munmap", "close" },
+  call = { { "brk", "mmap", "fcntl F_GETFD", "epoll_create1", "dup3" }, "close?", "prctl PR_SET_DUMPABLE",
+    { "brk", "mmap" }, "munmap", "close" },
 
   expect_ids = { "getresuid", "setfsuid", "getresgid", "setfsgid" },
   expect_groups = { "getgroups" },
