@@ -16,7 +16,20 @@ static _Noreturn void leave(int status)
 		RAW(SYS_exit_group, status);
 }
 
-/* Clones a process that goes on with the plan. Returns its pid or a negative errno. */
+int launch_clone(struct launch *launch, struct clone_args *args)
+{
+	if (!launch->own_memory)
+		return (int)raw_clone3(args, sizeof *args, child_body, launch);
+	/* As fork(2) does: libc finds the number of its thread in its own memory. */
+	if (launch->thread_id) {
+		args->flags |= CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID;
+		args->child_tid = (uint64_t)(uintptr_t)launch->thread_id;
+	}
+	args->stack = args->stack_size = 0;
+	return (int)RAW(SYS_clone3, args, sizeof *args);
+}
+
+/* Clones a process that goes on with the plan. Returns its pid or a negative errno; 0 in a copy, which it is. */
 static int continue_in(struct launch *launch, uint64_t flags, uint64_t exit_signal, int32_t *pid)
 {
 	struct clone_args args = {
@@ -27,7 +40,7 @@ static int continue_in(struct launch *launch, uint64_t flags, uint64_t exit_sign
 		.stack_size = STACK_SIZE,
 	};
 	launch->spare_stack += STACK_DISTANCE;
-	return (int)raw_clone3(&args, sizeof args, child_body, launch);
+	return launch_clone(launch, &args);
 }
 
 /* A process of which only the children are in the namespace that it has joined hands over to one. Both
@@ -35,7 +48,7 @@ static int continue_in(struct launch *launch, uint64_t flags, uint64_t exit_sign
 static int hand_over(struct launch *launch, uint64_t namespaces)
 {
 	int result = continue_in(launch, namespaces | CLONE_PARENT, 0, &launch->second_pid);
-	if (result < 0)
+	if (result <= 0)
 		return result;
 	leave(0);
 }
@@ -80,6 +93,8 @@ static int become_init(int program, int status, bool stays, int gate, int child)
 	return (int)result;
 }
 
+static void pass_gate(struct launch *launch);
+
 /* The process after this step is a child, held behind a gate until the init has begun and can no longer be traced
  * from inside. If it never begins, this process ends, and the kernel kills all in its pid namespace. */
 static int start_init(struct launch *launch, int program, int status, bool stays)
@@ -96,7 +111,9 @@ static int start_init(struct launch *launch, int program, int status, bool stays
 		return (int)result;
 	launch->gate = gate[0];
 	child = continue_in(launch, 0, SIGCHLD, &launch->init_child);
-	if (child < 0)
+	if (child == 0)
+		pass_gate(launch);
+	if (child <= 0)
 		return child;
 	return become_init(program, status, stays, gate[1], child);
 }
@@ -159,6 +176,8 @@ void child_body(void *data)
 		const struct op *op = op_at(step->op);
 		launch->next = (struct step *)(void *)((char *)step + step->size);
 		launch->current++;
+		if (op->flags & OP_CALL)
+			return;
 		int result = act(launch, op, step);
 		if (result == NOTHING_TO_DO || (result == -ENOENT && step->optional)) {
 			result = NOTHING;

@@ -19,6 +19,8 @@ int luaopen_cella_core(lua_State *L)
 	open_subid(L);
 	open_init(L);
 	open_caps(L);
+	open_copy(L);
+	open_plain(L);
 	open_cgroup(L);
 	return 1;
 }

@@ -1,4 +1,5 @@
 /* The init (csrc/init/init.c) as a file that can be executed and changed by nobody: a sealed memfd. */
+#include "copy.h"
 #include "process.h"
 #include "tense.h"
 
@@ -42,12 +43,14 @@ static int make_program(void)
 }
 
 /* init_program() -> descriptor number | nil, message, errno
- * Made once, and kept as long as the module. */
+ * Made once in a process, and kept as long as the module. */
 static int init_program(lua_State *L)
 {
 	static int program = -1;
-	if (program < 0)
+	static unsigned generation;
+	if (program < 0 || generation != copy_generation)
 		program = make_program();
+	generation = copy_generation;
 	if (program < 0)
 		return push_error(L, "memfd_create", -program);
 	lua_pushinteger(L, program);

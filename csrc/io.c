@@ -1,4 +1,5 @@
 /* Descriptors that the parent holds, as values with one owner: opening, reading, writing. */
+#include "copy.h"
 #include "io.h"
 #include "raw.h"
 
@@ -13,18 +14,27 @@
 
 enum { READ_MOST = 65536 };
 
+struct own_fd {
+	int number;
+	unsigned generation; /* of the process that opened it: copy.h */
+};
+
 int *new_fd(lua_State *L)
 {
-	int *fd = lua_newuserdata(L, sizeof *fd);
-	*fd = -1;
+	struct own_fd *fd = lua_newuserdata(L, sizeof *fd);
+	*fd = (struct own_fd){ -1, copy_generation };
 	luaL_getmetatable(L, FD_TYPE);
 	lua_setmetatable(L, -2);
-	return fd;
+	return &fd->number;
 }
 
+/* In a copy of the process that opened it a descriptor is closed. */
 int *check_own_fd(lua_State *L, int index)
 {
-	return luaL_checkudata(L, index, FD_TYPE);
+	struct own_fd *fd = luaL_checkudata(L, index, FD_TYPE);
+	if (fd->generation != copy_generation)
+		fd->number = -1;
+	return &fd->number;
 }
 
 int opt_lowest(lua_State *L, int index)

@@ -59,19 +59,24 @@ static int await_child(struct keeper *keeper, int pid)
 	return result < 0 ? (int)result : 0;
 }
 
+/* Returns in the child, where that is a copy; else never. */
 static void keeper_body(void *data)
 {
 	struct keeper *keeper = data;
+	int child = 0;
 	struct kernel_sigaction action = { 0 };
 	RAW(SYS_rt_sigaction, SIGCHLD, &action, 0, sizeof action.mask);
 	/* The program's parent is this process: it has to go with the caller if the program is to. */
 	if (keeper->launch->dies_with_parent)
-		keeper->child_pid = (int)RAW(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-	if (keeper->child_pid == 0 && RAW(SYS_getppid) != keeper->caller)
-		keeper->child_pid = -ECANCELED;
-	if (keeper->child_pid == 0)
-		keeper->child_pid =
-			(int)raw_clone3(&keeper->child, sizeof keeper->child, child_body, keeper->launch);
+		child = (int)RAW(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	if (child == 0 && RAW(SYS_getppid) != keeper->caller)
+		child = -ECANCELED;
+	if (child == 0) {
+		child = launch_clone(keeper->launch, &keeper->child);
+		if (child == 0)
+			return;
+	}
+	keeper->child_pid = child;
 	/* The streams of the child would never end while a copy is open here. */
 	RAW(SYS_close_range, 0, UINT_MAX, 0);
 	announce(&keeper->started);
@@ -89,14 +94,15 @@ static void keeper_body(void *data)
 static void discard(struct keeper *keeper)
 {
 	if (keeper->pid)
-		RAW(SYS_wait4, keeper->pid, 0, __WALL, 0);
+		reap_quietly(keeper->pid);
 	munmap(keeper, sizeof *keeper);
 }
 
 int keeper_start(struct process *process, const struct clone_args *child)
 {
+	bool own_memory = process->launch->own_memory;
 	struct keeper *keeper = mmap(NULL, sizeof *keeper, PROT_READ | PROT_WRITE,
-				     MAP_ANONYMOUS | MAP_PRIVATE | MAP_NORESERVE, -1, 0);
+				     MAP_ANONYMOUS | MAP_NORESERVE | (own_memory ? MAP_SHARED : MAP_PRIVATE), -1, 0);
 	if (keeper == MAP_FAILED)
 		return -errno;
 	keeper->launch = process->launch;
@@ -108,7 +114,20 @@ int keeper_start(struct process *process, const struct clone_args *child)
 		.stack = (uint64_t)(uintptr_t)keeper->stack,
 		.stack_size = sizeof keeper->stack,
 	};
-	int result = (int)raw_clone3(&args, sizeof args, keeper_body, keeper);
+	int result;
+	if (own_memory) {
+		/* The child is to be a copy of the caller on the caller's stack: so is the keeper. */
+		args = (struct clone_args){ .flags = CLONE_CLEAR_SIGHAND };
+		result = (int)RAW(SYS_clone3, &args, sizeof args);
+		if (result == 0) {
+			keeper_body(keeper);
+			munmap(keeper, sizeof *keeper);
+			return 0;
+		}
+		madvise(keeper, sizeof *keeper, MADV_DONTFORK);
+	} else {
+		result = (int)raw_clone3(&args, sizeof args, keeper_body, keeper);
+	}
 	if (result > 0) {
 		keeper->pid = result;
 		await_word(&keeper->started);
@@ -120,7 +139,7 @@ int keeper_start(struct process *process, const struct clone_args *child)
 		if (process->pidfd >= 0) {
 			process->keeper = keeper;
 			announce(&keeper->adopted);
-			return 0;
+			return process->pid;
 		}
 		result = process->pidfd;
 		process->pidfd = -1;
@@ -141,7 +160,7 @@ void keeper_hand_over(struct keeper *keeper, int second_pid)
 int keeper_finish(struct process *process)
 {
 	struct keeper *keeper = process->keeper;
-	RAW(SYS_wait4, keeper->pid, 0, __WALL, 0);
+	reap_quietly(keeper->pid);
 	keeper->pid = 0;
 	int result = keeper->result;
 	process->usage = keeper->usage;

@@ -1,5 +1,6 @@
 /* The parent's half of starting a plan: binds the recorded steps to memory of their own, clones, and
  * leaves the caller as it was. */
+#include "copy.h"
 #include "exec_first.h"
 #include "process.h"
 #include "raw.h"
@@ -45,6 +46,11 @@ static void sharing_ends(void)
 	pthread_mutex_unlock(&dumpable_lock);
 }
 
+void sharing_is_over(void)
+{
+	sharing = 0;
+}
+
 static size_t round_up(size_t size)
 {
 	return (size + PAGE - 1) & ~(size_t)(PAGE - 1);
@@ -54,6 +60,15 @@ static bool step_needs_own_memory(const struct step *step)
 {
 	const struct op *op = op_at(step->op);
 	return op->needs_own_memory && op->needs_own_memory(step->args);
+}
+
+/* Where libc keeps the number of this thread, which a copy has to set to its own; NULL if that is not so. */
+static int *place_of_thread_id(void)
+{
+	int *place = NULL;
+	if (RAW(SYS_prctl, PR_GET_TID_ADDRESS, &place, 0, 0, 0) < 0 || !place || *place != (int)RAW(SYS_gettid))
+		return NULL;
+	return place;
 }
 
 /* Without a type the descriptor may be that of any namespace. */
@@ -73,6 +88,8 @@ static struct launch *prepare(const struct plan *plan, bool own_memory)
 		enters_pid |= step_enters_pid(plan_step(plan, i));
 		dies_with_parent |= strcmp(op_at(plan_step(plan, i)->op)->name, "pdeathsig") == 0;
 	}
+	if (own_memory)
+		processes = 0;
 	size_t stacks = processes * STACK_DISTANCE;
 	size_t head = (sizeof(struct launch) + (size_t)plan->slots * sizeof(int) + 15) & ~(size_t)15;
 	size_t size = stacks + round_up(head + plan->buffer.size);
@@ -88,6 +105,7 @@ static struct launch *prepare(const struct plan *plan, bool own_memory)
 	launch->mapping = mapping;
 	launch->mapping_size = size;
 	launch->own_memory = own_memory;
+	launch->thread_id = own_memory ? place_of_thread_id() : NULL;
 	launch->dies_with_parent = dies_with_parent;
 	launch->enters_pid = enters_pid;
 	for (size_t i = 0; i < processes; i++)
@@ -129,6 +147,13 @@ int move_up(int fd, int lowest)
 	close(fd);
 	errno = error;
 	return moved;
+}
+
+void reap_quietly(int pid)
+{
+	long result;
+	RAW_RETRY(result, SYS_wait4, pid, 0, __WALL, 0);
+	(void)result;
 }
 
 int open_pidfd(int pid)
@@ -195,6 +220,9 @@ static void fill_slots(lua_State *L, int index, struct launch *launch, int count
 	}
 }
 
+enum { IN_A_COPY = 1 };
+
+/* Returns 0, IN_A_COPY in a child that has come to its call, or a negative errno. */
 static int start(struct process *process, const struct plan *plan, uint64_t namespaces, int cgroup)
 {
 	struct launch *launch = process->launch;
@@ -237,10 +265,14 @@ static int start(struct process *process, const struct plan *plan, uint64_t name
 		close(pair[1]);
 		return result;
 	}
-	if (kept)
-		result = keeper_start(process, &args);
-	else
-		result = (int)raw_clone3(&args, sizeof args, child_body, launch);
+	result = kept ? keeper_start(process, &args) : launch_clone(launch, &args);
+	if (result == 0) {
+		child_body(launch);
+		return IN_A_COPY;
+	}
+	/* What is shared is between these two: no copy that is made later is to write there. */
+	if (launch->own_memory)
+		madvise(launch->mapping, launch->mapping_size, MADV_DONTFORK);
 	RAW(SYS_rt_sigprocmask, SIG_SETMASK, &before, 0, sizeof before);
 	close(pair[1]);
 	if (result < 0)
@@ -254,14 +286,15 @@ static int start(struct process *process, const struct plan *plan, uint64_t name
 	/* No room to hold on to it: it must not go on. Nobody else can have reaped it. */
 	result = -errno;
 	RAW(SYS_kill, process->pid, SIGKILL);
-	RAW(SYS_wait4, process->pid, 0, __WALL, 0);
+	reap_quietly(process->pid);
 	return result;
 }
 
-/* launch(recorder, namespaces [, slots [, cgroup [, own_memory]]]) -> process | nil, message, errno
+/* launch(recorder, namespaces [, slots [, cgroup [, own_memory [, function]]]]) -> process | nil, message, errno
  * Clones a child into new namespaces (a list) and lets it run; in an `await` step it stays until process:release().
  * `slots` are descriptors by slot number. `cgroup` is the descriptor of one that the child is born into. With
- * `own_memory` the child gets a copy of this process's memory. */
+ * `own_memory` the child gets a copy of this process's memory. The function is what a call at the end
+ * calls. */
 int launch_plan(lua_State *L)
 {
 	struct plan *plan = to_plan(L, 1);
@@ -270,8 +303,15 @@ int launch_plan(lua_State *L)
 		luaL_checktype(L, 3, LUA_TTABLE);
 	int cgroup = lua_isnoneornil(L, 4) ? -1 : check_fd(L, 4);
 	bool own_memory = lua_toboolean(L, 5);
+	lua_settop(L, 6);
+	struct copy copy = { 0 };
+	if (plan->calls) {
+		luaL_checktype(L, 6, LUA_TFUNCTION);
+		copy_prepare(L, 6, &copy);
+	}
 	struct process *process = lua_newuserdata(L, sizeof *process);
 	memset(process, 0, sizeof *process);
+	process->generation = copy_generation;
 	process->pidfd = process->channel = -1;
 	process->reaped = true;
 	luaL_getmetatable(L, PROCESS_TYPE);
@@ -285,6 +325,11 @@ int launch_plan(lua_State *L)
 		sharing_begins();
 	fill_slots(L, 3, process->launch, plan->slots);
 	int result = start(process, plan, namespaces, cgroup);
+	if (result == IN_A_COPY) {
+		const char *end = (const char *)process->launch->end;
+		uint32_t size = plan_step(plan, plan->steps - 1)->size;
+		copy_run(&copy, process->launch, (const struct step *)(const void *)(end - size));
+	}
 	if (result < 0) {
 		close_once(&process->channel);
 		release_memory(process);
@@ -301,7 +346,7 @@ static int adopt_second(struct process *process)
 	if (!pid || process->second)
 		return 0;
 	if (!process->keeper)
-		RAW(SYS_wait4, process->pid, 0, __WALL, 0);
+		reap_quietly(process->pid);
 	close_once(&process->pidfd); /* first, so that there is room for the other */
 	process->pid = pid;
 	process->second = true;

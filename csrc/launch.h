@@ -17,8 +17,9 @@ enum { STACK_SIZE = 256 * 1024 }; /* untouched pages cost nothing */
 enum { STACK_DISTANCE = STACK_SIZE + 65536 };
 
 /* Lies in a mapping of its own, behind the stacks: [guard][stack]...[launch, steps]. The child
- * runs in the parent's memory, on a stack of its own (or, where the kernel asks for it, in a copy; then the
- * mapping is a shared one). It writes here and nowhere else. */
+ * runs in the parent's memory, on a stack of its own. It writes here and nowhere else. Where the kernel asks for it, or
+ * the caller's own code is what comes last, it runs in a copy of the memory, on the copy of the caller's own stack, as
+ * after fork(2); then the mapping is a shared one. */
 struct launch {
 	void *mapping;
 	size_t mapping_size;
@@ -30,6 +31,7 @@ struct launch {
 	int channel; /* the child's end; the parent learns from its closing that exec or exit has happened */
 	int other_end; /* the parent's; the child closes its copy first, or it would never see the parent go */
 	bool own_memory;
+	int *thread_id; /* where libc keeps that of the only thread; or NULL */
 	bool dies_with_parent;
 	bool enters_pid;
 	uint64_t ignored; /* signals that the caller ignores */
@@ -43,7 +45,14 @@ struct launch {
 	int slots[];
 };
 
-/* The child: performs the steps from `next` on. Does not return. */
+/* The child: performs the steps from `next` on. Returns at a call, in a copy of the caller; else never. */
 void child_body(void *launch);
+
+/* In a copy, whose memory no child shares, whatever the caller had started. */
+void sharing_is_over(void);
+
+/* Clones. Where memory is shared, the new process is in child_body; in a copy 0 is returned, as by fork(2). */
+struct clone_args;
+int launch_clone(struct launch *launch, struct clone_args *args);
 
 #endif

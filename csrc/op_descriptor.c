@@ -37,8 +37,8 @@ static int act_close_range(const struct arg *a)
 	return (int)RAW(SYS_close_range, first, last, a[2].n);
 }
 
-/* close_others(keep) [in a plan]
- * Closes every descriptor but those listed (and the one by which the parent learns of failures, which
+/* close_others(keep [, fd]) [in a plan]
+ * Closes every descriptor but those listed and `fd` (and the one by which the parent learns of failures, which
  * exec closes), whatever was open. */
 static int act_close_others(const struct arg *a)
 {
@@ -50,8 +50,9 @@ static int act_close_others(const struct arg *a)
 		for (int64_t i = 0; i < a[0].n; i++)
 			if (keep[i] >= next && keep[i] < low)
 				low = keep[i];
-		if (a[1].n >= next && a[1].n < low)
-			low = a[1].n;
+		for (int i = 1; i <= 2; i++)
+			if (given(&a[i]) && a[i].n >= next && a[i].n < low)
+				low = a[i].n;
 		if (low > next) {
 			uint32_t last = low == INT64_MAX ? UINT32_MAX : (uint32_t)(low - 1);
 			long result = RAW(SYS_close_range, next, last, 0);
@@ -110,7 +111,7 @@ const struct op ops_descriptor[] = {
 	    { "flags", K_FLAGS, true, &names_close_range },
 	    { "channel", K_CHANNEL } } },
 	{ "close_others", act_close_others, OP_LATER, RESULT_TRUE,
-	  { { "keep", K_FDS }, { "channel", K_CHANNEL } } },
+	  { { "keep", K_FDS }, { "fd", K_FD, true }, { "channel", K_CHANNEL } } },
 	{ "write", act_write, 0, RESULT_TRUE, { { "fd", K_FD }, { "data", K_DATA } } },
 	{ "fchmod", act_fchmod, 0, RESULT_TRUE, { { "fd", K_FD }, { "mode", K_MODE } } },
 	{ "lock", act_lock, 0, RESULT_TRUE, { { "fd", K_FD } } },

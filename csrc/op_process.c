@@ -291,8 +291,6 @@ static int exec_through(const struct arg *program, const struct arg *channel, co
 	words[size] = NULL;
 	long result = RAW(SYS_fcntl, channel->n, F_SETFD, 0);
 	if (result >= 0)
-		result = RAW(SYS_fcntl, program->n, F_SETFD, FD_CLOEXEC);
-	if (result >= 0)
 		result = RAW(SYS_execveat, program->n, "", argv, words, AT_EMPTY_PATH);
 	return (int)result;
 }
@@ -320,6 +318,14 @@ static int act_execve(const struct arg *a)
 	return exec_first(paths, count, a[1].p, environment);
 }
 
+/* call(what [, environment]) [in a plan]
+ * The child, a copy of the caller, goes on with a Lua function of the caller's. See copy.c. */
+static int act_call(const struct arg *a)
+{
+	(void)a;
+	return -ENOSYS;
+}
+
 const struct op ops_process[] = {
 	{ "await", act_await, OP_LATER, RESULT_TRUE, { { "apart", K_BOOL, true }, { "channel", K_CHANNEL } },
 	  await_needs_own_memory },
@@ -343,5 +349,7 @@ const struct op ops_process[] = {
 	{ "execve", act_execve, OP_EXEC, RESULT_TRUE,
 	  { { "path", K_STRINGS }, { "argv", K_STRINGS }, { "environment", K_STRINGS, true }, { "pwd", K_BOOL, true },
 	    { "through_fd", K_FD, true }, { "channel", K_CHANNEL } } },
+	{ "call", act_call, OP_LATER | OP_EXEC | OP_CALL, RESULT_TRUE,
+	  { { "what", K_TEXT }, { "environment", K_STRINGS, true } }, always_needs_own_memory },
 	{ 0 },
 };

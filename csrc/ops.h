@@ -93,6 +93,7 @@ enum op_flags {
 	OP_EXEC = 8,        /* the step after which the program runs */
 	OP_FORK = 16,       /* a second process goes on with the rest */
 	OP_INIT = 64,       /* a second process goes on with the rest; this one becomes the init */
+	OP_CALL = 128,      /* the caller's own code goes on, in the copy that this process is */
 	OP_SOME = 32,       /* of its optional arguments one is there at least: success would hide a misspelt name */
 };
 

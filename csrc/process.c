@@ -1,5 +1,6 @@
 /* A child as a Lua value that owns it: whoever drops the value kills and reaps the child. It is addressed
  * by pidfd, so never by a number that has come to mean another process (pitfalls I17). */
+#include "copy.h"
 #include "io.h"
 #include "raw.h"
 
@@ -10,9 +11,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* In a copy of the process that made it a child is a stranger: what is asked of it is asked of nobody. */
 static struct process *check_process(lua_State *L)
 {
-	return luaL_checkudata(L, 1, PROCESS_TYPE);
+	static struct process nobody;
+	struct process *process = luaL_checkudata(L, 1, PROCESS_TYPE);
+	if (process->generation == copy_generation)
+		return process;
+	nobody = (struct process){ .pidfd = -1, .channel = -1, .reaped = true };
+	return &nobody;
 }
 
 static void kill_now(const struct process *process)

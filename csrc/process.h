@@ -20,6 +20,7 @@ struct process {
 	int channel;
 	struct launch *launch;
 	struct keeper *keeper;
+	unsigned generation; /* of the process that made it: copy.h */
 	bool own_memory;
 	bool second; /* pid is that of the process behind a fork step */
 	bool reaped;
@@ -40,7 +41,8 @@ bool read_report(struct process *process, int fd);
 /* keeper.c: a process between the caller and its child that waits for the child. Used where the caller
  * ignores SIGCHLD, because the kernel then throws the status away. */
 
-/* Makes the child by way of a keeper; fills in pid, pidfd and keeper. Returns 0 or a negative errno. */
+/* Makes the child by way of a keeper; fills in pid, pidfd and keeper. Returns the pid, 0 in a child that is a copy, or a
+ * negative errno. */
 int keeper_start(struct process *process, const struct clone_args *child);
 
 /* The child has exec'd or ended; `second_pid` is that of the process behind a fork step, or 0. */
@@ -68,6 +70,9 @@ void close_once(int *fd);
  * where the caller has closed them: nothing of ours is left there. -1 and errno if there is no room. */
 enum { LOWEST_FD = 3 };
 int move_up(int fd, int lowest);
+
+/* Waits for a child of which nothing is to be known, whatever signals arrive. */
+void reap_quietly(int pid);
 
 /* Returns a pidfd, or a negative errno. */
 int open_pidfd(int pid);

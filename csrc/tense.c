@@ -30,8 +30,7 @@ int push_error(lua_State *L, const char *what, int error)
 	return 3;
 }
 
-/* Counted in /proc/self/task; 1 where there is no /proc to ask. */
-static int thread_count(void)
+int thread_count(void)
 {
 	DIR *directory = opendir("/proc/self/task");
 	int count = 0;
@@ -163,7 +162,7 @@ static int recorder_record(lua_State *L)
 	if (!op || op->flags & OP_NOW)
 		return luaL_error(L, "there is no operation '%s' to record", name);
 	if (plan->ended)
-		return luaL_error(L, "the plan ends in an exec: nothing comes after it");
+		return luaL_error(L, "the plan ends in an exec or call: nothing comes after it");
 	if (op->flags & OP_FORK && plan->forks)
 		return luaL_error(L, "a plan forks at most once");
 	if (op->flags & OP_INIT && plan->has_init)
@@ -184,6 +183,7 @@ static int recorder_record(lua_State *L)
 	plan->ended = (op->flags & OP_EXEC) != 0;
 	plan->forks |= (op->flags & OP_FORK) != 0;
 	plan->has_init |= (op->flags & OP_INIT) != 0;
+	plan->calls = (op->flags & OP_CALL) != 0;
 	lua_pushinteger(L, (lua_Integer)plan->steps);
 	if (op->result != RESULT_FD)
 		return 1;
@@ -221,7 +221,7 @@ static int recorder_input(lua_State *L)
 {
 	struct plan *plan = check_plan(L, 1);
 	if (plan->ended)
-		return luaL_error(L, "the plan ends in an exec: nothing comes after it");
+		return luaL_error(L, "the plan ends in an exec or call: nothing comes after it");
 	check_room_for_slot(L, plan);
 	push_slot(L, plan, plan->slots++);
 	return 1;

@@ -13,6 +13,7 @@ struct plan {
 	int slots;
 	bool ended; /* the last step executes */
 	bool forks, has_init;
+	bool calls; /* the last step is a call */
 };
 
 static inline struct step *plan_step(const struct plan *plan, size_t number)
@@ -21,6 +22,9 @@ static inline struct step *plan_step(const struct plan *plan, size_t number)
 }
 
 struct plan *to_plan(lua_State *L, int index);
+
+/* Of this process. Counted in /proc/self/task; 1 where there is no /proc to ask. */
+int thread_count(void);
 
 /* nil, "what: strerror", errno: the convention of Lua's own io library. */
 int push_error(lua_State *L, const char *what, int error);
@@ -36,6 +40,8 @@ void open_usage(lua_State *L);
 void open_subid(lua_State *L);
 void open_init(lua_State *L);
 void open_caps(lua_State *L);
+void open_copy(lua_State *L);
+void open_plain(lua_State *L);
 void open_cgroup(lua_State *L);
 
 #endif

@@ -77,6 +77,9 @@ local CALLS = {
   dumpable = { "prctl PR_SET_DUMPABLE" },
   setrlimit = { "prlimit64" },
   execve = { { "execve", "faccessat", "getcwd" } },
+  -- Memory for the environment; descriptors held; then out of the reach of others, and on its own.
+  call = { { "brk", "mmap", "fcntl F_GETFD", "epoll_create1", "dup3" }, "close?", "prctl PR_SET_DUMPABLE",
+    { "brk", "mmap" }, "munmap", "close" },
 
   expect_ids = { "getresuid", "setfsuid", "getresgid", "setfsgid" },
   expect_groups = { "getgroups" },
@@ -127,7 +130,7 @@ local function is_call(call, pattern)
   return call and call.name == name and call.line:find(argument, 1, true) ~= nil
 end
 
-local function follow(steps, processes)
+local function follow(steps, processes, last_call)
   -- The child is whom the last clone3 with a descriptor has made.
   local child, started
   for _, calls in pairs(processes) do
@@ -218,7 +221,7 @@ local function follow(steps, processes)
     end
   end
   local last = calls[at - 1]
-  assert(last.name == "execve" and last.line:find "= 0$", "the last call is " .. last.line)
+  assert(last.name == (last_call or "execve") and last.line:find "= 0$", "the last call is " .. last.line)
   return started, child
 end
 
@@ -411,6 +414,23 @@ describe("strace shows", function()
     follow(steps, processes)
     local _, names = kinds(steps)
     assert.is_true(names.fork and names.setns)
+  end))
+
+  it("the printed calls of a function, which is called in a copy", traced("user_namespaces", function()
+    local steps, processes = trace [[
+      local held = assert(io.open "/etc/passwd")
+      local plan = cella.plan { namespaces = { "user", "uts", "pid" }, ids = { via = "self",
+        uid = { inside = 0, outside = select(2, sys.getresuid()), count = 1 },
+        gid = { inside = 0, outside = select(2, sys.getresgid()), count = 1 } } }
+      plan:sethostname("moon"):init()
+      local result, err = plan:call(function() return held ~= nil end):run()
+      assert(result, tostring(err))
+      assert(result.values[1] == true, result.lost)
+      return plan:steps()
+    ]]
+    local started = follow(steps, processes, "close")
+    assert.is_nil(started:find "CLONE_VM")
+    assert.truthy(started:find "CLONE_CHILD_SETTID", started)
   end))
 
   it("that the parent writes each map with one write", traced("user_namespaces", function()

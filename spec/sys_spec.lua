@@ -69,8 +69,8 @@ describe("an operation", function()
         if problem then wrong[#wrong + 1] = ("%s, %s: %s"):format(words, tense, problem) end
       end
       if sys[name] then check("now", pcall(sys[name], table.unpack(arguments, 1, count))) end
-      -- plan:init() and plan:await() are about more than the step.
-      if plan[name] and name ~= "init" and name ~= "await" then
+      -- plan:init(), plan:await() and plan:call() are about more than the step.
+      if plan[name] and name ~= "init" and name ~= "await" and name ~= "call" then
         check("later", pcall(plan[name], plan, table.unpack(arguments, 1, count)))
       else
         check("later", pcall(plan.recorder.record, plan.recorder, name, table.unpack(arguments, 1, count)))
@@ -115,7 +115,7 @@ describe("an operation", function()
   it("takes in a plan what it takes now", function()
     local plan = require("cella").plan()
     for _, name in ipairs(names_of(operations)) do
-      if name ~= "await" and name ~= "fork" and name ~= "init" and name ~= "execve" then
+      if name ~= "await" and name ~= "fork" and name ~= "init" and name ~= "execve" and name ~= "call" then
         local arguments = {}
         for i, parameter in ipairs(operations[name]) do arguments[i] = parameter.right end
         assert.has_no.errors(function() plan[name](plan, table.unpack(arguments)) end)
@@ -125,7 +125,7 @@ describe("an operation", function()
 
   it("that makes sense in a plan only is not there now", function()
     for _, name in ipairs { "await", "fork", "init", "expect_parent", "close_others", "expect_no_user_namespaces",
-      "unmap_executable", "replace_executable" } do
+      "unmap_executable", "replace_executable", "call" } do
       assert.is_nil(core.sys[name])
       assert.truthy(core.operations[name])
     end

@@ -1,5 +1,6 @@
 --- What is to be run: a program, its arguments, its environment and its streams, as one table.
 
+local call = require "cella.call"
 local core = require "cella.core"
 local rlimits = require "cella.rlimits"
 local streams = require "cella.streams"
@@ -58,6 +59,7 @@ M.spawn_fields = {
   cpu_limit = rule.seconds,
   output_limit = rule.integer(0, 9007199254740992),
   capture_limit = rule.integer(0, 1099511627776),
+  result_limit = rule.integer(0, 1073741824),
 }
 
 --- What plan:spawn takes: that, and `exited`, called with the result.
@@ -77,13 +79,20 @@ end
 --- What plan:exec takes: the argument vector as items, the keys of streams, and `rlimits`.
 M.rule = command_rule(fields)
 
+--- What plan:call takes: a function with its arguments, and the same keys.
+M.call_rule = call.rule(fields)
+
 local container_fields = { cwd = rule.absolute }
 for key, check in pairs(fields) do container_fields[key] = check end
 container_fields.rlimits = nil -- which are the container's
 for key, check in pairs(M.spawn_fields) do container_fields[key] = check end
 
 --- What a container takes: that, and where and for how long it runs.
-M.container_rule = command_rule(container_fields)
+local program_rule, function_rule = command_rule(container_fields), call.rule(container_fields)
+function M.container_rule(value, path)
+  if type(value) == "function" then value = call.command(value) end
+  return (call.is(value) and function_rule or program_rule)(value, path)
+end
 
 --- Checks the command of a container; raises at the caller's caller.
 function M.check(command, level)
@@ -101,9 +110,15 @@ end
 function M.for_plan(command, environment, limits)
   local result = { environment = environment, rlimits = limits }
   for key, value in pairs(command) do
-    if fields[key] or type(key) == "number" then result[key] = value end
+    if fields[key] or type(key) == "number" or key == "n" then result[key] = value end
   end
   return result
+end
+
+--- Ends a plan with what for_plan has made.
+function M.record(plan, command)
+  if call.is(command) then return plan:call(command) end
+  return plan:exec(command)
 end
 
 return M

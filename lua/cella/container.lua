@@ -2,6 +2,7 @@
 
 local Error = require "cella.error"
 local Plan = require "cella.plan"
+local call = require "cella.call"
 local caps = require "cella.caps"
 local command_module = require "cella.command"
 local core = require "cella.core"
@@ -118,8 +119,8 @@ local function build(box, command, host)
   if box.new_session ~= false then plan:setsid() end -- of the program: an init belongs to none
   plan.hides_interpreter = interpreter.is_endangered(who.maps, host)
   if hooks.before_exec then plan:await(hooks.before_exec, "hooks.before_exec(PROCESS)") end
-  plan:exec(command_module.for_plan(command, box.environment or command_module.default_environment(),
-    with_backstop(box.rlimits or {}, command.cpu_limit)))
+  command_module.record(plan, command_module.for_plan(command,
+    box.environment or command_module.default_environment(), with_backstop(box.rlimits or {}, command.cpu_limit)))
   -- Whoever asks for capabilities, or gives them up without a namespace of its own, learns here what cannot hold.
   if not box.capabilities:empty() or box.namespaces.user == "host" then
     local ok
@@ -139,7 +140,8 @@ end
 
 Container.build = build
 
-local function checked_command(self, command, level)
+local function checked_command(self, level, command, ...)
+  command = call.command(command, ...)
   if command == nil then
     command = self.description.command
     if not command then
@@ -158,11 +160,12 @@ local function make_plan(self, command, level)
 end
 
 --- The steps that would start `command` in this container, on this host, as this user. Nothing happens.
----@param command table?  { "program", "arg", ..., stdin =, stdout =, stderr =, fds =, environment =, cwd = };
----  the container's own if nil
+---@param command table|function|nil  { "program", "arg", ..., stdin =, stdout =, stderr =, fds =, environment =,
+---  cwd = }; the same with a function in place of the program; a function; the container's own if nil
+---@param ... any  arguments of a function
 ---@return cella.plan?, cella.error?  nil where the policy finds no map on this host
-function Container:plan(command)
-  return make_plan(self, checked_command(self, command, 2), 2)
+function Container:plan(command, ...)
+  return make_plan(self, checked_command(self, 2, command, ...), 2)
 end
 
 local function spawn_options(self, command)
@@ -172,20 +175,23 @@ local function spawn_options(self, command)
 end
 
 --- Starts `command`. Returns once it has been executed, or nil and what failed.
----@param command table?  as for plan, and timeout, cpu_limit (seconds), output_limit, capture_limit (bytes)
+---@param command table|function|nil  as for plan, and timeout, cpu_limit (seconds), output_limit, capture_limit,
+---  result_limit (bytes)
+---@param ... any  arguments of a function
 ---@return cella.process?, cella.error?
-function Container:spawn(command)
-  command = checked_command(self, command, 2)
+function Container:spawn(command, ...)
+  command = checked_command(self, 2, command, ...)
   local plan, err = make_plan(self, command, 2)
   if not plan then return nil, err end
   return plan:spawn(spawn_options(self, command))
 end
 
 --- Starts `command` and waits for its end.
----@param command table?  as for spawn
+---@param command table|function|nil  as for spawn
+---@param ... any  arguments of a function
 ---@return cella.result?, cella.error?
-function Container:run(command)
-  command = checked_command(self, command, 2)
+function Container:run(command, ...)
+  command = checked_command(self, 2, command, ...)
   local plan, err = make_plan(self, command, 2)
   if not plan then return nil, err end
   if command.stdin == "pipe" then error('command.stdin: "pipe" needs spawn: here nobody could write to it', 2) end

@@ -7,7 +7,9 @@
 --- IDs, groups, capabilities, no_new_privs, limits, cgroups, root and working directory are those that the process has
 --- when the plan is made. What the table says instead is no more than the process has, unless it says `exceed`.
 
+local called = require "cella.call"
 local core = require "cella.core"
+local Error = require "cella.error"
 local Plan = require "cella.plan"
 local capabilities = require "cella.caps.set"
 local cgroups = require "cella.enter.cgroups"
@@ -198,6 +200,7 @@ function M.prepare(options, cwd, host)
   local hides = enters_root and not identity.consented(options, "interpreter")
     and interpreter.is_endangered(joins_user and facts.maps or nil, host)
   if hides then plan:unmap_executable() end
+  plan.hides_interpreter = hides
   if who.groups_before then plan:setgroups(who.groups_before) end
   local joins = {}
   for i, kind in ipairs(joined) do joins[i] = { type = kind, pidfd = target.pidfd:number() } end
@@ -223,7 +226,16 @@ end
 function Entrance.build(options, command, host)
   local plan, err = M.prepare(options, command.cwd, host)
   if not plan then return nil, err end
-  return plan:exec(command_module.for_plan(command, options.environment or command_module.default_environment()))
+  if plan.hides_interpreter and called.is(command) then
+    return nil, Error.new {
+      op = "call", message = "a function needs the interpreter, which is not brought in there",
+      why = "somebody in the container may own its file, and could write to it later: say `exceed = { \"interpreter\" }` "
+        .. "where that is to be trusted",
+    }
+  end
+  plan.hides_interpreter = nil -- it is hidden already
+  return command_module.record(plan,
+    command_module.for_plan(command, options.environment or command_module.default_environment()))
 end
 
 --- Lets go of the process. What has been started in there runs on.

@@ -3,6 +3,7 @@
 -- `plan:NAME(...)` records the operation that `sys.NAME(...)` would perform now. Nothing happens until
 -- plan:spawn(); print(plan) is what will.
 
+local called = require "cella.call"
 local core = require "cella.core"
 local Error = require "cella.error"
 local cgroup = require "cella.cgroup"
@@ -244,7 +245,9 @@ end
 function methods:exec(command)
   command = validate.check(commands.rule, command, "command", 2)
   local environment = commands.environment_list(command.environment)
-  local through = streams.record(self, command, self.hides_interpreter)
+  local through = streams.record(self, command, self.hides_interpreter and function(lowest)
+    return interpreter.sealed(self, lowest)
+  end or nil)
   rlimits.record(self, command.rlimits or {})
   self:sigdefault("all")
   self:sigunblock()
@@ -252,6 +255,25 @@ function methods:exec(command)
   for i = 1, #command do argv[i] = command[i] end
   self:execve(commands.candidates(command[1], environment), argv, environment, nil, through)
   self.program = command[1]
+  return self
+end
+
+--- Ends the plan with a Lua function: as `exec`, but instead of executing a program the child, a copy of this process,
+--- calls the function (see the manual, "A function as the program").
+---@param command table|function  { f, argument, ..., n =, stdin =, stdout =, stderr =, fds =, environment =,
+---  rlimits = }, or f
+---@param ... any  arguments, where the first is the function
+---@return cella.plan
+function methods:call(command, ...)
+  command = validate.check(commands.call_rule, called.command(command, ...), "command", 2)
+  local environment = commands.environment_list(command.environment)
+  self.results = streams.record(self, command, function(lowest) return streams.results(self, lowest) end)
+  rlimits.record(self, command.rlimits or {})
+  self:sigdefault("all")
+  self:sigunblock()
+  self.program = called.name(command[1])
+  self.recorder:record("call", self.program, environment)
+  self.called = command
   return self
 end
 
@@ -371,7 +393,9 @@ local function failure(self, number, fields)
   if kind then fields.map = { kind = kind, ids = self.ids } end
   fields.why = fields.why or explain.why(fields, self)
   fields.map = nil
-  if step.op == "execve" then
+  if step.op == "call" then
+    fields.text = ("call(%q)"):format(self.program)
+  elseif step.op == "execve" then
     fields.path = self.program
     fields.text = ("execve(%q)"):format(self.program)
     if core.errno_name(fields.errno or 0) == "ELIBACC" then
@@ -469,22 +493,29 @@ end
 ---
 --- `timeout`: seconds after which the program is killed. `cpu_limit`: seconds of processor time, of the program and all
 --- that descend from it, after which it is. `output_limit`: bytes of output (captured, or given to functions) after
---- which it is. `capture_limit`: bytes kept of each captured stream, 16 MiB if not given. `exited`: called with the
---- result once the program has ended and is waited for, or was killed by close().
+--- which it is. `capture_limit`: bytes kept of each captured stream, `result_limit`: bytes of memory that what a
+--- function returns may take; 16 MiB each if not given. `exited`: called with the result once the program has ended and
+--- is waited for, or was killed by close().
 ---@param options { timeout: number?, cpu_limit: number?, output_limit: integer?, capture_limit: integer?,
----  exited: function? }?
+---  result_limit: integer?, exited: function? }?
 ---@return cella.process?, cella.error?
 function methods:spawn(options)
   options = validate.check(spawn_rule, options or {}, "", 2)
   options.started = core.now()
+  local body, refused
+  if self.called then refused = called.refused() end
+  if refused then return nil, refused end
   local context = { slots = {}, owned = {}, captures = {} }
   local ok, err = prepare_waiting(self, options)
   if ok then ok, err = open_inputs(self, context) end
   local child, message, errno
   local group = context.cgroup
   if ok then
+    if self.called then
+      body = called.body(self.called, context.slots[self.results:number()], options.result_limit)
+    end
     child, message, errno = core.launch(self.recorder, self.namespaces, context.slots, group and group:number(),
-      group and group.own_memory)
+      group and group.own_memory, body)
     if not child then
       err = failure(self, #self.before + 1, { op = message:match("^[%w_]+"), errno = errno,
         why = group and group:explain_birth(errno) })

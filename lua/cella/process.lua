@@ -15,6 +15,9 @@ local validate = require "cella.validate"
 ---@field stdout string?   what was captured
 ---@field stderr string?
 ---@field truncated boolean?  true where more was written than the bounds let through; the rest was discarded
+---@field values table?    what a function returned, as table.pack has it
+---@field error cella.failure?  what a function raised
+---@field lost string?      why there is neither, where the program was a function
 ---@field usage table      user_seconds, system_seconds, max_rss (bytes), wall_seconds, and with a cgroup those of
 ---  cella.cgroup.usage
 
@@ -47,6 +50,7 @@ function M.new(child, ends, options)
     watched = {},
     started = options.started,
     exited = options.exited,
+    result_limit = options.result_limit,
     cgroup = options.cgroup,
   }, Process)
   local ok, err = self.set:add(child:pidfd(), function() self.ended = true end)
@@ -264,6 +268,7 @@ end
 --- Kills the program if it runs still, and reaps it. Happens by itself when the handle is collected (but nobody calls
 --- `hooks.exited` then).
 function Process:close()
+  if not self.result and not self.failure and serve.is_strange(self) then return end
   if self.exited and not self.result and not self.failure then
     self:kill "kill"
     self:wait()

@@ -4,7 +4,6 @@
 -- that the program will have, so that no copy can overwrite another.
 
 local core = require "cella.core"
-local interpreter = require "cella.interpreter"
 local validate = require "cella.validate"
 
 local rule = validate.rule
@@ -133,12 +132,20 @@ function opener.descriptor(value, lowest)
   end
 end
 
+--- The child's end of a pipe for what a function returns.
+---@return cella.slot
+function M.results(plan, lowest)
+  local text, perform = opener.capture(nil, lowest)
+  return plan:input(text, perform, "values")
+end
+
 --- Records what a command table asks for: parent steps that open, child steps that put in place.
 ---@param plan cella.plan
 ---@param command table  validated
----@param hides_interpreter boolean?  the program is executed by way of a sealed one: see cella.interpreter
----@return integer?  the number of that one's descriptor
-function M.record(plan, command, hides_interpreter)
+---@param open_more (fun(lowest: integer): cella.slot)?  opens one descriptor more, on a number from `lowest` on, which
+---  stays open until an exec
+---@return cella.slot?  that one's
+function M.record(plan, command, open_more)
   local lowest = highest(command) + 1
   local keep = {}
 
@@ -182,14 +189,10 @@ function M.record(plan, command, hides_interpreter)
   for _, target in ipairs(targets) do
     put_value(target, command.fds[target])
   end
-  local through
-  if hides_interpreter then
-    through = lowest
-    keep[#keep + 1] = through
-    plan:dup2(interpreter.sealed(plan, lowest), through)
-  end
-  plan:close_others(keep)
-  return through
+  -- On the number that it has: one that is free in the caller, whose files still go by theirs.
+  local more = open_more and open_more(lowest)
+  plan:close_others(keep, more)
+  return more
 end
 
 return M

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -25,6 +26,19 @@ FUNCTION start_thread(void *L)
 	(void)L;
 	pthread_t thread;
 	return pthread_create(&thread, NULL, sleeper, NULL) ? -1 : 0;
+}
+
+static void handler(void)
+{
+	if (write(2, "handler\n", 8) != 8)
+		abort();
+}
+
+/* Something that a library wants done at the end of the process. */
+FUNCTION at_exit(void *L)
+{
+	(void)L;
+	return atexit(handler) ? -1 : 0;
 }
 
 /* SIGCHLD is not ignored, and still no child leaves a status. */

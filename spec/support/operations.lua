@@ -65,7 +65,7 @@ return {
   close = { fd() },
   dup2 = { fd(), p("number", "int", CLOSED) },
   close_range = { p("first", "int", CLOSED), p("last", "u32", CLOSED), optional(flags("flags", "cloexec")) },
-  close_others = { p("keep", "descriptors", { 0, 1, 2 }) },
+  close_others = { p("keep", "descriptors", { 0, 1, 2 }), optional(fd()) },
 
   setgroups = { p("groups", "ids", { 0 }) },
   setresuid = { id "ruid", id "euid", id "suid" },
@@ -98,6 +98,7 @@ return {
   execve = { p("path", "strings", { NOWHERE }), p("argv", "strings", { "x" }),
     optional(p("environment", "strings", {})), optional(p("pwd", "boolean", true)),
     optional(fd "through_fd") },
+  call = { text "what", optional(p("environment", "strings", {})) },
 
   expect_ids = { p("uid", "id", 0), p("gid", "id", 0) },
   expect_groups = { p("groups", "ids", { 0 }) },

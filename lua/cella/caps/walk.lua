@@ -204,7 +204,7 @@ end
 
 -- An exec's text has the whole environment in it.
 local function shown(plan, step)
-  if step.op == "execve" then return ("execve(%q)"):format(plan.program or "?") end
+  if step.op == "execve" or step.op == "call" then return ("%s(%q)"):format(step.op, plan.program or "?") end
   return step.text
 end
 

@@ -110,6 +110,7 @@ function M.start(box, request, streams)
   -- A file may ask for a stream to be captured; on the command line nobody else would show it.
   streams.out:write(result.stdout or "")
   streams.err:write(result.stderr or "")
+  if result.error then streams.err:write("cella: ", tostring(result.error), "\n") end
   return status_of_result(process, result)
 end
 

@@ -1,6 +1,7 @@
 --- What is done for a running program by whoever waits for it: its output is taken, its limits are seen to, and when it
 --- has ended that is told. A step takes what there is to do now; it waits for nothing.
 
+local calls = require "cella.call"
 local capture = require "cella.process.capture"
 local core = require "cella.core"
 local Error = require "cella.error"
@@ -28,12 +29,18 @@ local function close_output(self, stream)
   stream.fd:close()
 end
 
+-- What a function returns has a bound of its own, and is no output.
+local function values_output(fd, options)
+  return output.new(fd, capture.new(calls.most(options.result_limit)), function(size) return size end)
+end
+
 function M.add_output(self, name, fd, options)
   local call = options.functions and options.functions[name]
   local sink = call and lines.new(name, function(...)
     if not self.failure then call(...) end -- it may have closed the process
   end) or capture.new(options.capture_limit or M.CAPTURE_LIMIT)
-  local stream = output.new(fd, sink, function(size) return self.limits:admit(size) end)
+  local stream = name == "values" and values_output(fd, options)
+    or output.new(fd, sink, function(size) return self.limits:admit(size) end)
   self.outputs[name] = stream
   return self.set:add(fd:number(), function()
     guarded(self, function()
@@ -60,6 +67,7 @@ end
 
 -- The kernel does not count what those have used whom it ends together with their init: so it is looked at before.
 function M.kill_all(self)
+  if not self.child:pidfd() then return self.child:kill "kill" end
   self.last_usage = usage.usage_of(self, true) or self.last_usage
   if self.cgroup then self.cgroup:kill() end
   return self.child:kill "kill"
@@ -116,14 +124,27 @@ local function finish(self)
     for name, stream in pairs(self.outputs) do
       stream:drain()
       result[name] = stream.sink:finish()
-      result.truncated = result.truncated or stream.truncated
+      if name ~= "values" then result.truncated = result.truncated or stream.truncated end
     end
   end)
   result.reason = self.limits:reason(code, signal, used)
   if oom and result.reason == "signaled" then result.reason = "oom" end
+  if result.values then
+    local data = result.values
+    result.values = nil
+    calls.receive(result, data, self.result_limit)
+  end
   if not self.failure then self.result = result end
   M.let_go(self)
   call_exited(self, result)
+end
+
+--- Whether this is a copy of the process that started it (cella.call): then nothing of it is there.
+function M.is_strange(self)
+  if self.child:pidfd() then return false end
+  self.failure = Error.new { op = "wait", code = "ECHILD", errno = 10, message = "no child of this process" }
+  self.exited = nil
+  return true
 end
 
 --- Seconds until there is something to do even if no descriptor is ready; nil is never.
@@ -140,7 +161,7 @@ function M.step(self)
   if self.calling then
     error("a function that gets the program's output must neither wait for the program nor yield", 3)
   end
-  if self.result or self.failure then return true end
+  if self.result or self.failure or M.is_strange(self) then return true end
   local ok, err = self.set:turn()
   if self.raised then
     M.let_go(self)

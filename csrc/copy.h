@@ -1,0 +1,26 @@
+#ifndef CELLA_COPY_H
+#define CELLA_COPY_H
+
+#include "args.h"
+#include "launch.h"
+
+/* 0 in a process that was executed; one more in each copy made for a call. What an older generation owned (descriptors,
+ * children) is not this process's: the same numbers mean something else here. */
+extern unsigned copy_generation;
+
+/* What is made ready while there is memory to be had, and nothing has happened. */
+struct copy {
+	lua_State *thread; /* a Lua thread with the function to call; its frames are not the caller's */
+	const int *numbers; /* the descriptors that are open */
+	size_t count;
+};
+
+/* Before the clone: pushes what the copy will need, collects garbage, so that no finalizer is left to run in the copy,
+ * and writes out what is buffered, so that nothing is left to be written twice. Raises when memory runs out. */
+void copy_prepare(lua_State *L, int function, struct copy *copy);
+
+/* In the child, at its call: makes the copy a process of its own, lets go of what it shares with its parent, and calls
+ * the function. */
+_Noreturn void copy_run(const struct copy *copy, struct launch *launch, const struct step *call);
+
+#endif
