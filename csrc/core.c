@@ -16,5 +16,6 @@ int luaopen_cella_core(lua_State *L)
 	open_subid(L);
 	open_init(L);
 	open_caps(L);
+	open_terminal(L);
 	return 1;
 }

@@ -20,7 +20,7 @@
 #define FD_TYPE "cella.fd"
 enum { READ_MOST = 65536 };
 
-static int *new_fd(lua_State *L)
+int *new_fd(lua_State *L)
 {
 	int *fd = lua_newuserdata(L, sizeof *fd);
 	*fd = -1;
@@ -180,32 +180,39 @@ static int fd_read(lua_State *L)
 	return 1;
 }
 
-/* poll(fds [, seconds]) -> list of the ready ones (empty after the time) | nil, message, errno
- * `fds` is a list of numbers. A signal ends it with EINTR, so that Lua's own handlers get their turn. */
-static int io_poll(lua_State *L)
+/* fd:write(data [, from]) -> count | false where there is no room now | nil, message, errno
+ * Writes the data from the byte `from` on (1), as much of it as there is room for. */
+static int fd_write(lua_State *L)
 {
-	luaL_checktype(L, 1, LUA_TTABLE);
-	lua_settop(L, 2);
-	int count = (int)lua_rawlen(L, 1);
-	struct timespec time = { 0 }, *patience = NULL;
-	struct pollfd *fds = lua_newuserdata(L, ((size_t)count + 1) * sizeof *fds);
+	size_t length;
+	const char *data = luaL_checklstring(L, 2, &length);
+	size_t from = lua_isnoneornil(L, 3) ? 0 : (size_t)check_range(L, 3, 1, (int64_t)length + 1) - 1;
+	long count;
+	RAW_RETRY(count, SYS_write, *check_own_fd(L, 1), data + from, length - from);
+	if (count < 0 && count != -EAGAIN)
+		return push_error(L, "write", (int)-count);
+	if (count < 0)
+		lua_pushboolean(L, false);
+	else
+		lua_pushinteger(L, (lua_Integer)count);
+	return 1;
+}
+
+/* The list of descriptor numbers at `index`, to be polled for `events`. */
+static void check_polled(lua_State *L, int index, struct pollfd *fds, int count, short events)
+{
 	for (int i = 0; i < count; i++) {
 		int64_t number = -1;
-		lua_rawgeti(L, 1, i + 1);
-		luaL_argcheck(L, to_int64(L, -1, &number) && number >= 0 && number <= INT32_MAX, 1,
+		lua_rawgeti(L, index, i + 1);
+		luaL_argcheck(L, to_int64(L, -1, &number) && number >= 0 && number <= INT32_MAX, index,
 			      "list of descriptors expected");
-		fds[i] = (struct pollfd){ .fd = (int)number, .events = POLLIN };
+		fds[i] = (struct pollfd){ .fd = (int)number, .events = events };
 		lua_pop(L, 1);
 	}
-	if (!lua_isnoneornil(L, 2)) {
-		double seconds = luaL_checknumber(L, 2);
-		luaL_argcheck(L, seconds >= 0 && seconds <= 1e9, 2, "seconds from 0 to 1000000000 expected");
-		time.tv_sec = (time_t)seconds;
-		time.tv_nsec = (long)((seconds - (double)time.tv_sec) * 1e9);
-		patience = &time;
-	}
-	if (ppoll(fds, (nfds_t)count, patience, NULL) < 0)
-		return push_error(L, "poll", errno);
+}
+
+static void push_ready(lua_State *L, const struct pollfd *fds, int count)
+{
 	lua_newtable(L);
 	for (int i = 0, ready = 0; i < count; i++) {
 		if (fds[i].revents) {
@@ -213,7 +220,37 @@ static int io_poll(lua_State *L)
 			lua_rawseti(L, -2, ++ready);
 		}
 	}
-	return 1;
+}
+
+/* poll(fds [, seconds [, writing]]) -> list of those with something to read, list of those with room | nil, message,
+ * errno. The lists are empty after the time. Both arguments are lists of numbers. A signal ends it with EINTR, so that
+ * Lua's own handlers get their turn. */
+static int io_poll(lua_State *L)
+{
+	luaL_checktype(L, 1, LUA_TTABLE);
+	lua_settop(L, 3);
+	if (lua_isnil(L, 3)) {
+		lua_newtable(L);
+		lua_replace(L, 3);
+	}
+	luaL_checktype(L, 3, LUA_TTABLE);
+	int reading = (int)lua_rawlen(L, 1), writing = (int)lua_rawlen(L, 3);
+	struct timespec time = { 0 }, *patience = NULL;
+	struct pollfd *fds = lua_newuserdata(L, ((size_t)reading + (size_t)writing + 1) * sizeof *fds);
+	check_polled(L, 1, fds, reading, POLLIN);
+	check_polled(L, 3, fds + reading, writing, POLLOUT);
+	if (!lua_isnoneornil(L, 2)) {
+		double seconds = luaL_checknumber(L, 2);
+		luaL_argcheck(L, seconds >= 0 && seconds <= 1e9, 2, "seconds from 0 to 1000000000 expected");
+		time.tv_sec = (time_t)seconds;
+		time.tv_nsec = (long)((seconds - (double)time.tv_sec) * 1e9);
+		patience = &time;
+	}
+	if (ppoll(fds, (nfds_t)(reading + writing), patience, NULL) < 0)
+		return push_error(L, "poll", errno);
+	push_ready(L, fds, reading);
+	push_ready(L, fds + reading, writing);
+	return 2;
 }
 
 /* now() -> seconds of the monotonic clock */
@@ -289,7 +326,7 @@ void open_io(lua_State *L)
 		{ "signal_name", io_signal_name }, { 0 },
 	};
 	static const luaL_Reg methods[] = {
-		{ "number", fd_number }, { "close", fd_close },		   { "read", fd_read },
+		{ "number", fd_number }, { "close", fd_close },		   { "read", fd_read }, { "write", fd_write },
 		{ "read_signal", fd_read_signal }, { 0 },
 	};
 	static const luaL_Reg metamethods[] = {

@@ -8,6 +8,9 @@
  * credentials, which the kernel translates (unix(7), SCM_CREDENTIALS). */
 #define HERE_I_AM "p"
 
+/* What comes with a descriptor for the parent (send_fd). */
+#define TAKE_THIS "d"
+
 enum { STACK_SIZE = 256 * 1024 }; /* untouched pages cost nothing */
 
 /* From one stack to the next: below each a page faults. */

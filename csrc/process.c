@@ -71,12 +71,13 @@ static void let_go(struct process *process)
 		int settled;
 		do
 			settled = launch_settle(process, NULL);
-		while (settled == -EINTR || settled == -EPROTO);
+		while (settled == -EINTR || settled == -EPROTO || settled == -EEXIST || settled == -EMFILE);
 		kill_now(process);
 		reap(process, 0);
 	}
 	launch_end(process);
 	close_once(&process->pidfd);
+	close_once(&process->sent);
 }
 
 static int process_gc(lua_State *L)
@@ -257,6 +258,18 @@ static int process_pidfd(lua_State *L)
 	return 1;
 }
 
+/* process:sent() -> fd object | nil
+ * What the child has sent with send_fd; it is the caller's from now on. */
+static int process_sent(lua_State *L)
+{
+	struct process *process = check_process(L);
+	if (process->sent < 0)
+		return 0;
+	*new_fd(L) = process->sent;
+	process->sent = -1;
+	return 1;
+}
+
 static int process_tostring(lua_State *L)
 {
 	lua_pushfstring(L, "%s (pid %d)", PROCESS_TYPE, check_process(L)->pid);
@@ -268,7 +281,7 @@ void open_process(lua_State *L)
 	static const luaL_Reg methods[] = {
 		{ "ready", process_ready },     { "release", process_release }, { "settle", process_settle }, { "reap", process_reap },
 		{ "kill_group", process_kill_group }, { "kill", process_kill },	{ "pid", process_pid },	      { "program", process_program },	      { "pidfd", process_pidfd },
-		{ "close", process_gc },	{ 0 },
+		{ "sent", process_sent },	{ "close", process_gc },	{ 0 },
 	};
 	static const luaL_Reg metamethods[] = {
 		{ "__gc", process_gc }, { "__close", process_gc }, { "__tostring", process_tostring }, { 0 }

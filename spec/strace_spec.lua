@@ -78,6 +78,13 @@ local CALLS = {
   setrlimit = { "prlimit64" },
   execve = { { "execve", "faccessat", "getcwd" } },
 
+  openpt = { "openat2", "newfstatat", "ioctl TIOCGPTN", "ioctl TIOCSPTLCK", "fcntl F_DUPFD_CLOEXEC?", "close?" },
+  ptpeer = { "ioctl TIOCGPTPEER", "fcntl F_DUPFD_CLOEXEC?", "close?" },
+  tcsetwinsize = { "ioctl TIOCSWINSZ" },
+  copy_tty = { "ioctl TCGETS2", "ioctl TIOCGWINSZ", "ioctl TCSETS2", "ioctl TIOCSWINSZ" },
+  setctty = { "ioctl TIOCSCTTY" },
+  send_fd = { "sendmsg", "read" },
+
   expect_ids = { "getresuid", "setfsuid", "getresgid", "setfsgid" },
   expect_groups = { "getgroups" },
   expect_capabilities = { "capget", { "prctl PR_CAPBSET_READ", "prctl PR_CAP_AMBIENT_IS_SET" } },

@@ -123,7 +123,8 @@ describe("an operation", function()
   end)
 
   it("that makes sense in a plan only is not there now", function()
-    for _, name in ipairs { "await", "fork", "init", "expect_parent", "close_others", "expect_no_user_namespaces" } do
+    for _, name in ipairs { "await", "fork", "init", "expect_parent", "close_others", "expect_no_user_namespaces",
+      "send_fd" } do
       assert.is_nil(core.sys[name])
       assert.truthy(core.operations[name])
     end

@@ -8,6 +8,7 @@ local description = require "cella.container.description"
 local host_facts = require "cella.host"
 local identity = require "cella.container.identity"
 local root = require "cella.root"
+local terminal = require "cella.terminal"
 
 ---@class cella.container
 local Container = { __name = "cella.container" }
@@ -59,6 +60,9 @@ local function sorted(t)
 end
 
 local function build(box, command, host)
+  if command.terminal and box.new_session == false then
+    error("command.terminal: a terminal of its own needs a session of its own, and new_session is false", 0)
+  end
   local who, err = identity.resolve(box, host)
   if not who then return nil, err end
   local new, join, time_offsets = sort_namespaces(box.namespaces)
@@ -163,6 +167,7 @@ function Container:run(command)
   command = checked_command(self, command, 2)
   local plan, err = make_plan(self, command, 2)
   if not plan then return nil, err end
+  terminal.check_read(plan, 2)
   return plan:run { timeout = command.timeout, capture_limit = command.capture_limit }
 end
 

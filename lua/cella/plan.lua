@@ -10,6 +10,7 @@ local explain = require "cella.explain"
 local mapping = require "cella.mapping"
 local Process = require "cella.process"
 local streams = require "cella.streams"
+local Terminal = require "cella.terminal"
 local validate = require "cella.validate"
 
 local rule = validate.rule
@@ -198,9 +199,10 @@ end
 
 --- A descriptor of the caller's.
 ---@param fd integer
-function methods:input_descriptor(fd)
+---@param lowest integer?  the number that it has in the child is this or above
+function methods:input_descriptor(fd, lowest)
   return self:input(("dup(%d)"):format(fd), function()
-    local copy, message, errno = core.dup(fd)
+    local copy, message, errno = core.dup(fd, lowest)
     if copy then return copy end
     return nil, { message = message, errno = errno }
   end)
@@ -347,6 +349,20 @@ local function settle(self, child, options)
   end
 end
 
+-- The caller's end of the program's terminal: made in the child and sent, or made here. False where it has none.
+local function adopt_terminal(self, child, captures)
+  if not self.has_terminal then return false end
+  local master = captures.terminal or child:sent()
+  captures.terminal = nil
+  local terminal, fields = Terminal.adopt(master)
+  if not terminal then
+    master:close()
+    return nil, Error.new { op = "ptpeer", message = fields.message, errno = fields.errno }
+  end
+  if self.has_terminal.captured then captures.stdout = master end
+  return terminal
+end
+
 local spawn_rule = rule.record(commands.spawn_fields)
 
 --- Performs the plan. Returns once the program has been executed, or nil and what failed; then no program ran
@@ -374,9 +390,13 @@ function methods:spawn(options)
     if #self.maps > 0 then ok, err = write_maps(self, child) end
     if ok then ok, err = settle(self, child, options) end
     if ok then
-      local status = context.captures.status
-      context.captures.status = nil
-      return Process.new(child, context.captures, options, status)
+      local terminal
+      terminal, err = adopt_terminal(self, child, context.captures)
+      if terminal ~= nil then
+        local status = context.captures.status
+        context.captures.status = nil
+        return Process.new(child, context.captures, options, status, terminal)
+      end
     end
     child:close()
   end
@@ -388,6 +408,7 @@ end
 ---@param options table?  as for spawn
 ---@return cella.result?, cella.error?
 function methods:run(options)
+  Terminal.check_read(self, 2)
   local process, err = self:spawn(options)
   if not process then return nil, err end
   return process:wait()

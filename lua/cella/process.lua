@@ -2,6 +2,7 @@
 
 local core = require "cella.core"
 local Error = require "cella.error"
+local Terminal = require "cella.terminal"
 local validate = require "cella.validate"
 
 ---@class cella.result
@@ -15,6 +16,7 @@ local validate = require "cella.validate"
 
 ---@class cella.process
 ---@field pid integer  of the program, as the caller's pid namespace has it
+---@field terminal integer?  the caller's end of the program's terminal: a descriptor that does not block
 local Process = { __name = "cella.process" }
 Process.__index = Process
 
@@ -23,9 +25,11 @@ local M = {}
 M.CAPTURE_LIMIT = 16 * 1024 * 1024
 
 --- Wraps a child of the core. `captures` are the parent's ends of pipes, by stream; `status` is that from which to read
---- what an init says of the program.
-function M.new(child, captures, options, status)
+--- what an init says of the program; `terminal` is the caller's end of the program's, if it has one.
+function M.new(child, captures, options, status, terminal)
   local self = {
+    pty = terminal or nil,
+    terminal = terminal and captures.stdout ~= terminal.master and terminal.master:number() or nil,
     pid = child:program(),
     child = child,
     captures = {},
@@ -81,6 +85,7 @@ end
 
 local function finish(self, code, signal, usage)
   code, signal = told_by_init(self, code, signal)
+  if self.pty then self.pty:release() end
   usage.wall_seconds = core.now() - self.started
   local result = {
     reason = self.timed_out and "timeout" or code and "exited" or "signaled",
@@ -110,7 +115,8 @@ end
 
 -- One turn: sleeps until something happens or `till`. Returns true once the program has ended.
 local function turn(self, till)
-  local fds, by_number = { self.child:pidfd() }, {}
+  local pidfd = self.child:pidfd()
+  local fds, by_number = { pidfd }, {}
   for _, capture in pairs(self.captures) do
     local number = capture.fd:number()
     if number then
@@ -118,8 +124,15 @@ local function turn(self, till)
       by_number[number] = capture
     end
   end
-  for number in pairs(self.watched) do fds[#fds + 1] = number end
-  local ready, message, errno = core.poll(fds, till and math.max(0, till - core.now()))
+  local writing = {}
+  if self.pty and self.pty:is_pending() then writing[1] = self.pty.master:number() end
+  for number, watch in pairs(self.watched) do
+    local reads, writes = true, false
+    if watch.wants then reads, writes = watch.wants() end
+    if reads then fds[#fds + 1] = number end
+    if writes then writing[#writing + 1] = number end
+  end
+  local ready, message, errno = core.poll(fds, till and math.max(0, till - core.now()), writing)
   if not ready then
     if core.errno_name(errno) == "EINTR" then return false end -- Lua's own handlers run now
     self.failure = Error.new { op = "poll", errno = errno, message = message }
@@ -127,12 +140,16 @@ local function turn(self, till)
     return false
   end
   local ended = false
+  for _, number in ipairs(message) do
+    if self.pty and number == self.pty.master:number() then self.pty:flush() end
+    if self.watched[number] then self.watched[number].call(true) end
+  end
   for _, number in ipairs(ready) do
     if by_number[number] then
       take(self, by_number[number])
     elseif self.watched[number] then
-      self.watched[number]()
-    else
+      self.watched[number].call(false)
+    elseif number == pidfd then
       ended = true
     end
   end
@@ -203,11 +220,50 @@ function Process:signal_group(signal)
   return nil, Error.new { op = "kill", errno = errno, message = message:match(": (.*)$") }
 end
 
---- While the process is waited for, `call` is called whenever the descriptor is readable.
+--- While the process is waited for, `call` is called whenever the descriptor is readable. `wants`, if given, says
+--- before each wait whether that is of interest, and whether room for writing is: then `call` gets true.
 ---@param fd integer
----@param call function
-function Process:watch(fd, call)
-  self.watched[fd] = call
+---@param call fun(writable: boolean)
+---@param wants (fun(): boolean, boolean)?
+function Process:watch(fd, call, wants)
+  self.watched[fd] = { call = call, wants = wants }
+end
+
+local function closed_terminal(op)
+  return Error.new { op = op, code = "EIO", message = "the terminal is closed" }
+end
+
+--- Types at the program's terminal: "\3" is Ctrl-C. What there is no room for goes out while the process is waited for.
+---@param data string
+---@return boolean?, cella.error?
+function Process:write(data)
+  if not self.pty then error("the program has no terminal: give its command the key `terminal`", 2) end
+  if type(data) ~= "string" then error(("data: a string expected, got %s"):format(validate.show(data)), 2) end
+  if not self.pty.master:number() then return nil, closed_terminal "write" end
+  self.pty:write(data)
+  return true
+end
+
+--- Takes the program's terminal away: its session gets SIGHUP, and whoever reads from it an end of file.
+function Process:hang_up()
+  if not self.pty then error("the program has no terminal: give its command the key `terminal`", 2) end
+  if self.terminal then self.watched[self.terminal] = nil end
+  self.terminal = nil
+  self.pty:close()
+end
+
+--- Gives the program's terminal another size; its foreground gets SIGWINCH.
+---@param rows integer     1 to 65535
+---@param columns integer  1 to 65535
+---@return boolean?, cella.error?
+function Process:resize(rows, columns)
+  if not self.pty then error("the program has no terminal: give its command the key `terminal`", 2) end
+  validate.check(Terminal.size_rule, rows, "rows", 2)
+  validate.check(Terminal.size_rule, columns, "columns", 2)
+  if not self.pty.master:number() then return nil, closed_terminal "tcsetwinsize" end
+  local ok, message, errno = self.pty:resize(rows, columns)
+  if ok then return true end
+  return nil, Error.new { op = "tcsetwinsize", errno = errno, message = message:match(": (.*)$") }
 end
 
 --- A descriptor that is readable once the program has ended; nil after that has been waited for.
@@ -220,6 +276,7 @@ end
 function Process:close()
   if self.status then self.status:close() end
   for _, capture in pairs(self.captures) do capture.fd:close() end
+  if self.pty then self.pty:close() end
   self.child:close()
   if not self.result then
     self.failure = self.failure or Error.new { op = "wait", message = "the process was closed" }

@@ -4,6 +4,7 @@
 -- that the program will have, so that no copy can overwrite another.
 
 local core = require "cella.core"
+local terminal = require "cella.terminal"
 local validate = require "cella.validate"
 
 local rule = validate.rule
@@ -47,6 +48,7 @@ M.fields = {
   stdout = stream "stdout",
   stderr = stream "stderr",
   fds = rule.map(rule.integer(3, 65535), number),
+  terminal = terminal.rule,
 }
 
 local function highest(command)
@@ -106,8 +108,13 @@ function M.record(plan, command)
     plan:dup2(slot, target)
   end
 
+  local slave = command.terminal and terminal.record(plan, command.terminal, lowest)
+  if slave then plan.has_terminal = { captured = command.stdout == "capture" } end
+
   for target = 0, 2 do
-    local value = command[NAMES[target]] or "inherit"
+    local value = command[NAMES[target]] or slave and "terminal" or "inherit"
+    -- What is captured of a program at a terminal is what comes out of the terminal.
+    if slave and target == 1 and value == "capture" then value = "terminal" end
     if value == "inherit" and not core.is_open(target) then
       value = "null" -- a program finds 0, 1 and 2 open; what it opens next must not land there
     end
@@ -115,6 +122,9 @@ function M.record(plan, command)
       put(target, "path", value)
     elseif type(value) == "number" then
       put(target, "descriptor", value)
+    elseif value == "terminal" then
+      keep[#keep + 1] = target
+      plan:dup2(slave, target)
     elseif value == "null" or value == "capture" then
       put(target, value)
     else
