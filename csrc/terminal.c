@@ -39,8 +39,8 @@ static int terminal_window_size(lua_State *L)
 static bool in_foreground(int fd)
 {
 	pid_t group = tcgetpgrp(fd);
-	/* One that is not our controlling terminal stops nobody. */
-	return group == getpgrp() || (group < 0 && errno == ENOTTY);
+	/* One that is not our controlling terminal stops nobody, nor does one that has hung up. */
+	return group < 0 || group == getpgrp();
 }
 
 /* in_foreground(number) -> boolean

@@ -226,6 +226,18 @@ describe("strace shows", function()
     for name in pairs(operations) do assert.truthy(CALLS[name], name) end
   end)
 
+  it("the calls of a program that gets a terminal of its own", traced("user_namespaces", function()
+    for _, where in ipairs { "container", "host" } do
+      local steps, processes = trace(([[
+        local command = { "true", terminal = { rows = 5, columns = 6, from = %q }, stdout = "capture" }
+        local plan = assert(cella.container({}):plan(command))
+        assert(plan:run())
+        return plan:steps()
+      ]]):format(where))
+      follow(steps, processes)
+    end
+  end))
+
   it("- a control: a call that is not printed, or one that is missing, would be seen", traced(function()
     local steps, processes = trace [[
       local plan = cella.plan():umask(18):chdir("/"):exec { "/bin/true" }

@@ -218,6 +218,27 @@ describe("`terminal`", function()
     end
   end)
 
+  it("works where the caller ignores SIGCHLD, in a copy of its memory, and in namespaces that it joins", function()
+    local first, second, third = outside.lua([[
+      local function screen(box)
+        local result, err = box:run { "/bin/sh", "-c", "test -t 0 && (: <>/dev/tty) && stty size; exit 5",
+          terminal = { rows = 7, columns = 8 }, stdout = "capture", timeout = 30 }
+        return result and result.stdout .. result.code or tostring(err)
+      end
+      local holder = assert(cella.container({}):spawn { "sleep", "1000" })
+      local function ns(name) return ("/proc/%d/ns/%s"):format(holder.pid, name) end
+      local joined = screen(cella.container { init = false, user = { uid = 0, gid = 0 }, namespaces = {
+        user = ns "user", pid = ns "pid", mount = ns "mnt" } })
+      local copied = screen(cella.container { namespaces = { time = { monotonic = 1000 } } })
+      holder:close()
+      local ignored = screen(cella.container {})
+      return joined, copied, ignored
+    ]], { prefix = "env --ignore-signal=CHLD" })
+    assert.equal("7 8\r\n5", first)
+    assert.equal("7 8\r\n5", second)
+    assert.equal("7 8\r\n5", third)
+  end)
+
   it("is taken with `false` for no word about it", function()
     local result = assert(cella.container({}):run(at_terminal("test -t 1; echo $?", { terminal = false })))
     assert.equal("1\n", result.stdout)
@@ -435,6 +456,63 @@ describe("`terminal`", function()
       end
       assert.equal(1492, #text)
       process:close()
+    end)
+  end)
+
+  describe("by hand:", function()
+    local function by_hand(source, prefix) return outside.lua(source, { prefix = prefix }) end
+
+    it("a pair is made and sized, on numbers of one's choice", function()
+      local master, slave, tty, size, copied = by_hand [[
+        local master = assert(sys.openpt("/dev/ptmx", 50))
+        local slave = assert(sys.ptpeer(master, 70))
+        assert(sys.tcsetwinsize(master, 65535, 11))
+        local rows, columns = core.window_size(slave)
+        local other = assert(sys.ptpeer(assert(sys.openpt "/dev/ptmx")))
+        assert(sys.copy_tty(other, slave))
+        return master, slave, core.isatty(slave), rows .. " " .. columns, (core.window_size(other))
+      ]]
+      assert.equal(50, master)
+      assert.equal(70, slave)
+      assert.is_true(tty)
+      assert.equal("65535 11", size)
+      assert.equal(65535, copied)
+    end)
+
+    it("what is none, and sizes beyond the kernel's, are refused", function()
+      assert.same({ "ENOTTY", "ENOENT", "ELOOP", "ENOTTY", "ERANGE", "ERANGE", "ENOTTY", "ENOTTY" }, { by_hand [[
+        local names = {}
+        local function refused(ok, _, errno)
+          assert(not ok)
+          names[#names + 1] = core.errno_name(errno)
+        end
+        local null = assert(sys.openat2("/dev/null", "rdwr"))
+        refused(sys.openpt "/dev/null")
+        refused(sys.openpt "/nonexistent")
+        refused(sys.openpt "/proc/self/fd/0")
+        refused(sys.ptpeer(null))
+        local master = assert(sys.openpt "/dev/ptmx")
+        refused(sys.tcsetwinsize(master, 65536, 1))
+        refused(sys.tcsetwinsize(master, 1, 4294967296 % 2147483648 + 65536))
+        refused(sys.copy_tty(master, null))
+        refused(sys.setctty(null))
+        return table.unpack(names)
+      ]] })
+    end)
+
+    it("it becomes the controlling terminal of a new session, which has but one", function()
+      local set, again, other = by_hand([[
+        assert(sys.setsid())
+        local slave = assert(sys.ptpeer(assert(sys.openpt "/dev/ptmx")))
+        local second = assert(sys.ptpeer(assert(sys.openpt "/dev/ptmx")))
+        local set = sys.setctty(slave)
+        local _, _, again = sys.setctty(second)
+        local tty = io.open "/dev/tty"
+        return set, core.errno_name(again), tty ~= nil
+      ]], "setsid --fork --wait sh -c '\"$@\"; exit $?' -")
+      assert.is_true(set)
+      assert.equal("EPERM", again)
+      assert.is_true(other)
     end)
   end)
 
