@@ -292,15 +292,21 @@ describe("`terminal`", function()
         die_with_parent = false,
         mounts = { { type = "bind", source = %q, destination = %q } },
       }):spawn { "/bin/sh", "-c", text, terminal = true })
+      assert(io.open("%s/pid", "w")):write(process.pid):close()
       process:wait()
-    ]]):format(directory, directory, directory, directory))
+    ]]):format(directory, directory, directory, directory, directory))
     local process = assert(cella.plan():exec({ "/bin/sh", "-c", "exec " .. trial.interpreter() .. " " .. directory
       .. "/script.lua", stdin = "null" }):spawn())
+    trial.wait_for(function() return (trial.read(directory .. "/pid") or "") ~= "" end, "the start")
     trial.wait_for(function() return trial.read(directory .. "/ready") end, "the program")
     assert.is_nil(trial.read(directory .. "/hup"))
     process:kill "kill"
     assert(process:wait())
-    trial.wait_for(function() return trial.read(directory .. "/hup") == "hup\n" end, "SIGHUP")
+    local ok, err = pcall(trial.wait_for, function() return trial.read(directory .. "/hup") == "hup\n" end, "SIGHUP")
+    if not ok then
+      trial.sh("kill -9 " .. trial.read(directory .. "/pid"))
+      error(err, 0)
+    end
   end)
 
   describe("is refused", function()
