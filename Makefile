@@ -23,7 +23,7 @@ objects  = $(patsubst csrc/%.c,$(BUILD)/obj/%.o,$(wildcard csrc/*.c))
 
 # The init of containers: a program without libc, part of the module. Sanitizers have no place in it.
 init     = $(BUILD)/obj/init.elf
-initcc   = $(CC) -std=c11 -Os -ffreestanding -fno-stack-protector -fno-asynchronous-unwind-tables -fno-pie $(WARNINGS) \
+initcc   = $(CC) -std=c11 -D_GNU_SOURCE -Os -ffreestanding -fno-stack-protector -fno-asynchronous-unwind-tables -fno-pie $(WARNINGS) \
            -static -nostdlib -no-pie -Wl,-z,noseparate-code,-z,norelro,-z,noexecstack,--build-id=none -s
 
 # For what is started from the checkout.
@@ -43,9 +43,10 @@ $(BUILD)/obj/%.o: csrc/%.c $(BUILD)/obj/command
 # These run on stacks of their own and never return, which ASan takes for a mistake and says so.
 $(BUILD)/obj/child.o $(BUILD)/obj/keeper.o: extra = -fno-sanitize=all
 
-$(init): csrc/init/init.c csrc/raw.h $(BUILD)/obj/command
+$(init): csrc/init/init.c csrc/init/janitor.c csrc/cgroup_tree.c csrc/init/janitor.h csrc/cgroup_tree.h csrc/raw.h \
+         csrc/report.h $(BUILD)/obj/command
 	@echo 'compile $<'
-	@$(initcc) -o $@ $<
+	@$(initcc) -o $@ $(filter %.c,$^)
 
 $(BUILD)/obj/init_program.o: $(init)
 
@@ -79,6 +80,7 @@ check: build
 
 bench: build
 	@$(env) lua5.4 bench/heap.lua
+	@$(env) lua5.4 bench/mounts.lua
 
 lint: luacheck cppcheck
 
@@ -100,7 +102,7 @@ help:
 	@echo 'make test     install what is missing, build and test everything'
 	@echo 'make check    the specs alone, as you are'
 	@echo 'make lint     luacheck and cppcheck'
-	@echo 'make bench    what a start costs, from a small and a large Lua heap'
+	@echo 'make bench    what a start costs: with a large Lua heap, with many mounts'
 	@echo 'make install  INST_LUADIR=DIR INST_LIBDIR=DIR (luarocks make does this)'
 	@echo 'make clean    remove what was built'
 

@@ -53,12 +53,13 @@ static void print_number(char *text, int value)
 }
 
 /* Puts `status` on 3 and `gate` on 4, closes everything else but `program`, and becomes it. */
-static int become_init(int program, int status, int gate, int child)
+static int become_init(int program, int status, bool stays, int gate, int child)
 {
 	enum { ABOVE = 8 };
 	char pid[12];
 	print_number(pid, child);
-	const char *const argv[] = { "cella-init", pid, NULL }, *const environment[] = { NULL };
+	const char *const argv[] = { "cella-init", pid, stays ? "stays" : NULL, NULL };
+	const char *const environment[] = { NULL };
 	program = (int)RAW(SYS_fcntl, program, F_DUPFD_CLOEXEC, ABOVE);
 	status = (int)RAW(SYS_fcntl, status, F_DUPFD_CLOEXEC, ABOVE);
 	gate = (int)RAW(SYS_fcntl, gate, F_DUPFD_CLOEXEC, ABOVE);
@@ -81,7 +82,7 @@ static int become_init(int program, int status, int gate, int child)
 
 /* The process after this step is a child, held behind a gate until the init has begun and can no longer be traced
  * from inside. If it never begins, this process ends, and the kernel kills all in its pid namespace. */
-static int start_init(struct launch *launch, int program, int status)
+static int start_init(struct launch *launch, int program, int status, bool stays)
 {
 	int gate[2], child = 0;
 	long result = RAW(SYS_pipe2, gate, O_CLOEXEC);
@@ -97,7 +98,7 @@ static int start_init(struct launch *launch, int program, int status)
 	child = continue_in(launch, 0, SIGCHLD, &launch->init_child);
 	if (child < 0)
 		return child;
-	return become_init(program, status, gate[1], child);
+	return become_init(program, status, stays, gate[1], child);
 }
 
 /* The process behind an init step: every copy of the gate's other end must be the init's. */
@@ -140,7 +141,7 @@ static int act(struct launch *launch, const struct op *op, struct step *step)
 	if (op->flags & OP_FORK)
 		return hand_over(launch, (uint64_t)step->args[0].n);
 	if (op->flags & OP_INIT)
-		return start_init(launch, (int)step->args[0].n, (int)step->args[1].n);
+		return start_init(launch, (int)step->args[0].n, (int)step->args[1].n, step->args[2].n != 0);
 	return op->act(step->args);
 }
 

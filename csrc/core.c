@@ -13,9 +13,13 @@ int luaopen_cella_core(lua_State *L)
 	open_process(L);
 	open_look(L);
 	open_io(L);
+	open_stream(L);
+	open_poll(L);
+	open_usage(L);
 	open_subid(L);
 	open_init(L);
 	open_caps(L);
 	open_terminal(L);
+	open_cgroup(L);
 	return 1;
 }

@@ -1,23 +1,16 @@
-/* Descriptors that the parent holds, as values with one owner, and waiting for them. */
-#include "process.h"
+/* Descriptors that the parent holds, as values with one owner: opening, reading, writing. */
+#include "io.h"
 #include "raw.h"
-#include "tense.h"
 
 #include <errno.h>
 #include <lualib.h>
 #include <stdio.h>
 #include <fcntl.h>
-#include <linux/prctl.h>
-#include <poll.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
-#define FD_TYPE "cella.fd"
 enum { READ_MOST = 65536 };
 
 int *new_fd(lua_State *L)
@@ -29,12 +22,12 @@ int *new_fd(lua_State *L)
 	return fd;
 }
 
-static int *check_own_fd(lua_State *L, int index)
+int *check_own_fd(lua_State *L, int index)
 {
 	return luaL_checkudata(L, index, FD_TYPE);
 }
 
-static int opt_lowest(lua_State *L, int index)
+int opt_lowest(lua_State *L, int index)
 {
 	int lowest = lua_isnoneornil(L, index) ? LOWEST_FD : check_fd(L, index);
 	return lowest < LOWEST_FD ? LOWEST_FD : lowest;
@@ -64,21 +57,17 @@ static int io_dup(lua_State *L)
 	return *fd < 0 ? push_error(L, "dup", errno) : 1;
 }
 
-/* pipe([lowest]) -> read end, write end | nil, message, errno
- * The read end does not block; the write end does, as programs expect. */
-static int io_pipe(lua_State *L)
+/* pidfd(pid) -> fd object | nil, message, errno
+ * Readable once the process has ended, and never another's (pidfd_open(2)). */
+static int io_pidfd(lua_State *L)
 {
-	int pair[2], lowest = opt_lowest(L, 1);
-	int *reading = new_fd(L), *writing = new_fd(L);
-	if (pipe2(pair, O_CLOEXEC) < 0)
-		return push_error(L, "pipe2", errno);
-	*reading = move_up(pair[0], lowest);
-	*writing = move_up(pair[1], lowest);
-	if (*reading < 0 || *writing < 0)
-		return push_error(L, "pipe2", errno);
-	if (fcntl(*reading, F_SETFL, O_NONBLOCK) < 0)
-		return push_error(L, "fcntl", errno);
-	return 2;
+	int pid = (int)check_range(L, 1, 1, INT32_MAX);
+	int *fd = new_fd(L);
+	int result = open_pidfd(pid);
+	if (result < 0)
+		return push_error(L, "pidfd_open", -result);
+	*fd = result;
+	return 1;
 }
 
 /* fileno(file) -> the descriptor of one of Lua's own files, flushed first */
@@ -104,6 +93,21 @@ static int io_same_file(lua_State *L)
 		return push_error(L, paths[1], errno);
 	lua_pushboolean(L, one.st_dev == other.st_dev && one.st_ino == other.st_ino);
 	return 1;
+}
+
+/* inode(path) -> inode, device, mode, uid | nil, message, errno
+ * Of what the path leads to, by whatever links. */
+static int io_inode(lua_State *L)
+{
+	struct stat status;
+	const char *path = luaL_checkstring(L, 1);
+	if (stat(path, &status) < 0)
+		return push_error(L, path, errno);
+	push_int64(L, (int64_t)status.st_ino);
+	push_int64(L, (int64_t)status.st_dev);
+	push_int64(L, (int64_t)status.st_mode);
+	push_int64(L, (int64_t)status.st_uid);
+	return 4;
 }
 
 /* errno_name(errno) -> "EPERM" | nil */
@@ -180,154 +184,34 @@ static int fd_read(lua_State *L)
 	return 1;
 }
 
-/* fd:write(data [, from]) -> count | false where there is no room now | nil, message, errno
- * Writes the data from the byte `from` on (1), as much of it as there is room for. */
-static int fd_write(lua_State *L)
+void add_fd_methods(lua_State *L, const luaL_Reg *methods)
 {
-	size_t length;
-	const char *data = luaL_checklstring(L, 2, &length);
-	size_t from = lua_isnoneornil(L, 3) ? 0 : (size_t)check_range(L, 3, 1, (int64_t)length + 1) - 1;
-	long count;
-	RAW_RETRY(count, SYS_write, *check_own_fd(L, 1), data + from, length - from);
-	if (count < 0 && count != -EAGAIN)
-		return push_error(L, "write", (int)-count);
-	if (count < 0)
-		lua_pushboolean(L, false);
-	else
-		lua_pushinteger(L, (lua_Integer)count);
-	return 1;
-}
-
-/* The list of descriptor numbers at `index`, to be polled for `events`. */
-static void check_polled(lua_State *L, int index, struct pollfd *fds, int count, short events)
-{
-	for (int i = 0; i < count; i++) {
-		int64_t number = -1;
-		lua_rawgeti(L, index, i + 1);
-		luaL_argcheck(L, to_int64(L, -1, &number) && number >= 0 && number <= INT32_MAX, index,
-			      "list of descriptors expected");
-		fds[i] = (struct pollfd){ .fd = (int)number, .events = events };
-		lua_pop(L, 1);
-	}
-}
-
-static void push_ready(lua_State *L, const struct pollfd *fds, int count)
-{
-	lua_newtable(L);
-	for (int i = 0, ready = 0; i < count; i++) {
-		if (fds[i].revents) {
-			lua_pushinteger(L, fds[i].fd);
-			lua_rawseti(L, -2, ++ready);
-		}
-	}
-}
-
-/* poll(fds [, seconds [, writing]]) -> list of those with something to read, list of those with room | nil, message,
- * errno. The lists are empty after the time. Both arguments are lists of numbers. A signal ends it with EINTR, so that
- * Lua's own handlers get their turn. */
-static int io_poll(lua_State *L)
-{
-	luaL_checktype(L, 1, LUA_TTABLE);
-	lua_settop(L, 3);
-	if (lua_isnil(L, 3)) {
-		lua_newtable(L);
-		lua_replace(L, 3);
-	}
-	luaL_checktype(L, 3, LUA_TTABLE);
-	int reading = (int)lua_rawlen(L, 1), writing = (int)lua_rawlen(L, 3);
-	struct timespec time = { 0 }, *patience = NULL;
-	struct pollfd *fds = lua_newuserdata(L, ((size_t)reading + (size_t)writing + 1) * sizeof *fds);
-	check_polled(L, 1, fds, reading, POLLIN);
-	check_polled(L, 3, fds + reading, writing, POLLOUT);
-	if (!lua_isnoneornil(L, 2)) {
-		double seconds = luaL_checknumber(L, 2);
-		luaL_argcheck(L, seconds >= 0 && seconds <= 1e9, 2, "seconds from 0 to 1000000000 expected");
-		time.tv_sec = (time_t)seconds;
-		time.tv_nsec = (long)((seconds - (double)time.tv_sec) * 1e9);
-		patience = &time;
-	}
-	if (ppoll(fds, (nfds_t)(reading + writing), patience, NULL) < 0)
-		return push_error(L, "poll", errno);
-	push_ready(L, fds, reading);
-	push_ready(L, fds + reading, writing);
-	return 2;
-}
-
-/* now() -> seconds of the monotonic clock */
-static int io_now(lua_State *L)
-{
-	struct timespec time;
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	lua_pushnumber(L, (lua_Number)time.tv_sec + (lua_Number)time.tv_nsec / 1e9);
-	return 1;
-}
-
-static sigset_t check_signals(lua_State *L, int index)
-{
-	sigset_t set;
-	sigemptyset(&set);
-	luaL_checktype(L, index, LUA_TTABLE);
-	for (int i = 1; i <= (int)lua_rawlen(L, index); i++) {
-		lua_rawgeti(L, index, i);
-		sigaddset(&set, (int)check_name(L, lua_gettop(L), &names_signal));
-		lua_pop(L, 1);
-	}
-	return set;
-}
-
-/* signals(list) -> fd object | nil, message, errno
- * Blocks the signals and gives a descriptor to read them from (signalfd(2)): for programs whose own life is
- * that of the container, such as the command line. */
-static int io_signals(lua_State *L)
-{
-	sigset_t set = check_signals(L, 1);
-	int *fd = new_fd(L);
-	*fd = move_up(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK), LOWEST_FD);
-	if (*fd < 0)
-		return push_error(L, "signalfd", errno);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	return 1;
-}
-
-/* fd:read_signal() -> number, from_kernel | false where there is none | nil, message, errno
- * A signal that a terminal made comes from the kernel. */
-static int fd_read_signal(lua_State *L)
-{
-	struct signalfd_siginfo info;
-	long count;
-	RAW_RETRY(count, SYS_read, *check_own_fd(L, 1), &info, sizeof info);
-	if (count == -EAGAIN) {
-		lua_pushboolean(L, false);
-		return 1;
-	}
-	if (count != sizeof info)
-		return push_error(L, "signalfd", count < 0 ? (int)-count : EIO);
-	lua_pushinteger(L, (lua_Integer)info.ssi_signo);
-	lua_pushboolean(L, info.ssi_code == SI_KERNEL);
-	return 2;
-}
-
-/* stop_self(): stops this process as job control would; returns when it is continued. */
-static int io_stop_self(lua_State *L)
-{
-	(void)L;
-	raise(SIGSTOP);
-	return 0;
+	luaL_getmetatable(L, FD_TYPE);
+	lua_getfield(L, -1, "__index");
+	luaL_setfuncs(L, methods, 0);
+	lua_pop(L, 2);
 }
 
 void open_io(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
-		{ "open", io_open },	   { "dup", io_dup },	      { "pipe", io_pipe },
-		{ "is_open", io_is_open }, { "poll", io_poll },	      { "now", io_now },
-		{ "signals", io_signals }, { "stop_self", io_stop_self },
-		{ "fileno", io_fileno },   { "same_file", io_same_file },
-		   { "strerror", io_strerror }, { "errno_name", io_errno_name },
-		{ "signal_name", io_signal_name }, { 0 },
+		{ "open", io_open },
+		{ "dup", io_dup },
+		{ "pidfd", io_pidfd },
+		{ "is_open", io_is_open },
+		{ "fileno", io_fileno },
+		{ "same_file", io_same_file },
+		{ "inode", io_inode },
+		{ "strerror", io_strerror },
+		{ "errno_name", io_errno_name },
+		{ "signal_name", io_signal_name },
+		{ 0 },
 	};
 	static const luaL_Reg methods[] = {
-		{ "number", fd_number }, { "close", fd_close },		   { "read", fd_read }, { "write", fd_write },
-		{ "read_signal", fd_read_signal }, { 0 },
+		{ "number", fd_number },
+		{ "close", fd_close },
+		{ "read", fd_read },
+		{ 0 },
 	};
 	static const luaL_Reg metamethods[] = {
 		{ "__gc", fd_close }, { "__close", fd_close }, { "__tostring", fd_tostring }, { 0 }

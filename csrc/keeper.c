@@ -1,7 +1,9 @@
 /* A caller that ignores SIGCHLD (or has set SA_NOCLDWAIT) gets no statuses: the kernel reaps its children
  * itself. A process that has no exit signal is exempt (wait(2), __WCLONE), but exec gives one back, so that
  * the program itself cannot be exempt. So a keeper stands between: it shares the caller's memory, handles
- * SIGCHLD for itself, never execs, waits for the program and leaves the status in memory. */
+ * SIGCHLD for itself, never execs, waits for the program and leaves the status in memory.
+ *
+ * One is needed also for a program that enters a pid namespace, which has to be reaped before anything else. */
 #include "process.h"
 #include "raw.h"
 
@@ -50,7 +52,7 @@ static void await_word(uint32_t *word)
 		RAW(SYS_futex, word, FUTEX_WAIT, 0, 0, 0, 0);
 }
 
-static int reap(struct keeper *keeper, int pid)
+static int await_child(struct keeper *keeper, int pid)
 {
 	long result;
 	RAW_RETRY(result, SYS_wait4, pid, &keeper->wait_status, __WALL, &keeper->usage);
@@ -75,10 +77,10 @@ static void keeper_body(void *data)
 	announce(&keeper->started);
 	if (keeper->child_pid > 0) {
 		await_word(&keeper->adopted);
-		keeper->result = reap(keeper, keeper->child_pid);
+		keeper->result = await_child(keeper, keeper->child_pid);
 		await_word(&keeper->settled);
 		if (keeper->second_pid)
-			keeper->result = reap(keeper, keeper->second_pid);
+			keeper->result = await_child(keeper, keeper->second_pid);
 	}
 	for (;;)
 		RAW(SYS_exit, 0);
@@ -141,10 +143,10 @@ int keeper_finish(struct process *process)
 	struct keeper *keeper = process->keeper;
 	RAW(SYS_wait4, keeper->pid, 0, __WALL, 0);
 	keeper->pid = 0;
-	int result = keeper->result, status = keeper->wait_status;
+	int result = keeper->result;
 	process->usage = keeper->usage;
-	process->code = WIFSIGNALED(status) ? (WCOREDUMP(status) ? CLD_DUMPED : CLD_KILLED) : CLD_EXITED;
-	process->status = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
+	process->has_usage = true;
+	set_status(process, keeper->wait_status);
 	process->keeper = NULL;
 	discard(keeper);
 	return result;

@@ -55,13 +55,21 @@ static bool step_needs_own_memory(const struct step *step)
 	return op->needs_own_memory && op->needs_own_memory(step->args);
 }
 
-static struct launch *prepare(const struct plan *plan)
+/* Without a type the descriptor may be that of any namespace. */
+static bool step_enters_pid(const struct step *step)
 {
-	bool own_memory = false, dies_with_parent = false;
+	return strcmp(op_at(step->op)->name, "setns") == 0 &&
+	       (step->args[1].n == 0 || (step->args[1].n & CLONE_NEWPID) != 0);
+}
+
+static struct launch *prepare(const struct plan *plan, bool own_memory)
+{
+	bool dies_with_parent = false, enters_pid = false;
 	size_t processes = 1;
 	for (size_t i = 0; i < plan->steps; i++) {
 		own_memory |= step_needs_own_memory(plan_step(plan, i));
 		processes += (op_at(plan_step(plan, i)->op)->flags & (OP_FORK | OP_INIT)) != 0;
+		enters_pid |= step_enters_pid(plan_step(plan, i));
 		dies_with_parent |= strcmp(op_at(plan_step(plan, i)->op)->name, "pdeathsig") == 0;
 	}
 	size_t stacks = processes * STACK_DISTANCE;
@@ -80,6 +88,7 @@ static struct launch *prepare(const struct plan *plan)
 	launch->mapping_size = size;
 	launch->own_memory = own_memory;
 	launch->dies_with_parent = dies_with_parent;
+	launch->enters_pid = enters_pid;
 	for (size_t i = 0; i < processes; i++)
 		mprotect(mapping + i * STACK_DISTANCE, PAGE, PROT_NONE);
 	launch->spare_stack = mapping + STACK_DISTANCE + PAGE;
@@ -185,7 +194,7 @@ static void fill_slots(lua_State *L, int index, struct launch *launch, int count
 	}
 }
 
-static int start(struct process *process, const struct plan *plan, uint64_t namespaces)
+static int start(struct process *process, const struct plan *plan, uint64_t namespaces, int cgroup)
 {
 	struct launch *launch = process->launch;
 	int pair[2];
@@ -201,8 +210,11 @@ static int start(struct process *process, const struct plan *plan, uint64_t name
 	}
 	launch->channel = pair[1];
 	launch->other_end = pair[0];
-	bool status_lost = false;
-	launch->ignored = ignored_signals(&status_lost);
+	bool kept = false;
+	launch->ignored = ignored_signals(&kept);
+	/* The init of a pid namespace ends only once all who have entered it are reaped. Whoever waited for the
+	 * init first would wait for ever, if it fell to him to reap them. */
+	kept |= launch->enters_pid;
 
 	int pidfd = -1;
 	struct clone_args args = {
@@ -212,6 +224,10 @@ static int start(struct process *process, const struct plan *plan, uint64_t name
 		.stack = (uint64_t)(uintptr_t)((char *)launch->mapping + PAGE),
 		.stack_size = STACK_SIZE,
 	};
+	if (cgroup >= 0) {
+		args.flags |= CLONE_INTO_CGROUP;
+		args.cgroup = (uint64_t)(unsigned)cgroup;
+	}
 	/* Every signal is held back, those that libc keeps for itself too: a handler of ours must not run
 	 * in the child, which would run it in our memory. */
 	uint64_t all = UINT64_MAX, before;
@@ -220,7 +236,7 @@ static int start(struct process *process, const struct plan *plan, uint64_t name
 		close(pair[1]);
 		return result;
 	}
-	if (status_lost)
+	if (kept)
 		result = keeper_start(process, &args);
 	else
 		result = (int)raw_clone3(&args, sizeof args, child_body, launch);
@@ -228,7 +244,7 @@ static int start(struct process *process, const struct plan *plan, uint64_t name
 	close(pair[1]);
 	if (result < 0)
 		return result;
-	if (status_lost)
+	if (kept)
 		return 0;
 	process->pid = result;
 	process->pidfd = move_up(pidfd, LOWEST_FD);
@@ -241,15 +257,18 @@ static int start(struct process *process, const struct plan *plan, uint64_t name
 	return result;
 }
 
-/* launch(recorder, namespaces [, slots]) -> process | nil, message, errno
- * Clones a child into new namespaces (a list) and lets it run; one whose first step is `await` stays there
- * until process:release(). `slots` are descriptors by slot number. */
+/* launch(recorder, namespaces [, slots [, cgroup [, own_memory]]]) -> process | nil, message, errno
+ * Clones a child into new namespaces (a list) and lets it run; in an `await` step it stays until process:release().
+ * `slots` are descriptors by slot number. `cgroup` is the descriptor of one that the child is born into. With
+ * `own_memory` the child gets a copy of this process's memory. */
 int launch_plan(lua_State *L)
 {
 	struct plan *plan = to_plan(L, 1);
 	uint64_t namespaces = check_flags(L, 2, &names_namespace);
 	if (!lua_isnoneornil(L, 3))
 		luaL_checktype(L, 3, LUA_TTABLE);
+	int cgroup = lua_isnoneornil(L, 4) ? -1 : check_fd(L, 4);
+	bool own_memory = lua_toboolean(L, 5);
 	struct process *process = lua_newuserdata(L, sizeof *process);
 	memset(process, 0, sizeof *process);
 	process->pidfd = process->channel = process->sent = -1;
@@ -257,14 +276,14 @@ int launch_plan(lua_State *L)
 	luaL_getmetatable(L, PROCESS_TYPE);
 	lua_setmetatable(L, -2);
 
-	process->launch = prepare(plan);
+	process->launch = prepare(plan, own_memory);
 	if (!process->launch)
 		return push_error(L, "mmap", errno);
 	process->own_memory = process->launch->own_memory;
 	if (!process->own_memory)
 		sharing_begins();
 	fill_slots(L, 3, process->launch, plan->slots);
-	int result = start(process, plan, namespaces);
+	int result = start(process, plan, namespaces, cgroup);
 	if (result < 0) {
 		close_once(&process->channel);
 		release_memory(process);
@@ -295,17 +314,6 @@ static int adopt_second(struct process *process)
 	return error;
 }
 
-int launch_ready(struct process *process)
-{
-	char byte;
-	long count;
-	RAW_RETRY(count, SYS_recvfrom, process->channel, &byte, 1, 0, 0, 0);
-	if (count < 0)
-		return (int)count;
-	int result = adopt_second(process);
-	return result < 0 ? result : count > 0;
-}
-
 /* What the kernel has put in for a message with descriptors: one is kept, and only the first that there is. */
 static void keep_descriptor(struct process *process, const struct cmsghdr *header)
 {
@@ -321,7 +329,7 @@ static void keep_descriptor(struct process *process, const struct cmsghdr *heade
 	}
 }
 
-/* Returns 1 for a message, 0 at the end of the channel, or a negative errno. */
+/* Takes a message. Returns its byte, 0 at the end of the channel, or a negative errno. */
 static int receive(struct process *process)
 {
 	char byte = 0;
@@ -353,28 +361,47 @@ static int receive(struct process *process)
 		if (brought || process->sent < 0)
 			return brought ? -EEXIST : -EMFILE;
 		RAW_RETRY(count, SYS_sendto, process->channel, "", 1, MSG_NOSIGNAL, 0, 0);
-		return 1;
+		return byte;
 	}
-	if (byte != HERE_I_AM[0] || !sender)
-		return -EPROTO; /* it awaits somebody who will not come */
-	process->program = sender;
-	return 1;
+	if (!sender)
+		return -EPROTO;
+	if (byte == HERE_I_AM[0])
+		process->program = sender;
+	return byte;
+}
+
+/* Waits for the next message that is a matter of the caller's. Returns AWAITING, 0, or a negative errno. */
+static int listen_to(struct process *process, const struct timespec *patience)
+{
+	struct pollfd channel = { .fd = process->channel, .events = POLLIN };
+	for (;;) {
+		int ready = ppoll(&channel, 1, patience, NULL);
+		if (ready <= 0)
+			return ready == 0 ? -ETIMEDOUT : -errno;
+		int said = receive(process);
+		if (said != HERE_I_AM[0] && said != TAKE_THIS[0])
+			return said;
+	}
+}
+
+int launch_ready(struct process *process, const struct timespec *patience)
+{
+	int said = listen_to(process, patience);
+	if (said < 0)
+		return said;
+	int result = adopt_second(process);
+	return result < 0 ? result : said == AWAITING[0];
 }
 
 int launch_settle(struct process *process, const struct timespec *patience)
 {
 	if (process->channel < 0)
 		return 0;
-	struct pollfd channel = { .fd = process->channel, .events = POLLIN };
-	int result;
-	do {
-		int ready = ppoll(&channel, 1, patience, NULL);
-		if (ready <= 0)
-			return ready == 0 ? -ETIMEDOUT : -errno;
-		result = receive(process);
-	} while (result > 0);
+	int result = listen_to(process, patience);
 	if (result < 0)
 		return result;
+	if (result == AWAITING[0])
+		return -EPROTO; /* it awaits somebody who will not come */
 	close_once(&process->channel);
 	result = adopt_second(process);
 	if (process->keeper)

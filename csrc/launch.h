@@ -11,6 +11,9 @@
 /* What comes with a descriptor for the parent (send_fd). */
 #define TAKE_THIS "d"
 
+/* And what one in an await step says. */
+#define AWAITING "a"
+
 enum { STACK_SIZE = 256 * 1024 }; /* untouched pages cost nothing */
 
 /* From one stack to the next: below each a page faults. */
@@ -31,6 +34,7 @@ struct launch {
 	int other_end; /* the parent's; the child closes its copy first, or it would never see the parent go */
 	bool own_memory;
 	bool dies_with_parent;
+	bool enters_pid;
 	uint64_t ignored; /* signals that the caller ignores */
 
 	/* From the child. A number counts from 1; error is 0 while all is well. */

@@ -105,12 +105,12 @@ static int act_expect_no_new_privs(const struct arg *a)
 	return result < 0 ? (int)result : verdict(result == a[0].n);
 }
 
-/* expect_namespace(link, inode, same) -> true | nil, message, errno
- * Whether /proc/self/ns/... is that of the given inode, or is not. */
+/* expect_namespace(link, inode, same [, dirfd]) -> true | nil, message, errno
+ * Whether /proc/self/ns/... is that of the given inode, or is not. `dirfd` may be a /proc that is not mounted here. */
 static int act_expect_namespace(const struct arg *a)
 {
 	struct stat status;
-	long result = RAW(SYS_newfstatat, AT_FDCWD, a[0].p, &status, 0);
+	long result = RAW(SYS_newfstatat, given(&a[3]) ? a[3].n : AT_FDCWD, a[0].p, &status, 0);
 	if (result < 0)
 		return (int)result;
 	return verdict((status.st_ino == (ino_t)a[1].n) == (a[2].n != 0));
@@ -231,7 +231,7 @@ const struct op ops_expect[] = {
 	  { { "bits", K_FLAGS, false, &names_securebits } } },
 	{ "expect_no_new_privs", act_expect_no_new_privs, 0, RESULT_TRUE, { { "on", K_BOOL } } },
 	{ "expect_namespace", act_expect_namespace, 0, RESULT_TRUE,
-	  { { "link", K_PATH }, { "inode", K_LIMIT }, { "same", K_BOOL } } },
+	  { { "link", K_PATH }, { "inode", K_LIMIT }, { "same", K_BOOL }, { "dirfd", K_FD, true } } },
 	{ "expect_map", act_expect_map, 0, RESULT_TRUE, { { "path", K_PATH }, { "text", K_TEXT } } },
 	{ "expect_node", act_expect_node, 0, RESULT_TRUE,
 	  { { "fd", K_FD }, { "type", K_NAME, false, &names_node }, { "major", K_MAJOR }, { "minor", K_MINOR } } },

@@ -59,13 +59,16 @@ static int act_move_mount(const struct arg *a)
 				(unsigned)(a[2].n == 0 ? MOVE_MOUNT_T_EMPTY_PATH : 0));
 }
 
-/* mount_setattr(fd, recursive, set [, clear [, propagation]]) -> true | nil, message, errno */
+/* mount_setattr(fd, recursive, set [, clear [, propagation [, userns_fd]]]) -> true | nil, message, errno
+ * With `userns_fd` a detached mount is ID-mapped: an owner that its file system has is shown as what the map of that
+ * user namespace makes of it. */
 static int act_mount_setattr(const struct arg *a)
 {
 	struct mount_attr attr = {
-		.attr_set = (uint64_t)a[2].n,
+		.attr_set = (uint64_t)a[2].n | (given(&a[5]) ? MOUNT_ATTR_IDMAP : 0),
 		.attr_clr = (uint64_t)a[3].n,
 		.propagation = (uint64_t)a[4].n,
+		.userns_fd = (uint64_t)a[5].n,
 	};
 	/* The access time settings are one field of several bits: to set one is to clear the field. */
 	if (attr.attr_set & MOUNT_ATTR__ATIME)
@@ -199,7 +202,8 @@ const struct op ops_mount[] = {
 	    { "recursive", K_BOOL },
 	    { "set", K_FLAGS, false, &names_mount_attr },
 	    { "clear", K_FLAGS, true, &names_mount_attr },
-	    { "propagation", K_NAME, true, &names_propagation } } },
+	    { "propagation", K_NAME, true, &names_propagation },
+	    { "userns_fd", K_FD, true } } },
 	{ "fsopen", act_fsopen, 0, RESULT_FD, { { "fstype", K_TEXT } } },
 	{ "fsconfig", act_fsconfig, 0, RESULT_TRUE,
 	  { { "fd", K_FD },

@@ -1,5 +1,5 @@
 /* The process itself: its limits, its signals, its tie to the parent, and the program that it becomes. */
-#include "ops.h"
+#include "launch.h"
 #include "raw.h"
 
 #include <errno.h>
@@ -15,20 +15,26 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* await() [in a plan]
+/* await([apart]) [in a plan]
  * Tells the parent that this process is there, and sleeps until the parent has done what only it can (both
- * ID maps). If the parent dies or gives up instead, the descriptor reports its end and the child stops. */
+ * ID maps). If the parent dies or gives up instead, the descriptor reports its end and the child stops. `apart`: with
+ * memory of its own, because it may be waiting for long while the parent is to stay dumpable. */
 static int act_await(const struct arg *a)
 {
-	char byte = 0;
+	char byte = AWAITING[0];
 	long result;
-	RAW_RETRY(result, SYS_sendto, a[0].n, &byte, 1, MSG_NOSIGNAL, 0, 0);
+	RAW_RETRY(result, SYS_sendto, a[1].n, &byte, 1, MSG_NOSIGNAL, 0, 0);
 	if (result < 0)
 		return (int)result;
-	RAW_RETRY(result, SYS_read, a[0].n, &byte, 1);
+	RAW_RETRY(result, SYS_read, a[1].n, &byte, 1);
 	if (result == 0)
 		return -ECANCELED;
 	return result < 0 ? (int)result : 0;
+}
+
+static bool await_needs_own_memory(const struct arg *a)
+{
+	return a[0].n != 0;
 }
 
 /* fork([namespaces]) [in a plan]
@@ -41,9 +47,10 @@ static int act_fork(const struct arg *a)
 	return -ENOSYS;
 }
 
-/* init(program_fd, status_fd) [in a plan]
+/* init(program_fd, status_fd [, stays]) [in a plan]
  * This process, the first of its pid namespace, becomes the init in `program_fd` (csrc/init/init.c), and a child
- * of it goes on with the rest. How the program ends is written to `status_fd`. See child.c. */
+ * of it goes on with the rest. How the program ends is written to `status_fd`. When nobody can read that any more,
+ * everything ends, unless it `stays`. See child.c. */
 static int act_init(const struct arg *a)
 {
 	(void)a;
@@ -199,10 +206,11 @@ static int act_execve(const struct arg *a)
 }
 
 const struct op ops_process[] = {
-	{ "await", act_await, OP_LATER, RESULT_TRUE, { { "channel", K_CHANNEL } } },
+	{ "await", act_await, OP_LATER, RESULT_TRUE, { { "apart", K_BOOL, true }, { "channel", K_CHANNEL } },
+	  await_needs_own_memory },
 	{ "fork", act_fork, OP_LATER | OP_FORK, RESULT_TRUE,
 	  { { "namespaces", K_FLAGS, true, &names_namespace } } },
-	{ "init", act_init, OP_LATER | OP_INIT, RESULT_TRUE, { { "program_fd", K_FD }, { "status_fd", K_FD } } },
+	{ "init", act_init, OP_LATER | OP_INIT, RESULT_TRUE, { { "program_fd", K_FD }, { "status_fd", K_FD }, { "stays", K_BOOL, true } } },
 	{ "sigdefault", act_sigdefault, 0, RESULT_TRUE, { { "signals", K_SIGNALS } } },
 	{ "sigunblock", act_sigunblock, 0, RESULT_TRUE, { { 0 } } },
 	{ "pdeathsig", act_pdeathsig, 0, RESULT_TRUE, { { "signal", K_NAME, false, &names_signal } } },

@@ -1,11 +1,9 @@
 /* A child as a Lua value that owns it: whoever drops the value kills and reaps the child. It is addressed
  * by pidfd, so never by a number that has come to mean another process (pitfalls I17). */
-#include "process.h"
+#include "io.h"
 #include "raw.h"
-#include "tense.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -15,44 +13,6 @@
 static struct process *check_process(lua_State *L)
 {
 	return luaL_checkudata(L, 1, PROCESS_TYPE);
-}
-
-/* Returns 1 once the status is known, 0 if the child runs still, or a negative errno. */
-static int reap(struct process *process, int options)
-{
-	if (process->reaped)
-		return 1;
-	if (process->keeper) {
-		/* A pidfd is readable when the process has ended; the keeper reaps it. */
-		struct pollfd ended = { .fd = process->pidfd, .events = POLLIN };
-		long result;
-		struct timespec now = { 0 };
-		if (process->pidfd >= 0) {
-			RAW_RETRY(result, SYS_ppoll, &ended, 1, options & WNOHANG ? &now : NULL, 0, 0);
-			if (result <= 0)
-				return (int)result;
-		}
-		result = keeper_finish(process);
-		process->reaped = true;
-		return result < 0 ? (int)result : 1;
-	}
-	siginfo_t info = { 0 };
-	long result;
-	bool by_fd = process->pidfd >= 0;
-	RAW_RETRY(result, SYS_waitid, by_fd ? P_PIDFD : P_PID, by_fd ? process->pidfd : process->pid, &info,
-		  WEXITED | __WALL | options, &process->usage);
-	if (result < 0) {
-		/* Somebody else has reaped it: there is nothing left to wait for. */
-		if (result == -ECHILD)
-			process->reaped = true;
-		return (int)result;
-	}
-	if (info.si_pid == 0)
-		return 0;
-	process->code = info.si_code;
-	process->status = info.si_status;
-	process->reaped = true;
-	return 1;
 }
 
 static void kill_now(const struct process *process)
@@ -86,19 +46,6 @@ static int process_gc(lua_State *L)
 	return 0;
 }
 
-/* process:ready() -> true | false | nil, message, errno
- * Waits for a child whose plan has an `await` to come to it; pid() is then that of the program. `false`: it
- * ended before, and settle() says why. */
-static int process_ready(lua_State *L)
-{
-	struct process *process = check_process(L);
-	int result = process->channel < 0 ? -EBADF : launch_ready(process);
-	if (result < 0)
-		return push_error(L, "ready", -result);
-	lua_pushboolean(L, result);
-	return 1;
-}
-
 /* process:release() -> true | nil, "awaiting parent", errno
  * Lets a child go on that stays in `await`. */
 static int process_release(lua_State *L)
@@ -130,6 +77,21 @@ static bool check_seconds(lua_State *L, int index, struct timespec *time)
 	luaL_argcheck(L, seconds >= 0 && seconds <= 1e9, index, "seconds from 0 to 1000000000 expected");
 	*time = to_timespec(seconds);
 	return true;
+}
+
+/* process:ready([seconds]) -> true | false | nil, message, errno
+ * Waits for a child to come to an `await` of its plan; pid() is then that of the process in it. `false`: it ended
+ * before, and settle() says why. */
+static int process_ready(lua_State *L)
+{
+	struct process *process = check_process(L);
+	struct timespec patience;
+	bool bounded = check_seconds(L, 2, &patience);
+	int result = process->channel < 0 ? -EBADF : launch_ready(process, bounded ? &patience : NULL);
+	if (result < 0)
+		return push_error(L, "ready", -result);
+	lua_pushboolean(L, result);
+	return 1;
 }
 
 /* process:settle([seconds]) -> true | false, step, errno | false, step, 0 | nil, message, errno
@@ -168,12 +130,16 @@ static void set_seconds(lua_State *L, const char *field, struct timeval time)
 	lua_setfield(L, -2, field);
 }
 
-/* process:reap(block) -> code | nil, signal | nil, usage | false | nil, message, errno
- * `false` while the child runs. Without `block` it returns at once. */
+/* process:reap(block [, status]) -> code | nil, signal | nil, usage | false | nil, message, errno
+ * `false` while the child runs. Without `block` it returns at once. `status` is that from which to read what an init
+ * says of its program. The usage is an empty table where somebody else has reaped the child. */
 static int process_reap(lua_State *L)
 {
 	struct process *process = check_process(L);
+	int status = lua_isnoneornil(L, 3) ? -1 : *check_own_fd(L, 3);
 	int result = reap(process, lua_toboolean(L, 2) ? 0 : WNOHANG);
+	if (result != 0 && status >= 0 && read_report(process, status))
+		result = 1;
 	if (result < 0)
 		return push_error(L, "waitid", -result);
 	lua_pushboolean(L, false);
@@ -187,6 +153,8 @@ static int process_reap(lua_State *L)
 		lua_pushinteger(L, process->status);
 	}
 	lua_newtable(L);
+	if (!process->has_usage)
+		return 3;
 	set_seconds(L, "user_seconds", process->usage.ru_utime);
 	set_seconds(L, "system_seconds", process->usage.ru_stime);
 	push_int64(L, (int64_t)process->usage.ru_maxrss * 1024);
@@ -200,18 +168,24 @@ static int check_signal(lua_State *L, int index)
 						   (int)check_name(L, index, &names_signal);
 }
 
+#ifndef PIDFD_SIGNAL_PROCESS_GROUP
+#define PIDFD_SIGNAL_PROCESS_GROUP (1U << 2) /* Linux 6.9 */
+#endif
+
 /* process:kill_group(signal) -> true | nil, message, errno
- * To the group that the process leads. The number cannot have come to mean another: it is not reaped. */
+ * To the group that the process leads, or to itself alone where it leads none. */
 static int process_kill_group(lua_State *L)
 {
 	struct process *process = check_process(L);
 	int signal = check_signal(L, 2);
-	if (process->reaped || process->pid <= 0)
+	if (process->reaped || process->pidfd < 0)
 		return push_error(L, "kill", ESRCH);
-	/* Only if it is a leader; otherwise the group is ours. */
-	long result = getpgid(process->pid) == process->pid ?
-			      RAW(SYS_kill, -process->pid, signal) :
-			      RAW(SYS_pidfd_send_signal, process->pidfd, signal, 0, 0);
+	long result = RAW(SYS_pidfd_send_signal, process->pidfd, signal, 0, PIDFD_SIGNAL_PROCESS_GROUP);
+	/* An older kernel goes by number. That is another's only where the caller lets somebody else reap children. */
+	if (result == -EINVAL && getpgid(process->pid) == process->pid)
+		result = RAW(SYS_kill, -process->pid, signal);
+	else if (result == -EINVAL || result == -ESRCH)
+		result = RAW(SYS_pidfd_send_signal, process->pidfd, signal, 0, 0);
 	if (result < 0)
 		return push_error(L, "kill", (int)-result);
 	lua_pushboolean(L, true);
@@ -279,9 +253,18 @@ static int process_tostring(lua_State *L)
 void open_process(lua_State *L)
 {
 	static const luaL_Reg methods[] = {
-		{ "ready", process_ready },     { "release", process_release }, { "settle", process_settle }, { "reap", process_reap },
-		{ "kill_group", process_kill_group }, { "kill", process_kill },	{ "pid", process_pid },	      { "program", process_program },	      { "pidfd", process_pidfd },
-		{ "sent", process_sent },	{ "close", process_gc },	{ 0 },
+		{ "ready", process_ready },
+		{ "release", process_release },
+		{ "settle", process_settle },
+		{ "reap", process_reap },
+		{ "kill_group", process_kill_group },
+		{ "kill", process_kill },
+		{ "pid", process_pid },
+		{ "program", process_program },
+		{ "pidfd", process_pidfd },
+		{ "sent", process_sent },
+		{ "close", process_gc },
+		{ 0 },
 	};
 	static const luaL_Reg metamethods[] = {
 		{ "__gc", process_gc }, { "__close", process_gc }, { "__tostring", process_tostring }, { 0 }

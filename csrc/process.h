@@ -24,9 +24,19 @@ struct process {
 	bool own_memory;
 	bool second; /* pid is that of the process behind a fork step */
 	bool reaped;
+	bool has_usage; /* unless somebody else has reaped it */
 	int code, status; /* si_code and si_status of waitid(2) */
 	struct rusage usage;
 };
+
+/* ended.c: as wait(2) has a status. */
+void set_status(struct process *process, int status);
+
+/* With the options of waitid(2). Returns 1 once the status is known, 0 if the child runs still, or a negative errno. */
+int reap(struct process *process, int options);
+
+/* Takes over what an init has told of its program; false where it was killed and has told nothing. */
+bool read_report(struct process *process, int fd);
 
 /* keeper.c: a process between the caller and its child that waits for the child. Used where the caller
  * ignores SIGCHLD, because the kernel then throws the status away. */
@@ -40,12 +50,12 @@ void keeper_hand_over(struct keeper *keeper, int second_pid);
 /* Once the child has ended: its status. Frees the keeper. Returns 0 or a negative errno. */
 int keeper_finish(struct process *process);
 
-/* launch.c: waits until the child has come to its `await`, or has ended. Returns 1, or 0 if it
- * has ended (what stopped it is for launch_settle to say), or a negative errno. */
-int launch_ready(struct process *process);
+/* launch.c: waits until the child has come to an `await`, or has exec'd or ended, at most `patience` (NULL: for
+ * ever). Returns 1, or 0 if it has ended (what stopped it is for launch_settle to say), or -ETIMEDOUT, or another
+ * negative errno. */
+int launch_ready(struct process *process, const struct timespec *patience);
 
-/* Waits until the child has exec'd or ended, at most `patience` (NULL: for ever). Returns 0, or
- * -ETIMEDOUT, or another negative errno. */
+/* Waits until the child has exec'd or ended. Returns 0, or a negative errno. */
 int launch_settle(struct process *process, const struct timespec *patience);
 
 /* Frees what only a child before its exec needs. */

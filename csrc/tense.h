@@ -25,17 +25,18 @@ struct plan *to_plan(lua_State *L, int index);
 /* nil, "what: strerror", errno: the convention of Lua's own io library. */
 int push_error(lua_State *L, const char *what, int error);
 
-/* Pushes a descriptor with one owner, closed yet (io.c): to be filled in by whoever opens one. */
-int *new_fd(lua_State *L);
-
 /* Each adds its functions to the module table on top of the stack. */
 void open_tense(lua_State *L);
 void open_process(lua_State *L);
 void open_look(lua_State *L);
 void open_io(lua_State *L);
+void open_stream(lua_State *L); /* after open_io, as the next */
+void open_poll(lua_State *L);
+void open_usage(lua_State *L);
 void open_subid(lua_State *L);
 void open_init(lua_State *L);
 void open_caps(lua_State *L);
 void open_terminal(lua_State *L);
+void open_cgroup(lua_State *L);
 
 #endif

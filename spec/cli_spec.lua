@@ -140,8 +140,12 @@ describe("the command line", function()
       assert.truthy(result.stderr:find("interpreter", 1, true), result.stderr)
     end)
 
+    it("has the status 124 if the processor time was up", function()
+      assert.equal(124, run(container 'command = { "sh", "-c", "while :; do :; done", cpu_limit = 0.05 }').status)
+    end)
+
     it("has the status 124 if the time was up", function()
-      local result = run(container 'command = { "sleep", "1000", timeout = 0.05 }')
+      local result = run(container 'command = { "sleep", "1000", timeout = 2 }')
       assert.equal(124, result.status)
       -- The same with time enough.
       assert.equal(0, run(container 'command = { "true", timeout = 1000 }').status)

@@ -324,6 +324,16 @@ describe("a container", function()
       assert.same({ soft, hard }, { sys.getrlimit "nofile" })
     end)
 
+    it("are the program's alone: the set-up may need more", function()
+      local open = {}
+      for i = 1, 100 do open[i] = assert(io.open "/dev/null") end
+      local ok, said = pcall(word, { rlimits = { nofile = 20, nproc = 1, fsize = 0, as = 1 << 30 },
+        mounts = { { type = "tmpfs", destination = "/tmp" } } }, "echo $(ulimit -n) $(ulimit -f)")
+      for _, file in ipairs(open) do file:close() end
+      assert.is_true(ok, said)
+      assert.equal("20 0", said)
+    end)
+
     it("above the caller's hard one are refused, with that", function()
       local _, hard = sys.getrlimit "nofile"
       local err = refused { rlimits = { nofile = hard + 1 } }
@@ -1313,24 +1323,34 @@ describe("a container", function()
       return pid
     end
 
-    it("ends the program with the caller", function()
-      local pid = orphan "die_with_parent = true"
+    local function ends(keys)
+      local pid = orphan(keys)
       trial.wait_for(function() return not trial.runs(pid) end, "its end")
+    end
+
+    it("is so without a word: an init ends the container with the caller", function()
+      ends ""
+      ends "die_with_parent = true"
     end)
+
+    it("ends a program without an init too", function() ends "init = false" end)
 
     with_ids("also after a switch of IDs, which erases the wish", function()
-      local map = ("{ uid = %q, gid = %q }"):format(several.uid, several.gid)
-      local pid = orphan(("die_with_parent = true, ids = %s, user = { uid = 7, gid = 7 }"):format(map))
-      trial.wait_for(function() return not trial.runs(pid) end, "its end")
+      ends(("init = false, ids = { uid = %q, gid = %q }, user = { uid = 7, gid = 7 }"):format(several.uid, several.gid))
     end)
 
-    it("is not, without a word: the program runs on", function()
-      local pid = orphan ""
-      local ran = trial.runs(pid)
-      trial.sh("kill -9 " .. pid)
-      trial.wait_for(function() return not trial.runs(pid) end, "its end")
-      assert.is_true(ran)
-    end)
+    for _, init in ipairs { "true", "false" } do
+      it(("may be false: the program runs on, with init = %s"):format(init), function()
+        local pid = orphan("die_with_parent = false, init = " .. init)
+        -- Long enough for one that does not stay to go.
+        local result = assert(cella.plan():exec({ "sleep", "0.2" }):run())
+        local ran = trial.runs(pid)
+        trial.sh("kill -9 " .. pid)
+        trial.wait_for(function() return not trial.runs(pid) end, "its end")
+        assert.equal(0, result.code)
+        assert.is_true(ran)
+      end)
+    end
   end)
 
   describe("`command`", function()
@@ -1417,7 +1437,7 @@ describe("a container table", function()
     ["an unknown key, with the nearest one"] =
       { { hostnam = "moon" }, "hostnam: unknown key; did you mean 'hostname'?" },
     ["an unknown key that is like none, with those that there are"] =
-      { { zzzzzz = 1 }, "zzzzzz: unknown key; there are capabilities, command, " },
+      { { zzzzzz = 1 }, "zzzzzz: unknown key; there are capabilities, cgroup, command, " },
     ["an unknown key deeper down"] =
       { { user = { uid = 0, group = 0 } }, "user.group: unknown key; did you mean 'groups'?" },
     ["an unknown key in a list"] =

@@ -99,4 +99,24 @@ describe("examples/", function()
       assert.is_nil(io.open "/etc/hello")
     end)
   end)
+
+  -- Each waits until all twenty are there: were they run one after another, none would end.
+  local function twenty(path)
+    local result = trial.host { "lua5.4", path }
+    assert.equal("", result.stderr)
+    assert.equal(0, result.status)
+    for number = 1, 20 do
+      assert.truthy(("\n" .. result.stdout):find(("\n%d squared is %d"):format(number, number * number)), result.stdout)
+    end
+    assert.truthy(result.stdout:find "\nthe sum of the numbers is 210\n$")
+  end
+
+  it("has twenty sandboxes at once in a Lua process: examples/twenty.lua", function()
+    twenty "examples/twenty.lua"
+  end)
+
+  it("has them in the loop of cqueues: examples/twenty-cqueues.lua", function()
+    if not pcall(require, "cqueues") then return pending "needs cqueues (Debian: lua-cqueues)" end
+    twenty "examples/twenty-cqueues.lua"
+  end)
 end)

@@ -2,6 +2,8 @@
 -- here is a real one.
 
 local cella = require "cella"
+local core = require "cella.core"
+local private_host = require "spec.support.private_host"
 local rootfs = require "spec.support.rootfs"
 local sys = require "cella.sys"
 local trial = require "spec.support.trial"
@@ -272,6 +274,112 @@ describe("the error", function()
       says_there(prefix, source, "fsmount", "EPERM", "/proc/irq", "whole")
       -- Without the cover it works.
       assert.is_true(ran("unshare --user --map-root-user --mount LUA", source))
+    end)
+  end)
+
+  describe("about mounts says", function()
+    local function of(mounts, namespaces)
+      return refused { root = root.path, mounts = mounts, namespaces = namespaces }
+    end
+
+    it("that cgroup2 needs a cgroup namespace", function()
+      says(of({ { type = "cgroup2", destination = "/mnt" } }, { cgroup = "host" }), "fsconfig", "EPERM",
+        "cgroup namespace")
+    end)
+
+    it("that flags which a more privileged mount namespace has set are kept", function()
+      local bind = { type = "bind", source = "/usr", destination = "/mnt", noatime = true }
+      says(of { bind }, "mount_setattr", "EPERM", "more privileged mount namespace", "access times")
+    end)
+
+    it("that a file on it is open for writing", function()
+      local plan = cella.plan { namespaces = { "user", "mount" }, ids = { uid = ("0 %d 1"):format(uid),
+        gid = ("0 %d 1"):format(gid), via = "self" } }
+      local context = plan:fsopen "tmpfs"
+      plan:fsconfig(context, "create")
+      local mount = plan:fsmount(context)
+      local file = plan:openat2("file", { "wronly", "creat" }, "beneath", mount)
+      plan:mount_setattr(mount, false, "rdonly")
+      plan:close(file)
+      local _, err = plan:exec({ "true" }):run()
+      says(err, "mount_setattr", "EBUSY", "open for writing")
+    end)
+
+    it("that a link has led to where nothing may be made", function()
+      trial.sh(("mkdir %s/d && ln -s /work/there %s/d/link"):format(directory, directory))
+      local err = of { { type = "tmpfs", destination = "/mnt" }, { type = "tmpfs", destination = "/work" },
+        { type = "directory", destination = "/work/there" },
+        { type = "bind", source = directory .. "/d", destination = "/mnt/d" },
+        { type = "symlink", destination = "/mnt/link", target = "/work/there" },
+        { type = "file", destination = "/mnt/link/file", content = "" } }
+      says(err, "expect_same_filesystem", "EXDEV", "nothing is created on the host")
+    end)
+
+    it("that something is there already", function()
+      local tmpfs = { type = "tmpfs", destination = "/mnt" }
+      for op, entry in pairs {
+        openat2 = { type = "file", content = "" }, mkdir = { type = "directory" },
+        symlink = { type = "symlink", target = "x" },
+      } do
+        entry.destination = "/mnt/there"
+        says(of { tmpfs, { type = "directory", destination = "/mnt/there" }, entry }, op, "EEXIST", "existing = true")
+      end
+    end)
+
+    it("that a tmpfs is full, or read-only", function()
+      local function file(keys)
+        local tmpfs = { type = "tmpfs", destination = "/mnt" }
+        for key, value in pairs(keys) do tmpfs[key] = value end
+        return of { tmpfs, { type = "file", destination = "/mnt/file", content = ("x"):rep(100000) } }
+      end
+      says(file { size = 4096 }, "write", "ENOSPC", "`size`")
+      says(file { inodes = 1 }, "openat2", "ENOSPC", "`inodes`")
+      local err = refused { root = { { type = "bind", source = "/usr", destination = "/usr" },
+        { type = "tmpfs", destination = "/mnt" }, { type = "remount", destination = "/mnt", readonly = true },
+        { type = "directory", destination = "/mnt/x" } } }
+      says(err, "mkdir", "EROFS", "read-only mount")
+    end)
+
+    it("what an overlay wants", function()
+      local function overlay(keys)
+        keys.type, keys.destination = "overlay", "/mnt"
+        local err = of { keys }
+        if err.code == "EPERM" then pending "needs overlays in user namespaces (Linux 5.11)" end
+        return err
+      end
+      says(overlay { lower = "/usr/bin" }, "fsconfig", "EINVAL", "at least two lower directories")
+      says(overlay { lower = { "/usr/bin", "/usr" } }, "fsconfig", "ELOOP", "lies in another")
+      says(overlay { lower = { "/usr/bin", "/no/such" } }, "fsconfig", "ENOENT", "on the host")
+      says(overlay { lower = "/", upper = "tmpfs" }, "fsconfig", "EINVAL", "/ came from a more privileged")
+      trial.sh(("mkdir %s/upper %s/work"):format(directory, directory))
+      says(overlay { lower = "/usr/bin", upper = directory .. "/upper", work = "/dev/shm" }, "fsconfig", "EINVAL",
+        "upper and work have to be on one mount")
+    end)
+
+    it("that what a descriptor stands for has gone", function()
+      trial.sh(("mkdir %s/gone"):format(directory))
+      local fd = assert(core.open(directory .. "/gone", { "path", "directory" }))
+      trial.sh(("rmdir %s/gone"):format(directory))
+      local err = of { { type = "bind", source = { fd = fd:number() }, destination = "/mnt" } }
+      fd:close()
+      says(err, "open_tree_of", "ENOENT", "no path any more")
+      says(of { { type = "bind", source = { fd = 987654 }, destination = "/mnt" } }, "dup", "EBADF",
+        "no such descriptor")
+    end)
+
+    it("how many mounts there may be, where there are as many", function()
+      -- Doubled sixteen times they are more than half of the limit.
+      if trial.read "/proc/sys/fs/mount-max" ~= "100000\n" then pending "needs fs.mount-max to be 100000" end
+      local said = private_host.sh(([[
+        D=%s; mount -t tmpfs many $D && mount --make-private $D && mkdir $D/a && cd $D
+        for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16; do mkdir $D/a/$i || exit; mount --rbind $D/a $D/a/$i; done
+        %s 2>&1
+      ]]):format(directory, private_host.run(([[{ root = %q, mounts = { { type = "bind", source = %q,
+        destination = "/mnt" } } }]]):format(root.path, directory), "echo ran")))
+      private_host.clean()
+      for _, words in ipairs { "ENOSPC", "fs.mount-max is 100000" } do
+        assert.truthy(said:find(words, 1, true), said)
+      end
     end)
   end)
 

@@ -2,6 +2,7 @@
 
 local cella = require "cella"
 local core = require "cella.core"
+local rootfs = require "spec.support.rootfs"
 local sys = require "cella.sys"
 local trial = require "spec.support.trial"
 
@@ -100,6 +101,38 @@ describe("a part of a root", function()
   end)
 end)
 
+describe("a root", function()
+  when_able("may be what a descriptor stands for", function()
+    local root = rootfs.new()
+    root:write("work/here", "here")
+    local fd = assert(core.open(root.path, { "path", "directory" }))
+    for _, readonly in ipairs { false, true } do
+      local box = { root = { fd = fd:number(), readonly = readonly } }
+      assert.equal("here" .. (readonly and "readonly" or ""),
+        trial.word(box, "cat /work/here; { >/tmp/new; } 2>/dev/null || echo readonly"))
+    end
+    assert.matches("descriptor " .. fd:number(), tostring(cella.container { root = { fd = fd:number() } }))
+    fd:close()
+    root:remove()
+  end)
+
+  when_able("that is the host's is read-only by any name", function()
+    local fd = assert(core.open("/", { "path", "directory" }))
+    for _, root in ipairs { { path = "/" }, { path = "/usr/.." }, { fd = fd:number() } } do
+      assert.equal("readonly", trial.word({ root = root }, "{ >/tmp/new; } 2>/dev/null || echo readonly"))
+    end
+    fd:close()
+  end)
+
+  it("is one of these", function()
+    assert.matches("root: path and fd exclude each other",
+      trial.raised(cella.container, { root = { path = "/srv", fd = 3 } }))
+    assert.matches("root%.fd: an integer", trial.raised(cella.container, { root = { fd = "3" } }))
+    assert.matches("mounts%[1%]: noatime and strictatime exclude each other", trial.raised(cella.container,
+      { mounts = { { type = "tmpfs", destination = "/tmp", noatime = true, strictatime = true } } }))
+  end)
+end)
+
 describe("the step", function()
   local directory, fd
   before_each(function()
@@ -188,21 +221,5 @@ describe("the step", function()
     plan:expect_no_user_namespaces()
     local _, err = plan:exec({ "true" }):run()
     assert.equal("ENOTRECOVERABLE", err.code)
-  end)
-
-  when_able("held waits for the caller, who may refuse", function()
-    local seen
-    local function plan(answer, message)
-      return cella.plan({ namespaces = { "user" }, held = function(pid)
-        seen = core.sys.namespace("user", pid) ~= core.sys.namespace "user"
-        return answer, message
-      end }):exec { "true" }
-    end
-    assert.equal(0, assert(plan(true):run()).code)
-    assert.is_true(seen)
-    assert.matches("held%(PID%)", tostring(plan(true)))
-    local result, err = plan(nil, "not today"):run()
-    assert.is_nil(result)
-    assert.matches("not today", tostring(err))
   end)
 end)

@@ -142,6 +142,15 @@ local function follow(steps, processes)
       end
     end
   end
+  -- Who enters a pid namespace is the child of a keeper, which sees to it that its parent is there.
+  for _, list in pairs(processes) do
+    local asked = false
+    for _, call in ipairs(list) do
+      asked = asked or call.name == "getppid"
+      if asked and call.name == "clone3" then child, started = call.line:match "= (%d+)$", call.line end
+      if call.name == "execve" then break end
+    end
+  end
   assert(child and processes[child], "no child was started")
   local seen = { [child] = true }
   local calls, at = processes[child], 1

@@ -5,14 +5,22 @@
  * caller's memory. Without libc it needs two pages. It runs from a sealed memfd, so that nobody inside can
  * write to it, and is not dumpable, so that nobody inside can trace it.
  *
- * argv[1]: the program's pid. Descriptor 3: where the status goes, as 'e' and the exit status or 's' and the
- * signal. Descriptor 4: the gate, behind which the
+ * argv[1]: the program's pid, or "janitor": then this is another program (janitor.c). argv[2], if there: stay when the
+ * caller has gone. Descriptor 3: where the status goes (csrc/report.h); when nobody is left who could read it, the
+ * caller has let go or died, however that happened, and everything here ends. Descriptor 4: the gate, behind which the
  * program waits until this process is safe. No other is open, and every signal is blocked. */
 #include "../raw.h"
+#include "janitor.h"
 
+#include <linux/poll.h>
 #include <linux/prctl.h>
+#include <linux/resource.h>
 #include <linux/signal.h>
+#include <linux/signalfd.h>
+#include <linux/time.h>
 #include <linux/wait.h>
+
+#include "../report.h"
 
 enum { STATUS = 3, GATE = 4, EXIT_SETUP_FAILED = 125 };
 
@@ -30,6 +38,22 @@ static int number(const char *text)
 	return value;
 }
 
+/* The kernel would kill the others too, but wait for none, and what they used would be lost. One that this process may
+ * not kill is left to the kernel, after a time in which nothing happens. */
+static void end_others(void)
+{
+	uint64_t child_ended = (uint64_t)1 << (SIGCHLD - 1);
+	struct __kernel_timespec patience = { .tv_nsec = 500000000 };
+	RAW(SYS_kill, -1, SIGKILL);
+	for (;;) {
+		long pid = RAW(SYS_wait4, -1, 0, WNOHANG | __WALL, 0);
+		if (pid < 0)
+			return; /* there is none */
+		if (pid == 0 && RAW(SYS_rt_sigtimedwait, &child_ended, 0, &patience, sizeof child_ended) < 0)
+			return;
+	}
+}
+
 /* Reaps whoever has ended; when that is the program, so does everything. */
 static void reap(int program)
 {
@@ -39,8 +63,12 @@ static void reap(int program)
 		if (pid != program)
 			continue;
 		int signal = status & 0x7f, code = status >> 8 & 0xff;
-		char report[2] = { signal ? 's' : 'e', (char)(signal ? signal : code) };
-		RAW(SYS_write, STATUS, report, sizeof report);
+		struct report report;
+		report.kind = signal ? 's' : 'e';
+		report.value = (unsigned char)(signal ? signal : code);
+		end_others();
+		RAW(SYS_getrusage, RUSAGE_CHILDREN, &report.usage);
+		RAW(SYS_write, STATUS, &report, sizeof report);
 		leave(signal ? 128 + signal : code);
 	}
 }
@@ -62,18 +90,30 @@ _Noreturn void init_main(long *stack);
 __attribute__((used)) _Noreturn void init_main(long *stack)
 {
 	const char *const *argv = (const char *const *)(stack + 1);
+	if (stack[0] == 4 && argv[1][0] == 'j')
+		janitor_main(argv[2], number(argv[3]));
 	if (stack[0] < 2 || RAW(SYS_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ||
 	    RAW(SYS_prctl, PR_SET_NAME, "cella-init", 0, 0, 0) < 0 || RAW(SYS_write, GATE, "", 1) != 1)
 		leave(EXIT_SETUP_FAILED);
 	RAW(SYS_close, GATE);
 	int program = number(argv[1]);
+	uint64_t all = ~(uint64_t)0;
+	int signals = (int)RAW(SYS_signalfd4, -1, &all, sizeof all, 0);
+	if (signals < 0)
+		leave(EXIT_SETUP_FAILED);
+	/* The kernel always tells of a pipe without a reader. */
+	struct pollfd fds[] = { { .fd = signals, .events = POLLIN }, { .fd = stack[0] > 2 ? -1 : STATUS } };
 	for (;;) {
-		uint64_t all = ~(uint64_t)0;
-		long signal = RAW(SYS_rt_sigtimedwait, &all, 0, 0, sizeof all);
-		if (signal == SIGCHLD || signal < 0)
+		struct signalfd_siginfo signal;
+		RAW(SYS_ppoll, fds, 2, 0, 0, 0);
+		if (fds[1].revents)
+			leave(128 + SIGKILL);
+		if (!(fds[0].revents & POLLIN) || RAW(SYS_read, signals, &signal, sizeof signal) != sizeof signal)
+			continue;
+		if (signal.ssi_signo == SIGCHLD)
 			reap(program);
 		else
-			hand_on(program, (int)signal);
+			hand_on(program, (int)signal.ssi_signo);
 	}
 }
 

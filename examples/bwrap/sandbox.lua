@@ -58,7 +58,8 @@ end
 -- While the child waits: tells of it, and lets somebody else write its ID maps.
 local function holder(request, new)
   if not request.info_fd and not request.json_status_fd and not request.userns_block_fd then return nil end
-  return function(pid)
+  return function(facts)
+    local pid = facts.pid
     if request.info_fd then
       messages.write(request.info_fd, messages.info(pid, new, messages.INFO))
       if request.info_fd > 2 then sys.close(request.info_fd) end
@@ -91,7 +92,9 @@ local function begin(request, wanted, who)
   end
   if request.userns then join[#join + 1] = { type = "user", fd = request.userns } end
   if request.pidns then join[#join + 1] = { type = "pid", fd = request.pidns } end
-  local plan = cella.plan { namespaces = new, join = join, ids = who.ids, held = holder(request, new) }
+  local plan = cella.plan { namespaces = new, join = join, ids = who.ids }
+  local hold = holder(request, new)
+  if hold then plan:await(hold, "tell_and_wait(PID)") end
   plan.purposes = {}
   purpose(plan, request.userns and "Joining specified user namespace failed"
     or request.pidns and "Setting pidns failed" or "Creating new namespace failed")
@@ -285,7 +288,7 @@ function M.plan(request)
     plan:wait_for_byte(plan:input_descriptor(request.block_fd))
     purpose(plan, "--block-fd")
   end
-  if wanted.pid and not request.as_pid_1 then plan:init() end
+  if wanted.pid and not request.as_pid_1 then plan:init(not request.die_with_parent) end
   if request.new_session then plan:setsid() end
   purpose(plan, "setsid")
   descriptors(plan, request)

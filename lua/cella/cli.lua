@@ -7,7 +7,7 @@ local M = {}
 local USAGE = 125 -- as set-up failures: the program never ran (env(1))
 
 -- Commands with a parser of their own, by module: each has name, summary, configure(command) and run(arguments, io).
-local PLUGINS = { "cella.cli.idmap", "cella.cli.caps" }
+local PLUGINS = { "cella.cli.idmap", "cella.cli.caps", "cella.cli.enter" }
 
 local function plugins()
   local found = {}
@@ -55,14 +55,21 @@ local function make_parser()
   return parser, found
 end
 
-local CONTAINER = { run = true, plan = true }
+local CONTAINER, ENTER = { run = true, plan = true }, "enter"
 
 -- Everything behind FILE belongs to it, whatever it looks like, up to `--` and the command. So our own parser sees
--- the words up to FILE only.
+-- the words up to FILE only; of `enter`, those up to `--`.
 local function split(words)
-  if not CONTAINER[words[1] or ""] then return words, {}, nil end
   local ours, arguments, command = { words[1] }, {}, nil
   local file = 2
+  if words[1] == ENTER then
+    while words[file] and words[file] ~= "--" do
+      ours[#ours + 1] = words[file]
+      file = file + 1
+    end
+  elseif not CONTAINER[words[1] or ""] then
+    return words, {}, nil
+  end
   while words[file] and words[file]:sub(1, 1) == "-" and words[file] ~= "--" do
     ours[#ours + 1] = words[file]
     file = file + 1
@@ -105,6 +112,7 @@ function M.main(words, streams)
     if parsed.terminal or parsed.no_terminal then request.terminal = parsed.terminal == true end
     return require("cella.cli.run")[parsed.command](request, streams)
   end
+  if parsed.command == ENTER then parsed.words = command end
   return found[parsed.command].run(parsed, streams)
 end
 

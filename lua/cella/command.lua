@@ -1,6 +1,7 @@
 --- What is to be run: a program, its arguments, its environment and its streams, as one table.
 
 local core = require "cella.core"
+local rlimits = require "cella.rlimits"
 local streams = require "cella.streams"
 local validate = require "cella.validate"
 
@@ -25,6 +26,11 @@ function M.candidates(name, environment)
   return result
 end
 
+--- The environment where nothing is said of it: nothing of the caller's, but what terminal it sits at.
+function M.default_environment()
+  return { PATH = PATH, TERM = os.getenv "TERM" }
+end
+
 local function variable(value, path)
   rule.string(value, path)
   if value == "" or value:find("=", 1, true) then validate.fail(path, "not the name of a variable") end
@@ -43,14 +49,20 @@ function M.environment_list(environment)
   return list
 end
 
-local fields = { environment = M.environment_rule }
+local fields = { environment = M.environment_rule, rlimits = rlimits.rule }
 for key, check in pairs(streams.fields) do fields[key] = check end
 
 --- What concerns the running, not the program.
 M.spawn_fields = {
   timeout = rule.seconds,
+  cpu_limit = rule.seconds,
+  output_limit = rule.integer(0, 9007199254740992),
   capture_limit = rule.integer(0, 1099511627776),
 }
+
+--- What plan:spawn takes: that, and `exited`, called with the result.
+M.spawn_options = { exited = rule.callable }
+for key, check in pairs(M.spawn_fields) do M.spawn_options[key] = check end
 
 local function command_rule(keys)
   local record = rule.record(keys, nil, rule.string)
@@ -62,11 +74,12 @@ local function command_rule(keys)
   end
 end
 
---- What plan:exec takes: the argument vector as items, and the keys of streams.
+--- What plan:exec takes: the argument vector as items, the keys of streams, and `rlimits`.
 M.rule = command_rule(fields)
 
 local container_fields = { cwd = rule.absolute }
 for key, check in pairs(fields) do container_fields[key] = check end
+container_fields.rlimits = nil -- which are the container's
 for key, check in pairs(M.spawn_fields) do container_fields[key] = check end
 
 --- What a container takes: that, and where and for how long it runs.
@@ -77,9 +90,16 @@ function M.check(command, level)
   return validate.check(M.container_rule, command, "command", level + 1)
 end
 
+--- The part of a container's command that goes with the spawning of its plan.
+function M.for_spawn(command)
+  local result = {}
+  for key in pairs(M.spawn_fields) do result[key] = command[key] end
+  return result
+end
+
 --- The part of a container's command that goes into its plan.
-function M.for_plan(command, environment)
-  local result = { environment = environment }
+function M.for_plan(command, environment, limits)
+  local result = { environment = environment, rlimits = limits }
   for key, value in pairs(command) do
     if fields[key] or type(key) == "number" then result[key] = value end
   end

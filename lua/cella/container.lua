@@ -4,9 +4,12 @@ local Error = require "cella.error"
 local Plan = require "cella.plan"
 local caps = require "cella.caps"
 local command_module = require "cella.command"
+local core = require "cella.core"
 local description = require "cella.container.description"
 local host_facts = require "cella.host"
 local identity = require "cella.container.identity"
+local process_limits = require "cella.process.limits"
+local rlimits = require "cella.rlimits"
 local root = require "cella.root"
 local terminal = require "cella.terminal"
 
@@ -19,8 +22,8 @@ local M = {}
 local NAMESPACES = description.NAMESPACES
 
 --- Describes a container; nothing happens yet. Keys: hostname, domainname, namespaces, ids, user, root, mounts,
---- capabilities, no_new_privs, new_session, die_with_parent, rlimits, environment, cwd, command. See the manual
---- for each. Raises at an unknown key or a bad value, naming its path.
+--- cgroup, capabilities, no_new_privs, new_session, die_with_parent, hooks, rlimits, environment, cwd, command. See the
+--- manual for each. Raises at an unknown key or a bad value, naming its path.
 ---@param table_of_keys table
 ---@return cella.container
 function M.new(table_of_keys)
@@ -47,16 +50,23 @@ local function sort_namespaces(kinds)
   return new, join, nil
 end
 
--- Nothing of the caller's, but what terminal it sits at.
-local function default_environment()
-  return { PATH = command_module.PATH, TERM = os.getenv "TERM" }
-end
-
 local function sorted(t)
   local keys = {}
   for key in pairs(t) do keys[#keys + 1] = key end
   table.sort(keys)
   return keys
+end
+
+-- The kernel stops a process that computes for too long even where nobody is looking.
+local function with_backstop(limits, cpu_limit)
+  if not cpu_limit then return limits end
+  local copy = {}
+  for resource, limit in pairs(limits) do copy[resource] = limit end
+  local soft, hard = core.sys.getrlimit "cpu"
+  if copy.cpu then soft, hard = copy.cpu.soft, copy.cpu.hard end
+  soft, hard = process_limits.backstop(cpu_limit, soft, hard)
+  copy.cpu = { soft = soft, hard = hard }
+  return copy
 end
 
 local function build(box, command, host)
@@ -73,7 +83,9 @@ local function build(box, command, host)
         .. "namespace of its own has it in there"):format(new[1]),
     }
   end
-  local plan = Plan.new { namespaces = new, join = join, ids = who.ids }
+  local hooks = box.hooks
+  local plan = Plan.new { namespaces = new, join = join, ids = who.ids, cgroup = box.cgroup, created = hooks.created }
+  if hooks.mapped then plan:await(hooks.mapped, "hooks.mapped(PROCESS)") end
 
   if time_offsets then
     -- The namespace takes offsets while nobody is in it; then this process enters. Before the IDs are switched: after
@@ -93,21 +105,23 @@ local function build(box, command, host)
   if box.namespaces.net == "new" then plan:link_up("lo") end
   if box.root then
     root.record(plan, box, {
+      maps = who.maps, stranger = who.stranger, host = host,
       unprivileged = who.ids ~= nil or who.stranger or who.maps ~= nil,
       maps_group = function(gid)
-        return not who.maps and not who.stranger or who.maps and who.maps.gid:outside(gid) ~= nil
+        if who.maps then return who.maps.gid:outside(gid) ~= nil end
+        return not who.stranger and host.gid_map:covers(gid)
       end,
     })
   end
   plan:chdir(command.cwd or box.cwd or "/")
   plan:expect_cwd()
-  for _, resource in ipairs(sorted(box.rlimits or {})) do
-    plan:setrlimit(resource, box.rlimits[resource].soft, box.rlimits[resource].hard)
-  end
+  rlimits.record_raised(plan, box.rlimits or {})
   identity.record_privileges(plan, box, who.user)
-  if box.init then plan:init() end
+  if box.init then plan:init(box.die_with_parent == false) end
   if box.new_session ~= false then plan:setsid() end -- of the program: an init belongs to none
-  plan:exec(command_module.for_plan(command, box.environment or default_environment()))
+  if hooks.before_exec then plan:await(hooks.before_exec, "hooks.before_exec(PROCESS)") end
+  plan:exec(command_module.for_plan(command, box.environment or command_module.default_environment(),
+    with_backstop(box.rlimits or {}, command.cpu_limit)))
   -- Whoever asks for capabilities, or gives them up without a namespace of its own, learns here what cannot hold.
   if not box.capabilities:empty() or box.namespaces.user == "host" then
     local ok
@@ -125,6 +139,8 @@ local function build(box, command, host)
   return plan
 end
 
+Container.build = build
+
 local function checked_command(self, command, level)
   if command == nil then
     command = self.description.command
@@ -137,7 +153,8 @@ local function checked_command(self, command, level)
 end
 
 local function make_plan(self, command, level)
-  local ok, plan, err = pcall(build, self.description, command, host_facts.facts())
+  local ok, plan, err = pcall(function() return self.build(self.description, command, host_facts.facts()) end)
+  if not ok and Error.is(plan) then return nil, plan end
   if not ok then error(plan, type(plan) == "string" and not plan:find("^[^\n]*%.lua:%d+:") and level + 1 or 0) end
   return plan, err
 end
@@ -150,14 +167,20 @@ function Container:plan(command)
   return make_plan(self, checked_command(self, command, 2), 2)
 end
 
+local function spawn_options(self, command)
+  local options = command_module.for_spawn(command)
+  options.exited = self.description.hooks.exited
+  return options
+end
+
 --- Starts `command`. Returns once it has been executed, or nil and what failed.
----@param command table?  as for plan, and timeout (seconds), capture_limit (bytes)
+---@param command table?  as for plan, and timeout, cpu_limit (seconds), output_limit, capture_limit (bytes)
 ---@return cella.process?, cella.error?
 function Container:spawn(command)
   command = checked_command(self, command, 2)
   local plan, err = make_plan(self, command, 2)
   if not plan then return nil, err end
-  return plan:spawn { timeout = command.timeout, capture_limit = command.capture_limit }
+  return plan:spawn(spawn_options(self, command))
 end
 
 --- Starts `command` and waits for its end.
@@ -167,16 +190,21 @@ function Container:run(command)
   command = checked_command(self, command, 2)
   local plan, err = make_plan(self, command, 2)
   if not plan then return nil, err end
+  if command.stdin == "pipe" then error('command.stdin: "pipe" needs spawn: here nobody could write to it', 2) end
   terminal.check_read(plan, 2)
-  return plan:run { timeout = command.timeout, capture_limit = command.capture_limit }
+  return plan:run(spawn_options(self, command))
 end
+
+--- For others from whose description a plan is built (`build`): they are started as containers are.
+M.methods = { plan = Container.plan, spawn = Container.spawn, run = Container.run }
 
 function Container:__tostring()
   local new = {}
   for _, name in ipairs(NAMESPACES) do
     if self.description.namespaces[name] == "new" then new[#new + 1] = name end
   end
-  return ("%s (%s; new: %s)"):format(Container.__name, self.description.root and self.description.root.path
+  local from = self.description.root or {}
+  return ("%s (%s; new: %s)"):format(Container.__name, from.path or from.fd and "descriptor " .. from.fd
     or "a root of parts", table.concat(new, " "))
 end
 

@@ -49,6 +49,13 @@ function M.new(fields)
   return setmetatable(fields, Error)
 end
 
+--- Passes on what a function of the core returned, or raises what it failed with, for who has nobody to return it to.
+---@param op string
+function M.must(op, value, message, errno, ...)
+  if value ~= nil then return value, message, errno, ... end
+  error(M.new { op = op, errno = errno, message = not errno and message or nil }, 0)
+end
+
 --- True for errors made here.
 ---@param value any
 ---@return boolean

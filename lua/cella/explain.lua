@@ -56,16 +56,6 @@ local function namespace_limits(namespaces)
   return table.concat(found, ", ")
 end
 
--- Mounts on parts of /proc make the kernel refuse a fresh one that would show them.
-local function covered_proc()
-  local covered = {}
-  for line in (read("/proc/self/mountinfo") or ""):gmatch("[^\n]+") do
-    local point = line:match("^%S+ %S+ %S+ %S+ (/proc/%S+)")
-    if point then covered[#covered + 1] = point end
-  end
-  return covered
-end
-
 local CAP_HINT = "; give the container a user namespace of its own, in which it has it"
 
 local function needs(capability, what, plan, namespace)
@@ -105,6 +95,13 @@ why.clone3 = {
   end,
   ENOMEM = "the pid namespace of the caller's children is dead (its first process has ended), or memory is short",
 }
+
+local function no_more_processes(_, plan)
+  local pids = plan.cgroup and plan.cgroup.pids
+  return ("too many processes: cgroup.pids is %s, of which the container's init is one; RLIMIT_NPROC is %s")
+    :format(tostring(pids or "not set"), tostring(sys.getrlimit("nproc")))
+end
+why.init, why.fork = { EAGAIN = no_more_processes }, { EAGAIN = no_more_processes }
 
 local function map_refused(fields)
   local map = fields.map
@@ -196,6 +193,7 @@ why.link_up = { EPERM = function(_, plan) return needs("net_admin", "bringing an
 why.setns = {
   EPERM = "joining needs CAP_SYS_ADMIN in the user namespace that owns the target: join that user namespace too, or be "
     .. "root",
+  ESRCH = "the process to be entered has ended",
   EINVAL = "the descriptor is not a namespace of that type, or the process is in that user namespace already",
 }
 local function unshare_limit(fields)
@@ -204,6 +202,17 @@ local function unshare_limit(fields)
   return "a limit on namespaces is reached, or they are nested 33 deep: " .. namespace_limits(names)
 end
 
+why.fork = {
+  ENOMEM = "the pid namespace is dead: its first process has ended, and nobody is born in there any more "
+    .. "(pid_namespaces(7)); or memory is short",
+  ENOSPC = unshare_limit,
+  EPERM = function() return forbidden_user_namespaces() or needs("sys_admin", "a new namespace") end,
+  EAGAIN = why.clone3.EAGAIN,
+}
+why.chroot = { EPERM = function() return needs("sys_chroot", "another root directory") end }
+why.fchdir = { EACCES = "the directory may not be searched" }
+why.expect_cwd = { ENOENT = "the working directory is deleted: give another, `cwd`" }
+
 why.unshare = {
   ENOSPC = unshare_limit,
   EUSERS = unshare_limit,
@@ -211,88 +220,8 @@ why.unshare = {
   EINVAL = "the process shares its memory with another",
 }
 
-local function denied_path(_, plan)
-  if plan.id_maps and plan.host and not plan.id_maps.uid:inside(plan.host.uid) then
-    return ("the container is built as uid %s of the host, which has to be able to search every directory of the path: "
-      .. "the map has no place for you (%d)"):format(tostring(plan.id_maps.uid:outside(0) or "?"), plan.host.uid)
-  end
-  return "a directory of the path may not be searched"
-end
+require "cella.explain.mounts" (why, { needs = needs, read = read })
 
-why.open_tree = {
-  ENOENT = "there is no such file or directory on the host",
-  EACCES = denied_path,
-  EINVAL = "part of it is a mount that came from a more privileged mount namespace and cannot be taken without what is "
-    .. "mounted below it: bind recursively",
-  EPERM = function() return needs("sys_admin", "mounting") end,
-}
-why.mount = { EPERM = function(_, plan) return needs("sys_admin", "mounting", plan, "mount") end }
-why.openat2 = {
-  ENOENT = "there is no such path in the new root. Mount points are made only where the container's own file systems "
-    .. "(a tmpfs above) are: nothing is created on the host. Make the directory in the root, or mount a tmpfs over its "
-    .. "parent",
-  ENOTDIR = "part of the path is not a directory in the new root",
-  ELOOP = "too many symbolic links in the path, or one that leaves the root by magic (proc(5))",
-  EACCES = denied_path,
-  EAGAIN = "the tree was being renamed all the time",
-}
-why.make_target = why.openat2
-
--- The file system that an fsconfig step is about: that of the fsopen before it.
-local function filesystem_of(fields, plan)
-  local name
-  for _, step in ipairs(plan:steps()) do
-    if step.number >= fields.step then break end
-    name = step.text:match('fsopen%("(.-)"%)') or name
-  end
-  return name
-end
-
-local created_refused = {
-  proc = function()
-    local covered = covered_proc()
-    if #covered > 0 then
-      return "the kernel mounts a fresh /proc only where the old one is whole, and here parts of it are covered: "
-        .. table.concat(covered, ", ")
-    end
-    return "a fresh /proc needs a pid namespace of the same user namespace, and an old /proc to be seen"
-  end,
-  sysfs = function() return "sysfs needs a network namespace of the same user namespace, and an old /sys in sight" end,
-  mqueue = function() return "mqueue needs an ipc namespace of the same user namespace" end,
-}
-
--- Which of the three calls refuses depends on the file system.
-local function filesystem_refused(fields, plan)
-  local explain = created_refused[fields.text:match('fsopen%("(.-)"%)') or filesystem_of(fields, plan)]
-  return explain and explain() or "this file system may not be mounted in a user namespace"
-end
-
-why.fsopen = { ENODEV = "this kernel does not know the file system", EPERM = filesystem_refused }
-why.fsmount = { EPERM = filesystem_refused }
-why.fsconfig = {
-  EPERM = filesystem_refused,
-  EINVAL = function(fields, plan)
-    if filesystem_of(fields, plan) == "devpts" then
-      return "devpts gives its files to uid 0 and gid 0, which have to be in the ID maps"
-    end
-    return "the file system does not know the option, or not the value"
-  end,
-}
-why.move_mount = {
-  ENOTDIR = "a directory can be mounted on a directory only, and a file on a file",
-  EINVAL = "a directory can be mounted on a directory only, and a file on a file; and nothing below itself",
-  ENOSPC = function()
-    return "too many mounts in this mount namespace: fs.mount-max is " .. (read("/proc/sys/fs/mount-max") or "unknown")
-  end,
-  ELOOP = "the mount would lie below itself",
-}
-why.mount_setattr = {
-  EPERM = "a flag that a more privileged mount namespace has set cannot be cleared, nor can its way of keeping access "
-    .. "times be changed (mount_namespaces(7))",
-  EBUSY = "a file on it is open for writing: it cannot become read-only",
-  ENOSYS = "mount_setattr(2) needs Linux 5.12",
-}
-why.pivot_root = { EINVAL = "the new root is not a mount, or shares its mounts with others" }
 why.chdir = {
   ENOENT = "the working directory does not exist in the container",
   EACCES = "the container's user may not search the working directory",
@@ -346,7 +275,6 @@ why.setctty = {
   EPERM = "this process does not lead a session, or that has a terminal already: in a plan, plan:setsid() comes before",
 }
 why.copy_tty = { ENOTTY = "the descriptor is not a terminal's" }
-why.fchmod = { EROFS = "it lies on a read-only mount" }
 why.expect_no_user_namespaces = { ENOTRECOVERABLE = "a user namespace could still be made in there" }
 
 why.open = {

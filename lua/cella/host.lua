@@ -8,6 +8,7 @@
 --- capabilities, no groups, no subordinate IDs, no helpers; absent maps are those of the initial namespace.
 
 local core = require "cella.core"
+local Error = require "cella.error"
 local idmap = require "cella.idmap"
 local program = require "cella.subid.program"
 local subid = require "cella.subid"
@@ -40,6 +41,7 @@ local M = {}
 ---@field newgidmap string?
 ---@field owners table<string|integer, cella.host.Owner>  subordinate ranges of others, by user name or uid
 ---@field users { name: string, uid: integer, gid: integer }[]  of /etc/passwd
+---@field kernel { major: integer, minor: integer }?  the version of the running one, where it could be read
 ---@field state string?     directory for what has to outlive a process
 ---@field problems string[] what went wrong in finding out, or was skipped
 
@@ -165,6 +167,14 @@ function lazy.owners()
   })
 end
 
+function lazy.kernel()
+  local file = io.open("/proc/sys/kernel/osrelease")
+  local text = file and file:read("*l") or ""
+  if file then file:close() end
+  local major, minor = text:match("^(%d+)%.(%d+)")
+  return major and { major = tonumber(major), minor = tonumber(minor) } or nil
+end
+
 function lazy.users(host)
   local users, err = subid.users()
   if not users then note(host, err) end
@@ -193,10 +203,10 @@ local NOTHING = {}
 ---@return cella.Host
 function M.facts(overrides)
   local host = { problems = {} }
-  host.real_uid, host.uid = core.sys.getresuid()
-  host.real_gid, host.gid = core.sys.getresgid()
-  host.groups = assert(core.sys.getgroups())
-  host.no_new_privs = (assert(core.sys.get_no_new_privs() ~= nil)) and core.sys.get_no_new_privs()
+  host.real_uid, host.uid = Error.must("getresuid", core.sys.getresuid())
+  host.real_gid, host.gid = Error.must("getresgid", core.sys.getresgid())
+  host.groups = Error.must("getgroups", core.sys.getgroups())
+  host.no_new_privs = Error.must("prctl", core.sys.get_no_new_privs())
   for name, value in pairs(overrides or {}) do
     if not set_of(names)[name] then
       local near = validate.nearest(name, names)

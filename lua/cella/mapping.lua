@@ -16,6 +16,8 @@ local function map(value, path)
   return result
 end
 
+M.map_rule = map
+
 local fields = rule.record({
   uid = map,
   gid = map,
@@ -174,12 +176,11 @@ local function helper_steps(ids)
   return steps
 end
 
---- Records the maps at the beginning of a plan; returns the parent's steps, for which the child waits.
+--- Records the maps at the beginning of a plan; returns the steps of the parent, for which the child has to wait.
 ---@param plan cella.plan
 ---@param ids table  checked by M.rule
 function M.record(plan, ids)
   if ids.via ~= "self" then
-    plan.recorder:record "await"
     return ids.via == "parent" and parent_steps(ids) or helper_steps(ids)
   end
   plan:write_file("/proc/self/setgroups", "deny")

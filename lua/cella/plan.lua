@@ -5,12 +5,16 @@
 
 local core = require "cella.core"
 local Error = require "cella.error"
+local cgroup = require "cella.cgroup"
 local commands = require "cella.command"
+local events = require "cella.process.events"
 local explain = require "cella.explain"
 local mapping = require "cella.mapping"
 local Process = require "cella.process"
+local rlimits = require "cella.rlimits"
 local streams = require "cella.streams"
 local Terminal = require "cella.terminal"
+local usage = require "cella.process.usage"
 local validate = require "cella.validate"
 
 local rule = validate.rule
@@ -30,36 +34,35 @@ for name in pairs(core.operations) do
     return slot or self
   end
 end
--- It takes a parent that answers: `ids` records it where it is needed.
-methods.await = nil
 Plan.__index = methods
 
 -- /proc has other names for two of them.
 local LINK = { mount = "mnt" }
 
 local namespace_names = { "user", "mount", "pid", "ipc", "uts", "net", "cgroup", "time" }
-local pid = rule.integer(1, 2147483647)
+local process_id = rule.integer(1, 2147483647)
 
 local join_rule = rule.record({
   type = rule.one_of(namespace_names),
   path = rule.path,
-  pid = pid,
+  pid = process_id,
   fd = rule.integer(0, 2147483647),
+  pidfd = rule.integer(0, 2147483647),
 }, { "type" })
+
+local joins_rule = rule.list(function(value, path)
+  local copy = join_rule(value, path)
+  local given = (copy.path and 1 or 0) + (copy.pid and 1 or 0) + (copy.fd and 1 or 0) + (copy.pidfd and 1 or 0)
+  if given ~= 1 then validate.fail(path, "exactly one of path, pid, fd and pidfd expected") end
+  return copy
+end)
 
 local options_rule = rule.record {
   namespaces = rule.list(rule.one_of(namespace_names)),
-  join = rule.list(function(value, path)
-    local copy = join_rule(value, path)
-    local given = (copy.path and 1 or 0) + (copy.pid and 1 or 0) + (copy.fd and 1 or 0)
-    if given ~= 1 then validate.fail(path, "exactly one of path, pid and fd expected") end
-    return copy
-  end),
+  join = joins_rule,
   ids = mapping.rule,
-  held = function(value, path)
-    if type(value) ~= "function" then validate.fail(path, "a function expected, got %s", validate.show(value)) end
-    return value
-  end,
+  created = rule.callable,
+  cgroup = cgroup.rule,
 }
 
 local function contains(list, wanted)
@@ -78,64 +81,118 @@ local function in_joining_order(joins)
   return ordered
 end
 
+-- What one setns joins: a namespace, or those of a process together, where the kernel checks the right to every one
+-- before it changes any (Linux 5.8).
+local function in_calls(joins)
+  local calls, of_process = {}, {}
+  for _, one in ipairs(in_joining_order(joins)) do
+    local call = one.pidfd and of_process[one.pidfd]
+    if call then
+      table.insert(call.types, one.type)
+    else
+      call = { from = one, types = { one.type } }
+      calls[#calls + 1] = call
+      if one.pidfd then of_process[one.pidfd] = call end
+    end
+  end
+  return calls
+end
+
+local function opener(one)
+  local number = one.fd or one.pidfd
+  if number then return ("dup(%d)"):format(number), function() return core.dup(number) end end
+  local path = one.path or ("/proc/%d/ns/%s"):format(one.pid, LINK[one.type] or one.type)
+  return ('open(%q, {"rdonly"})'):format(path), function() return core.open(path, "rdonly") end
+end
+
 local function record_joins(self, joins)
   local exposed = false
   for _, one in ipairs(joins) do
-    exposed = exposed or one.type == "user" or one.type == "pid" or one.type == "mount"
+    exposed = exposed or one.pidfd or one.type == "user" or one.type == "pid" or one.type == "mount"
   end
   -- Who lives there already could trace us, and we share the caller's memory (pitfalls I10).
   if exposed then self:dumpable(false) end
-  for _, one in ipairs(in_joining_order(joins)) do
-    local text, perform
-    if one.fd then
-      text = ("dup(%d)"):format(one.fd)
-      perform = function() return core.dup(one.fd) end
-    else
-      local path = one.path or ("/proc/%d/ns/%s"):format(one.pid, LINK[one.type] or one.type)
-      text = ('open(%q, {"rdonly"})'):format(path)
-      perform = function() return core.open(path, "rdonly") end
-    end
+  for _, call in ipairs(in_calls(joins)) do
+    local text, perform = opener(call.from)
     local slot = self:input(text, function()
       local fd, message, errno = perform()
       if fd then return fd end
       return nil, { message = message, errno = errno }
     end)
-    self:setns(slot, one.type)
+    self:setns(slot, call.types)
     self:close(slot)
   end
+end
+
+-- Of a pid namespace only the children are in it, and new namespaces come behind those that are joined.
+local function join(self, joins, namespaces)
+  record_joins(self, joins)
+  local children_only = false
+  for _, one in ipairs(joins) do children_only = children_only or one.type == "pid" end
+  if #namespaces > 0 or children_only then self:fork(namespaces) end
 end
 
 -- That the kernel did what clone3 was asked for. (A time namespace holds children only until exec.)
 local function record_expected_namespaces(self, namespaces)
   for _, name in ipairs(namespaces) do
     if name ~= "time" then
-      local inode = assert(core.sys.namespace(name))
+      local inode = Error.must("stat", core.sys.namespace(name))
       self:expect_namespace("/proc/self/ns/" .. (LINK[name] or name), inode, false)
     end
   end
 end
 
--- The child waits once: where the parent writes the maps, this follows them.
-local function record_held(self, held)
-  if #self.maps == 0 then
-    self.recorder:record "await"
-    self.awaited = self.recorder:size()
+-- The parent makes the cgroup before there is a child, which is born in there. A cgroup namespace shows the cgroup of
+-- who made it: clone3 would take the parent's, so the child makes its own (or the fork behind a join does).
+local function record_cgroup(self, options)
+  local function add(op, text, perform)
+    self.before[#self.before + 1] = { op = op, text = text, perform = perform }
   end
-  self.maps[#self.maps + 1] = { op = "held", text = "held(PID)", perform = function(child)
-    local ok, message = held(child:pid())
-    if ok then return true end
-    return nil, { message = message or "given up" }
-  end }
+  add("cgroup", ("cgroup(%s)"):format(options.name and ("%q"):format(options.name) or ""), function(context)
+    local group, err = cgroup.create(options)
+    context.cgroup = group
+    return group, err
+  end)
+  for _, setting in ipairs((cgroup.needs(options))) do
+    add("write_file", ("write_file(%q, %q)"):format(setting.file, setting.text), function(context)
+      return context.cgroup:apply(setting)
+    end)
+  end
+  self.cgroup = options
+  local kept = {}
+  for _, name in ipairs(self.namespaces) do
+    if name ~= "cgroup" then kept[#kept + 1] = name end
+  end
+  if #kept < #self.namespaces then
+    self.namespaces = kept
+    self:unshare "cgroup"
+  end
+end
+
+-- Steps after which what shares our memory makes us undumpable, or must not be traced by those whom it has joined.
+local GUARDED = { setresuid = true, setresgid = true, dumpable = true }
+
+-- The child waits here for steps of the parent: { op =, text =, perform = function(child) } each, which return true or
+-- nil and the fields of an error.
+local function meet(self, steps)
+  local apart = false
+  for i = 1, self.recorder:size() do
+    local _, op = self.recorder:describe(i)
+    apart = apart or GUARDED[op] == true
+  end
+  -- While a stranger's code of unknown length runs in the parent, its own files in /proc are to be its own.
+  self.recorder:record("await", apart)
+  self.meetings[#self.meetings + 1] = { index = self.recorder:size(), steps = steps }
 end
 
 --- Makes a plan for a child.
 ---
 --- `namespaces`: the new ones it is born into (clone(2)). `join`: existing ones that it joins before that, each
---- `{ type = "net", path | pid | fd = ... }` (setns(2)). `ids`: the ID maps of a new user namespace, `{ uid = map,
---- gid = map, setgroups = "allow"|"deny", via = "self"|"parent"|"helper" }`, as a policy returns them.
---- `held`: called with the child's pid while the child waits, in its namespaces and with their maps, before anything
---- else; nil and a message end it.
----@param options { namespaces: string[]?, join: table[]?, ids: table?, held: function? }?
+--- `{ type = "net", path | pid | fd | pidfd = ... }` (setns(2)). `ids`: the ID maps of a new user namespace,
+--- `{ uid = map, gid = map, setgroups = "allow"|"deny", via = "self"|"parent"|"helper" }`, as a policy returns them.
+--- `cgroup`: limits, as the key of a container: the child is born in a cgroup of its own. `created`: called as by
+--- plan:await before anything else happens, the maps included.
+---@param options { namespaces: string[]?, join: table[]?, ids: table?, cgroup: table?, created: function? }?
 ---@return cella.plan
 function M.new(options)
   options = validate.check(options_rule, options or {}, "", 2)
@@ -143,33 +200,33 @@ function M.new(options)
   local self = setmetatable({
     recorder = core.recorder(),
     before = {},   -- steps of the parent before clone
-    maps = {},     -- steps of the parent while the child waits
+    meetings = {}, -- steps of the child in which it waits, and those of the parent meanwhile
     namespaces = namespaces, -- of clone3
     new_namespaces = namespaces, -- behind a join they are made by the fork
     captures = {}, -- stream names by slot number
+    functions = {}, -- of those streams that a function of the caller's gets, by name
   }, Plan)
   if options.ids and not contains(namespaces, "user") then
     error("ids: there are no ID maps to write without a new user namespace", 2)
   end
   if #joins > 0 then
-    record_joins(self, joins)
-    local children_only = false
-    for _, one in ipairs(joins) do children_only = children_only or one.type == "pid" end
-    if #namespaces > 0 or children_only then self:fork(namespaces) end
+    join(self, joins, namespaces)
     self.namespaces = {}
   end
+  if options.created then self:await(options.created, "hooks.created(PROCESS)") end
   if options.ids then
     self.ids = options.ids
-    self.maps = mapping.record(self, options.ids)
-    self.awaited = self.recorder:size()
+    local steps = mapping.record(self, options.ids)
+    if #steps > 0 then meet(self, steps) end
   end
-  if options.held then record_held(self, options.held) end
+  if options.cgroup then record_cgroup(self, options.cgroup) end
   record_expected_namespaces(self, namespaces)
   return self
 end
 
 --- A descriptor that the parent opens before there is a child. `perform` returns it (and the end that the
---- parent keeps), or nil and { message =, errno = }.
+--- parent keeps); false where there is none and the steps that use it are left out; or nil and { message =, errno = },
+--- and what else an error may have.
 ---@param text string      for print
 ---@param perform function
 ---@param capture string?  the stream of which the parent keeps the end
@@ -182,18 +239,28 @@ function methods:input(text, perform, capture)
 end
 
 --- Ends the plan: puts the streams in place, closes every other descriptor, resets signals, and executes.
----@param command table  { "program", "arg", ..., stdin =, stdout =, stderr =, fds =, environment = }
+---@param command table  { "program", "arg", ..., stdin =, stdout =, stderr =, fds =, environment =, rlimits = }
 ---@return cella.plan
 function methods:exec(command)
   command = validate.check(commands.rule, command, "command", 2)
   local environment = commands.environment_list(command.environment)
   streams.record(self, command)
+  rlimits.record(self, command.rlimits or {})
   self:sigdefault("all")
   self:sigunblock()
   local argv = {}
   for i = 1, #command do argv[i] = command[i] end
   self:execve(commands.candidates(command[1], environment), argv, environment)
   self.program = command[1]
+  return self
+end
+
+--- From here on this process is in namespaces that exist, given as to new{ join = ... }.
+---@param joins table[]
+---@return cella.plan
+function methods:join(joins)
+  joins = validate.check(joins_rule, joins, "joins", 2)
+  if #joins > 0 then join(self, joins, {}) end
   return self
 end
 
@@ -209,9 +276,11 @@ function methods:input_descriptor(fd, lowest)
 end
 
 --- From here on this process is the init of its pid namespace, and a child of it goes on: reaps orphans, hands signals
---- on, tells how the program ended, and takes everything with it.
+--- on, tells how the program ended, and takes everything with it: also when the caller's handle has gone, or the caller
+--- has died, unless it `stays`.
+---@param stays boolean?
 ---@return cella.plan
-function methods:init()
+function methods:init(stays)
   if self.has_init then error("a plan has at most one init", 2) end
   self.has_init = true
   local function failed(message, errno) return nil, { message = message, errno = errno } end
@@ -229,7 +298,27 @@ function methods:init()
     return writing, reading
   end, "status")
   self:sigdefault { "chld" } -- ignored, it would have no children to wait for
-  self.recorder:record("init", program, status)
+  self.recorder:record("init", program, status, stays or nil)
+  return self
+end
+
+--- Here the child waits until `call` has returned in the parent, which gets `{ pid = }` of the child, and `init =` too
+--- where that is behind an init. An error in it, or nil and a message, ends the child: no program runs.
+---@param call fun(facts: { pid: integer, init: integer? }): any, string?
+---@param text string?  for print; "call(...)" if not given
+---@return cella.plan
+function methods:await(call, text)
+  validate.check(rule.callable, call, "call", 2)
+  text = text or "call(...)"
+  meet(self, { { op = text:match "^[%w_.]+", text = text, perform = function(child)
+    local pid, program = child:pid(), child:program()
+    local ok, result, message = xpcall(call, function(err)
+      return type(err) == "string" and debug.traceback(err, 2) or err
+    end, { pid = program, init = program ~= pid and pid or nil })
+    if not ok then return nil, { message = tostring(result), cause = result } end
+    if not result and message ~= nil then return nil, { message = tostring(message), cause = message } end
+    return true
+  end } })
   return self
 end
 
@@ -254,22 +343,25 @@ function methods:steps()
     steps[#steps + 1] = { number = #steps + 1, side = side, op = op, text = text }
   end
   for _, step in ipairs(self.before) do add("parent", step.op, step.text) end
-  add("parent", "clone3", ("clone3({%s})"):format(
-    #self.namespaces > 0 and '"' .. table.concat(self.namespaces, '", "') .. '"' or ""))
+  add("parent", "clone3", ("clone3({%s}%s)"):format(
+    #self.namespaces > 0 and '"' .. table.concat(self.namespaces, '", "') .. '"' or "",
+    self.cgroup and ", cgroup" or ""))
   for i = 1, self.recorder:size() do
     local text, op = self.recorder:describe(i)
     add("child", op, text)
-    if i == self.awaited then
-      for _, step in ipairs(self.maps) do add("parent", step.op, step.text) end
+    for _, meeting in ipairs(self.meetings) do
+      for _, step in ipairs(meeting.index == i and meeting.steps or {}) do add("parent", step.op, step.text) end
     end
   end
   return steps
 end
 
--- The number in steps() of a step of the child, or of a map step.
+-- The number in steps() of a step of the child.
 local function number_of_child_step(self, index)
   local number = #self.before + 1 + index
-  if self.awaited and index > self.awaited then number = number + #self.maps end
+  for _, meeting in ipairs(self.meetings) do
+    if index > meeting.index then number = number + #meeting.steps end
+  end
   return number
 end
 
@@ -302,51 +394,69 @@ end
 
 local function open_inputs(self, context)
   for i, step in ipairs(self.before) do
-    local fd, kept = step.perform()
-    if not fd then
-      return nil, failure(self, i, { errno = kept.errno, path = step.path })
+    local fd, kept = step.perform(context)
+    if fd == nil then
+      local known = Error.is(kept) or not kept.errno
+      return nil, failure(self, i, { errno = kept.errno, path = kept.path or step.path, op = kept.op, why = kept.why,
+        code = kept.code, message = known and kept.message or nil })
     end
-    context.owned[#context.owned + 1] = fd
-    context.slots[step.slot:number()] = fd:number()
-    local capture = self.captures[step.slot:number()]
-    if capture then context.captures[capture] = kept end
+    if step.slot then
+      if fd then context.owned[#context.owned + 1] = fd end
+      -- What was optional and is not there: NOTHING of csrc/child.c.
+      context.slots[step.slot:number()] = fd and fd:number() or -1
+      local capture = self.captures[step.slot:number()]
+      if capture then context.captures[capture] = kept end
+    end
   end
   return true
 end
 
--- Writes the ID maps while the child waits. Returns true also where the child has died: settle knows why.
-local function write_maps(self, child)
-  local ready, message, errno = child:ready()
-  if ready == nil then return nil, Error.new { op = "clone3", message = message, errno = errno } end
-  if not ready then return true end
-  for i, step in ipairs(self.maps) do
-    local ok, fields = step.perform(child)
-    if not ok then
-      return nil, failure(self, number_of_child_step(self, self.awaited) + i, fields)
-    end
-  end
-  child:release()
-  return true
+local function out_of_time(options)
+  return Error.new { op = "clone3", code = "ETIMEDOUT",
+    message = ("the set-up took longer than %g seconds"):format(options.timeout) }
 end
 
-local function settle(self, child, options)
+-- Repeats a wait for the child until it has an answer or the time is over.
+local function patiently(options, wait)
   while true do
-    local patience = options.timeout and math.max(0, options.started + options.timeout - core.now())
-    local ok, step, errno = child:settle(patience)
-    if ok then return true end
-    if ok == false then
-      local fields = { errno = errno }
-      if errno == 0 then
-        fields.errno, fields.message = nil, "the child was killed in this step"
-      end
-      return nil, failure(self, number_of_child_step(self, step), fields)
-    elseif core.errno_name(errno) == "ETIMEDOUT" then
-      return nil, Error.new { op = "clone3", code = "ETIMEDOUT",
-        message = ("the set-up took longer than %g seconds"):format(options.timeout) }
-    elseif core.errno_name(errno) ~= "EINTR" then
+    local left = options.timeout and options.started + options.timeout - core.now()
+    if left and left <= 0 then return nil, out_of_time(options) end
+    local answer, step, errno = wait(left)
+    if answer ~= nil then return answer, step, errno end
+    local code = core.errno_name(errno)
+    if code ~= "ETIMEDOUT" and code ~= "EINTR" then
       return nil, Error.new { op = "clone3", message = step, errno = errno }
     end
   end
+end
+
+-- Does the parent's part while the child waits. Returns true also where the child has died: settle knows why.
+local function keep_meetings(self, child, options)
+  for _, meeting in ipairs(self.meetings) do
+    local ready, err = patiently(options, function(left) return child:ready(left) end)
+    if ready == nil then return nil, err end
+    if not ready then return true end
+    for i, step in ipairs(meeting.steps) do
+      local ok, fields = step.perform(child)
+      if not ok then
+        return nil, failure(self, number_of_child_step(self, meeting.index) + i, fields)
+      end
+    end
+    child:release()
+  end
+  return true
+end
+
+local function settle(self, child, options, group)
+  local ok, step, errno = patiently(options, function(left) return child:settle(left) end)
+  if ok then return true end
+  if ok == nil then return nil, step end
+  local fields = { errno = errno }
+  if errno == 0 then
+    fields.errno, fields.message = nil, "the child was killed in this step"
+    if group and group:oom() then fields.why = "setting it up takes more memory than cgroup.memory allows" end
+  end
+  return nil, failure(self, number_of_child_step(self, step), fields)
 end
 
 -- The caller's end of the program's terminal: made in the child and sent, or made here. False where it has none.
@@ -363,44 +473,64 @@ local function adopt_terminal(self, child, captures)
   return terminal
 end
 
-local spawn_rule = rule.record(commands.spawn_fields)
+local spawn_rule = rule.record(commands.spawn_options)
+
+-- What waiting will need is there before there is a child.
+local function prepare_waiting(self, options)
+  if options.cpu_limit then
+    local ok, why = usage.check()
+    if not ok then return nil, Error.new { op = "cpu_limit", message = "cannot be kept", why = why } end
+  end
+  options.functions = self.functions
+  local err
+  options.set, err = events.new()
+  return options.set, err
+end
 
 --- Performs the plan. Returns once the program has been executed, or nil and what failed; then no program ran
 --- and nothing is left of the child.
 ---
---- `timeout`: seconds after which the program is killed. `capture_limit`: bytes kept of each captured stream,
---- 16 MiB if not given.
----@param options { timeout: number?, capture_limit: integer? }?
+--- `timeout`: seconds after which the program is killed. `cpu_limit`: seconds of processor time, of the program and all
+--- that descend from it, after which it is. `output_limit`: bytes of output (captured, or given to functions) after
+--- which it is. `capture_limit`: bytes kept of each captured stream, 16 MiB if not given. `exited`: called with the
+--- result once the program has ended and is waited for, or was killed by close().
+---@param options { timeout: number?, cpu_limit: number?, output_limit: integer?, capture_limit: integer?,
+---  exited: function? }?
 ---@return cella.process?, cella.error?
 function methods:spawn(options)
   options = validate.check(spawn_rule, options or {}, "", 2)
   options.started = core.now()
   local context = { slots = {}, owned = {}, captures = {} }
-  local ok, err = open_inputs(self, context)
+  local ok, err = prepare_waiting(self, options)
+  if ok then ok, err = open_inputs(self, context) end
   local child, message, errno
+  local group = context.cgroup
   if ok then
-    child, message, errno = core.launch(self.recorder, self.namespaces, context.slots)
+    child, message, errno = core.launch(self.recorder, self.namespaces, context.slots, group and group:number(),
+      group and group.own_memory)
     if not child then
-      err = failure(self, #self.before + 1, { op = message:match("^[%w_]+"), errno = errno })
+      err = failure(self, #self.before + 1, { op = message:match("^[%w_]+"), errno = errno,
+        why = group and group:explain_birth(errno) })
     end
   end
   for _, fd in ipairs(context.owned) do fd:close() end
   if child then
-    ok = true
-    if #self.maps > 0 then ok, err = write_maps(self, child) end
-    if ok then ok, err = settle(self, child, options) end
+    ok, err = keep_meetings(self, child, options)
+    if ok then ok, err = settle(self, child, options, group) end
     if ok then
-      local terminal
-      terminal, err = adopt_terminal(self, child, context.captures)
-      if terminal ~= nil then
-        local status = context.captures.status
-        context.captures.status = nil
-        return Process.new(child, context.captures, options, status, terminal)
-      end
+      ok, err = adopt_terminal(self, child, context.captures)
+      options.terminal = ok
+      ok = ok ~= nil
+    end
+    if ok then
+      options.cgroup = group
+      return Process.new(child, context.captures, options)
     end
     child:close()
   end
+  if group then group:remove() end
   for _, fd in pairs(context.captures) do fd:close() end
+  if options.set then options.set:close() end
   return nil, err
 end
 
@@ -409,6 +539,9 @@ end
 ---@return cella.result?, cella.error?
 function methods:run(options)
   Terminal.check_read(self, 2)
+  for _, name in pairs(self.captures) do
+    if name == "stdin" then error('stdin: "pipe" needs spawn: here nobody could write to it', 2) end
+  end
   local process, err = self:spawn(options)
   if not process then return nil, err end
   return process:wait()

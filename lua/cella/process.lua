@@ -2,17 +2,22 @@
 
 local core = require "cella.core"
 local Error = require "cella.error"
+local input = require "cella.process.input"
+local limits = require "cella.process.limits"
+local serve = require "cella.process.serve"
 local Terminal = require "cella.terminal"
 local validate = require "cella.validate"
 
 ---@class cella.result
----@field reason "exited"|"signaled"|"timeout"
+---@field reason "exited"|"signaled"|"timeout"|"cpu"|"output"|"oom"  the last four: the limit that ended it
 ---@field code integer?    the exit status, 0 to 255, where the program exited
 ---@field signal string?   the name of the signal that ended it ("kill")
+---@field signal_number integer?
 ---@field stdout string?   what was captured
 ---@field stderr string?
----@field truncated boolean?  true where more was written than the bound; the rest was discarded
----@field usage table      user_seconds, system_seconds, max_rss (bytes), wall_seconds
+---@field truncated boolean?  true where more was written than the bounds let through; the rest was discarded
+---@field usage table      user_seconds, system_seconds, max_rss (bytes), wall_seconds, and with a cgroup those of
+---  cella.cgroup.usage
 
 ---@class cella.process
 ---@field pid integer  of the program, as the caller's pid namespace has it
@@ -22,180 +27,162 @@ Process.__index = Process
 
 local M = {}
 
-M.CAPTURE_LIMIT = 16 * 1024 * 1024
-
---- Wraps a child of the core. `captures` are the parent's ends of pipes, by stream; `status` is that from which to read
---- what an init says of the program; `terminal` is the caller's end of the program's, if it has one.
-function M.new(child, captures, options, status, terminal)
-  local self = {
-    pty = terminal or nil,
-    terminal = terminal and captures.stdout ~= terminal.master and terminal.master:number() or nil,
-    pid = child:program(),
-    child = child,
-    captures = {},
-    watched = {},
-    status = status,
-    limit = options.capture_limit or M.CAPTURE_LIMIT,
-    started = options.started,
-    deadline = options.timeout and options.started + options.timeout,
-  }
-  for name, fd in pairs(captures) do
-    self.captures[name] = { fd = fd, pieces = {}, tail = {}, size = 0 }
-  end
-  return setmetatable(self, Process)
-end
-
--- Takes what is there. Returns true at the end of the stream.
-local function take(self, capture)
-  for _ = 1, 64 do
-    local data = capture.fd:read()
-    if data == false then return false end
-    if not data or data == "" then
-      capture.fd:close()
-      return true
-    end
-    local room = self.limit - capture.size
-    if #data > room then
-      data = data:sub(1, room)
-      self.truncated = true
-    end
-    capture.size = capture.size + #data
-    local tail = capture.tail
-    if data ~= "" then tail[#tail + 1] = data end
-    -- A program that writes byte by byte must not cost a table entry for each.
-    if #tail == 256 then
-      capture.pieces[#capture.pieces + 1] = table.concat(tail)
-      capture.tail = {}
-    end
-  end
-  return false
-end
-
--- An init tells how the program ended; one that was killed has told nothing, and its own end counts.
-local function told_by_init(self, code, signal)
-  if not self.status then return code, signal end
-  local report = self.status:read()
-  self.status:close()
-  local kind, value = (report or ""):sub(1, 1), (report or ""):sub(2, 2)
-  if value == "" then return code, signal end
-  if kind == "e" then return value:byte(), nil end
-  if kind == "s" then return nil, value:byte() end
-  return code, signal
-end
-
-local function finish(self, code, signal, usage)
-  code, signal = told_by_init(self, code, signal)
-  if self.pty then self.pty:release() end
-  usage.wall_seconds = core.now() - self.started
-  local result = {
-    reason = self.timed_out and "timeout" or code and "exited" or "signaled",
-    code = code,
-    signal = signal and (core.signal_name(signal) or tostring(signal)),
-    signal_number = signal,
-    usage = usage,
-    truncated = self.truncated,
-  }
-  for name, capture in pairs(self.captures) do
-    -- Whatever the program wrote is in the pipe by now. A stranger may hold the other end open: we do
-    -- not wait for it.
-    while capture.fd:number() do
-      local before = capture.size
-      if take(self, capture) or capture.size == before then break end
-    end
-    capture.fd:close()
-    -- Joined once: it may be large.
-    for _, piece in ipairs(capture.tail) do capture.pieces[#capture.pieces + 1] = piece end
-    result[name] = table.concat(capture.pieces)
-    capture.pieces, capture.tail = {}, {}
-  end
-  self.result = result
-  self.child:close()
-  return result
-end
-
--- One turn: sleeps until something happens or `till`. Returns true once the program has ended.
-local function turn(self, till)
-  local pidfd = self.child:pidfd()
-  local fds, by_number = { pidfd }, {}
-  for _, capture in pairs(self.captures) do
-    local number = capture.fd:number()
-    if number then
-      fds[#fds + 1] = number
-      by_number[number] = capture
-    end
-  end
-  local writing = {}
-  if self.pty and self.pty:is_pending() then writing[1] = self.pty.master:number() end
-  for number, watch in pairs(self.watched) do
-    local reads, writes = true, false
-    if watch.wants then reads, writes = watch.wants() end
-    if reads then fds[#fds + 1] = number end
-    if writes then writing[#writing + 1] = number end
-  end
-  local ready, message, errno = core.poll(fds, till and math.max(0, till - core.now()), writing)
-  if not ready then
-    if core.errno_name(errno) == "EINTR" then return false end -- Lua's own handlers run now
-    self.failure = Error.new { op = "poll", errno = errno, message = message }
-    self:close()
-    return false
-  end
-  local ended = false
-  for _, number in ipairs(message) do
-    if self.pty and number == self.pty.master:number() then self.pty:flush() end
-    if self.watched[number] then self.watched[number].call(true) end
-  end
-  for _, number in ipairs(ready) do
-    if by_number[number] then
-      take(self, by_number[number])
-    elseif self.watched[number] then
-      self.watched[number].call(false)
-    elseif number == pidfd then
-      ended = true
-    end
-  end
-  return ended
-end
+M.GRACE = 10 -- seconds
 
 local seconds = validate.rule.seconds
 
---- Waits for the program to end.
+--- Wraps a child of the core. `ends` are the caller's ends of pipes, by stream; "status" is that from which to read
+--- what an init says of the program. Owns all of them, also where it fails.
+---@param child userdata
+---@param ends table<string, userdata>
+---@param options table  as spawn takes it; `started`, `set`, `functions`
+---@return cella.process?, cella.error?
+function M.new(child, ends, options)
+  local pty = options.terminal or nil
+  local self = setmetatable({
+    pty = pty,
+    terminal = pty and ends.stdout ~= pty.master and pty.master:number() or nil,
+    pid = child:program(),
+    child = child,
+    status = ends.status,
+    set = options.set,
+    limits = limits.new(options),
+    outputs = {},
+    watched = {},
+    started = options.started,
+    exited = options.exited,
+    cgroup = options.cgroup,
+  }, Process)
+  local ok, err = self.set:add(child:pidfd(), function() self.ended = true end)
+  if pty then
+    self.typing = input.new(pty.typed, self.set)
+    if not ends.stdin then self.input = self.typing end
+  end
+  for name, fd in pairs(ends) do
+    if name == "stdin" then
+      self.input = input.new(fd, self.set)
+    elseif name ~= "status" then
+      local added, problem = serve.add_output(self, name, fd, options)
+      if not added then ok, err = nil, problem end
+    end
+  end
+  if ok then return self end
+  self:close()
+  return nil, err
+end
+
+--- True for processes made here.
+---@param value any
+---@return boolean
+function M.is(value)
+  return getmetatable(value) == Process
+end
+
+--- Does what there is to do now, and waits for nothing: takes output, feeds input, sees to the limits. For those who
+--- have a loop of their own; wait() is one.
+---@return boolean ended  true once wait() would return at once
+function Process:step()
+  return serve.step(self)
+end
+
+--- Seconds until step() has something to do even if pollfd() is not readable; nil is never.
+---@return number?
+function Process:timeout()
+  return serve.timeout(self)
+end
+
+--- A descriptor that is readable when step() has something to do, also for its time, and stays so once the program has
+--- ended, until close(). It is an error to read from it.
+---@return integer?  nil once closed
+function Process:pollfd()
+  if not self.set:number() then return nil end
+  if not self.exposed then
+    local number, err = self.set:expose()
+    if not number then error(tostring(err), 2) end
+    self.exposed = true
+    self.set:set_time(self:timeout())
+  end
+  return self.set:number()
+end
+
+--- What pollfd() is to be polled for, as cqueues wants to know it.
+---@return "r"
+function Process.events()
+  return "r"
+end
+
+-- Sleeps until there is something to do, or `till`.
+local function sleep(self, till)
+  local patience = self:timeout()
+  if till then patience = math.min(patience or math.huge, math.max(0, till - core.now())) end
+  local ok, err = self.set:sleep(patience)
+  if not ok then serve.fail(self, err) end
+end
+
+--- Waits for the program to end. The whole thread waits: in a loop of coroutines use step() and pollfd().
 --
 -- After `timeout` seconds it returns nil and an error with the code "ETIMEDOUT"; the program runs on. (To end a
 -- program after a time, give `timeout` to run or spawn.) May be called again, also after the end.
----@param timeout number?  seconds
+---@param timeout number?  seconds; 0 only looks
 ---@return cella.result?, cella.error?
 function Process:wait(timeout)
   if timeout ~= nil then validate.check(seconds, timeout, "timeout", 2) end
   local till = timeout and core.now() + timeout
-  while not self.result do
-    if self.failure then return nil, self.failure end
-    local now = core.now()
-    if self.deadline and now >= self.deadline and not self.timed_out then
-      self.timed_out = true
-      self:kill("kill")
-    end
-    local until_when = not self.timed_out and self.deadline or nil
-    if till and (not until_when or till < until_when) then until_when = till end
-    if turn(self, until_when) then
-      local code, signal, usage = self.child:reap(true)
-      if type(usage) ~= "table" then
-        self.failure = Error.new {
-          op = "waitid", errno = usage, message = signal,
-          why = "another part of this program waits for any child (waitpid(-1)) and took the status, or has "
-            .. "set SIGCHLD to be ignored since the start",
-        }
-        self.child:close()
-        return nil, self.failure
-      end
-      return finish(self, code, signal, usage)
-    end
+  while not self:step() do
     if till and core.now() >= till then
       return nil, Error.new {
         op = "wait", code = "ETIMEDOUT", message = ("still running after %g seconds"):format(timeout),
       }
     end
+    sleep(self, till)
   end
-  return self.result
+  if self.hook_error then return nil, self.hook_error end
+  return self.result, self.failure
+end
+
+local function check_input(self, data)
+  if not self.input then
+    error('there is nothing to write to: the command has to say stdin = "pipe" or terminal = true', 3)
+  end
+  if type(data) ~= "string" then error("data: a string expected, got " .. validate.show(data), 3) end
+  if self.input.closing then error("close_stdin was called before", 3) end
+end
+
+--- Has data written to the program's standard input (stdin = "pipe") by whoever waits or steps; returns at once.
+---@param data string
+---@return boolean?, cella.error?  nil and EPIPE once the program has closed it
+function Process:feed(data)
+  check_input(self, data)
+  if not self.input.failure then self.input:add(data) end
+  if self.input.failure then return nil, self.input.failure end
+  return true
+end
+
+--- Writes to the program's standard input (stdin = "pipe"), and waits until the pipe has taken all of it. Meanwhile
+--- output is taken and limits are seen to, as in wait().
+---@param data string
+---@return boolean?, cella.error?  nil and EPIPE where the program has closed it or has ended
+function Process:write(data)
+  check_input(self, data)
+  if not self.input.failure then self.input:add(data) end
+  while self.input:is_pending() and not self:step() do
+    if self.input:is_pending() then sleep(self) end
+  end
+  if self.input.failure then return nil, self.input.failure end
+  return true
+end
+
+--- Ends the program's standard input (stdin = "pipe"), once all has been written that was given.
+function Process:close_stdin()
+  if not self.input or self.input == self.typing then
+    error('there is no pipe to close: the command has to say stdin = "pipe"', 2)
+  end
+  self.input:finish()
+end
+
+local function sent(op, ok, message, errno)
+  if ok then return true end
+  return nil, Error.new { op = op, errno = errno, message = message:match(": (.*)$") }
 end
 
 --- Sends a signal to the program: an init hands it on, and "kill" ends everything in there. Without an init the
@@ -204,51 +191,88 @@ end
 ---@param signal string|integer  "term", 15
 ---@return boolean?, cella.error?
 function Process:kill(signal)
+  if signal == "kill" or signal == 9 then return sent("pidfd_send_signal", serve.kill_all(self)) end
   -- A stop would hit the init alone; this it makes one of the program.
   if self.status and (signal == "stop" or signal == 19) then signal = "tstp" end
-  local ok, message, errno = self.child:kill(signal)
-  if ok then return true end
-  return nil, Error.new { op = "pidfd_send_signal", errno = errno, message = message:match(": (.*)$") }
+  return sent("pidfd_send_signal", self.child:kill(signal))
 end
 
 --- Sends a signal to the program's process group: to what a terminal would call the foreground.
 ---@param signal string|integer
 ---@return boolean?, cella.error?
 function Process:signal_group(signal)
-  local ok, message, errno = self.child:kill_group(signal)
-  if ok then return true end
-  return nil, Error.new { op = "kill", errno = errno, message = message:match(": (.*)$") }
+  return sent("kill", self.child:kill_group(signal))
 end
 
---- While the process is waited for, `call` is called whenever the descriptor is readable. `wants`, if given, says
---- before each wait whether that is of interest, and whether room for writing is: then `call` gets true.
----@param fd integer
----@param call fun(writable: boolean)
----@param wants (fun(): boolean, boolean)?
-function Process:watch(fd, call, wants)
-  self.watched[fd] = { call = call, wants = wants }
+--- Asks the program to end ("term"), and ends it and everything in there if it has not done so after a time.
+---@param grace number?  seconds; 10
+---@return cella.result?, cella.error?
+function Process:terminate(grace)
+  if grace ~= nil then validate.check(seconds, grace, "grace", 2) end
+  if not self:step() then
+    self:kill "term"
+    self:wait(grace or M.GRACE)
+    if not self.result and not self.failure then self:kill "kill" end
+  end
+  return self:wait()
 end
 
-local function closed_terminal(op)
-  return Error.new { op = op, code = "EIO", message = "the terminal is closed" }
+local function with_cgroup(self, what)
+  if not self.cgroup then
+    error(what .. ": this program has no cgroup of its own: give the container the key `cgroup`", 3)
+  end
+  if self.result or self.failure then
+    return nil, Error.new { op = what, code = "ESRCH", message = "the program has ended" }
+  end
+  return self.cgroup
 end
 
---- Types at the program's terminal: "\3" is Ctrl-C. What there is no room for goes out while the process is waited for.
----@param data string
+--- Stops everything in the container's cgroup, and returns once it stands still. It can be killed then, and takes other
+--- signals when it goes on. Raises where there is no cgroup.
 ---@return boolean?, cella.error?
-function Process:write(data)
-  if not self.pty then error("the program has no terminal: give its command the key `terminal`", 2) end
-  if type(data) ~= "string" then error(("data: a string expected, got %s"):format(validate.show(data)), 2) end
-  if not self.pty.master:number() then return nil, closed_terminal "write" end
-  self.pty:write(data)
-  return true
+function Process:freeze()
+  local cgroup, err = with_cgroup(self, "freeze")
+  if not cgroup then return nil, err end
+  return cgroup:freeze()
+end
+
+--- Lets what was frozen go on.
+---@return boolean?, cella.error?
+function Process:thaw()
+  local cgroup, err = with_cgroup(self, "thaw")
+  if not cgroup then return nil, err end
+  return cgroup:thaw()
+end
+
+--- Another program where this one is, confined as it is: see cella.enter for the options and what comes back.
+---@param options table?
+---@return cella.entrance?, cella.error?
+function Process:enter(options)
+  local copy = {}
+  for key, value in pairs(options or {}) do copy[key] = value end
+  copy.process = self
+  return require("cella.enter").new(copy)
+end
+
+--- While the process is waited for, `call` is called whenever the descriptor is readable. A call of nil ends that,
+--- which has to come before the descriptor is closed.
+---@param fd integer
+---@param call function?
+---@return boolean?, cella.error?
+function Process:watch(fd, call)
+  if self.set:has(fd) and not self.watched[fd] then error("fd: the process waits for this one itself", 2) end
+  self.set:remove(fd)
+  self.watched[fd] = call and true
+  if call == nil then return true end
+  return self.set:add(fd, call)
 end
 
 --- Takes the program's terminal away: its session gets SIGHUP, and whoever reads from it an end of file.
 function Process:hang_up()
   if not self.pty then error("the program has no terminal: give its command the key `terminal`", 2) end
-  if self.terminal then self.watched[self.terminal] = nil end
+  self.set:remove(self.pty.master:number())
   self.terminal = nil
+  self.typing:fail("the terminal is closed", 5)
   self.pty:close()
 end
 
@@ -260,7 +284,9 @@ function Process:resize(rows, columns)
   if not self.pty then error("the program has no terminal: give its command the key `terminal`", 2) end
   validate.check(Terminal.size_rule, rows, "rows", 2)
   validate.check(Terminal.size_rule, columns, "columns", 2)
-  if not self.pty.master:number() then return nil, closed_terminal "tcsetwinsize" end
+  if not self.pty.master:number() then
+    return nil, Error.new { op = "tcsetwinsize", code = "EIO", message = "the terminal is closed" }
+  end
   local ok, message, errno = self.pty:resize(rows, columns)
   if ok then return true end
   return nil, Error.new { op = "tcsetwinsize", errno = errno, message = message:match(": (.*)$") }
@@ -272,15 +298,21 @@ function Process:pidfd()
   return self.child:pidfd()
 end
 
---- Kills the program if it runs still, and reaps it. Happens by itself when the handle is collected.
+--- Kills the program if it runs still, and reaps it. Happens by itself when the handle is collected (but nobody calls
+--- `hooks.exited` then).
 function Process:close()
-  if self.status then self.status:close() end
-  for _, capture in pairs(self.captures) do capture.fd:close() end
-  if self.pty then self.pty:close() end
-  self.child:close()
+  if self.exited and not self.result and not self.failure then
+    self:kill "kill"
+    self:wait()
+  end
   if not self.result then
     self.failure = self.failure or Error.new { op = "wait", message = "the process was closed" }
   end
+  if self.set:number() then
+    serve.let_go(self)
+    self.set:close()
+  end
+  if self.pty then self.pty:close() end
 end
 
 Process.__close = Process.close

@@ -13,7 +13,7 @@ local M = {}
 local NAMES = { [0] = "stdin", [1] = "stdout", [2] = "stderr" }
 
 local words = {
-  stdin = rule.one_of { "inherit", "null" },
+  stdin = rule.one_of { "inherit", "null", "pipe" },
   stdout = rule.one_of { "inherit", "null", "capture" },
   stderr = rule.one_of { "inherit", "null", "capture", "stdout" },
 }
@@ -21,8 +21,36 @@ local words = {
 local file = rule.record({ path = rule.path, append = rule.boolean }, { "path" })
 local number = rule.integer(0, 2147483647)
 
--- A word, a descriptor, { path = ... }, or one of Lua's own files.
-local function stream(name)
+local function bytes(value, path)
+  if type(value) ~= "string" then validate.fail(path, "a string expected, got %s", validate.show(value)) end
+  return value
+end
+
+local content = rule.record({ content = bytes }, { "content" })
+
+-- What a number of the program's may be: a descriptor, one of Lua's own files, { content = ... }.
+local function descriptor(value, path, others)
+  if type(value) == "number" then
+    return number(value, path)
+  elseif io.type(value) == "file" then
+    return core.fileno(value)
+  elseif type(value) == "table" and value.content ~= nil then
+    return content(value, path)
+  end
+  validate.fail(path, "%sa descriptor, a file or { content = ... } expected, got %s", others or "",
+    validate.show(value))
+end
+
+local input_file = rule.record({ path = rule.path }, { "path" })
+
+local function stdin(value, path)
+  if type(value) == "string" then return words.stdin(value, path) end
+  if type(value) == "table" and value.content == nil then return input_file(value, path) end
+  return descriptor(value, path, "one of the words of stdin, { path = ... }, ")
+end
+
+-- A word, a descriptor, { path = ... }, one of Lua's own files, or a function that gets the lines.
+local function output(name)
   return function(value, path)
     if type(value) == "string" then
       return words[name](value, path)
@@ -31,23 +59,21 @@ local function stream(name)
     elseif io.type(value) == "file" then
       return core.fileno(value)
     elseif type(value) == "table" then
-      local copy = file(value, path)
-      if name == "stdin" and copy.append ~= nil then
-        validate.fail(path, "append is for output")
-      end
-      return copy
+      return file(value, path)
+    elseif type(value) == "function" then
+      return value
     end
-    validate.fail(path, "one of the words of %s, a descriptor, a file or { path = ... } expected, got %s",
+    validate.fail(path, "one of the words of %s, a descriptor, a file, { path = ... } or a function expected, got %s",
       name, validate.show(value))
   end
 end
 
 --- The keys of a command table that this module understands.
 M.fields = {
-  stdin = stream "stdin",
-  stdout = stream "stdout",
-  stderr = stream "stderr",
-  fds = rule.map(rule.integer(3, 65535), number),
+  stdin = stdin,
+  stdout = output "stdout",
+  stderr = output "stderr",
+  fds = rule.map(rule.integer(3, 65535), descriptor),
   terminal = terminal.rule,
 }
 
@@ -80,6 +106,20 @@ function opener.capture(_, lowest)
   end
 end
 
+function opener.pipe(_, lowest)
+  return "pipe()", function()
+    local reading, writing, errno = core.pipe(lowest, true)
+    if not reading then return opened(nil, writing, errno) end
+    return reading, writing
+  end
+end
+
+function opener.content(value, lowest)
+  return ("memfd_create() of %d bytes"):format(#value.content), function()
+    return opened(core.content(value.content, lowest))
+  end
+end
+
 function opener.path(value, lowest, target)
   local flags = { "rdonly" }
   if target ~= 0 then flags = { "wronly", "creat", value.append and "append" or "trunc" } end
@@ -104,29 +144,45 @@ function M.record(plan, command)
   local function put(target, kind, value)
     keep[#keep + 1] = target
     local text, perform = opener[kind](value, lowest, target)
-    local slot = plan:input(text, perform, kind == "capture" and NAMES[target] or nil)
+    local has_other_end = kind == "capture" or kind == "pipe"
+    local slot = plan:input(text, perform, has_other_end and NAMES[target] or nil)
     plan:dup2(slot, target)
   end
 
+  local function put_value(target, value)
+    if type(value) == "table" then
+      put(target, value.content and "content" or "path", value)
+    else
+      put(target, "descriptor", value)
+    end
+  end
+
   local slave = command.terminal and terminal.record(plan, command.terminal, lowest)
-  if slave then plan.has_terminal = { captured = command.stdout == "capture" } end
+  if slave then
+    plan.has_terminal = { captured = command.stdout == "capture" or type(command.stdout) == "function" }
+  end
 
   for target = 0, 2 do
-    local value = command[NAMES[target]] or slave and "terminal" or "inherit"
+    local name = NAMES[target]
+    local value = command[name] or slave and "terminal" or "inherit"
     -- What is captured of a program at a terminal is what comes out of the terminal.
-    if slave and target == 1 and value == "capture" then value = "terminal" end
+    if slave and target == 1 and plan.has_terminal.captured then
+      if type(value) == "function" then plan.functions[name] = value end
+      value = "terminal"
+    end
     if value == "inherit" and not core.is_open(target) then
       value = "null" -- a program finds 0, 1 and 2 open; what it opens next must not land there
     end
-    if type(value) == "table" then
-      put(target, "path", value)
-    elseif type(value) == "number" then
-      put(target, "descriptor", value)
+    if value == "null" or value == "capture" or value == "pipe" then
+      put(target, value)
     elseif value == "terminal" then
       keep[#keep + 1] = target
       plan:dup2(slave, target)
-    elseif value == "null" or value == "capture" then
-      put(target, value)
+    elseif type(value) == "function" then
+      plan.functions[name] = value
+      put(target, "capture")
+    elseif type(value) ~= "string" then
+      put_value(target, value)
     else
       keep[#keep + 1] = target
       if value == "stdout" then plan:dup2(1, 2) end
@@ -136,7 +192,7 @@ function M.record(plan, command)
   for target in pairs(command.fds or {}) do targets[#targets + 1] = target end
   table.sort(targets)
   for _, target in ipairs(targets) do
-    put(target, "descriptor", command.fds[target])
+    put_value(target, command.fds[target])
   end
   plan:close_others(keep)
 end

@@ -115,36 +115,12 @@ function M.adopt(master)
   if not number then return failed(message, errno) end
   local held, err = owned(number)
   if not held then return nil, err end
-  return setmetatable({ master = master, held = held, pending = {}, first = 1, last = 0, from = 1 }, Terminal)
-end
-
---- Types; what there is no room for now goes out with `flush`.
-function Terminal:write(data)
-  if data == "" then return end
-  self.last = self.last + 1
-  self.pending[self.last] = data
-  self:flush()
-end
-
---- Whether something is left to be written.
----@return boolean
-function Terminal:is_pending()
-  return self.first <= self.last and self.master:number() ~= nil
-end
-
-function Terminal:flush()
-  while self:is_pending() do
-    local data = self.pending[self.first]
-    local count = self.master:write(data, self.from)
-    if count == false then return end
-    -- Hung up: there is nobody to read it.
-    if not count then count = #data end
-    self.from = self.from + count
-    if self.from > #data then
-      self.pending[self.first] = nil
-      self.first, self.from = self.first + 1, 1
-    end
-  end
+  -- A copy to write to: a set of descriptors takes each once.
+  local typed
+  typed, message, errno = core.dup(master:number())
+  if typed then return setmetatable({ master = master, held = held, typed = typed }, Terminal) end
+  held:close()
+  return failed(message, errno)
 end
 
 --- Gives it another size, of which the program learns by SIGWINCH.
@@ -161,6 +137,7 @@ end
 --- Hangs up: what still runs in the session gets SIGHUP.
 function Terminal:close()
   self.held:close()
+  self.typed:close()
   self.master:close()
 end
 

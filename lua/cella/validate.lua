@@ -99,6 +99,15 @@ function rule.boolean(value, path)
   return value
 end
 
+--- A function, or what can be called like one.
+function rule.callable(value, path)
+  local meta = type(value) == "table" and getmetatable(value)
+  if type(value) ~= "function" and not (meta and meta.__call) then
+    fail(path, "a function expected, got %s", M.show(value))
+  end
+  return value
+end
+
 --- Text that reaches the kernel: no NUL, which C would cut it at.
 function rule.string(value, path)
   if type(value) ~= "string" then fail(path, "a string expected, got %s", M.show(value)) end
@@ -134,7 +143,7 @@ function rule.one_of(words)
     for _, word in ipairs(words) do
       if value == word then return value end
     end
-    local near = M.nearest(value, words)
+    local near = type(value) == "string" and M.nearest(value, words)
     fail(path, "%s is not one of %s%s", M.show(value), table.concat(words, ", "),
       near and "; did you mean '" .. near .. "'?" or "")
   end

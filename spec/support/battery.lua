@@ -41,7 +41,7 @@ function M.try(user_namespaces)
   expect("the output", "out\n", result and result.stdout)
   expect("the errors", "err\n", result and result.stderr)
 
-  expect("a time-out", "timeout kill", describe(plan():exec(shell "exec sleep 60"):run { timeout = 0.02 }))
+  expect("a time-out", "timeout kill", describe(plan():exec(shell "exec sleep 60"):run { timeout = 1 }))
   expect("a missing program", "ENOENT", (select(2, plan():exec({ "/nonexistent/cella" }):run()) or {}).code)
   expect("a step that fails", "ENOENT", (select(2, plan():chdir("/nonexistent"):exec(shell ""):run()) or {}).code)
   expect("a parent's step that fails", "ENOENT",
@@ -63,7 +63,7 @@ function M.try(user_namespaces)
   expect("a step that fails behind a fork", "ENOENT",
     (select(2, plan():fork():chdir("/nonexistent"):exec(shell ""):run()) or {}).code)
   expect("a fork and a time-out", "timeout kill", describe(plan():fork():exec(shell "exec sleep 60")
-    :run { timeout = 0.02 }))
+    :run { timeout = 1 }))
 
   local sleeper = assert(plan():exec(shell "exec sleep 60"):spawn())
   local none, err = sleeper:wait(0)

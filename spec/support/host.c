@@ -48,6 +48,61 @@ FUNCTION reap_anything(void *L)
 	return 0;
 }
 
+static pid_t computing;
+
+static void *fork_computing(void *unused)
+{
+	computing = fork();
+	if (computing == 0) {
+		alarm(60); /* whatever becomes of the spec */
+		for (;;)
+			;
+	}
+	return sleeper(unused);
+}
+
+/* A second thread, which has a child that computes. */
+FUNCTION fork_in_thread(void *L)
+{
+	(void)L;
+	pthread_t thread;
+	return pthread_create(&thread, NULL, fork_computing, NULL) ? -1 : 0;
+}
+
+FUNCTION end_fork(void *L)
+{
+	(void)L;
+	kill(computing, SIGKILL);
+	waitpid(computing, NULL, 0);
+	return 0;
+}
+
+/* From here on the kernel reaps whichever child ends. */
+FUNCTION ignore_children(void *L)
+{
+	(void)L;
+	signal(SIGCHLD, SIG_IGN);
+	return 0;
+}
+
+FUNCTION default_children(void *L)
+{
+	(void)L;
+	signal(SIGCHLD, SIG_DFL);
+	return 0;
+}
+
+/* SIGPIPE is blocked in this thread, and one is there. */
+FUNCTION raise_blocked_pipe(void *L)
+{
+	(void)L;
+	sigset_t set;
+	sigemptyset(&set);
+	sigaddset(&set, SIGPIPE);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	return pthread_kill(pthread_self(), SIGPIPE) ? -1 : 0;
+}
+
 static volatile sig_atomic_t caught;
 
 static void count(int number)
@@ -87,4 +142,27 @@ FUNCTION packet_output(void *L)
 {
 	(void)L;
 	return fcntl(1, F_SETFL, O_DIRECT | O_WRONLY) < 0 ? -1 : 0;
+}
+
+/* Another library's fork(2): the copy goes on with everything that its parent has; the parent waits for it. */
+FUNCTION fork_now(void *L)
+{
+	(void)L;
+	pid_t pid = fork();
+	if (pid > 0)
+		waitpid(pid, NULL, 0);
+	return 0;
+}
+
+/* The same, where the copy does nothing any more but stay, and holds on to what it has, but for the streams that a
+ * spec waits for. */
+FUNCTION leave_copy(void *L)
+{
+	(void)L;
+	if (fork() == 0) {
+		for (int fd = 0; fd < 3; fd++)
+			close(fd);
+		sleeper(NULL);
+	}
+	return 0;
 }

@@ -93,15 +93,6 @@ local function watch_signals(process, fd, relay)
   end)
 end
 
-local function wait_with_terminal(process, relay)
-  while true do
-    local patience = relay:patience()
-    local result, err = process:wait(patience)
-    if result or not patience or err.code ~= "ETIMEDOUT" then return result, err end
-    relay:resume()
-  end
-end
-
 -- Whether a signal has come that ends whoever does nothing about it.
 local function is_to_end(signals)
   local number = signals:read_signal()
@@ -109,21 +100,17 @@ local function is_to_end(signals)
 end
 
 local function status_of_result(process, result)
-  if result.reason == "timeout" then return TIMED_OUT end
+  if result.reason == "timeout" or result.reason == "cpu" then return TIMED_OUT end
   if result.code then return result.code end
   return SIGNALED + (process.ended_by or result.signal_number)
 end
 
---- Parses nothing: takes the file, its arguments and the command that replaces the file's own.
----@param request { file: string, arguments: string[], command: string[]?, terminal: boolean? }
+--- Starts a program in what a file returned, or in what is entered, and waits for its end.
+---@param box cella.container|cella.entrance
+---@param request { command: string[]? }
 ---@param streams { out: file*, err: file* }
 ---@return integer status
-function M.run(request, streams)
-  local box, message = load_container(request.file, request.arguments)
-  if not box then
-    streams.err:write("cella: ", message, "\n")
-    return SETUP_FAILED
-  end
+function M.start(box, request, streams)
   local command, is_own, may_be_ours = terminal.choose(box, request)
   local signals = assert(core.signals(is_own and WITH_TERMINAL or FORWARDED))
   local ok, process, err = pcall(box.spawn, box, command)
@@ -138,7 +125,7 @@ function M.run(request, streams)
   local relay = is_own and terminal.relay(process) or nil
   watch_signals(process, signals, relay)
   local result
-  ok, result, err = pcall(relay and wait_with_terminal or process.wait, process, relay)
+  ok, result, err = pcall(relay and relay.wait or process.wait, relay or process)
   if relay then
     -- Whatever happens, our terminal is as it was.
     local shown, why = pcall(relay.finish, relay, signals, function() return is_to_end(signals) end)
@@ -156,13 +143,10 @@ function M.run(request, streams)
   return status_of_result(process, result)
 end
 
---- Prints the steps.
-function M.plan(request, streams)
-  local box, message = load_container(request.file, request.arguments)
-  if not box then
-    streams.err:write("cella: ", message, "\n")
-    return SETUP_FAILED
-  end
+--- Prints the steps that this would take.
+---@param box cella.container|cella.entrance
+---@return integer status
+function M.print(box, request, streams)
   local ok, plan, err = pcall(box.plan, box, (terminal.choose(box, request)))
   if not ok or not plan then
     streams.err:write("cella: ", tostring(not ok and plan or err), "\n")
@@ -171,5 +155,18 @@ function M.plan(request, streams)
   streams.out:write(tostring(plan), "\n")
   return 0
 end
+
+local function with_container(act)
+  return function(request, streams)
+    local box, message = load_container(request.file, request.arguments)
+    if box then return act(box, request, streams) end
+    streams.err:write("cella: ", message, "\n")
+    return SETUP_FAILED
+  end
+end
+
+--- These parse nothing: they take the file, its arguments and the command that replaces the file's own, as
+--- `{ file =, arguments =, command = }`.
+M.run, M.plan = with_container(M.start), with_container(M.print)
 
 return M

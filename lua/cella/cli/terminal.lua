@@ -63,27 +63,55 @@ end
 ---@param process cella.process
 ---@return cella.cli.relay
 function M.relay(process)
-  local self = setmetatable({ process = process, out = "", reads = true, attached = true }, Relay)
+  local self = setmetatable({ process = process, out = "", reads = true, attached = true, watched = {} }, Relay)
   self.is_terminal = core.isatty(0)
   self.modes = self.is_terminal and core.modes(0) or nil
   self.input = open_own(0, "rdonly")
   self.output, self.most = open_own(1, "wronly")
-  process:watch(self.input:number(), function() self:take_input() end, function()
-    return self.reads and self.attached and not process.pty:is_pending(), false
-  end)
-  process:watch(self.output:number(), function() self:give_output() end, function()
-    return false, self.out ~= ""
-  end)
-  if process.terminal then
-    process:watch(process.terminal, function(writable)
-      if not writable then self:take_output() end
-    end, function()
-      -- Nothing more is taken before there is room for it.
-      return self.out == "" and not self.ended, false
-    end)
-  end
   self:resume()
   return self
+end
+
+-- Has a function called when a descriptor is ready, while that is of interest. A file is always ready, and cannot be
+-- waited for: then it is called at once.
+local function watch(self, fd, wanted, call, writes)
+  local number = fd and fd:number()
+  if not number or wanted == (self.watched[number] or false) then return end
+  self.watched[number] = wanted
+  local set = self.process.set
+  if not wanted then
+    set:remove(number)
+  elseif not set:add(number, call, writes) then
+    self.watched[number] = false
+    call()
+    self.again = true
+  end
+end
+
+-- What there is to wait for now: nothing more is taken before there is room for it.
+function Relay:arrange()
+  self.again = false
+  local process = self.process
+  local room = self.out == ""
+  watch(self, self.output, not room, function() self:give_output() end, true)
+  if process.terminal then
+    watch(self, process.pty.master, room and not self.ended, function() self:take_output() end)
+  end
+  watch(self, self.input, self.reads and self.attached and not process.typing:is_pending(),
+    function() self:take_input() end)
+end
+
+--- Waits for the process to end.
+---@return cella.result?, cella.error?
+function Relay:wait()
+  local process = self.process
+  while not process:step() do
+    self:arrange()
+    local patience = self.again and 0 or math.min(process:timeout() or math.huge, self:patience() or math.huge)
+    if process.set:number() then process.set:sleep(patience < math.huge and patience or nil) end
+    if self:patience() then self:resume() end
+  end
+  return process:wait()
 end
 
 function Relay:take_input()
@@ -94,7 +122,7 @@ function Relay:take_input()
   local data = self.input:read()
   if data == false then return end
   if data and data ~= "" then
-    self.process.pty:write(data)
+    self.process.typing:add(data)
     return
   end
   self.reads = false
@@ -103,7 +131,7 @@ function Relay:take_input()
     self.ended, self.out = true, ""
     self.process:hang_up()
   else
-    self.process.pty:write(EOF)
+    self.process.typing:add(EOF)
   end
 end
 
@@ -120,9 +148,10 @@ end
 
 function Relay:give_output()
   local count = self.output:write(self.out:sub(1, self.most))
-  if count == false then return end
+  if count == false then return false end
   -- Nobody is there to see it.
   self.out = count and self.out:sub(count + 1) or ""
+  return true
 end
 
 --- Takes up the terminal, if we are in its foreground: at the start, when we have been stopped, and from time to time
@@ -157,13 +186,16 @@ end
 ---@param signals table
 function Relay:finish(signals, ends)
   local master = self.process.terminal and self.process.pty.master
+  local set = assert(core.poll_set())
+  set:watch(signals:number())
+  set:watch(self.output:number(), true) -- a file is always ready
   while master and master:number() and not self.ended do
     if self.out == "" then self.out = master:read() or "" end
     if self.out == "" then break end
-    core.poll({ signals:number() }, nil, { self.output:number() })
+    if not self:give_output() then core.poll { set:number() } end
     if ends() then break end
-    self:give_output()
   end
+  set:close()
   self:suspend()
 end
 

@@ -1,8 +1,10 @@
 --- What a container table may say: its keys, their types and ranges, and what they are where nothing is said.
 
 local capabilities = require "cella.caps.set"
+local cgroup = require "cella.cgroup.description"
 local command = require "cella.command"
 local mapping = require "cella.mapping"
+local rlimits = require "cella.rlimits"
 local root = require "cella.root.description"
 local validate = require "cella.validate"
 
@@ -42,29 +44,6 @@ end
 local namespace_fields = { time = time_namespace }
 for _, name in ipairs(NAMESPACES) do namespace_fields[name] = namespace end
 
-local resources = { "as", "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc",
-  "rss", "rtprio", "rttime", "sigpending", "stack" }
-local amount = rule.any('an integer from 0 to 2^53 or "unlimited"', rule.one_of { "unlimited" },
-  rule.integer(0, 9007199254740992))
-local soft_hard = rule.record({ soft = amount, hard = amount }, { "soft", "hard" })
-
-local function as_number(limit)
-  return limit == "unlimited" and math.huge or limit
-end
-
--- A number for both, or { soft =, hard = }.
-local function limit(value, path)
-  if type(value) ~= "table" then
-    local both = amount(value, path)
-    return { soft = both, hard = both }
-  end
-  local copy = soft_hard(value, path)
-  if as_number(copy.soft) > as_number(copy.hard) then
-    validate.fail(validate.join(path, "soft"), "above the hard limit")
-  end
-  return copy
-end
-
 -- A list of what stays. Words that stand for others, and "-name", are for operations: in a list of what stays they
 -- would be a riddle.
 local function capability_set(value, path)
@@ -94,6 +73,10 @@ local function hostname(value, path)
   return value
 end
 
+--- At which points of a container's life functions of the caller's are called.
+local hooks = rule.record { created = rule.callable, mapped = rule.callable, before_exec = rule.callable,
+  exited = rule.callable }
+
 local container_rule = rule.record {
   hostname = hostname,
   domainname = hostname,
@@ -104,16 +87,31 @@ local container_rule = rule.record {
   mounts = rule.list(root.mount_rule),
   masked_paths = root.masked_rule,
   readonly_paths = root.readonly_rule,
+  cgroup = cgroup.rule,
   capabilities = capability_set,
   no_new_privs = rule.boolean,
   new_session = rule.boolean,
   die_with_parent = rule.boolean,
   init = rule.boolean,
-  rlimits = rule.map(rule.one_of(resources), limit),
+  hooks = hooks,
+  rlimits = rlimits.rule,
   environment = command.environment_rule,
   cwd = rule.absolute,
   command = command.container_rule,
 }
+
+local function check_idmap(box, mount, path)
+  if not mount or not mount.idmap then return end
+  if box.namespaces.user ~= "host" then
+    -- It does not come through the copy of a mount namespace, which is where the kernel locks (mount_namespaces(7)).
+    if box.capabilities and box.capabilities:has "sys_admin" then
+      error(path .. ".idmap: flags of the host's and mounts below are not locked in an ID-mapped mount, and a "
+        .. "container that keeps sys_admin could take them away", 0)
+    end
+  elseif mount.idmap == true then
+    error(path .. '.idmap: true is the container\'s own map, and namespaces.user is "host": give { uid =, gid = }', 0)
+  end
+end
 
 --- Where the kind of a namespace decides about other keys, say so now.
 local function check_together(box)
@@ -129,6 +127,10 @@ local function check_together(box)
     if box[key] ~= nil and kinds.mount ~= "new" then
       error(key .. ": needs a new mount namespace: what is mounted would appear in the other one", 0)
     end
+  end
+  check_idmap(box, box.root, "root")
+  for key, list in pairs { root = box.root or {}, mounts = box.mounts or {} } do
+    for i, mount in ipairs(list) do check_idmap(box, mount, ("%s[%d]"):format(key, i)) end
   end
   if box.init and kinds.pid ~= "new" then
     error("init: needs a new pid namespace, of which it is the first process", 0)
@@ -153,6 +155,7 @@ function M.check(description, level)
   local ok, message = pcall(check_together, box)
   if not ok then error(message, level + 1) end
   box.capabilities = box.capabilities or capabilities.none
+  box.hooks = box.hooks or {}
   if box.init == nil then box.init = box.namespaces.pid == "new" end
   if box.namespaces.mount == "new" then
     box.root = box.root or root.root_rule("/", "root")

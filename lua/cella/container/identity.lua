@@ -107,28 +107,31 @@ end
 
 --- Gives up privileges; the order is that of pitfalls I02 and I05. Everything is read back before exec.
 ---@param plan cella.plan
----@param box table
+---@param box table   capabilities: what stays, in all sets, or `sets`: what stays in which; `hidden`: others live here
 ---@param user table
 function M.record_privileges(plan, box, user)
   local keep = box.capabilities
+  local sets = box.sets or { effective = keep, permitted = keep, inheritable = keep, bounding = keep, ambient = keep }
   -- Or leaving uid 0 would empty the sets that the next steps need.
   plan:securebits { "no_setuid_fixup" }
   if user.groups then plan:setgroups(user.groups) end
   plan:setresgid(user.gid, user.gid, user.gid)
   plan:setresuid(user.uid, user.uid, user.uid)
+  if box.hidden then plan:dumpable(false) end -- where fs.suid_dumpable is 1 the switch has made it so
   plan:ambient_clear()
-  plan:capbset_drop(-keep)
+  plan:capbset_drop(-sets.bounding)
   plan:securebits {}
-  plan:capset(keep, keep, keep)
-  if not keep:empty() then plan:ambient_raise(keep) end
+  plan:capset(sets.effective, sets.permitted, sets.inheritable)
+  if not sets.ambient:empty() then plan:ambient_raise(sets.ambient) end
   if box.no_new_privs ~= false then plan:no_new_privs() end
-  if box.die_with_parent then
+  -- An init sees the caller go, and whichever thread of it.
+  if box.die_with_parent ~= false and not box.init then
     plan:pdeathsig("kill") -- after the ID switch, which erases it
     plan:expect_parent()
   end
   plan:expect_ids(user.uid, user.gid)
   if user.groups then plan:expect_groups(user.groups) end
-  plan:expect_capabilities(keep, keep, keep, keep, keep)
+  plan:expect_capabilities(sets.effective, sets.permitted, sets.inheritable, sets.bounding, sets.ambient)
   plan:expect_securebits {}
   plan:expect_no_new_privs(box.no_new_privs ~= false)
 end

@@ -73,7 +73,8 @@ function sys.move_mount(from_fd, to_fd, to_path) end
 ---@param set string|string[]
 ---@param clear (string|string[])?
 ---@param propagation "private"|"slave"|"shared"|"unbindable"|nil
-function sys.mount_setattr(fd, recursive, set, clear, propagation) end
+---@param userns_fd cella.fd?  of a user namespace: its maps become those of a detached mount
+function sys.mount_setattr(fd, recursive, set, clear, propagation, userns_fd) end
 
 --- fsopen(2): the beginning of a new mount of a file system type.
 ---@param fstype string
@@ -350,7 +351,8 @@ function sys.expect_no_new_privs(on) end
 ---@param link string
 ---@param inode integer
 ---@param same boolean
-function sys.expect_namespace(link, inode, same) end
+---@param dirfd cella.fd?  of a /proc that is not mounted here: then the link is "self/ns/..."
+function sys.expect_namespace(link, inode, same, dirfd) end
 
 --- That a uid_map or gid_map says what the text says.
 ---@param path string

@@ -1,5 +1,6 @@
 --- What `root` and `mounts` of a container may say.
 
+local mapping = require "cella.mapping"
 local validate = require "cella.validate"
 
 local rule = validate.rule
@@ -8,7 +9,7 @@ local M = {}
 local boolean = rule.boolean
 
 -- The flags that every mount may have; what they are if not given depends on the type.
-local ATTRIBUTES = { "readonly", "nosuid", "nodev", "noexec", "noatime", "nosymfollow" }
+local ATTRIBUTES = { "readonly", "nosuid", "nodev", "noexec", "noatime", "strictatime", "nodiratime", "nosymfollow" }
 local KERNEL_NAME = { readonly = "rdonly" }
 
 local mode = rule.integer(0, 4095)
@@ -38,20 +39,42 @@ local function source(value, path)
   return (value.content and data or descriptor)(value, path)
 end
 
-local directories = rule.list(rule.path)
+local directories = rule.list(function(value, path)
+  return (type(value) == "table" and descriptor or rule.path)(value, path)
+end)
 
+-- One, or several: paths and { fd = N }.
 local function lower(value, path)
-  local list = directories(type(value) == "string" and { value } or value, path)
+  local one = type(value) == "string" or type(value) == "table" and value.fd
+  local list = directories(one and { value } or value, path)
   if #list == 0 then validate.fail(path, "the list is empty") end
   return list
 end
+
+-- Which ID inside is which on disk; true: they are the same.
+local ids_on_disk = rule.record({ uid = mapping.map_rule, gid = mapping.map_rule }, { "uid", "gid" })
+
+local function idmap(value, path)
+  if value == true then return value end
+  if type(value) ~= "table" then
+    validate.fail(path, "true, or { uid =, gid = } expected, got %s", validate.show(value))
+  end
+  return ids_on_disk(value, path)
+end
+
+-- Only what is the host's can receive what the host mounts later.
+local propagation = rule.one_of { "private", "shared", "unbindable" }
+local bind_propagation = rule.one_of { "private", "shared", "slave", "unbindable" }
 
 local PRIVATE = { nosuid = true, nodev = true, noexec = true }
 
 local types = {
   bind = {
     -- `create`: what later entries need may be made in it, on the host.
-    fields = { source = source, recursive = boolean, optional = boolean, create = boolean },
+    fields = {
+      source = source, recursive = boolean, optional = boolean, create = boolean, idmap = idmap,
+      propagation = bind_propagation,
+    },
     required = { "source" },
     attributes = { nosuid = true, nodev = true },
     at_root = true,
@@ -87,7 +110,7 @@ local types = {
   symlink = { fields = { target = rule.path, existing = boolean }, required = { "target" }, entry = true },
   directory = { fields = { mode = mode, existing = boolean }, entry = true },
   -- These change what is there: the flags of one mount, and the mode of one file or directory.
-  remount = { at_root = true },
+  remount = { at_root = true, change = true },
   chmod = { fields = { mode = mode }, required = { "mode" }, entry = true, at_root = true },
 }
 
@@ -97,6 +120,7 @@ for name, kind in pairs(types) do
   local fields = { type = rule.string, destination = rule.absolute, parents = mode }
   if not kind.entry then
     for _, attribute in ipairs(ATTRIBUTES) do fields[attribute] = boolean end
+    if not kind.change then fields.propagation = propagation end
   end
   for key, check in pairs(kind.fields or {}) do fields[key] = check end
   local required = { "destination" }
@@ -112,6 +136,21 @@ function M.clean(path)
   return path == "" and "/" or path
 end
 
+-- What the host mounts later comes as the host has it.
+local function check_slave(mount, path)
+  if mount.propagation == "slave" and mount.readonly then
+    validate.fail(validate.join(path, "propagation"), "what the host mounts there later would not be read-only")
+  end
+end
+
+local function check_bind(mount, path)
+  check_slave(mount, path)
+  if type(mount.source) ~= "table" or not mount.source.content then return end
+  for _, key in ipairs { "idmap", "propagation" } do
+    if mount[key] then validate.fail(validate.join(path, key), "a file from data is the container's own") end
+  end
+end
+
 local function entry_rule(value, path)
   if type(value) ~= "table" then validate.fail(path, "a table expected, got %s", validate.show(value)) end
   if value.type == nil then validate.fail(validate.join(path, "type"), "missing") end
@@ -119,6 +158,8 @@ local function entry_rule(value, path)
   if mount.type == "overlay" and (mount.upper == nil) ~= (mount.work == nil) and mount.upper ~= "tmpfs" then
     validate.fail(path, "upper and work go together (on the same file system), or upper is \"tmpfs\"")
   end
+  if mount.type == "bind" then check_bind(mount, path) end
+  if mount.noatime and mount.strictatime then validate.fail(path, "noatime and strictatime exclude each other") end
   for attribute, default in pairs(types[mount.type].attributes or {}) do
     if mount[attribute] == nil then mount[attribute] = default end
   end
@@ -153,21 +194,27 @@ function M.attributes(mount)
   return list
 end
 
-local directory_root = rule.record({ path = rule.path, readonly = boolean }, { "path" })
-local parts_root = rule.record({ readonly = boolean, size = size, mode = mode, inodes = inodes }, nil, M.part_rule)
+local root_propagation = rule.one_of { "private", "shared", "slave" }
+local directory_root = rule.record { path = rule.path, fd = rule.integer(0, 2147483647), readonly = boolean,
+  idmap = idmap, propagation = root_propagation }
+local parts_root = rule.record({ readonly = boolean, size = size, mode = mode, inodes = inodes,
+  propagation = rule.one_of { "private", "shared" } }, nil, M.part_rule)
 
---- `root`: a directory's path; { path =, readonly = }; or a list of parts, put together on an empty tmpfs. The host's
---- own root is always read-only.
+--- `root`: a directory's path; { path = or fd =, readonly =, idmap =, propagation = }; or a list of parts, put together
+--- on an empty tmpfs. The host's own root is always read-only. What a directory is taken from becomes its `source`.
 function M.root_rule(value, path)
   if type(value) == "string" then value = { path = rule.path(value, path) } end
-  if type(value) == "table" and value.path == nil then return parts_root(value, path) end
+  if type(value) == "table" and value.path == nil and value.fd == nil then return parts_root(value, path) end
   local root = directory_root(value, path)
-  if root.path:find("^/+$") then
+  if root.path and root.fd then validate.fail(path, "path and fd exclude each other") end
+  if root.path and root.path:find("^/+$") then
     if root.readonly == false then
       validate.fail(validate.join(path, "readonly"), "the host's root is read-only in a container")
     end
     root.readonly = true
   end
+  check_slave(root, path)
+  root.source = root.path or { fd = root.fd }
   return root
 end
 

@@ -1,0 +1,12 @@
+/* What an init says when its program has ended: csrc/init/init.c writes it, process.c reads it. Both have a
+ * struct rusage, and it is the same. */
+#ifndef CELLA_REPORT_H
+#define CELLA_REPORT_H
+
+struct report {
+	char kind; /* 'e', or 's' for a signal */
+	unsigned char value;
+	struct rusage usage; /* of all that the init has waited for */
+};
+
+#endif

@@ -1,0 +1,233 @@
+--- Entering: a program in the namespaces of a process that runs, confined as that process is.
+---
+---     local web = assert(cella.enter { pid = 4242 })
+---     print(web:plan { "/bin/sh" })                --> every step, before anything happens
+---     local result = assert(web:run { "id", stdout = "capture" })
+---
+--- IDs, groups, capabilities, no_new_privs, limits, cgroups, root and working directory are those that the process has
+--- when the plan is made. What the table says instead is no more than the process has, unless it says `exceed`.
+
+local core = require "cella.core"
+local Plan = require "cella.plan"
+local capabilities = require "cella.caps.set"
+local cgroups = require "cella.enter.cgroups"
+local command_module = require "cella.command"
+local container = require "cella.container"
+local container_identity = require "cella.container.identity"
+local identity = require "cella.enter.identity"
+local targets = require "cella.enter.target"
+local validate = require "cella.validate"
+
+local rule = validate.rule
+
+---@class cella.entrance
+local Entrance = { __name = "cella.entrance" }
+Entrance.__index = Entrance
+for name, method in pairs(container.methods) do Entrance[name] = method end
+
+local M = {}
+
+local function process_handle(value, path)
+  local class = type(value) == "table" and getmetatable(value)
+  if not class or class.__name ~= "cella.process" then
+    validate.fail(path, "a process that cella has started expected, got %s", validate.show(value))
+  end
+  return value
+end
+
+local options_rule = rule.record {
+  pid = rule.integer(1, 2147483647),
+  process = process_handle,
+  namespaces = rule.list(rule.one_of(targets.KINDS)),
+  user = rule.record { uid = rule.id, gid = rule.id, groups = rule.list(rule.id) },
+  capabilities = capabilities.rule,
+  no_new_privs = rule.boolean,
+  exceed = rule.list(rule.one_of { "capabilities", "no_new_privs", "seccomp", "cgroup" }),
+  cwd = rule.absolute,
+  environment = command_module.environment_rule,
+  new_session = rule.boolean,
+  die_with_parent = rule.boolean,
+  command = command_module.container_rule,
+}
+
+--- Takes hold of a process to enter; nothing else happens yet. Keys: `pid` or `process` (which); `namespaces` (of these
+--- kinds only: by default all that are not this process's own); `user` { uid, gid, groups }, `capabilities`,
+--- `no_new_privs`, `cwd`, `environment`, `new_session`, `command` as of a container, by default what the process has;
+--- `die_with_parent` (default true); `exceed`: in what it may have more than the process: "capabilities",
+--- "no_new_privs", "seccomp", "cgroup". Raises at an unknown key or a bad value; nil and an error where there is no
+--- such process (ESRCH).
+---@param options table
+---@return cella.entrance?, cella.error?
+function M.new(options)
+  options = validate.check(options_rule, options, "", 2)
+  if (options.pid == nil) == (options.process == nil) then error("exactly one of pid and process expected", 2) end
+  local target, err
+  if options.pid then target, err = targets.hold(options.pid) else target, err = targets.of(options.process) end
+  if not target then return nil, err end
+  -- The description is what the methods of containers hand to `build`, and what they look into for the rest.
+  options.target, options.hooks = target, {}
+  return setmetatable({ description = options, pid = target.pid }, Entrance)
+end
+
+local function contains(list, wanted)
+  for _, item in ipairs(list) do
+    if item == wanted then return true end
+  end
+  return false
+end
+
+-- The wanted ones that are not our own: one's own user namespace cannot be joined (setns(2)).
+local function differing(facts, own, wanted)
+  local list = {}
+  for _, kind in ipairs(targets.KINDS) do
+    if facts.namespaces[kind] ~= own.namespaces[kind] and (not wanted or contains(wanted, kind)) then
+      list[#list + 1] = kind
+    end
+  end
+  return list
+end
+
+-- An O_PATH descriptor of what a link in /proc/PID leads to. Opened now, so that what the process does with its number
+-- later is of no account; the child gets a copy.
+local function opened(target, link)
+  local path = target:path(link)
+  return ('open("/proc/%d/%s", {"path", "directory"})'):format(target.pid, link), function()
+    local fd, message, errno = core.open(path, { "path", "directory" })
+    if fd then return fd end
+    return nil, { message = message, errno = errno }
+  end
+end
+
+local function mount_of(path)
+  local fd = core.open(path, { "path", "directory" })
+  local file = fd and io.open("/proc/self/fdinfo/" .. fd:number())
+  local id = file and file:read("*a"):match("mnt_id:%s*(%d+)")
+  if file then file:close() end
+  if fd then fd:close() end
+  return id
+end
+
+-- Whether its root directory is ours, as the same mount.
+local function shares_root(target)
+  local same = core.same_file(target:path "root", "/")
+  local id = mount_of "/"
+  return same and id ~= nil and id == mount_of(target:path "root")
+end
+
+local function record_places(plan, target, cwd, place)
+  if place.enters_root then
+    local root = plan:input(opened(target, "root"))
+    plan:fchdir(root)
+    plan:chroot(".")
+    plan:expect_root(root)
+    plan:close(root)
+  end
+  if cwd then
+    plan:chdir(cwd)
+  elseif place.shares_mounts then
+    local slot = plan:input(opened(target, "cwd"))
+    plan:fchdir(slot)
+    plan:close(slot)
+  end
+  -- Also where nothing was said: a descriptor of the host's is a way out (pitfalls I08).
+  if cwd or place.shares_mounts then plan:expect_cwd() end
+end
+
+-- The kernel is asked in its own words where the namespaces are to be entered have no /proc.
+local function record_expected(plan, facts, joined)
+  local proc = plan:input('open("/proc", {"path", "directory"})', function()
+    local fd, message, errno = core.open("/proc", { "path", "directory" })
+    if fd then return fd end
+    return nil, { message = message, errno = errno }
+  end)
+  for _, kind in ipairs(joined) do
+    plan:expect_namespace("self/ns/" .. targets.LINK[kind], facts.namespaces[kind], true, proc)
+  end
+  plan:close(proc)
+end
+
+local function as_number(limit) return limit == "unlimited" and math.huge or limit end
+
+local function lower(a, b)
+  return as_number(a) < as_number(b) and a or b
+end
+
+-- Those that differ from ours; above our own hard one there is none.
+local function record_limits(plan, theirs, ours)
+  local names = {}
+  for name in pairs(theirs) do names[#names + 1] = name end
+  table.sort(names)
+  for _, name in ipairs(names) do
+    local own = ours[name]
+    local hard = lower(theirs[name].hard, own.hard)
+    local soft = lower(theirs[name].soft, hard)
+    if hard ~= own.hard or soft ~= own.soft then plan:setrlimit(name, soft, hard) end
+  end
+end
+
+--- The plan up to the program: for who has more to do in there before that.
+---@param options table  entrance.description
+---@param cwd string?
+---@param host cella.Host
+---@return cella.plan?, cella.error?
+function M.prepare(options, cwd, host)
+  local target = options.target
+  local facts, err = target:facts()
+  if not facts then return nil, err end
+  local own = targets.own()
+  local joined = differing(facts, own, options.namespaces)
+  local same_user = facts.namespaces.user == own.namespaces.user
+  local joins_user = contains(joined, "user")
+  local who
+  who, err = identity.resolve(facts, { pid = target.pid, maps = joins_user and facts.maps or nil,
+    foreign = not same_user and not joins_user, filters = own.seccomp }, options, host)
+  if not who then return nil, err end
+  local moves = {}
+  if not identity.consented(options, "cgroup") then
+    moves, err = cgroups.differing(facts.cgroups, own.cgroups)
+    if not moves then return nil, err end
+  end
+
+  -- Into its cgroups first: what they limit is limited from the first step inside.
+  local function move(process) return cgroups.move(process.pid, moves) end
+  local plan = Plan.new { created = #moves > 0 and move or nil }
+  if who.groups_before then plan:setgroups(who.groups_before) end
+  local joins = {}
+  for i, kind in ipairs(joined) do joins[i] = { type = kind, pidfd = target.pidfd:number() } end
+  plan:join(joins)
+  plan:dumpable(false) -- entering a user namespace makes new credentials: fs.suid_dumpable decides what they are
+  record_expected(plan, facts, joined)
+  local enters_mount = contains(joined, "mount")
+  local shares_mounts = enters_mount or facts.namespaces.mount == own.namespaces.mount
+  record_places(plan, target, cwd or options.cwd, {
+    shares_mounts = shares_mounts, enters_root = enters_mount or shares_mounts and not shares_root(target) })
+  plan:umask(facts.umask)
+  record_limits(plan, facts.limits, own.limits)
+  container_identity.record_privileges(plan, { sets = who.sets, no_new_privs = who.no_new_privs, hidden = true,
+    die_with_parent = options.die_with_parent ~= false }, who.user)
+  if options.new_session ~= false then plan:setsid() end
+  plan.host, plan.entered = host, target.pid
+  plan.id_maps = joins_user and { uid = facts.maps.uid, gid = facts.maps.gid, setgroups = facts.setgroups } or nil
+  return plan
+end
+
+function Entrance.build(options, command, host)
+  local plan, err = M.prepare(options, command.cwd, host)
+  if not plan then return nil, err end
+  return plan:exec(command_module.for_plan(command, options.environment or command_module.default_environment()))
+end
+
+--- Lets go of the process. What has been started in there runs on.
+function Entrance:close()
+  self.description.target:close()
+end
+
+Entrance.__close = Entrance.close
+
+function Entrance:__tostring()
+  local wanted = self.description.namespaces
+  return ("%s (pid %d; %s)"):format(Entrance.__name, self.pid,
+    wanted and table.concat(wanted, " ") or "all its namespaces")
+end
+
+return M

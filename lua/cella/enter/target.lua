@@ -1,0 +1,227 @@
+--- A process that is looked at and entered. It is held by a pidfd and by its directory in /proc, so that its number can
+--- come to mean no other (pitfalls I17).
+
+local core = require "cella.core"
+local Error = require "cella.error"
+local idmap = require "cella.idmap"
+local set = require "cella.caps.set"
+
+---@class cella.enter.target
+---@field pid integer
+local Target = { __name = "cella.enter.target" }
+Target.__index = Target
+
+local M = {}
+
+-- /proc has other names for one of them.
+M.LINK = { user = "user", mount = "mnt", pid = "pid", ipc = "ipc", uts = "uts", net = "net", cgroup = "cgroup",
+  time = "time" }
+M.KINDS = { "user", "mount", "pid", "ipc", "uts", "net", "cgroup", "time" }
+
+local ESRCH, EACCES, EPERM, EINVAL, ENOENT = 3, 13, 1, 22, 2
+
+local function gone(pid)
+  return Error.new { op = "enter", errno = ESRCH, path = ("/proc/%d"):format(pid),
+    why = ("process %d has ended, or never was"):format(pid) }
+end
+
+local function refused(self, path, message, errno)
+  if errno == ESRCH or errno == ENOENT or self:ended() then return gone(self.pid) end
+  local why
+  if errno == EACCES or errno == EPERM then
+    why = "the kernel shows this to who could trace the process: its own user, if it has no more capabilities than you "
+      .. "and is dumpable, who owns its user namespace, or who has CAP_SYS_PTRACE there (ptrace(2))"
+  end
+  return Error.new { op = "open", path = path, errno = errno, why = why,
+    message = not errno and message or nil }
+end
+
+--- Holds a process.
+---@param pid integer
+---@return cella.enter.target?, cella.error?
+function M.hold(pid)
+  local pidfd, _, errno = core.pidfd(pid)
+  if not pidfd then
+    if errno == ESRCH then return nil, gone(pid) end
+    return nil, Error.new { op = "pidfd_open", errno = errno,
+      why = (errno == EINVAL or errno == ENOENT) and ("%d is a thread: give the process that it is of"):format(pid)
+        or nil }
+  end
+  local self = setmetatable({ pid = pid, pidfd = pidfd }, Target)
+  local message
+  self.directory, message, errno = core.open(("/proc/%d"):format(pid), { "path", "directory" })
+  -- Not reaped till now: what was opened under its number is its own.
+  if self:ended() then
+    self:close()
+    return nil, gone(pid)
+  elseif not self.directory then
+    pidfd:close()
+    return nil, refused(self, ("/proc/%d"):format(pid), message, errno)
+  end
+  return self
+end
+
+--- Holds the program of a handle.
+---@param process cella.process
+---@return cella.enter.target?, cella.error?
+function M.of(process)
+  local child = process.child
+  if process.result or not child:pidfd() then return nil, gone(process.pid) end
+  local self, err = M.hold(process.pid)
+  if not self then return nil, err end
+  -- Behind an init the program is not ours to wait for: but a child of what is.
+  local init = child:pid()
+  if init ~= process.pid and self:status("PPid") ~= tostring(init) then
+    self:close()
+    return nil, gone(process.pid)
+  end
+  return self
+end
+
+--- Whether it has ended, reaped or not.
+---@return boolean
+function Target:ended()
+  if not self.pidfd:number() then return true end
+  local ready = core.poll({ self.pidfd:number() }, 0)
+  return not ready or #ready > 0
+end
+
+--- A path that leads to one of its files in /proc, as long as it is held.
+---@param name string
+---@return string
+function Target:path(name)
+  return ("/proc/self/fd/%d/%s"):format(self.directory:number(), name)
+end
+
+--- A file of its directory in /proc.
+---@return string?, cella.error?
+function Target:read(name)
+  local shown = ("/proc/%d/%s"):format(self.pid, name)
+  local file, message, errno = io.open(self:path(name))
+  if not file then return nil, refused(self, shown, message, errno) end
+  local text
+  text, message, errno = file:read("*a")
+  file:close()
+  if not text then return nil, refused(self, shown, message, errno) end
+  return text
+end
+
+--- A field of its status, without blanks at its ends; nil where it is gone.
+---@return string?
+function Target:status(field)
+  local text = self:read("status")
+  return text and text:match("\n" .. field .. ":[ \t]*([^\n]*)")
+end
+
+--- Which namespace of a kind it is in: nobody else has that number.
+---@return integer?, cella.error?
+function Target:inode(kind)
+  local name = "ns/" .. M.LINK[kind]
+  local inode, message, errno = core.inode(self:path(name))
+  if inode then return inode end
+  return nil, refused(self, ("/proc/%d/%s"):format(self.pid, name), message, errno)
+end
+
+local function numbers(text)
+  local list = {}
+  for number in text:gmatch("%d+") do list[#list + 1] = tonumber(number) end
+  return list
+end
+
+-- How getrlimit(2) and proc(5) name the same.
+local LIMITS = {
+  ["Max cpu time"] = "cpu", ["Max file size"] = "fsize", ["Max data size"] = "data", ["Max stack size"] = "stack",
+  ["Max core file size"] = "core", ["Max resident set"] = "rss", ["Max processes"] = "nproc",
+  ["Max open files"] = "nofile", ["Max locked memory"] = "memlock", ["Max address space"] = "as",
+  ["Max file locks"] = "locks", ["Max pending signals"] = "sigpending", ["Max msgqueue size"] = "msgqueue",
+  ["Max nice priority"] = "nice", ["Max realtime priority"] = "rtprio", ["Max realtime timeout"] = "rttime",
+}
+
+local function read_limits(text)
+  local limits = {}
+  for line in text:gmatch("[^\n]+") do
+    local name, soft, hard = line:match("^(%S.-)%s%s+(%S+)%s+(%S+)")
+    local resource = name and LIMITS[name]
+    if resource then
+      limits[resource] = { soft = soft == "unlimited" and soft or tonumber(soft),
+        hard = hard == "unlimited" and hard or tonumber(hard) }
+    end
+  end
+  return limits
+end
+
+-- Who it is, and what it may: one file, so that it is of one moment.
+local function read_status(facts, text)
+  local function field(name) return text:match("\n" .. name .. ":[ \t]*([^\n]*)") end
+  facts.uid, facts.gid, facts.groups = numbers(field "Uid"), numbers(field "Gid"), numbers(field "Groups")
+  facts.umask = tonumber(field "Umask" or "22", 8)
+  facts.no_new_privs = field "NoNewPrivs" == "1"
+  facts.seccomp = { mode = tonumber(field "Seccomp" or "0"), filters = tonumber(field "Seccomp_filters" or "1") }
+  facts.sets = { effective = set.from_mask(field "CapEff"), permitted = set.from_mask(field "CapPrm"),
+    inheritable = set.from_mask(field "CapInh"), bounding = set.from_mask(field "CapBnd"),
+    ambient = set.from_mask(field "CapAmb") }
+end
+
+---@class cella.enter.facts
+---@field uid integer[]  real, effective, saved, of the file system: as this process's user namespace has them
+---@field gid integer[]
+---@field groups integer[]
+---@field umask integer
+---@field no_new_privs boolean
+---@field seccomp { mode: integer, filters: integer }
+---@field sets table<string, cella.caps.set>  the five
+---@field namespaces table<string, integer>  inodes
+---@field maps { uid: cella.IdMap, gid: cella.IdMap }
+---@field setgroups "allow"|"deny"
+---@field limits table<string, { soft: integer|"unlimited", hard: integer|"unlimited" }>
+---@field cgroups string  /proc/PID/cgroup
+
+--- How it is confined now.
+---@return cella.enter.facts?, cella.error?
+function Target:facts()
+  local facts, texts = { namespaces = {}, maps = {} }, {}
+  for _, name in ipairs { "status", "uid_map", "gid_map", "setgroups", "limits", "cgroup" } do
+    local err
+    texts[name], err = self:read(name)
+    if err then return nil, err end
+  end
+  for _, kind in ipairs(M.KINDS) do
+    local err
+    facts.namespaces[kind], err = self:inode(kind)
+    if err then return nil, err end
+  end
+  if self:ended() then return nil, gone(self.pid) end
+  read_status(facts, texts.status)
+  for _, kind in ipairs { "uid", "gid" } do
+    local map, message = idmap.parse(texts[kind .. "_map"])
+    if not map then
+      return nil, Error.new { op = "idmap", path = ("/proc/%d/%s_map"):format(self.pid, kind), message = message }
+    end
+    facts.maps[kind] = map
+  end
+  facts.setgroups = texts.setgroups:match("^%a+")
+  facts.limits, facts.cgroups = read_limits(texts.limits), texts.cgroup
+  return facts
+end
+
+--- What Target:facts says of limits and cgroups, of this process.
+function M.own()
+  local function read(name)
+    local file = assert(io.open("/proc/self/" .. name))
+    local text = file:read("*a")
+    file:close()
+    return text
+  end
+  local own = { namespaces = {}, limits = read_limits(read "limits"), cgroups = read "cgroup" }
+  for _, kind in ipairs(M.KINDS) do own.namespaces[kind] = core.inode("/proc/self/ns/" .. M.LINK[kind]) end
+  own.seccomp = tonumber(read("status"):match("\nSeccomp_filters:%s*(%d+)") or "0")
+  return own
+end
+
+--- Lets go of it.
+function Target:close()
+  self.pidfd:close()
+  if self.directory then self.directory:close() end
+end
+
+return M

@@ -1,0 +1,219 @@
+--- Why a step failed that puts a file system together.
+
+local function mount_points()
+  local list = {}
+  local file = io.open("/proc/self/mountinfo", "r")
+  if not file then return list end
+  for line in file:lines() do list[#list + 1] = line:match("^%S+ %S+ %S+ %S+ (%S+)") end
+  file:close()
+  return list
+end
+
+local function mounts_below(path)
+  local below, prefix = {}, path:gsub("/*$", "/")
+  for _, point in ipairs(mount_points()) do
+    if point ~= "/" and point:sub(1, #prefix) == prefix then below[#below + 1] = point end
+  end
+  return below
+end
+
+-- The steps of a plan that gave options to the file system of a failing one: { name =, value = }.
+local function options_of(fields, plan)
+  local slot = (fields.text or ""):match("%((slot%d+)")
+  local list = {}
+  for _, step in ipairs(plan:steps()) do
+    if step.number > fields.step then break end
+    local of, name, value = step.text:match('^fsconfig%((slot%d+), "string", "([^"]*)", "(.*)"%)$')
+    if not of then of, name, value = step.text:match('^fsconfig_at%((slot%d+), "([^"]*)", (.*)%)$') end
+    if of and of == slot then list[#list + 1] = { name = name, value = value } end
+  end
+  return list
+end
+
+-- The file system that an fsconfig step is about: that of the fsopen before it.
+local function filesystem_of(fields, plan)
+  local name = (fields.text or ""):match('fsopen%("(.-)"%)')
+  if name then return name end
+  for _, step in ipairs(plan:steps()) do
+    if step.number >= fields.step then break end
+    name = step.text:match('fsopen%("(.-)"%)') or name
+  end
+  return name
+end
+
+-- Mounts on parts of /proc make the kernel refuse a fresh one that would show them.
+local function proc_refused()
+  local covered = mounts_below "/proc"
+  if #covered > 0 then
+    return "the kernel mounts a fresh /proc only where the old one is whole, and here parts of it are covered: "
+      .. table.concat(covered, ", ")
+  end
+  return "a fresh /proc needs a pid namespace of the same user namespace, and an old /proc to be seen"
+end
+
+local not_permitted = {
+  proc = proc_refused,
+  sysfs = function() return "sysfs needs a network namespace of the same user namespace, and an old /sys in sight" end,
+  mqueue = function() return "mqueue needs an ipc namespace of the same user namespace" end,
+  cgroup2 = function() return "cgroup2 needs a cgroup namespace of the same user namespace" end,
+  overlay = function() return "an overlay in a user namespace needs Linux 5.11" end,
+}
+
+-- Which of the three calls refuses depends on the file system.
+local function filesystem_refused(fields, plan)
+  local explain = not_permitted[filesystem_of(fields, plan)]
+  return explain and explain() or "this file system may not be mounted in a user namespace"
+end
+
+local function is_new(plan, namespace)
+  for _, name in ipairs(plan.new_namespaces or {}) do
+    if name == namespace then return true end
+  end
+  return false
+end
+
+local function overlay_invalid(fields, plan)
+  local lower, upper = {}, false
+  for _, option in ipairs(options_of(fields, plan)) do
+    if option.name == "lowerdir+" then lower[#lower + 1] = option.value end
+    if option.name == "lowerdir" then
+      for path in option.value:gmatch "[^:]+" do lower[#lower + 1] = path end
+    end
+    upper = upper or option.name == "upperdir"
+  end
+  if #lower < 2 and not upper then return "an overlay takes at least two lower directories, or an upper one" end
+  for _, path in ipairs(is_new(plan, "user") and lower or {}) do
+    local below = mounts_below(path)
+    if #below > 0 then
+      return ("%s came from a more privileged mount namespace, with mounts on it (%s): it cannot be had without them, "
+        .. "as an overlay would"):format(path, below[1] .. (#below > 1 and ", ..." or ""))
+    end
+  end
+  if upper then
+    return "upper and work have to be on one mount, of a file system that is no overlay itself and has what an overlay "
+      .. "needs of one (Documentation/filesystems/overlayfs.rst)"
+  end
+  return nil
+end
+
+local function invalid_option(fields, plan)
+  local name = filesystem_of(fields, plan)
+  if name == "overlay" then
+    local said = overlay_invalid(fields, plan)
+    if said then return said end
+  elseif name == "devpts" then
+    return "devpts gives its files to uid 0 and gid 0, which have to be in the ID maps"
+  end
+  return "the file system does not know the option, or not the value"
+end
+
+local function of_overlay(said)
+  return function(fields, plan) return filesystem_of(fields, plan) == "overlay" and said or nil end
+end
+
+local function mount_limit()
+  local file = io.open("/proc/sys/fs/mount-max", "r")
+  local most = file and file:read("*l") or "unknown"
+  if file then file:close() end
+  return ("too many mounts in this mount namespace: fs.mount-max is %s, and %d are there on the host"):format(most,
+    #mount_points())
+end
+
+local function denied_path(_, plan)
+  if plan.id_maps and plan.host and not plan.id_maps.uid:inside(plan.host.uid) then
+    return ("the container is built as uid %s of the host, which has to be able to search every directory of the path: "
+      .. "the map has no place for you (%d)"):format(tostring(plan.id_maps.uid:outside(0) or "?"), plan.host.uid)
+  end
+  return "a directory of the path may not be searched"
+end
+
+local SHARED = "; nor can what is unbindable lie on what is shared (mount_namespaces(7))"
+
+-- Whether a step is about a place in the new root, or about something on the host.
+local function on_host(fields)
+  return fields.text and not fields.text:find('"in_root"', 1, true)
+    and not fields.text:find('"beneath"', 1, true) and fields.op == "openat2"
+end
+
+local NO_PLACE = "there is no such path in the new root. Mount points are made only where the container's own file "
+  .. "systems (a tmpfs above) are: nothing is created on the host. Make the directory in the root, or mount a tmpfs "
+  .. "over its parent"
+
+local places = {
+  ENOENT = function(fields)
+    return on_host(fields) and "there is no such file or directory on the host" or NO_PLACE
+  end,
+  ENOTDIR = function(fields)
+    return on_host(fields) and "part of the path is not a directory"
+      or "part of the path is not a directory in the new root"
+  end,
+  ELOOP = "too many symbolic links in the path, or one that leaves the root by magic (proc(5))",
+  EXDEV = "a link has led to a mount that is not the container's own: nothing is created on the host",
+  EEXIST = "something is there already: with `existing = true` it may be",
+  EROFS = "it lies on a read-only mount",
+  ENOSPC = "the file system is full: see `size` and `inodes` of a tmpfs",
+  EACCES = denied_path,
+  EAGAIN = "the tree was being renamed all the time",
+}
+
+--- Adds the rules of mounts.
+---@param why table<string, table>  by operation and code
+---@param with { needs: function }
+return function(why, with)
+  local needs = with.needs
+
+  why.open_tree = {
+    ENOENT = "there is no such file or directory on the host",
+    ENOTDIR = "part of the path is not a directory",
+    ELOOP = "too many symbolic links in the path",
+    EACCES = denied_path,
+    EINVAL = "part of it is a mount that came from a more privileged mount namespace and cannot be taken without what "
+      .. "is mounted below it: bind recursively; or it is unbindable (mount_namespaces(7))",
+    EPERM = function() return needs("sys_admin", "mounting") end,
+  }
+  why.idmapped_tree = why.open_tree
+  why.open_tree_of = {
+    ESTALE = "the path of what the descriptor stands for leads to something else by now, or to nothing",
+    ENOENT = "what the descriptor stands for has no path any more",
+    EACCES = denied_path,
+    EINVAL = why.open_tree.EINVAL,
+    EPERM = why.open_tree.EPERM,
+  }
+  why.mount = { EPERM = function(_, plan) return needs("sys_admin", "mounting", plan, "mount") end }
+  why.openat2, why.make_target, why.mkdir = places, places, places
+  why.symlink, why.make_symlink, why.expect_same_filesystem = places, places, places
+  why.write = { ENOSPC = places.ENOSPC }
+  why.fchmod = { EROFS = places.EROFS }
+
+  why.fsopen = { ENODEV = "this kernel does not know the file system", EPERM = filesystem_refused }
+  why.fsmount = { EPERM = filesystem_refused }
+  why.fsconfig = {
+    EPERM = filesystem_refused,
+    EINVAL = invalid_option,
+    ELOOP = of_overlay "one of the lower directories lies in another",
+    EBUSY = of_overlay "the upper or the work directory belongs to an overlay already",
+    ENOENT = of_overlay "there is no such directory on the host",
+    ENOTDIR = of_overlay "the layers of an overlay are directories",
+    EROFS = of_overlay "the upper directory is on a read-only mount",
+    EACCES = denied_path,
+  }
+  why.fsconfig_at = why.fsconfig
+
+  why.move_mount = {
+    ENOTDIR = "a directory can be mounted on a directory only, and a file on a file",
+    EINVAL = "a directory can be mounted on a directory only, and a file on a file; and nothing below itself"
+      .. SHARED,
+    ENOSPC = mount_limit,
+    ELOOP = "the mount would lie below itself",
+  }
+  why.mask = { ENOSPC = mount_limit }
+  why.mount_setattr = {
+    EPERM = "a flag that a more privileged mount namespace has set cannot be cleared, nor can its way of keeping "
+      .. "access times be changed (mount_namespaces(7))",
+    EBUSY = "a file on it is open for writing: it cannot become read-only",
+    ENOSYS = "mount_setattr(2) needs Linux 5.12",
+  }
+  why.pivot_root = { EINVAL = "the new root is not a mount, or shares its mounts with others" }
+  why.expect_node = { ENOTRECOVERABLE = "what the host has there is not the device of that name" }
+  why.dup = { EBADF = "the caller has no such descriptor" }
+end

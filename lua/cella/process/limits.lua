@@ -1,0 +1,104 @@
+--- The limits that are put to a container from outside: how long it may run, how much it may compute and write. Whoever
+--- waits for the process sees to them.
+
+local core = require "cella.core"
+local Error = require "cella.error"
+local usage = require "cella.process.usage"
+
+local Limits = {}
+Limits.__index = Limits
+
+local M = {}
+
+local BRIEFEST = 0.02 -- seconds between two looks at the processor time: they cost something too
+
+---@param options table  as spawn takes it, and `started`
+function M.new(options)
+  return setmetatable({
+    deadline = options.timeout and options.started + options.timeout,
+    output = options.output_limit,
+    written = 0,
+    cpu = options.cpu_limit,
+    -- All processors cannot use it up sooner.
+    next_look = options.cpu_limit and options.started + math.max(BRIEFEST, options.cpu_limit / core.processors()),
+  }, Limits)
+end
+
+--- The soft and the hard RLIMIT_CPU that go with a cpu_limit: for each process by itself, should nobody be looking.
+---@param limit number  seconds
+---@param soft integer|"unlimited"  what holds already
+---@param hard integer|"unlimited"
+function M.backstop(limit, soft, hard)
+  local function least(wanted, there)
+    return there == "unlimited" and wanted or math.min(wanted, there)
+  end
+  local whole = math.ceil(limit)
+  return least(whole + 1, soft), least(whole + 2, hard)
+end
+
+--- How many of so many bytes that a program has written may be handed on.
+---@param size integer
+---@return integer
+function Limits:admit(size)
+  if not self.output then return size end
+  local room = math.max(0, self.output - self.written)
+  self.written = self.written + size
+  if size <= room then return size end
+  self.exceeded = self.exceeded or "output"
+  return room
+end
+
+--- When look() has something to do next, by the clock of core.now(); nil is never.
+function Limits:due()
+  if self.exceeded then return nil end
+  if self.deadline and self.next_look then return math.min(self.deadline, self.next_look) end
+  return self.deadline or self.next_look
+end
+
+local function look_at_cpu(self, process, now)
+  local used, message, errno = usage.usage_of(process)
+  if not used then
+    return nil, Error.new { op = "cpu_limit", errno = errno, message = message,
+      why = "what the container uses of the processors could not be seen any more, so it was killed" }
+  end
+  local seconds = used.user_seconds + used.system_seconds
+  if seconds >= self.cpu then
+    self.exceeded = self.exceeded or "cpu"
+  else
+    self.next_look = now + math.max(BRIEFEST, (self.cpu - seconds) / core.processors())
+  end
+  return true
+end
+
+--- Looks what has been exceeded: `exceeded` is then the name of the limit. Nil and an error where that cannot be told.
+---@param process cella.process
+function Limits:look(process)
+  local now = core.now()
+  if self.exceeded then return true end
+  if self.deadline and now >= self.deadline then
+    self.exceeded = "timeout"
+  elseif self.next_look and now >= self.next_look then
+    return look_at_cpu(self, process, now)
+  end
+  return true
+end
+
+--- How the program ended: by itself, by a signal, or by one of the limits.
+---@param code integer?
+---@param signal integer?
+---@param used table  the usage of the result
+function Limits:reason(code, signal, used)
+  -- What was written is there to be counted, also where the program was quicker than its end.
+  if self.exceeded == "output" then return "output" end
+  if code then return "exited" end
+  local name = core.signal_name(signal)
+  if self.exceeded and name == "kill" then return self.exceeded end
+  -- The kernel, by the RLIMIT_CPU of one process, was there first.
+  if self.cpu and (name == "xcpu" or name == "kill")
+    and (used.user_seconds or 0) + (used.system_seconds or 0) >= self.cpu then
+    return "cpu"
+  end
+  return "signaled"
+end
+
+return M

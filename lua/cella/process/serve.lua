@@ -1,0 +1,173 @@
+--- What is done for a running program by whoever waits for it: its output is taken, its limits are seen to, and when it
+--- has ended that is told. A step takes what there is to do now; it waits for nothing.
+
+local capture = require "cella.process.capture"
+local core = require "cella.core"
+local Error = require "cella.error"
+local lines = require "cella.process.lines"
+local output = require "cella.process.output"
+local usage = require "cella.process.usage"
+
+local M = {}
+
+M.CAPTURE_LIMIT = 16 * 1024 * 1024
+
+-- What may call a function of the caller's: if that raises, the container ends, and step() raises the same.
+local function guarded(self, call)
+  self.calling = true
+  local ok, raised = pcall(call)
+  self.calling = false
+  if ok or self.raised then return end
+  self.raised = { raised }
+  self.failure = self.failure or Error.new { op = "wait",
+    message = "a function that got the program's output raised: " .. tostring(raised) }
+end
+
+local function close_output(self, stream)
+  self.set:remove(stream.fd:number())
+  stream.fd:close()
+end
+
+function M.add_output(self, name, fd, options)
+  local call = options.functions and options.functions[name]
+  local sink = call and lines.new(name, function(...)
+    if not self.failure then call(...) end -- it may have closed the process
+  end) or capture.new(options.capture_limit or M.CAPTURE_LIMIT)
+  local stream = output.new(fd, sink, function(size) return self.limits:admit(size) end)
+  self.outputs[name] = stream
+  return self.set:add(fd:number(), function()
+    guarded(self, function()
+      if stream:take() and stream.fd:number() then close_output(self, stream) end
+    end)
+  end)
+end
+
+-- All that is held for a running program. Whoever has a loop may have the number of `set` in it still.
+function M.let_go(self)
+  self.set:remove(self.child:pidfd())
+  if self.status then self.status:close() end
+  if self.input then self.input:fail("the program has ended") end
+  if self.typing then self.typing:fail("the program has ended") end
+  for _, stream in pairs(self.outputs) do close_output(self, stream) end
+  self.child:close()
+  if self.cgroup then self.cgroup:remove() end
+  if self.exposed then self.set:set_time(0) else self.set:close() end
+end
+
+function M.fail(self, err)
+  self.failure = self.failure or err
+  M.let_go(self)
+end
+
+-- The kernel does not count what those have used whom it ends together with their init: so it is looked at before.
+function M.kill_all(self)
+  self.last_usage = usage.usage_of(self, true) or self.last_usage
+  if self.cgroup then self.cgroup:kill() end
+  return self.child:kill "kill"
+end
+
+local function add_last_usage(used, last)
+  if not last then return end
+  local known = (used.user_seconds or 0) + (used.system_seconds or 0)
+  if last.user_seconds + last.system_seconds > known then
+    used.user_seconds, used.system_seconds = last.user_seconds, last.system_seconds
+  end
+  used.max_rss = math.max(used.max_rss or 0, last.max_rss)
+end
+
+-- Ends what has outlived the program in its cgroup, and adds what all of it has used. Returns whether the kernel has
+-- killed the program for want of memory.
+local function settle_cgroup(self, signal, used)
+  if not self.cgroup then return false end
+  self.cgroup:remove()
+  for key, value in pairs(self.cgroup:usage()) do used[key] = value end
+  return signal == 9 and self.cgroup:oom()
+end
+
+-- The caller's hook is called once. What goes wrong in it is told, with the result, by whoever waits.
+local function call_exited(self, result)
+  local call = self.exited
+  self.exited = nil
+  if not call then return end
+  local ok, message = xpcall(call, debug.traceback, result)
+  if not ok then
+    self.hook_error = Error.new { op = "hooks.exited", message = tostring(message), result = result }
+  end
+end
+
+local function finish(self)
+  if self.pty then self.pty:release() end
+  local code, signal, used = self.child:reap(true, self.status)
+  if type(used) ~= "table" then
+    return M.fail(self, Error.new {
+      op = "waitid", errno = used, message = signal,
+      why = core.errno_name(used) == "ECHILD" and "another part of this program waits for any child (waitpid(-1)) and "
+        .. "took the status, or has set SIGCHLD to be ignored since the start" or nil,
+    })
+  end
+  add_last_usage(used, self.last_usage)
+  used.wall_seconds = core.now() - self.started
+  local oom = settle_cgroup(self, signal, used)
+  local result = {
+    code = code,
+    signal = signal and (core.signal_name(signal) or tostring(signal)),
+    signal_number = signal,
+    usage = used,
+  }
+  guarded(self, function()
+    for name, stream in pairs(self.outputs) do
+      if self.pty and stream.fd == self.pty.master then stream:drain_terminal() else stream:drain() end
+      result[name] = stream.sink:finish()
+      result.truncated = result.truncated or stream.truncated
+    end
+  end)
+  result.reason = self.limits:reason(code, signal, used)
+  if oom and result.reason == "signaled" then result.reason = "oom" end
+  if not self.failure then self.result = result end
+  M.let_go(self)
+  call_exited(self, result)
+end
+
+--- Seconds until there is something to do even if no descriptor is ready; nil is never.
+function M.timeout(self)
+  if self.result or self.failure then return 0 end
+  local due = self.limits:due()
+  return due and math.max(0, due - core.now())
+end
+
+--- See Process:step.
+---@param self cella.process
+---@return boolean
+function M.step(self)
+  if self.calling then
+    error("a function that gets the program's output must neither wait for the program nor yield", 3)
+  end
+  if self.result or self.failure then return true end
+  local ok, err = self.set:turn()
+  if self.raised then
+    M.let_go(self)
+  elseif not ok then
+    M.fail(self, err)
+  elseif self.ended then
+    finish(self)
+  elseif not self.failure then
+    ok, err = self.limits:look(self)
+    if not ok then
+      -- It may have ended in this moment: then there was nothing left to see.
+      if #(core.poll({ self.child:pidfd() }, 0) or {}) == 0 then M.fail(self, err) end
+    elseif self.limits.exceeded and not self.killed then
+      self.killed = true
+      M.kill_all(self)
+    end
+  end
+  local raised = self.raised
+  if raised and not raised.told then
+    raised.told = true
+    error(raised[1], 0)
+  end
+  if self.result or self.failure then return true end
+  if self.exposed then self.set:set_time(M.timeout(self)) end
+  return false
+end
+
+return M

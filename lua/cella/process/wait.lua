@@ -1,0 +1,67 @@
+--- Waiting for several processes at once.
+
+local core = require "cella.core"
+local Error = require "cella.error"
+local process_module = require "cella.process"
+local validate = require "cella.validate"
+
+local M = {}
+
+local function check(processes)
+  if type(processes) ~= "table" then error("processes: a list expected, got " .. validate.show(processes), 3) end
+  for key, process in pairs(processes) do
+    if type(key) ~= "number" or not process_module.is(process) then
+      error(("processes[%s]: a process expected, got %s"):format(tostring(key), validate.show(process)), 3)
+    end
+  end
+end
+
+-- The least of two times, of which each may be nil: never.
+local function sooner(a, b)
+  if a and b then return math.min(a, b) end
+  return a or b
+end
+
+local function out_of_time(timeout)
+  return nil, Error.new { op = "wait", code = "ETIMEDOUT",
+    message = ("all are still running after %g seconds"):format(timeout) }
+end
+
+--- Waits until one of the processes has ended. All of them are served meanwhile: output is taken, limits are seen to.
+--- The whole thread waits.
+---
+--- Returns those that have ended, in the order of the list: each one's wait() then returns at once. It is for the
+--- caller to take them off the list. Of an empty list none has.
+---@param processes cella.process[]
+---@param timeout number?  seconds; 0 only looks
+---@return cella.process[]?, cella.error?  nil and "ETIMEDOUT" where none has ended in time
+function M.wait(processes, timeout)
+  check(processes)
+  if timeout ~= nil then validate.check(validate.rule.seconds, timeout, "timeout", 2) end
+  local till = timeout and core.now() + timeout
+  local is_ready = nil -- everyone's turn comes once
+  while true do
+    local ended, numbers, patience = {}, {}, nil
+    for _, process in ipairs(processes) do
+      local number = process.set:number()
+      if not (number and is_ready) or is_ready[number] or process:timeout() == 0 then process:step() end
+      if process.result or process.failure then
+        ended[#ended + 1] = process
+      else
+        numbers[#numbers + 1] = number
+        patience = sooner(patience, process:timeout())
+      end
+    end
+    if #ended > 0 or #numbers == 0 then return ended end
+    local now = core.now()
+    if till and now >= till then return out_of_time(timeout) end
+    local ready, message, errno = core.poll(numbers, sooner(patience, till and till - now))
+    if not ready and core.errno_name(errno) ~= "EINTR" then
+      return nil, Error.new { op = "poll", errno = errno, message = message }
+    end
+    is_ready = {}
+    for _, number in ipairs(ready or {}) do is_ready[number] = true end
+  end
+end
+
+return M

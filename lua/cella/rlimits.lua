@@ -1,0 +1,70 @@
+--- What a program may use at most: getrlimit(2).
+
+local sys = require "cella.core".sys
+local validate = require "cella.validate"
+
+local rule = validate.rule
+local M = {}
+
+local resources = { "as", "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc",
+  "rss", "rtprio", "rttime", "sigpending", "stack" }
+local amount = rule.any('an integer from 0 to 2^53 or "unlimited"', rule.one_of { "unlimited" },
+  rule.integer(0, 9007199254740992))
+local soft_hard = rule.record({ soft = amount, hard = amount }, { "soft", "hard" })
+
+local function as_number(limit)
+  return limit == "unlimited" and math.huge or limit
+end
+
+local function higher(one, other)
+  return as_number(one) > as_number(other) and one or other
+end
+
+-- A number for both, or { soft =, hard = }.
+local function limit(value, path)
+  if type(value) ~= "table" then
+    local both = amount(value, path)
+    return { soft = both, hard = both }
+  end
+  local copy = soft_hard(value, path)
+  if as_number(copy.soft) > as_number(copy.hard) then
+    validate.fail(validate.join(path, "soft"), "above the hard limit")
+  end
+  return copy
+end
+
+--- `rlimits`: { nofile = 256, cpu = { soft = 1, hard = 2 }, core = "unlimited" }
+M.rule = rule.map(rule.one_of(resources), limit)
+
+local function each(limits)
+  local names = {}
+  for name in pairs(limits) do names[#names + 1] = name end
+  table.sort(names)
+  local i = 0
+  return function()
+    i = i + 1
+    return names[i], limits[names[i]]
+  end
+end
+
+--- Raises what is too low, for which a privilege may be needed. What is high stays so: a limit meant for the program
+--- must not be in the way of what is done before it.
+---@param plan cella.plan
+---@param limits table  checked by M.rule
+function M.record_raised(plan, limits)
+  for resource, wanted in each(limits) do
+    local soft, hard = sys.getrlimit(resource)
+    if not soft or higher(hard, wanted.hard) ~= hard then
+      plan:setrlimit(resource, soft and higher(soft, wanted.soft) or wanted.soft, wanted.hard)
+    end
+  end
+end
+
+--- Sets the limits as they were asked for.
+---@param plan cella.plan
+---@param limits table
+function M.record(plan, limits)
+  for resource, wanted in each(limits) do plan:setrlimit(resource, wanted.soft, wanted.hard) end
+end
+
+return M

@@ -1,0 +1,60 @@
+--- Binds: a tree of the host, what a descriptor stands for, or a file that is nowhere else.
+
+local core = require "cella.core"
+local description = require "cella.root.description"
+local idmap = require "cella.root.idmap"
+local place = require "cella.root.place"
+
+local attributes = description.attributes
+local M = { make = {} }
+
+-- A file of which there is a mount, and no name anywhere.
+local function data_file(plan, state, data)
+  state.scratched = state.scratched + 1
+  local name = ("data%d"):format(state.scratched)
+  local file = plan:openat2(name, { "wronly", "creat", "excl", "nofollow" }, { "beneath" }, state.scratch, 384)
+  plan:write(file, data.content)
+  plan:fchmod(file, data.mode or 384) -- 0600
+  plan:close(file)
+  return plan:open_tree(name, { "clone", "nofollow" }, state.scratch)
+end
+
+--- Whether a bind is one of the host's whole root.
+function M.of_host_root(mount)
+  local source = mount.source
+  if type(source) == "table" then source = source.fd and ("/proc/self/fd/%d"):format(source.fd) or "" end
+  return core.same_file(source, "/") == true
+end
+
+--- Whether a bind is one of the host's whole root, which the new root is about to lie over; or may go up to it.
+function M.comes_first(mount)
+  if mount.type ~= "bind" then return false end
+  return type(mount.source) == "string" and mount.source:sub(1, 1) ~= "/" or M.of_host_root(mount)
+end
+
+--- Records the taking of what is to be bound. Returns its slot.
+function M.open_source(plan, state, mount)
+  if mount.idmap then return idmap.open(plan, state, mount, state.keys[mount] .. ".idmap") end
+  local flags = mount.recursive ~= false and { "clone", "recursive" } or { "clone" }
+  local slot
+  if type(mount.source) == "table" then
+    local input = plan:input_descriptor(mount.source.fd)
+    slot = plan:open_tree_of(input, flags)
+    plan:close(input)
+  else
+    slot = plan:open_tree(mount.source, flags)
+  end
+  if mount.optional then plan:optional() end
+  return slot
+end
+
+function M.make.bind(plan, state, mount)
+  local data = type(mount.source) == "table" and mount.source.content and mount.source
+  local slot = state.early[mount] or data and data_file(plan, state, data) or M.open_source(plan, state, mount)
+  local set = attributes(mount)
+  local propagation = mount.propagation ~= "private" and mount.propagation or nil
+  if #set > 0 or propagation then plan:mount_setattr(slot, mount.recursive ~= false, set, nil, propagation) end
+  place.attach(plan, state, mount, slot)
+end
+
+return M

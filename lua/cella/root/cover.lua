@@ -1,0 +1,18 @@
+--- Read-only paths: over what is there lies itself, read-only.
+
+local place = require "cella.root.place"
+
+local M = {}
+
+--- Makes what is at a path read-only, with everything below it. What is not there needs no covering.
+function M.readonly(plan, state, path)
+  local target = plan:openat2(path, "path", place.IN_ROOT, state.root)
+  plan:optional()
+  local slot = plan:open_tree("", { "clone", "recursive" }, target)
+  plan:mount_setattr(slot, true, "rdonly")
+  plan:move_mount(slot, target)
+  plan:close(slot)
+  plan:close(target)
+end
+
+return M

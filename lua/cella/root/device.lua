@@ -1,0 +1,61 @@
+--- Devices of the host, each proved to be the one that it should be (pitfalls I13): a minimal /dev, and masks.
+
+local description = require "cella.root.description"
+local filesystem = require "cella.root.filesystem"
+local place = require "cella.root.place"
+
+local clean = description.clean
+local M = { make = {} }
+
+-- Major and minor as Documentation/admin-guide/devices.txt has them.
+local DEVICES = {
+  { "null", 1, 3 }, { "zero", 1, 5 }, { "full", 1, 7 }, { "random", 1, 8 }, { "urandom", 1, 9 }, { "tty", 5, 0 },
+}
+
+local DEVICE_LINKS = {
+  { "/proc/self/fd", "fd" }, { "/proc/self/fd/0", "stdin" }, { "/proc/self/fd/1", "stdout" },
+  { "/proc/self/fd/2", "stderr" }, { "pts/ptmx", "ptmx" },
+}
+
+function M.open(plan, name, major, minor)
+  local slot = plan:open_tree("/dev/" .. name, { "clone", "nofollow" })
+  plan:expect_node(slot, "char", major, minor)
+  -- Writing to a device works on a read-only mount; changing its mode, which its owner could, does not.
+  plan:mount_setattr(slot, false, { "rdonly", "nosuid", "noexec" })
+  return slot
+end
+
+--- A minimal /dev: six devices of the host, each proved to be the device before it is bound; its own terminals and
+--- shared memory.
+function M.make.dev(plan, state, mount)
+  local at = clean(mount.destination)
+  place.attach(plan, state, mount, filesystem.new(plan, "tmpfs", { { "mode", "0755" } }, mount), true)
+  local function put(name, slot) place.attach(plan, state, { destination = at .. "/" .. name }, slot) end
+  for _, device in ipairs(DEVICES) do
+    put(device[1], M.open(plan, device[1], device[2], device[3]))
+  end
+  local directory = plan:openat2(at, { "path", "directory" }, place.IN_ROOT, state.root)
+  for _, link in ipairs(DEVICE_LINKS) do plan:symlink(link[1], link[2], directory) end
+  plan:close(directory)
+  local inner = { nosuid = true, noexec = true }
+  put("pts", filesystem.new(plan, "devpts", filesystem.devpts_options(state), inner))
+  inner.nodev = true
+  put("shm", filesystem.new(plan, "tmpfs", { { "mode", "1777" } }, inner))
+end
+
+--- Covers paths: directories with an empty one, anything else with /dev/null.
+function M.mask(plan, state, paths)
+  if #paths == 0 then return end
+  local null = M.open(plan, "null", 1, 3)
+  local empty = filesystem.new(plan, "tmpfs", { { "mode", "0755" } }, { nosuid = true, nodev = true, noexec = true })
+  for _, path in ipairs(paths) do
+    local target = plan:openat2(path, "path", place.IN_ROOT, state.root)
+    plan:optional()
+    plan:mask(target, null, empty)
+    plan:close(target)
+  end
+  plan:close(null)
+  plan:close(empty)
+end
+
+return M

@@ -1,0 +1,160 @@
+--- ID-mapped mounts: files of the disk's IDs appear as those of others. The kernel asks for CAP_SYS_ADMIN in the user
+--- namespace that owns the file system, which for a disk is the initial one: so it is the parent that makes these
+--- mounts, detached, before there is a child. The child attaches them.
+
+local core = require "cella.core"
+
+local sys = core.sys
+local M = {}
+
+local function failed(op, errno, path, why)
+  return nil, { op = op, errno = errno, path = path, why = why }
+end
+
+-- A descriptor that nothing else owns, or what a system call said in its place.
+local function own(op, fd, _, errno)
+  if not fd then return failed(op, errno) end
+  local copy, _, dup_errno = core.dup(fd)
+  sys.close(fd)
+  if not copy then return failed("dup", dup_errno) end
+  return copy
+end
+
+-- A user namespace with these maps, of which nothing is wanted but its descriptor: a child has it while it waits.
+local function open_user_namespace(maps, text)
+  local Plan = require "cella.plan" -- which needs the modules that need this one
+  local namespace, message
+  local plan = Plan.new {
+    namespaces = { "user" }, ids = { uid = maps.uid, gid = maps.gid, text = text, via = "parent" },
+  }
+  plan:await(function(process)
+    namespace, message = core.open(("/proc/%d/ns/user"):format(process.pid), "rdonly")
+    return namespace ~= nil, message
+  end, "open(/proc/PID/ns/user)")
+  local process, err = plan:spawn()
+  if not process then
+    if namespace then namespace:close() end
+    return nil, { op = err.op, errno = err.errno, message = err.message, why = err.why }
+  end
+  process:close()
+  return namespace
+end
+
+--- The map of a mount: from the IDs on disk to those that the host sees, for one that says what the container is to see
+--- of which ID on disk. `inside` are the maps of the container, nil where it has none of its own.
+local function mount_map(wanted, state, kind, path)
+  local inside = state.maps
+  if state.stranger then
+    error(path .. ": the maps of the user namespace that is joined are not known: name a process in it", 0)
+  elseif wanted == true then
+    return inside[kind]
+  end
+  local map = wanted[kind]
+  for _, extent in ipairs(inside and map:extents() or {}) do
+    if not inside[kind]:covers(extent.inside, extent.count) then
+      error(("%s.%s: %d to %d are not all in the container's map\n%s"):format(path, kind, extent.inside,
+        extent.inside + extent.count - 1, tostring(inside[kind])), 0)
+    end
+  end
+  map = map:invert()
+  return inside and map:compose(inside[kind]) or map
+end
+
+local function unescaped(text)
+  return (text:gsub("\\(%d%d%d)", function(digits) return string.char(tonumber(digits, 8)) end))
+end
+
+-- The mounts of this process below a path: their places and file systems.
+local function mounts_below(path)
+  local list, prefix = {}, path:gsub("/*$", "/")
+  for line in io.lines "/proc/self/mountinfo" do
+    local point, fstype = line:match "^%S+ %S+ %S+ %S+ (%S+).- %- (%S+)"
+    point = point and unescaped(point)
+    if point and point:sub(1, #prefix) == prefix then list[#list + 1] = { path = point, fstype = fstype } end
+  end
+  return list
+end
+
+local ASKED = {
+  EPERM = "an ID-mapped mount needs CAP_SYS_ADMIN in the user namespace that owns the file system, for a disk the "
+    .. "initial one, and nothing is mapped twice (mount_setattr(2))",
+  EINVAL = "not every file system can be ID-mapped: proc, sysfs and devtmpfs never, others from some kernel version on "
+    .. "(mount_setattr(2))",
+}
+
+-- Each mount is asked for itself: which is it that refuses?
+local function refusal(path, namespace, errno)
+  local code = core.errno_name(errno)
+  local asked = path and mounts_below(path) or {}
+  table.insert(asked, 1, { path = path })
+  for _, mount in ipairs(asked) do
+    local tree = mount.path and own("open_tree", sys.open_tree(mount.path, "clone"))
+    if tree then
+      local ok, _, said = sys.mount_setattr(tree:number(), false, {}, nil, nil, namespace:number())
+      tree:close()
+      if not ok and said == errno and ASKED[code] then
+        return ("%s%s refuses: %s"):format(mount.path, mount.fstype and " (" .. mount.fstype .. ")" or "", ASKED[code])
+      end
+    end
+  end
+  return ASKED[code]
+end
+
+local function open_tree(source, flags)
+  if source.fd then return own("open_tree", sys.open_tree_of(source.fd, flags)) end
+  local tree, err = own("open_tree", sys.open_tree(source.path, flags))
+  if not tree then err.path = source.path end
+  return tree, err
+end
+
+local function mapped_tree(source, flags, mount, namespace)
+  local tree, err = open_tree(source, flags)
+  if not tree then
+    if core.errno_name(err.errno) == "ENOENT" and mount.optional then return false end
+    if core.errno_name(err.errno) == "EPERM" then err.why = ASKED.EPERM end
+    return nil, err
+  end
+  -- Private, or what is mounted below it in the container would be mounted on the host.
+  local ok, _, errno = sys.mount_setattr(tree:number(), mount.recursive ~= false, {}, nil,
+    mount.propagation == "slave" and "slave" or "private", namespace:number())
+  if ok then return tree end
+  tree:close()
+  return failed("mount_setattr", errno, source.path, refusal(source.path, namespace, errno))
+end
+
+--- Records the steps of the parent by which a source becomes an ID-mapped mount. Returns its slot.
+---@param plan cella.plan
+---@param state table
+---@param mount table  source, idmap, recursive, optional, propagation
+---@param path string  of the key, for what is wrong with it
+---@return cella.slot
+function M.open(plan, state, mount, path)
+  local maps, text = {}, {}
+  for _, kind in ipairs { "uid", "gid" } do
+    maps[kind] = mount_map(mount.idmap, state, kind, path)
+    local message
+    text[kind], message = maps[kind]:text(state.host[kind .. "_map"])
+    if not text[kind] then error(("%s.%s: %s"):format(path, kind, message), 0) end
+  end
+  local key = ("%q, %q"):format(text.uid, text.gid):gsub("\\\n", "\\n")
+  local shared = state.user_namespaces[key]
+  if not shared then
+    shared = {}
+    state.user_namespaces[key] = shared
+    shared.slot = plan:input(("user_namespace(%s)"):format(key), function()
+      if not state.host.capabilities.sys_admin then
+        return nil, { errno = 1, message = core.strerror(1), why = ASKED.EPERM }
+      end
+      local namespace, err = open_user_namespace(maps, text)
+      shared.descriptor = namespace
+      return namespace, err
+    end)
+  end
+  local source = type(mount.source) == "table" and mount.source or { path = mount.source }
+  local flags = mount.recursive ~= false and { "clone", "recursive" } or { "clone" }
+  local shown = ('idmapped_tree(%s, {"%s"}, %s)'):format(source.fd or ("%q"):format(source.path),
+    table.concat(flags, '", "'), tostring(shared.slot))
+  return plan:input(shown, function() return mapped_tree(source, flags, mount, shared.descriptor) end)
+end
+
+return M

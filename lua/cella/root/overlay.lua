@@ -1,0 +1,146 @@
+--- Overlays (Documentation/filesystems/overlayfs.rst). fsconfig(2) takes strings of 255 bytes, and some characters mean
+--- something to overlay: what such a string cannot say is said by a descriptor.
+
+local filesystem = require "cella.root.filesystem"
+local place = require "cella.root.place"
+
+local M = { make = {} }
+
+local LONGEST = 255
+local MEANS_SOMETHING = "[\\:,]"
+
+-- A relative one is for another working directory.
+local function sayable(path)
+  return type(path) == "string" and path:sub(1, 1) == "/" and #path <= LONGEST and not path:find(MEANS_SOMETHING)
+end
+
+-- Each lower directory is a parameter of its own.
+local function adds_one_by_one(state)
+  local kernel = state.host.kernel
+  return kernel ~= nil and (kernel.major > 6 or kernel.major == 6 and kernel.minor >= 8)
+end
+
+local function sayable_at_once(lower)
+  for _, path in ipairs(lower) do
+    if not sayable(path) then return false end
+  end
+  return #table.concat(lower, ":") <= LONGEST
+end
+
+--- Whether an overlay needs a place that nobody sees while it is made.
+function M.needs_scratch(state, mount)
+  return mount.upper == "tmpfs" or not adds_one_by_one(state) and not sayable_at_once(mount.lower)
+end
+
+--- Opens what has a relative name: it may go up to the host's root, over which the new one is about to lie.
+function M.open_relative(plan, state, mount)
+  local paths = {}
+  for i, path in ipairs(mount.lower) do paths[i] = path end
+  if mount.work then
+    paths[#paths + 1] = mount.upper
+    paths[#paths + 1] = mount.work
+  end
+  for _, path in ipairs(paths) do
+    if type(path) == "string" and path:sub(1, 1) ~= "/" and not state.early[path] then
+      state.early[path] = plan:openat2(path, { "path", "directory" })
+    end
+  end
+end
+
+-- What a descriptor of the caller's stands for, in this mount namespace.
+local function opened(plan, source, flags)
+  local input = plan:input_descriptor(source.fd)
+  local slot = plan:open_tree_of(input, flags)
+  plan:close(input)
+  return slot
+end
+
+-- Older kernels look at a path when the file system is created: until then the descriptor stays open.
+local function set_path(plan, state, context, key, path, open)
+  if sayable(path) then return plan:fsconfig(context, "string", key, path) end
+  local slot = state.early[path] or type(path) == "table" and opened(plan, path)
+    or plan:openat2(path, { "path", "directory" })
+  plan:fsconfig_at(context, key, slot)
+  if not state.early[path] then open[#open + 1] = slot end
+end
+
+local ONE = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+
+-- a, b, ... 9, aa, ab, ...
+local function short_name(number)
+  local above = math.floor((number - 1) / #ONE)
+  local last = ONE:sub((number - 1) % #ONE + 1, (number - 1) % #ONE + 1)
+  return above > 0 and short_name(above) .. last or last
+end
+
+-- All in one string before Linux 6.8: the directories are bound where their names are short.
+local function bind_lower(plan, state, lower)
+  state.scratched = state.scratched + 1
+  local at, names = ("lower%d"):format(state.scratched), {}
+  plan:mkdir(at, 448, state.scratch)
+  local directory = plan:openat2(at, { "path", "directory" }, { "beneath" }, state.scratch)
+  for i, path in ipairs(lower) do
+    names[i] = short_name(i)
+    local early = state.early[path]
+    local tree = early and plan:open_tree("", "clone", early) or type(path) == "table" and opened(plan, path, "clone")
+      or plan:open_tree(path, "clone")
+    plan:mkdir(names[i], 448, directory)
+    plan:move_mount(tree, directory, names[i])
+    plan:close(tree)
+  end
+  local text = table.concat(names, ":")
+  if #text > LONGEST then
+    error(("%s.lower: %d directories are too many before Linux 6.8"):format(state.keys[lower], #lower), 0)
+  end
+  return directory, text
+end
+
+local function set_lower(plan, state, context, lower, open)
+  if adds_one_by_one(state) then
+    for _, path in ipairs(lower) do set_path(plan, state, context, "lowerdir+", path, open) end
+  elseif sayable_at_once(lower) then
+    plan:fsconfig(context, "string", "lowerdir", table.concat(lower, ":"))
+  else
+    local directory, names = bind_lower(plan, state, lower)
+    local before = plan:openat2(".", { "path", "directory" })
+    plan:fchdir(directory)
+    plan:close(directory)
+    plan:fsconfig(context, "string", "lowerdir", names)
+    return before
+  end
+end
+
+-- `upper = "tmpfs"` keeps what is written as long as the container.
+local function set_upper(plan, state, context, mount, open)
+  if mount.upper == "tmpfs" then
+    state.scratched = state.scratched + 1
+    for _, kind in ipairs { "upper", "work" } do
+      local name = kind .. state.scratched
+      plan:mkdir(name, 493, state.scratch)
+      plan:fsconfig_at(context, kind .. "dir", state.scratch, name)
+    end
+  elseif mount.upper then
+    set_path(plan, state, context, "upperdir", mount.upper, open)
+    set_path(plan, state, context, "workdir", mount.work, open)
+  end
+end
+
+--- Lower directories are given from the top to the bottom, as overlay(5) has them.
+function M.make.overlay(plan, state, mount)
+  -- In a user namespace overlay keeps its notes in attributes that are allowed there.
+  local options = state.unprivileged and { { "userxattr" } } or {}
+  local open, before = {}, nil
+  state.keys[mount.lower] = state.keys[mount]
+  local slot = filesystem.new(plan, "overlay", options, mount, function(context)
+    set_upper(plan, state, context, mount, open)
+    before = set_lower(plan, state, context, mount.lower, open) -- last: it may go to another directory
+  end)
+  if before then
+    plan:fchdir(before)
+    plan:close(before)
+  end
+  for _, descriptor in ipairs(open) do plan:close(descriptor) end
+  place.attach(plan, state, mount, slot)
+end
+
+return M

@@ -1,0 +1,75 @@
+--- Where something goes: every destination is resolved below the new root, as a process confined to it would.
+
+local description = require "cella.root.description"
+
+local clean = description.clean
+local M = {}
+
+local IN_ROOT = { "in_root", "no_magiclinks" }
+M.IN_ROOT = IN_ROOT
+
+--- Notes what lies at a destination from here on: a mount of ours (its slot), or one in which `create` allows to make
+--- things.
+function M.note(state, destination, ours, create)
+  state.mounts = state.mounts + 1
+  state.mounted[destination] = { number = state.mounts, ours = ours, create = create }
+end
+
+-- Where a file system is ours (a tmpfs that this plan has mounted) missing parts of a path are made. Elsewhere that
+-- would leave something on the host. The mount that covers a path is the latest one above it.
+local function cover(state, destination)
+  local latest = state.mounted["/"]
+  for slash in destination:gmatch "()/" do
+    local mounted = state.mounted[destination:sub(1, slash - 1)]
+    if mounted and (not latest or mounted.number > latest.number) then latest = mounted end
+  end
+  if latest then return latest.ours, latest.create end
+  return nil
+end
+
+-- Makes what is missing of a path, where that is allowed. (Where the caller has allowed it on the host, a mount's own
+-- flags and the caller's rights decide.)
+function M.make_target(plan, state, destination, mount, like, mode)
+  local within, create = cover(state, destination)
+  if not within and not create then return false end
+  plan:make_target(destination, state.root, within, like, mount.parents, mode)
+  return true
+end
+
+-- Attaches a mount; `ours` says that later ones may have things made in it.
+function M.attach(plan, state, mount, slot, ours)
+  local destination = clean(mount.destination)
+  local at_root = destination == "/"
+  if not at_root then
+    local made = M.make_target(plan, state, destination, mount, slot)
+    if made and mount.optional then plan:only_with(slot) end
+  end
+  local target = plan:openat2(destination, "path", IN_ROOT, state.root)
+  if mount.optional then plan:only_with(slot) end
+  plan:move_mount(slot, target)
+  plan:close(target)
+  if at_root then
+    state.root, state.below = slot, state.below + 1
+  elseif not ours then
+    plan:close(slot)
+  end
+  M.note(state, destination, ours and slot, mount.create)
+end
+
+-- The directory of something that is to be made, on a file system of ours, and its name.
+function M.open_parent(plan, state, mount)
+  local destination = clean(mount.destination)
+  local parent, name = destination:match("^(.*)/([^/]+)$")
+  parent = parent == "" and "/" or parent
+  local within, create = cover(state, destination)
+  if not within and not create then
+    error(("%s: a %s can be made only where a tmpfs of the container's own is: nothing is created on the host")
+      :format(mount.destination, mount.type), 0)
+  end
+  if parent ~= "/" then plan:make_target(parent, state.root, within, nil, mount.parents) end
+  local slot = plan:openat2(parent, { "path", "directory" }, IN_ROOT, state.root)
+  if within then plan:expect_same_filesystem(slot, within) end
+  return slot, name
+end
+
+return M

@@ -1,0 +1,119 @@
+-- examples/judge.lua: what becomes of a stranger's program, and that the host feels nothing of it.
+
+local trial = require "spec.support.trial"
+
+-- In C, and how each ends. Where memory is limited for each process by itself the hog is told so by malloc.
+local PROGRAMS = {
+  { name = "a right program", says = "accepted", text = [[
+    #include <stdio.h>
+    int main(void) { long a, b; if (scanf("%ld %ld", &a, &b) != 2) return 3; printf("%ld\n", a + b); return 0; }
+  ]] },
+  { name = "a wrong program", says = "wrong answer", text = [[
+    #include <stdio.h>
+    int main(void) { puts("5"); return 0; }
+  ]] },
+  { name = "a fork bomb", says = "time limit", text = [[
+    #include <unistd.h>
+    int main(void) { for (;;) fork(); }
+  ]] },
+  { name = "a memory hog", says = "memory limit", text = [[
+    #include <stdlib.h>
+    #include <string.h>
+    int main(void) { for (;;) { char *p = malloc(1 << 20); if (!p) abort(); memset(p, 1, 1 << 20); } }
+  ]] },
+  { name = "a sleeper", says = "time limit", text = [[
+    #include <unistd.h>
+    int main(void) { for (;;) pause(); }
+  ]] },
+  { name = "a flood of output", says = "output limit", text = [[
+    #include <stdio.h>
+    int main(void) { for (;;) puts("more and more and more"); }
+  ]] },
+  { name = "a writer of files", says = "file limit", text = [[
+    #include <stdio.h>
+    int main(void)
+    {
+      FILE *f = fopen("/tmp/x", "w");
+      if (!f) return 9;
+      for (;;) if (fputs("more and more", f) < 0) return 8;
+    }
+  ]] },
+  { name = "one that ignores every signal", says = "time limit", text = [[
+    #include <signal.h>
+    int main(void) { for (int i = 1; i < 65; i++) signal(i, SIG_IGN); for (;;) ; }
+  ]] },
+  { name = "one that fails", says = "runtime error: exit status 7", text = "int main(void) { return 7; }" },
+  { name = "one that crashes", says = "runtime error: signal segv", text = [[
+    int main(void) { *(volatile int *)8 = 1; return 0; }
+  ]] },
+  -- What it can reach of the host: nothing, or it would be wrong.
+  { name = "one that looks around", says = "accepted", text = [[
+    #include <stdio.h>
+    #include <unistd.h>
+    int main(void)
+    {
+      puts(access("/etc", 0) && access("/usr", 0) && access("/proc", 0) && access("/home", 0) && getppid() < 3 &&
+           !fopen("/x", "w") ? "3" : "seen");
+      return 0;
+    }
+  ]] },
+}
+
+describe("examples/judge.lua", function()
+  local lacks = trial.lacks_user_namespaces()
+  if trial.sh "command -v gcc" == "" then lacks = "needs gcc" end
+  if lacks then return pending(lacks) end
+
+  local directory, before
+  before_each(function()
+    before = trial.look()
+    directory = trial.directory()
+    trial.sh(("mkdir %s/tests"):format(directory))
+    trial.write(directory .. "/tests/1.in", "1 2\n")
+    trial.write(directory .. "/tests/1.out", "3\n")
+  end)
+  after_each(function()
+    trial.remove_directory(directory)
+    trial.nothing_left(before)
+  end)
+
+  local function judge(text, words)
+    trial.write(directory .. "/program.c", text)
+    return trial.sh(("%s examples/judge.lua %s/program.c %s/tests --time 0.5 %s; echo status $?"):format(
+      trial.interpreter(), directory, directory, words or ""))
+  end
+
+  for _, program in ipairs(PROGRAMS) do
+    it("says of " .. program.name .. ": " .. program.says, function()
+      local said = judge(program.text)
+      local verdict, status = said:match "^1: (.-)  %([%d.]+ s, [%d.]+ MiB%)\nstatus (%d)\n$"
+      assert.equal(program.says, verdict or said)
+      assert.equal(program.says == "accepted" and "0" or "1", status)
+      -- Nothing but what was there.
+      assert.equal("program.c\ntests\n1.in\n1.out\n", trial.sh(("cd %s; ls; ls tests"):format(directory)))
+    end)
+  end
+
+  it("says of what is no C where it is none", function()
+    local said = judge "int main(void) { syntax }"
+    assert.matches("^compile error\n", said)
+    assert.matches("program.c:1", said)
+    assert.matches("status 1\n$", said)
+  end)
+
+  it("is not held up by a compiler that is", function()
+    local said = judge '#include "/dev/zero"\n'
+    assert.matches("^compile error\n", said)
+  end)
+
+  it("takes more processes where it is told to", function()
+    local forks = [[
+      #include <stdio.h>
+      #include <sys/wait.h>
+      #include <unistd.h>
+      int main(void) { int p = fork(); if (!p) { puts("3"); return 0; } return p < 0 ? 9 : wait(0) < 0; }
+    ]]
+    assert.matches("^1: runtime error: exit status 9", judge(forks))
+    assert.matches("^1: accepted", judge(forks, "--processes 2"))
+  end)
+end)

@@ -1,0 +1,104 @@
+-- Many mounts: that they are all there, and that what they cost grows as their number does. No clock decides: steps,
+-- system calls and Lua's own instructions are counted.
+
+local able = require "spec.support.able"
+local cella = require "cella"
+local rootfs = require "spec.support.rootfs"
+local trial = require "spec.support.trial"
+
+local needs = able.needs(function(reason) pending(reason) end)
+
+describe("a thousand bind mounts", function()
+  local root, directory, before
+  setup(function() root = rootfs.new() end)
+  teardown(function() root:remove() end)
+  before_each(function()
+    before = trial.look()
+    directory = trial.directory()
+    trial.sh(("cd %s && seq 2000 | while read -r n; do echo $n > $n; done"):format(directory))
+  end)
+  after_each(function()
+    trial.remove_directory(directory)
+    trial.nothing_left(before)
+  end)
+
+  local function description(count, kind)
+    local mounts = {
+      { type = "proc", destination = "/proc" }, { type = "tmpfs", destination = "/mnt" },
+      { type = kind == "directories" and "directory" or "file", destination = "/mnt/same",
+        content = kind ~= "directories" and "" or nil },
+    }
+    for i = 1, count do
+      local source = kind == "directories" and directory or ("%s/%d"):format(directory, i)
+      mounts[#mounts + 1] = { type = "bind", source = source, readonly = i % 2 == 0,
+        destination = kind == "stacked" and "/mnt/same" or "/mnt/" .. i }
+    end
+    return { root = root.path, mounts = mounts }
+  end
+
+  -- The container's own are of one file each.
+  local COUNT = "n=0; while read -r _ _ _ _ at _; do case $at in /mnt/*) n=$((n + 1)) ;; esac; done "
+    .. "</proc/self/mountinfo; echo $n; "
+
+  it("are all there, each with what it is of", needs("user_namespaces", function()
+    local same = "for i in /mnt/[0-9]*; do read -r n <$i; [ /mnt/$n = $i ] || echo $i; done"
+    assert.equal("1000\n", trial.inside(description(1000), COUNT .. same))
+  end))
+
+  it("of directories, too", needs("user_namespaces", function()
+    assert.equal("1000\n7\n", trial.inside(description(1000, "directories"), COUNT .. "cat /mnt/1000/7"))
+  end))
+
+  it("may lie over each other", needs("user_namespaces", function()
+    assert.equal("1000\n1000\n", trial.inside(description(1000, "stacked"), COUNT .. "cat /mnt/same"))
+  end))
+
+  local function plan(count)
+    return assert(cella.container(description(count)):plan { "/bin/true" })
+  end
+
+  it("cost the same number of steps each", needs("user_namespaces", function()
+    local none, half, all = #plan(0):steps(), #plan(500):steps(), #plan(1000):steps()
+    assert.equal(2 * (half - none), all - none)
+  end))
+
+  it("cost the same number of system calls each", needs("user_namespaces", "strace", "plain_memory", function()
+    local function calls(count)
+      local file = trial.write(("%s/box.lua"):format(directory), ([[
+        local mounts = { { type = "tmpfs", destination = "/mnt" } }
+        for i = 1, %d do
+          mounts[i + 1] = { type = "bind", source = %q .. i, destination = "/mnt/" .. i, readonly = i %% 2 == 0 }
+        end
+        local plan = require "cella".container({ root = %q, mounts = mounts }):plan { "/bin/true" }
+        assert(plan:run())
+      ]]):format(count, directory .. "/", root.path))
+      local log = directory .. "/log"
+      local said = trial.sh(("strace -f -qq -o %s -e trace='!brk,mmap,munmap,mremap,madvise,futex,rt_sigreturn' %s %s")
+        :format(log, trial.interpreter(), file))
+      assert.equal("", said)
+      local number = 0
+      for line in io.lines(log) do
+        if line:find "^%d+ +[%w_]+%(" then number = number + 1 end
+      end
+      os.remove(log)
+      return number
+    end
+    local none, some, more = calls(0), calls(100), calls(200)
+    assert.is_true(some - none >= 400, some - none)
+    assert.equal(2 * (some - none), more - none)
+  end))
+
+  it("take Lua twice as long as half as many", needs("user_namespaces", function()
+    local function instructions(count)
+      local box, number = cella.container(description(count)), 0
+      debug.sethook(function() number = number + 1 end, "", 1000)
+      local ok, err = pcall(box.plan, box, { "/bin/true" })
+      debug.sethook()
+      assert(ok, err)
+      return number
+    end
+    instructions(10)
+    local some, more = instructions(1000), instructions(2000)
+    assert.is_true(more < 2.3 * some, ("%d and %d"):format(some, more))
+  end))
+end)
