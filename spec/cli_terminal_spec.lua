@@ -160,11 +160,12 @@ describe("`cella run` at a terminal", function()
       function box.spawn(self, command)
         local process, err = spawn(self, command)
         if process then
-          process.wait = function()
+          local function broken()
             io.open((...) .. "/waiting", "w"):close()
             while not io.open((...) .. "/go") do require("cella.core").poll({}, 0.01) end
             error "broken"
           end
+          process.wait, process.step = broken, broken
         end
         return process, err
       end

@@ -47,14 +47,13 @@ local function started(description, text, keys)
   command.stdout = nil
   local process = assert(cella.container(description):spawn(command))
   local screen = ""
-  process:watch(process.terminal, function()
-    screen = screen .. (process.pty.master:read() or "")
-  end)
   local function comes(wanted)
-    trial.wait_for(function()
-      if screen:find(wanted, 1, true) then return true end
-      process:wait(0.02)
-    end, wanted .. " in " .. screen)
+    local ok = pcall(trial.wait_for, function()
+      process:wait(0.01) -- what there was no room for is typed
+      screen = screen .. (process.pty.master:read() or "")
+      return screen:find(wanted, 1, true)
+    end, wanted)
+    if not ok then error(("%s does not come in\n%s"):format(wanted, screen), 2) end
     return screen
   end
   return process, comes
