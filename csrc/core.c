@@ -21,6 +21,7 @@ int luaopen_cella_core(lua_State *L)
 	open_caps(L);
 	open_copy(L);
 	open_plain(L);
+	open_terminal(L);
 	open_cgroup(L);
 	return 1;
 }

@@ -312,7 +312,7 @@ int launch_plan(lua_State *L)
 	struct process *process = lua_newuserdata(L, sizeof *process);
 	memset(process, 0, sizeof *process);
 	process->generation = copy_generation;
-	process->pidfd = process->channel = -1;
+	process->pidfd = process->channel = process->sent = -1;
 	process->reaped = true;
 	luaL_getmetatable(L, PROCESS_TYPE);
 	lua_setmetatable(L, -2);
@@ -360,12 +360,27 @@ static int adopt_second(struct process *process)
 	return error;
 }
 
+/* What the kernel has put in for a message with descriptors: one is kept, and only the first that there is. */
+static void keep_descriptor(struct process *process, const struct cmsghdr *header)
+{
+	const unsigned char *data = CMSG_DATA(header);
+	size_t size = header->cmsg_len - (size_t)(data - (const unsigned char *)header);
+	for (size_t i = 0; i + sizeof(int) <= size; i += sizeof(int)) {
+		int fd;
+		memcpy(&fd, data + i, sizeof fd);
+		if (process->sent < 0)
+			process->sent = move_up(fd, LOWEST_FD);
+		else
+			close(fd);
+	}
+}
+
 /* Takes a message. Returns its byte, 0 at the end of the channel, or a negative errno. */
 static int receive(struct process *process)
 {
 	struct exec_failure data = { 0 }; /* the longest that is said */
 	union {
-		char space[CMSG_SPACE(sizeof(struct ucred))];
+		char space[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(sizeof(int))];
 		struct cmsghdr header;
 	} control;
 	struct iovec vector = { &data, sizeof data };
@@ -376,16 +391,30 @@ static int receive(struct process *process)
 		return errno == ECONNRESET ? 0 : -errno;
 	if (count == 0)
 		return 0;
-	const struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-	if (!header || header->cmsg_type != SCM_CREDENTIALS)
+	int sender = 0;
+	bool brought = process->sent >= 0;
+	for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header; header = CMSG_NXTHDR(&message, header)) {
+		struct ucred credentials;
+		if (header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS) {
+			keep_descriptor(process, header);
+		} else if (header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_CREDENTIALS) {
+			memcpy(&credentials, CMSG_DATA(header), sizeof credentials);
+			sender = credentials.pid;
+		}
+	}
+	if (data.kind == TAKE_THIS[0]) {
+		/* There was no room for it, or it is the second: it stays unanswered, and the program does not run. */
+		if (brought || process->sent < 0)
+			return brought ? -EEXIST : -EMFILE;
+		RAW_RETRY(count, SYS_sendto, process->channel, "", 1, MSG_NOSIGNAL, 0, 0);
+		return data.kind;
+	}
+	if (!sender)
 		return -EPROTO;
 	if (data.kind == EXEC_FAILED[0] && count == sizeof data)
 		process->launch->error = data.error;
-	if (data.kind == HERE_I_AM[0]) {
-		struct ucred sender;
-		memcpy(&sender, CMSG_DATA(header), sizeof sender);
-		process->program = sender.pid;
-	}
+	if (data.kind == HERE_I_AM[0])
+		process->program = sender;
 	return data.kind;
 }
 
@@ -398,7 +427,7 @@ static int listen_to(struct process *process, const struct timespec *patience)
 		if (ready <= 0)
 			return ready == 0 ? -ETIMEDOUT : -errno;
 		int said = receive(process);
-		if (said != HERE_I_AM[0] && said != EXEC_FAILED[0])
+		if (said != HERE_I_AM[0] && said != EXEC_FAILED[0] && said != TAKE_THIS[0])
 			return said;
 	}
 }

@@ -8,6 +8,9 @@
  * credentials, which the kernel translates (unix(7), SCM_CREDENTIALS). */
 #define HERE_I_AM "p"
 
+/* What comes with a descriptor for the parent (send_fd). */
+#define TAKE_THIS "d"
+
 /* And what one in an await step says. */
 #define AWAITING "a"
 

@@ -117,6 +117,7 @@ extern const struct op ops_descriptor[];
 extern const struct op ops_identity[];
 extern const struct op ops_capability[];
 extern const struct op ops_process[];
+extern const struct op ops_terminal[];
 extern const struct op ops_expect[];
 
 /* All of them, in one numbering that recorded plans use; NULL after the last. */

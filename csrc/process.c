@@ -38,12 +38,13 @@ static void let_go(struct process *process)
 		int settled;
 		do
 			settled = launch_settle(process, NULL);
-		while (settled == -EINTR || settled == -EPROTO);
+		while (settled == -EINTR || settled == -EPROTO || settled == -EEXIST || settled == -EMFILE);
 		kill_now(process);
 		reap(process, 0);
 	}
 	launch_end(process);
 	close_once(&process->pidfd);
+	close_once(&process->sent);
 }
 
 static int process_gc(lua_State *L)
@@ -238,6 +239,18 @@ static int process_pidfd(lua_State *L)
 	return 1;
 }
 
+/* process:sent() -> fd object | nil
+ * What the child has sent with send_fd; it is the caller's from now on. */
+static int process_sent(lua_State *L)
+{
+	struct process *process = check_process(L);
+	if (process->sent < 0)
+		return 0;
+	*new_fd(L) = process->sent;
+	process->sent = -1;
+	return 1;
+}
+
 static int process_tostring(lua_State *L)
 {
 	lua_pushfstring(L, "%s (pid %d)", PROCESS_TYPE, check_process(L)->pid);
@@ -256,6 +269,7 @@ void open_process(lua_State *L)
 		{ "pid", process_pid },
 		{ "program", process_program },
 		{ "pidfd", process_pidfd },
+		{ "sent", process_sent },
 		{ "close", process_gc },
 		{ 0 },
 	};

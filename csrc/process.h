@@ -18,6 +18,7 @@ struct process {
 	int program; /* pid of the process behind an init step, as the caller's pid namespace has it; or 0 */
 	int pidfd;
 	int channel;
+	int sent; /* a descriptor that the child has sent, until somebody takes it */
 	struct launch *launch;
 	struct keeper *keeper;
 	unsigned generation; /* of the process that made it: copy.h */

@@ -10,7 +10,8 @@
 #include <string.h>
 
 static const struct op *const tables[] = {
-	ops_namespace, ops_mount, ops_file, ops_descriptor, ops_identity, ops_capability, ops_process, ops_expect,
+	ops_namespace, ops_mount, ops_file, ops_descriptor, ops_identity, ops_capability, ops_process, ops_terminal,
+	ops_expect,
 };
 
 const struct op *op_at(size_t number)

@@ -42,6 +42,7 @@ void open_init(lua_State *L);
 void open_caps(lua_State *L);
 void open_copy(lua_State *L);
 void open_plain(lua_State *L);
+void open_terminal(lua_State *L);
 void open_cgroup(lua_State *L);
 
 #endif

@@ -85,7 +85,8 @@ describe("the command line", function()
       for _, command in ipairs { "run", "plan" } do
         local result = trial.cella { command, "--help" }
         assert.equal(0, result.status)
-        assert.truthy(result.stdout:find(("Usage: cella %s [-h] FILE.lua [ARGS] [-- COMMAND"):format(command), 1, true))
+        assert.truthy(result.stdout:find(("Usage: cella %s [-h] [-t | --no-terminal] FILE.lua [ARGS] [-- COMMAND")
+          :format(command), 1, true))
         for _, status in ipairs { "124", "125", "126", "127", "128+n" } do
           assert.truthy(result.stdout:find(status, 1, true), status .. " is not in\n" .. result.stdout)
         end
@@ -441,8 +442,10 @@ describe("the command line", function()
       assert.equal(130, status)
     end)
 
-    it("the program cannot type into it: it has no controlling terminal", function()
-      local screen = at_terminal("", "(: < /dev/tty) 2>&1 && echo it has || echo it has not")
+    it("the program cannot type into it: with --no-terminal it has no controlling terminal", function()
+      local command = trial.cli_text { "run", "--no-terminal", container(""), "--", "sh", "-c",
+        "(: < /dev/tty) 2>&1 && echo it has || echo it has not" }
+      local screen = trial.terminal("exec " .. command)
       assert.truthy(screen:find("it has not\n", 1, true), screen)
       -- The same without a session of its own.
       screen = at_terminal("new_session = false", "(: < /dev/tty) 2>&1 && echo it has || echo it has not")

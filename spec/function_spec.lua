@@ -4,7 +4,7 @@ local able = require "spec.support.able"
 local cella = require "cella"
 local core = require "cella.core"
 local helper = require "spec.support.helper"
-local host = require "cella.host"
+local facts = require "cella.host"
 local interpreter = require "cella.interpreter"
 local outside = require "spec.support.outside"
 local sys = require "cella.sys"
@@ -623,7 +623,7 @@ describe("a function as the program", function()
       -- Where the interpreter may belong to somebody in there it is not brought in.
       local hidden = assert(target:enter())
       local _, err = hidden:run(function() return 1 end)
-      assert.equal(interpreter.is_endangered(hidden.description.target:facts().maps, host.facts()), err ~= nil)
+      assert.equal(interpreter.is_endangered(hidden.description.target:facts().maps, facts.facts()), err ~= nil)
       if err then assert.equal("call", err.op) end
       hidden:close()
       local entrance = assert(target:enter { exceed = { "interpreter" } })

@@ -76,10 +76,18 @@ local CALLS = {
   expect_parent = { "ppoll" },
   dumpable = { "prctl PR_SET_DUMPABLE" },
   setrlimit = { "prlimit64" },
-  execve = { { "execve", "faccessat", "getcwd" } },
+  -- The first two are those of the sealed program in between, where there is one.
+  execve = { { "fcntl", "execveat", "execve", "faccessat", "getcwd" } },
   -- Memory for the environment; descriptors held; then out of the reach of others, and on its own.
   call = { { "brk", "mmap", "fcntl F_GETFD", "epoll_create1", "dup3" }, "close?", "prctl PR_SET_DUMPABLE",
     { "brk", "mmap" }, "munmap", "close" },
+
+  openpt = { "openat2", "newfstatat", "ioctl TIOCGPTN", "ioctl TIOCSPTLCK", "fcntl F_DUPFD_CLOEXEC?", "close?" },
+  ptpeer = { "ioctl TIOCGPTPEER", "fcntl F_DUPFD_CLOEXEC?", "close?" },
+  tcsetwinsize = { "ioctl TIOCSWINSZ" },
+  copy_tty = { "ioctl TCGETS2", "ioctl TIOCGWINSZ", "ioctl TCSETS2", "ioctl TIOCSWINSZ" },
+  setctty = { "ioctl TIOCSCTTY" },
+  send_fd = { "sendmsg", "read" },
 
   expect_ids = { "getresuid", "setfsuid", "getresgid", "setfsgid" },
   expect_groups = { "getgroups" },
@@ -232,6 +240,18 @@ describe("strace shows", function()
   it("- its calls for every operation are known here", function()
     for name in pairs(operations) do assert.truthy(CALLS[name], name) end
   end)
+
+  it("the calls of a program that gets a terminal of its own", traced("user_namespaces", function()
+    for _, where in ipairs { "container", "host" } do
+      local steps, processes = trace(([[
+        local command = { "true", terminal = { rows = 5, columns = 6, from = %q }, stdout = "capture" }
+        local plan = assert(cella.container({}):plan(command))
+        assert(plan:run())
+        return plan:steps()
+      ]]):format(where))
+      follow(steps, processes)
+    end
+  end))
 
   it("- a control: a call that is not printed, or one that is missing, would be seen", traced(function()
     local steps, processes = trace [[

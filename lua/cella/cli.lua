@@ -24,8 +24,11 @@ end
 
 local function container_command(parser, name, summary, description)
   local command = parser:command(name, summary)
+  command:mutex(
+    command:flag("-t --terminal", "Give the program a terminal of its own, wherever this one's streams lead."),
+    command:flag("--no-terminal", "Give it none: it has the streams that this one has."))
   command:description(description)
-  command:usage(("Usage: cella %s [-h] FILE.lua [ARGS] [-- COMMAND [ARGUMENT ...]]"):format(name))
+  command:usage(("Usage: cella %s [-h] [-t | --no-terminal] FILE.lua [ARGS] [-- COMMAND [ARGUMENT ...]]"):format(name))
   command:argument("file", "A Lua program that returns a container."):target("file")
   command:epilog [[
 ARGS reach the file as `...`. What stands behind `--` replaces the program that the file names (its key
@@ -106,6 +109,7 @@ function M.main(words, streams)
   end
   if CONTAINER[parsed.command] then
     local request = { file = parsed.file, arguments = arguments, command = command }
+    if parsed.terminal or parsed.no_terminal then request.terminal = parsed.terminal == true end
     return require("cella.cli.run")[parsed.command](request, streams)
   end
   if parsed.command == ENTER then parsed.words = command end

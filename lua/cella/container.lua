@@ -13,6 +13,7 @@ local interpreter = require "cella.interpreter"
 local process_limits = require "cella.process.limits"
 local rlimits = require "cella.rlimits"
 local root = require "cella.root"
+local terminal = require "cella.terminal"
 
 ---@class cella.container
 local Container = { __name = "cella.container" }
@@ -71,6 +72,9 @@ local function with_backstop(limits, cpu_limit)
 end
 
 local function build(box, command, host)
+  if command.terminal and box.new_session == false then
+    error("command.terminal: a terminal of its own needs a session of its own, and new_session is false", 0)
+  end
   local who, err = identity.resolve(box, host)
   if not who then return nil, err end
   local new, join, time_offsets = sort_namespaces(box.namespaces)
@@ -195,6 +199,7 @@ function Container:run(command, ...)
   local plan, err = make_plan(self, command, 2)
   if not plan then return nil, err end
   if command.stdin == "pipe" then error('command.stdin: "pipe" needs spawn: here nobody could write to it', 2) end
+  terminal.check_read(plan, 2)
   return plan:run(spawn_options(self, command))
 end
 

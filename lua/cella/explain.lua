@@ -270,6 +270,20 @@ why.seccomp = {
     .. "accepts",
   EACCES = "a filter needs no_new_privs, or CAP_SYS_ADMIN in the user namespace (seccomp(2))",
 }
+local OWN_DEV = '{ type = "dev", destination = "/dev" } in its mounts gives it a /dev of its own'
+why.openpt = {
+  ENOENT = "there is no /dev/ptmx, with the terminals that belong to it, in the container: " .. OWN_DEV,
+  EACCES = "the container's user may not open /dev/ptmx, or it lies on a mount with nodev: " .. OWN_DEV,
+  ENOTTY = "/dev/ptmx in the container is not the terminal multiplexer (character device 5, 2): it is not touched",
+  ENOSPC = function()
+    return ("there are no more terminals: kernel.pty.max is %s"):format(tostring(read("/proc/sys/kernel/pty/max")))
+  end,
+}
+why.openpt.ENODEV, why.openpt.ENXIO = why.openpt.ENOENT, why.openpt.ENOENT
+why.setctty = {
+  EPERM = "this process does not lead a session, or that has a terminal already: in a plan, plan:setsid() comes before",
+}
+why.copy_tty = { ENOTTY = "the descriptor is not a terminal's" }
 why.expect_no_user_namespaces = { ENOTRECOVERABLE = "a user namespace could still be made in there" }
 
 why.open = {

@@ -15,6 +15,7 @@ local mapping = require "cella.mapping"
 local Process = require "cella.process"
 local rlimits = require "cella.rlimits"
 local streams = require "cella.streams"
+local Terminal = require "cella.terminal"
 local usage = require "cella.process.usage"
 local validate = require "cella.validate"
 
@@ -288,9 +289,10 @@ end
 
 --- A descriptor of the caller's.
 ---@param fd integer
-function methods:input_descriptor(fd)
+---@param lowest integer?  the number that it has in the child is this or above
+function methods:input_descriptor(fd, lowest)
   return self:input(("dup(%d)"):format(fd), function()
-    local copy, message, errno = core.dup(fd)
+    local copy, message, errno = core.dup(fd, lowest)
     if copy then return copy end
     return nil, { message = message, errno = errno }
   end)
@@ -474,6 +476,20 @@ local function settle(self, child, options, group)
   return nil, failure(self, number_of_child_step(self, step), fields)
 end
 
+-- The caller's end of the program's terminal: made in the child and sent, or made here. False where it has none.
+local function adopt_terminal(self, child, captures)
+  if not self.has_terminal then return false end
+  local master = captures.terminal or child:sent()
+  captures.terminal = nil
+  local terminal, fields = Terminal.adopt(master)
+  if not terminal then
+    master:close()
+    return nil, Error.new { op = "ptpeer", message = fields.message, errno = fields.errno }
+  end
+  if self.has_terminal.captured then captures.stdout = master end
+  return terminal
+end
+
 local spawn_rule = rule.record(commands.spawn_options)
 
 -- What waiting will need is there before there is a child.
@@ -526,6 +542,11 @@ function methods:spawn(options)
     ok, err = keep_meetings(self, child, options)
     if ok then ok, err = settle(self, child, options, group) end
     if ok then
+      ok, err = adopt_terminal(self, child, context.captures)
+      options.terminal = ok
+      ok = ok ~= nil
+    end
+    if ok then
       options.cgroup = group
       return Process.new(child, context.captures, options)
     end
@@ -541,6 +562,7 @@ end
 ---@param options table?  as for spawn
 ---@return cella.result?, cella.error?
 function methods:run(options)
+  Terminal.check_read(self, 2)
   for _, name in pairs(self.captures) do
     if name == "stdin" then error('stdin: "pipe" needs spawn: here nobody could write to it', 2) end
   end

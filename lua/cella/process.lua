@@ -5,6 +5,7 @@ local Error = require "cella.error"
 local input = require "cella.process.input"
 local limits = require "cella.process.limits"
 local serve = require "cella.process.serve"
+local Terminal = require "cella.terminal"
 local validate = require "cella.validate"
 
 ---@class cella.result
@@ -24,6 +25,7 @@ local validate = require "cella.validate"
 ---@class cella.process
 ---@field pid integer  of the program, as the caller's pid namespace has it
 ---@field cgroup cella.cgroup?  where the container has one
+---@field terminal integer?  the caller's end of the program's terminal: a descriptor that does not block
 local Process = { __name = "cella.process" }
 Process.__index = Process
 
@@ -40,7 +42,10 @@ local seconds = validate.rule.seconds
 ---@param options table  as spawn takes it; `started`, `set`, `functions`
 ---@return cella.process?, cella.error?
 function M.new(child, ends, options)
+  local pty = options.terminal or nil
   local self = setmetatable({
+    pty = pty,
+    terminal = pty and ends.stdout ~= pty.master and pty.master:number() or nil,
     pid = child:program(),
     child = child,
     status = ends.status,
@@ -54,6 +59,10 @@ function M.new(child, ends, options)
     cgroup = options.cgroup,
   }, Process)
   local ok, err = self.set:add(child:pidfd(), function() self.ended = true end)
+  if pty then
+    self.typing = input.new(pty.typed, self.set)
+    if not ends.stdin then self.input = self.typing end
+  end
   for name, fd in pairs(ends) do
     if name == "stdin" then
       self.input = input.new(fd, self.set)
@@ -137,7 +146,9 @@ function Process:wait(timeout)
 end
 
 local function check_input(self, data)
-  if not self.input then error('there is no pipe to write to: the command has to say stdin = "pipe"', 3) end
+  if not self.input then
+    error('there is nothing to write to: the command has to say stdin = "pipe" or terminal = true', 3)
+  end
   if type(data) ~= "string" then error("data: a string expected, got " .. validate.show(data), 3) end
   if self.input.closing then error("close_stdin was called before", 3) end
 end
@@ -168,7 +179,9 @@ end
 
 --- Ends the program's standard input (stdin = "pipe"), once all has been written that was given.
 function Process:close_stdin()
-  if not self.input then error('there is no pipe to close: the command has to say stdin = "pipe"', 2) end
+  if not self.input or self.input == self.typing then
+    error('there is no pipe to close: the command has to say stdin = "pipe"', 2)
+  end
   self.input:finish()
 end
 
@@ -259,6 +272,31 @@ function Process:watch(fd, call)
   return self.set:add(fd, call)
 end
 
+--- Takes the program's terminal away: its session gets SIGHUP, and whoever reads from it an end of file.
+function Process:hang_up()
+  if not self.pty then error("the program has no terminal: give its command the key `terminal`", 2) end
+  self.set:remove(self.pty.master:number())
+  self.terminal = nil
+  self.typing:fail("the terminal is closed", 5)
+  self.pty:close()
+end
+
+--- Gives the program's terminal another size; its foreground gets SIGWINCH.
+---@param rows integer     1 to 65535
+---@param columns integer  1 to 65535
+---@return boolean?, cella.error?
+function Process:resize(rows, columns)
+  if not self.pty then error("the program has no terminal: give its command the key `terminal`", 2) end
+  validate.check(Terminal.size_rule, rows, "rows", 2)
+  validate.check(Terminal.size_rule, columns, "columns", 2)
+  if not self.pty.master:number() then
+    return nil, Error.new { op = "tcsetwinsize", code = "EIO", message = "the terminal is closed" }
+  end
+  local ok, message, errno = self.pty:resize(rows, columns)
+  if ok then return true end
+  return nil, Error.new { op = "tcsetwinsize", errno = errno, message = message:match(": (.*)$") }
+end
+
 --- A descriptor that is readable once the program has ended; nil after that has been waited for.
 ---@return integer?
 function Process:pidfd()
@@ -280,6 +318,7 @@ function Process:close()
     serve.let_go(self)
     self.set:close()
   end
+  if self.pty then self.pty:close() end
 end
 
 Process.__close = Process.close

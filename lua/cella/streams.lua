@@ -4,6 +4,7 @@
 -- that the program will have, so that no copy can overwrite another.
 
 local core = require "cella.core"
+local terminal = require "cella.terminal"
 local validate = require "cella.validate"
 
 local rule = validate.rule
@@ -73,6 +74,7 @@ M.fields = {
   stdout = output "stdout",
   stderr = output "stderr",
   fds = rule.map(rule.integer(3, 65535), descriptor),
+  terminal = terminal.rule,
 }
 
 local function highest(command)
@@ -165,14 +167,27 @@ function M.record(plan, command, open_more)
     end
   end
 
+  local slave = command.terminal and terminal.record(plan, command.terminal, lowest)
+  if slave then
+    plan.has_terminal = { captured = command.stdout == "capture" or type(command.stdout) == "function" }
+  end
+
   for target = 0, 2 do
     local name = NAMES[target]
-    local value = command[name] or "inherit"
+    local value = command[name] or slave and "terminal" or "inherit"
+    -- What is captured of a program at a terminal is what comes out of the terminal.
+    if slave and target == 1 and plan.has_terminal.captured then
+      if type(value) == "function" then plan.functions[name] = value end
+      value = "terminal"
+    end
     if value == "inherit" and not core.is_open(target) then
       value = "null" -- a program finds 0, 1 and 2 open; what it opens next must not land there
     end
     if value == "null" or value == "capture" or value == "pipe" then
       put(target, value)
+    elseif value == "terminal" then
+      keep[#keep + 1] = target
+      plan:dup2(slave, target)
     elseif type(value) == "function" then
       plan.functions[name] = value
       put(target, "capture")

@@ -100,6 +100,13 @@ return {
     optional(fd "through_fd") },
   call = { text "what", optional(p("environment", "strings", {})) },
 
+  openpt = { path(), optional(p("lowest", "int", 3)) },
+  ptpeer = { fd(), optional(p("lowest", "int", 3)) },
+  tcsetwinsize = { fd(), p("rows", "int", 24), p("columns", "int", 80) },
+  copy_tty = { fd(), fd "model_fd" },
+  setctty = { fd() },
+  send_fd = { fd() },
+
   expect_ids = { p("uid", "id", 0), p("gid", "id", 0) },
   expect_groups = { p("groups", "ids", { 0 }) },
   expect_capabilities = { caps "effective", caps "permitted", caps "inheritable", caps "bounding", caps "ambient" },

@@ -3,6 +3,7 @@
 local core = require "cella.core"
 local Error = require "cella.error"
 local container = require "cella.container"
+local terminal = require "cella.cli.terminal"
 
 local M = {}
 
@@ -38,6 +39,10 @@ end
 
 local FORWARDED = { "int", "term", "hup", "quit", "usr1", "usr2", "winch", "alrm", "tstp" }
 
+-- Whoever has stopped us continues us with this.
+local WITH_TERMINAL = { "cont" }
+for _, name in ipairs(FORWARDED) do WITH_TERMINAL[#WITH_TERMINAL + 1] = name end
+
 -- Whether the program does something of its own with a signal. Without a handler the first process of a pid namespace
 -- does not get it at all (pid_namespaces(7)), where any other program would end.
 local function is_handled(pid, number)
@@ -50,16 +55,22 @@ local function is_handled(pid, number)
   return false
 end
 
-local ENDS_NOT = { winch = true, tstp = true }
+local ENDS_NOT = { winch = true, tstp = true, cont = true }
 
 -- Terminals and supervisors talk to this process: it hands on what they say, and dies as the program would have.
-local function watch_signals(process, fd)
+-- With a terminal of the program's own, those that come from ours are about ours.
+local function watch_signals(process, fd, relay)
   process:watch(fd:number(), function()
     while true do
       local number = fd:read_signal()
       if not number then return end
       local name = core.signal_name(number)
-      if process.status then
+      if relay and name == "tstp" then relay:suspend() end
+      if relay and name == "winch" then
+        relay:resize()
+      elseif name == "cont" then
+        relay:resume()
+      elseif process.status then
         -- An init does what follows by itself.
         process:kill(name)
         if name == "tstp" then
@@ -82,6 +93,12 @@ local function watch_signals(process, fd)
   end)
 end
 
+-- Whether a signal has come that ends whoever does nothing about it.
+local function is_to_end(signals)
+  local number = signals:read_signal()
+  return number and not ENDS_NOT[core.signal_name(number)]
+end
+
 local function status_of_result(process, result)
   if result.reason == "timeout" or result.reason == "cpu" then return TIMED_OUT end
   if result.code then return result.code end
@@ -94,15 +111,28 @@ end
 ---@param streams { out: file*, err: file* }
 ---@return integer status
 function M.start(box, request, streams)
-  local signals = assert(core.signals(FORWARDED))
-  local ok, process, err = pcall(box.spawn, box, request.command)
+  local command, is_own, may_be_ours = terminal.choose(box, request)
+  local signals = assert(core.signals(is_own and WITH_TERMINAL or FORWARDED))
+  local ok, process, err = pcall(box.spawn, box, command)
+  if ok and err and err.op == "openpt" and may_be_ours then
+    command.terminal.from = "host"
+    ok, process, err = pcall(box.spawn, box, command)
+  end
   if not ok or not process then
     streams.err:write("cella: ", tostring(not ok and process or err), "\n")
     return status_of_error(not ok and process or err)
   end
-  watch_signals(process, signals)
+  local relay = is_own and terminal.relay(process) or nil
+  watch_signals(process, signals, relay)
   local result
-  result, err = process:wait()
+  ok, result, err = pcall(relay and relay.wait or process.wait, relay or process)
+  if relay then
+    -- Whatever happens, our terminal is as it was.
+    local shown, why = pcall(relay.finish, relay, signals, function() return is_to_end(signals) end)
+    relay:suspend()
+    if not shown then error(why, 0) end
+  end
+  if not ok then error(result, 0) end
   if not result then
     streams.err:write("cella: ", tostring(err), "\n")
     return SETUP_FAILED
@@ -118,7 +148,7 @@ end
 ---@param box cella.container|cella.entrance
 ---@return integer status
 function M.print(box, request, streams)
-  local ok, plan, err = pcall(box.plan, box, request.command)
+  local ok, plan, err = pcall(box.plan, box, (terminal.choose(box, request)))
   if not ok or not plan then
     streams.err:write("cella: ", tostring(not ok and plan or err), "\n")
     return SETUP_FAILED

@@ -285,6 +285,36 @@ function sys.wait_for_byte(fd) end
 ---@param filter string  a compiled classic BPF program, as seccomp_export_bpf(3) writes it
 function sys.seccomp(filter) end
 
+--- Terminals: pty(7), ioctl_tty(2).
+
+--- posix_openpt(3) and unlockpt(3): the master of a new pseudo-terminal, which does not block. ENOTTY where there is
+--- something else than the terminal multiplexer.
+---@param path string      "/dev/ptmx"
+---@param lowest integer?  the descriptor is this or above
+---@return cella.fd
+function sys.openpt(path, lowest) end
+
+--- The slave of a master (TIOCGPTPEER), by no name.
+---@param fd cella.fd
+---@param lowest integer?
+---@return cella.fd
+function sys.ptpeer(fd, lowest) end
+
+--- TIOCSWINSZ.
+---@param fd cella.fd
+---@param rows integer     0 to 65535; above, ERANGE
+---@param columns integer
+function sys.tcsetwinsize(fd, rows, columns) end
+
+--- Gives a terminal the modes and the size of another.
+---@param fd cella.fd
+---@param model_fd cella.fd
+function sys.copy_tty(fd, model_fd) end
+
+--- TIOCSCTTY: the controlling terminal of this session, if this process leads it and it has none.
+---@param fd cella.fd
+function sys.setctty(fd) end
+
 --- execve(2): of several paths the first that can be executed. ELIBACC says that the file is there and its interpreter
 --- is not. Without an environment, that of this process.
 ---@param path string|string[]

@@ -62,4 +62,17 @@ function Output:drain()
   end
 end
 
+-- More than a terminal keeps of what nobody has read.
+local MOST_OF_TERMINAL = 1048576
+
+--- The same for a terminal, which does not tell how much there is.
+function Output:drain_terminal()
+  local left = MOST_OF_TERMINAL
+  while left > 0 and self.fd:number() do
+    local size = take_once(self)
+    if not size then break end
+    left = left - size
+  end
+end
+
 return M

@@ -54,6 +54,7 @@ function M.let_go(self)
   self.set:remove(self.child:pidfd())
   if self.status then self.status:close() end
   if self.input then self.input:fail("the program has ended") end
+  if self.typing then self.typing:fail("the program has ended") end
   for _, stream in pairs(self.outputs) do close_output(self, stream) end
   self.child:close()
   if self.cgroup then self.cgroup:remove() end
@@ -103,6 +104,7 @@ local function call_exited(self, result)
 end
 
 local function finish(self)
+  if self.pty then self.pty:release() end
   local code, signal, used = self.child:reap(true, self.status)
   if type(used) ~= "table" then
     return M.fail(self, Error.new {
@@ -122,7 +124,7 @@ local function finish(self)
   }
   guarded(self, function()
     for name, stream in pairs(self.outputs) do
-      stream:drain()
+      if self.pty and stream.fd == self.pty.master then stream:drain_terminal() else stream:drain() end
       result[name] = stream.sink:finish()
       if name ~= "values" then result.truncated = result.truncated or stream.truncated end
     end

@@ -60,9 +60,8 @@ make.sysfs, make.mqueue, make.cgroup2 = plain "sysfs", plain "mqueue", plain "cg
 
 -- 5 is the group `tty` of most distributions, which terminals belong to; it may be unmapped.
 function M.devpts_options(state)
-  local options = { { "ptmxmode", "0666" }, { "mode", "0620" } }
-  if state.maps_group(5) then options[#options + 1] = { "gid", "5" } end
-  return options
+  if not state.maps_group(5) then return { { "ptmxmode", "0666" }, { "mode", "0600" } } end
+  return { { "ptmxmode", "0666" }, { "mode", "0620" }, { "gid", "5" } }
 end
 
 function make.devpts(plan, state, mount)
