@@ -313,7 +313,12 @@ describe("a container's cgroup", function()
         local process = assert(box({}):spawn(script "while :; do :; done"))
         wait_for(function() return process.cgroup:cpu_seconds() > 0 end)
         assert(process:freeze())
-        local first = process.cgroup:cpu_seconds()
+        local first
+        wait_for(function() -- until what was used before is added up
+          local before = first
+          first = process.cgroup:cpu_seconds()
+          return first == before
+        end)
         core.poll({}, 0.1)
         local frozen = process.cgroup:cpu_seconds() - first
         assert(process:freeze()) -- again is as good
