@@ -183,7 +183,8 @@ return function(why, with)
   why.openat2, why.make_target, why.mkdir = places, places, places
   why.symlink, why.make_symlink, why.expect_same_filesystem = places, places, places
   why.write = { ENOSPC = places.ENOSPC }
-  why.fchmod = { EROFS = places.EROFS }
+  why.fchmod = { EROFS = places.EROFS,
+    ENOSYS = "a part of the type chmod needs Linux 6.6: before, what is opened as a path only keeps its mode" }
 
   why.fsopen = { ENODEV = "this kernel does not know the file system", EPERM = filesystem_refused }
   why.fsmount = { EPERM = filesystem_refused }
