@@ -229,8 +229,8 @@ function Entrance.build(options, command, host)
   if plan.hides_interpreter and called.is(command) then
     return nil, Error.new {
       op = "call", message = "a function needs the interpreter, which is not brought in there",
-      why = "somebody in the container may own its file, and could write to it later: where they are to be trusted, say "
-        .. "`exceed = { \"interpreter\" }`",
+      why = "somebody in the container may own its file, and could write to it later: where they are to be trusted, "
+        .. "say `exceed = { \"interpreter\" }`",
     }
   end
   plan.hides_interpreter = nil -- it is hidden already
