@@ -213,7 +213,7 @@ describe("a capability alone", function()
   end)
 end)
 
-describe("a plan's child", function()
+describe("a plan's child #vm", function()
   local function step(list, op, last)
     local found
     for _, one in ipairs(list) do

@@ -61,7 +61,7 @@ describe("the mounts of a container", function()
   end
 
   describe("in a root that is a trap", function()
-    it("do not follow a link to the host: it means a place in the root", function()
+    it("do not follow a link to the host: it means a place in the root #vm", function()
       trap "ln -s VICTIM trap"
       for _, mount in ipairs {
         { type = "tmpfs", destination = "/trap" },
@@ -264,7 +264,7 @@ describe("the mounts of a container", function()
     end)
   end)
 
-  describe("that are to be covered or read-only", function()
+  describe("that are to be covered or read-only #vm", function()
     it("are found in the root, whatever links there are", function()
       trap "ln -s VICTIM/sub trap; echo here > work/file"
       local description = { root = root.path, masked_paths = { "/trap/file", "/work/file", "/no/such/file" },
@@ -297,7 +297,7 @@ describe("the mounts of a container", function()
     for _, path in ipairs(files) do os.remove(path) end
   end)
 
-  describe("and the host's", function()
+  describe("and the host's #vm", function()
     for _, user in ipairs { "new", "host" } do
       it(("do not mix, with a %s user namespace"):format(user == "new" and "new" or "shared"), function()
         local description = '{ namespaces = { user = %q }, mounts = { { type = "tmpfs", destination = "/mnt" } } }'
@@ -328,7 +328,7 @@ describe("the mounts of a container", function()
     end)
   end)
 
-  describe("of the host that are below what is bound", function()
+  describe("of the host that are below what is bound #vm", function()
     local function below(readonly, script)
       return own_host(([[
         cd %s/sub && mount -t tmpfs source . && cd %s/sub

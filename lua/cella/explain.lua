@@ -66,6 +66,22 @@ local function covered_proc()
   return covered
 end
 
+local function release()
+  return read("/proc/sys/kernel/osrelease") or "unknown"
+end
+
+-- Whether the running kernel is older than a version, as far as it says.
+local function older_than(version)
+  local major, minor = release():match("^(%d+)%.(%d+)")
+  if not major then return false end
+  local wanted_major, wanted_minor = version:match("^(%d+)%.(%d+)$")
+  return major * 1000 + minor < wanted_major * 1000 + wanted_minor
+end
+
+local function needs_linux(what, version)
+  return ("%s needs Linux %s, and this is %s"):format(what, version, release())
+end
+
 local CAP_HINT = "; give the container a user namespace of its own, in which it has it"
 
 local function needs(capability, what, plan, namespace)
@@ -259,6 +275,9 @@ local created_refused = {
   end,
   sysfs = function() return "sysfs needs a network namespace of the same user namespace, and an old /sys in sight" end,
   mqueue = function() return "mqueue needs an ipc namespace of the same user namespace" end,
+  overlay = function()
+    return older_than "5.11" and needs_linux("an overlay in a user namespace", "5.11") or nil
+  end,
 }
 
 -- Which of the three calls refuses depends on the file system.
@@ -268,12 +287,20 @@ local function filesystem_refused(fields, plan)
 end
 
 why.fsopen = { ENODEV = "this kernel does not know the file system", EPERM = filesystem_refused }
-why.fsmount = { EPERM = filesystem_refused }
+why.fsmount = {
+  EPERM = filesystem_refused,
+  EINVAL = function(fields)
+    return fields.text:find('"nosymfollow"', 1, true) and older_than "5.14"
+      and needs_linux("nosymfollow of a new file system", "5.14") or nil
+  end,
+}
 why.fsconfig = {
   EPERM = filesystem_refused,
   EINVAL = function(fields, plan)
     if filesystem_of(fields, plan) == "devpts" then
       return "devpts gives its files to uid 0 and gid 0, which have to be in the ID maps"
+    elseif fields.text:find('dir", ".*,') and older_than "6.5" and filesystem_of(fields, plan) == "overlay" then
+      return needs_linux("a comma in a path of an overlay", "6.5")
     end
     return "the file system does not know the option, or not the value"
   end,
@@ -290,7 +317,18 @@ why.mount_setattr = {
   EPERM = "a flag that a more privileged mount namespace has set cannot be cleared, nor can its way of keeping access "
     .. "times be changed (mount_namespaces(7))",
   EBUSY = "a file on it is open for writing: it cannot become read-only",
-  ENOSYS = "mount_setattr(2) needs Linux 5.12",
+  -- Without mount_setattr(2) each mount is looked for in /proc and remounted (csrc/remount.c).
+  EACCES = function()
+    return older_than "5.12" and needs_linux("changing a mount in a directory that the caller may not search", "5.12")
+      or nil
+  end,
+  E2BIG = function() return needs_linux("changing more than 1024 mounts at once", "5.12") end,
+}
+why.close_range = {
+  EINVAL = function(fields)
+    return fields.text:find('"cloexec"', 1, true) and older_than "5.11" and needs_linux("the flag cloexec", "5.11")
+      or nil
+  end,
 }
 why.pivot_root = { EINVAL = "the new root is not a mount, or shares its mounts with others" }
 why.chdir = {
@@ -340,12 +378,24 @@ why.open = {
   EACCES = "the caller may not open it",
 }
 
+-- The oldest kernels that have the calls without which nothing is done another way.
+local SINCE = {
+  clone3 = "5.5", close_range = "5.9", close_others = "5.9", openat2 = "5.6", make_target = "5.6", open_tree = "5.2",
+  open_tree_of = "5.2", move_mount = "5.2", fsopen = "5.2", fsconfig = "5.2", fsmount = "5.2", mask = "5.2",
+  mount_setattr = "5.12",
+}
+
 local general = {
   EMFILE = function()
     return ("RLIMIT_NOFILE of the caller is %s descriptors"):format(tostring(sys.getrlimit("nofile")))
   end,
   ENFILE = "the system has no more descriptors",
-  ENOSYS = "this kernel does not have the system call, or a seccomp filter hides it",
+  ENOSYS = function(fields)
+    local since = SINCE[fields.op]
+    if not since then return "this kernel does not have the system call, or a seccomp filter hides it" end
+    if older_than(since) then return needs_linux("this", since) end
+    return ("Linux has this since %s, and this is %s: a seccomp filter hides it"):format(since, release())
+  end,
   ECANCELED = "the parent is gone",
   ENOTRECOVERABLE = "the kernel's answer is not what the steps before asked for: the program was not run",
 }

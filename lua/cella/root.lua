@@ -1,8 +1,9 @@
 --- Assembling a container's file system: mounts as steps of a plan.
 --
--- Every mount is made detached, finished there (read-only and the rest), and then attached to a descriptor that
--- openat2(2) has resolved below the new root, as a process confined to it would: no link in the root leads to the
--- host, and nobody can exchange a path between the look and the act (pitfalls I12, I13, I16).
+-- Every mount is made detached, and attached to a descriptor that openat2(2) has resolved below the new root, as a
+-- process confined to it would: no link in the root leads to the host, and nobody can exchange a path between the look
+-- and the act (pitfalls I12, I13, I16). It becomes read-only and the rest when it is attached, because Linux before
+-- 5.12 changes no detached ones; nobody else is there yet.
 
 local core = require "cella.core"
 local description = require "cella.root.description"
@@ -33,8 +34,9 @@ local function make_target(plan, state, destination, mount, like, mode)
   return true
 end
 
--- Attaches a mount; `ours` says that later ones may have things made in it.
-local function attach(plan, state, mount, slot, ours)
+-- Attaches a mount; `ours` says that later ones may have things made in it. `set` are flags for it and, if
+-- `recursive`, for all that is mounted below it.
+local function attach(plan, state, mount, slot, ours, set, recursive)
   local destination = clean(mount.destination)
   local at_root = destination == "/"
   if not at_root and make_target(plan, state, destination, mount, slot) and mount.optional then plan:only_with(slot) end
@@ -42,12 +44,13 @@ local function attach(plan, state, mount, slot, ours)
   if mount.optional then plan:only_with(slot) end
   plan:move_mount(slot, target)
   plan:close(target)
+  if set and #set > 0 then plan:mount_setattr(slot, recursive or false, set) end
   if at_root then
     state.root, state.below = slot, state.below + 1
   elseif not ours then
     plan:close(slot)
   end
-  state.mounted[#state.mounted + 1] = { at = destination, ours = ours and slot, create = mount.create }
+  state.mounted[#state.mounted + 1] = { at = destination, ours = ours and slot or nil, create = mount.create }
 end
 
 -- The directory of something that is to be made, on a file system of ours, and its name.
@@ -125,9 +128,7 @@ end
 function make.bind(plan, state, mount)
   local data = type(mount.source) == "table" and mount.source.content and mount.source
   local slot = state.early[mount] or data and data_file(plan, state, data) or open_source(plan, mount)
-  local set = attributes(mount)
-  if #set > 0 then plan:mount_setattr(slot, mount.recursive ~= false, set) end
-  attach(plan, state, mount, slot)
+  attach(plan, state, mount, slot, false, attributes(mount), mount.recursive ~= false)
 end
 
 function make.tmpfs(plan, state, mount)
@@ -138,8 +139,8 @@ local function readonly_path(plan, state, path)
   local target = plan:openat2(path, "path", IN_ROOT, state.root)
   plan:optional()
   local slot = plan:open_tree("", { "clone", "recursive" }, target)
-  plan:mount_setattr(slot, true, "rdonly")
   plan:move_mount(slot, target)
+  plan:mount_setattr(slot, true, "rdonly")
   plan:close(slot)
   plan:close(target)
 end
@@ -185,22 +186,24 @@ local DEVICE_LINKS = {
   { "/proc/self/fd/2", "stderr" }, { "pts/ptmx", "ptmx" },
 }
 
-local function open_device(plan, name, major, minor)
-  local slot = plan:open_tree("/dev/" .. name, { "clone", "nofollow" })
+local function open_device(plan, name, major, minor, flags)
+  local slot = plan:open_tree("/dev/" .. name, flags)
   plan:expect_node(slot, "char", major, minor)
-  -- Writing to a device works on a read-only mount; changing its mode, which its owner could, does not.
-  plan:mount_setattr(slot, false, { "rdonly", "nosuid", "noexec" })
   return slot
 end
+
+-- Writing to a device works on a read-only mount; changing its mode, which its owner could, does not.
+local DEVICE_FLAGS = { "rdonly", "nosuid", "noexec" }
 
 --- A minimal /dev: six devices of the host, each proved to be the device before it is bound; its own terminals and
 --- shared memory.
 function make.dev(plan, state, mount)
   local at = clean(mount.destination)
   attach(plan, state, mount, new_filesystem(plan, "tmpfs", { { "mode", "0755" } }, mount), true)
-  local function put(name, slot) attach(plan, state, { destination = at .. "/" .. name }, slot) end
+  local function put(name, slot, set) attach(plan, state, { destination = at .. "/" .. name }, slot, false, set) end
   for _, device in ipairs(DEVICES) do
-    put(device[1], open_device(plan, device[1], device[2], device[3]))
+    local name, major, minor = device[1], device[2], device[3]
+    put(name, open_device(plan, name, major, minor, { "clone", "nofollow" }), DEVICE_FLAGS)
   end
   local directory = plan:openat2(at, { "path", "directory" }, IN_ROOT, state.root)
   for _, link in ipairs(DEVICE_LINKS) do plan:symlink(link[1], link[2], directory) end
@@ -292,8 +295,10 @@ end
 
 local function mask_paths(plan, state, paths)
   if #paths == 0 then return end
-  local null = open_device(plan, "null", 1, 3)
-  local empty = new_filesystem(plan, "tmpfs", { { "mode", "0755" } }, { nosuid = true, nodev = true, noexec = true })
+  local null = open_device(plan, "null", 1, 3, "nofollow")
+  plan:mkdir("empty", 493, state.scratch)
+  local empty = plan:openat2("empty", { "rdonly", "directory", "nofollow" }, { "beneath" }, state.scratch)
+  plan:fchmod(empty, 493) -- 0755, whatever the umask
   for _, path in ipairs(paths) do
     local target = plan:openat2(path, "path", IN_ROOT, state.root)
     plan:optional()
@@ -305,6 +310,7 @@ local function mask_paths(plan, state, paths)
 end
 
 local function needs_scratch(box)
+  if #(box.masked_paths or {}) > 0 then return true end
   for _, list in ipairs { box.root, box.mounts } do
     for _, mount in ipairs(list) do
       if mount.type == "overlay" and mount.upper == "tmpfs" then return true end
@@ -332,7 +338,6 @@ function M.record(plan, box, facts)
   plan:mount("none", "/", nil, { "rec", "private" })
   if root.path then
     state.root = plan:open_tree(root.path, { "clone", "recursive" })
-    if readonly then plan:mount_setattr(state.root, true, "rdonly") end
   else
     local options = tmpfs_options { size = root.size, inodes = root.inodes, mode = root.mode or 493 }
     state.root = new_filesystem(plan, "tmpfs", options, { nosuid = true, nodev = true })
@@ -347,8 +352,9 @@ function M.record(plan, box, facts)
   end
   -- Over our own old root, which nobody will see again: so no directory has to be made to mount on.
   plan:move_mount(state.root, nil, "/")
+  if root.path and readonly then plan:mount_setattr(state.root, true, "rdonly") end
   if needs_scratch(box) then
-    -- It has to be mounted somewhere while overlays are made of it. They keep it.
+    -- It has to be mounted somewhere while overlays and covers are made of it. They keep it.
     state.scratch = new_filesystem(plan, "tmpfs", { { "mode", "0700" } }, { nosuid = true, nodev = true })
     plan:move_mount(state.scratch, state.root)
   end
