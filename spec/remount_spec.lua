@@ -87,6 +87,15 @@ describe("without mount_setattr(2) #vm", function()
     assert.equal(with, without)
   end)
 
+  it("a remount changes one mount, and none below it", function()
+    local without, with = each [[
+      BINDS[1].readonly = nil
+      BINDS[2] = { type = "remount", destination = "/mnt/top", readonly = true }
+      io.write(inside({ mounts = BINDS }, WRITE))]]
+    assert.equal("top/a \\q\ntop/a \\q/c\ntop/flags\ntop/covered\nbeside\n", with)
+    assert.equal(with, without)
+  end)
+
   it("the host's root is read-only with all that is mounted below it", function()
     local without, with = each [[io.write(inside({}, WRITE .. "; touch /x 2>/dev/null || echo root"))]]
     assert.equal("root\n", with)
