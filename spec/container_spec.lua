@@ -124,7 +124,7 @@ describe("a container", function()
     end)
   end)
 
-  describe("`user` #vm", function()
+  describe("`user`", function()
     with_ids("is the caller where the map has the caller", function()
       local ids = assert(trial.me_and_others())
       assert.equal("0 0", word({ ids = ids }, "echo $(id -u) $(id -g)"))
@@ -261,7 +261,7 @@ describe("a container", function()
     end)
   end)
 
-  describe("`no_new_privs` #vm", function()
+  describe("`no_new_privs`", function()
     it("is set, without a word, and not if it is to be false", function()
       assert.equal("1", word({}, "grep NoNewPrivs /proc/self/status | tr -d -c 01"))
       assert.equal("0", word({ no_new_privs = false }, "grep NoNewPrivs /proc/self/status | tr -d -c 01"))
@@ -407,7 +407,7 @@ describe("a container", function()
     end)
   end)
 
-  describe("`hostname` #vm", function()
+  describe("`hostname`", function()
     it("is the container's, and the host keeps its own", function()
       local name = sys.gethostname()
       assert.equal("moon", word({ hostname = "moon" }, "hostname"))
@@ -625,7 +625,7 @@ describe("a container", function()
     end)
   end)
 
-  describe("`mounts` #vm", function()
+  describe("`mounts`", function()
     -- The line of /proc/self/mountinfo for a place: options of the mount, type, options of the file system.
     local function mounted(description, place)
       local text = inside(description, "cat /proc/self/mountinfo")
@@ -643,7 +643,7 @@ describe("a container", function()
       return list:find("," .. option .. ",", 1, true) ~= nil
     end
 
-    describe("of the type bind", function()
+    describe("of the type bind #vm", function()
       local function bound(more)
         return { root = root.path,
           mounts = { PROC, with({ type = "bind", source = directory, destination = "/mnt" }, more) } }
@@ -819,7 +819,7 @@ describe("a container", function()
       end)
     end)
 
-    it("of the type proc show the container's processes, with nosuid, nodev and noexec", function()
+    it("of the type proc show the container's processes, with nosuid, nodev and noexec #vm", function()
       local description = { root = root.path, mounts = { PROC } }
       assert.equal("sh", word(description, "cat /proc/$$/comm"))
       local mount = mounted(description, "/proc")
@@ -844,7 +844,7 @@ describe("a container", function()
       assert.is_nil(options({}):find("hidepid", 1, true))
     end)
 
-    describe("of the type overlay", function()
+    describe("of the type overlay #vm", function()
       local lower, upper, work
 
       before_each(function()
@@ -953,7 +953,7 @@ describe("a container", function()
       end)
     end)
 
-    it("of the type sysfs show the container's network, read-only", function()
+    it("of the type sysfs show the container's network, read-only #vm", function()
       local description = { root = root.path, mounts = { PROC, { type = "sysfs", destination = "/mnt" } } }
       assert.equal("lo", word(description, "ls /mnt/class/net"))
       local mount = mounted(description, "/mnt")
@@ -961,13 +961,13 @@ describe("a container", function()
       assert.is_true(has(mount.options, "ro"))
     end)
 
-    it("of the type mqueue are the container's message queues", function()
+    it("of the type mqueue are the container's message queues #vm", function()
       local description = { root = root.path, mounts = { PROC, { type = "mqueue", destination = "/mnt" } } }
       assert.equal("mqueue", mounted(description, "/mnt").type)
       assert.equal("", word(description, "ls /mnt"))
     end)
 
-    it("of the type devpts are terminals of the container's own", function()
+    it("of the type devpts are terminals of the container's own #vm", function()
       local description = { root = root.path, mounts = { PROC, { type = "devpts", destination = "/mnt" } } }
       local mount = mounted(description, "/mnt")
       assert.equal("devpts", mount.type)
@@ -976,7 +976,7 @@ describe("a container", function()
       assert.equal("ptmx", word(description, "ls /mnt"))
     end)
 
-    describe("of the type dev", function()
+    describe("of the type dev #vm", function()
       local description
 
       before_each(function()
@@ -1262,10 +1262,10 @@ describe("a container", function()
     end)
   end)
 
-  describe("`init` #vm", function()
+  describe("`init`", function()
     local PIDS = "for comm in /proc/[0-9]*/comm; do read name < $comm; echo $name; done; echo $$"
 
-    it("is, without a word, the first process; the program is the second, with no other in sight", function()
+    it("is, without a word, the first process; the program is the second, with no other in sight #vm", function()
       assert.equal("cella-init\nsh\n2\n", inside({ mounts = { PROC } }, PIDS))
     end)
 
@@ -1293,14 +1293,14 @@ describe("a container", function()
       end
     end)
 
-    it("reaps what the program leaves to it", function()
+    it("reaps what the program leaves to it #vm", function()
       -- The shell's child leaves a grandchild that ends: nobody but the init is there to wait for it.
       local text = "(sh -c 'exit 0' & echo $! > /tmp/pid); read pid < /tmp/pid; "
         .. "n=0; while [ -e /proc/$pid ] && [ $n -lt 3000 ]; do n=$((n + 1)); sleep 0.01; done; [ ! -e /proc/$pid ]"
       assert.is_true((succeeds({ mounts = { PROC, { type = "tmpfs", destination = "/tmp" } } }, text)))
     end)
 
-    it("tells how the program ended", function()
+    it("tells how the program ended #vm", function()
       assert.equal(7, assert(cella.container({}):run { "sh", "-c", "exit 7" }).code)
       assert.equal("segv", assert(cella.container({}):run { "sh", "-c", "kill -SEGV $$" }).signal)
     end)

@@ -275,7 +275,7 @@ describe("the error", function()
     end)
   end)
 
-  describe("about namespaces says #vm", function()
+  describe("about namespaces says", function()
     local plan = '(select(2, cella.plan({ namespaces = { "user", "net" } }):exec({ "true" }):run()))'
     local limited = "unshare --user --map-root-user sh -c "
       .. [['echo 0 > /proc/sys/user/max_%s_namespaces && exec "$@"' - LUA]]
@@ -327,7 +327,7 @@ describe("the error", function()
     end)
   end)
 
-  describe("about IDs says #vm", function()
+  describe("about IDs says", function()
     local function error_of(ids, more)
       local plan = cella.plan { namespaces = { "user" }, ids = ids }
       if more then more(plan) end

@@ -61,7 +61,7 @@ describe("the mounts of a container", function()
   end
 
   describe("in a root that is a trap", function()
-    it("do not follow a link to the host: it means a place in the root #vm", function()
+    it("do not follow a link to the host: it means a place in the root", function()
       trap "ln -s VICTIM trap"
       for _, mount in ipairs {
         { type = "tmpfs", destination = "/trap" },
@@ -264,8 +264,8 @@ describe("the mounts of a container", function()
     end)
   end)
 
-  describe("that are to be covered or read-only #vm", function()
-    it("are found in the root, whatever links there are", function()
+  describe("that are to be covered or read-only", function()
+    it("are found in the root, whatever links there are #vm", function()
       trap "ln -s VICTIM/sub trap; echo here > work/file"
       local description = { root = root.path, masked_paths = { "/trap/file", "/work/file", "/no/such/file" },
         readonly_paths = { "/trap", "/no/such" } }
@@ -297,7 +297,7 @@ describe("the mounts of a container", function()
     for _, path in ipairs(files) do os.remove(path) end
   end)
 
-  describe("and the host's #vm", function()
+  describe("and the host's", function()
     for _, user in ipairs { "new", "host" } do
       it(("do not mix, with a %s user namespace"):format(user == "new" and "new" or "shared"), function()
         local description = '{ namespaces = { user = %q }, mounts = { { type = "tmpfs", destination = "/mnt" } } }'
@@ -328,7 +328,7 @@ describe("the mounts of a container", function()
     end)
   end)
 
-  describe("of the host that are below what is bound #vm", function()
+  describe("of the host that are below what is bound", function()
     local function below(readonly, script)
       return own_host(([[
         cd %s/sub && mount -t tmpfs source . && cd %s/sub
@@ -339,7 +339,7 @@ describe("the mounts of a container", function()
         script)))
     end
 
-    it("are read-only with it", function()
+    it("are read-only with it #vm", function()
       local write = "touch /mnt/sub/below/new && echo wrote || echo did not"
       assert.truthy(below("true", write):find("Read%-only file system\ndid not\n"))
       assert.equal("wrote\n", below("false", write))
@@ -371,7 +371,7 @@ describe("the mounts of a container", function()
       assert.truthy(said:find("Read%-only file system\ndid not\nwrote\n"), said)
     end)
 
-    it("are read-only in the host's root", function()
+    it("are read-only in the host's root #vm", function()
       local said = own_host(([[
         mount -t tmpfs below /srv && touch /srv/file && echo host wrote
         %s 2>&1
@@ -379,7 +379,7 @@ describe("the mounts of a container", function()
       assert.truthy(said:find("^host wrote\n.*Read%-only file system\ndid not\n"), said)
     end)
 
-    it("keep the flags that the host has given them", function()
+    it("keep the flags that the host has given them #vm", function()
       local description = ([[{ root = %q, mounts = { { type = "proc", destination = "/proc" }, { type = "bind",
         source = %q, destination = "/mnt", readonly = false, nosuid = false, nodev = false, noexec = false } } }]])
         :format(root.path, victim .. "/sub")

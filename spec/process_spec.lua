@@ -221,7 +221,7 @@ describe("waiting", function()
   end)
 end)
 
-describe("killing #vm", function()
+describe("killing", function()
   before_each(leaks.watch)
   after_each(leaks.check)
 
