@@ -153,7 +153,8 @@ describe("without mount_setattr(2) #vm", function()
     local without, with = each [[
       for i = 1, 1100 do tmpfs("/mnt/beside/" .. i) end
       print((inside({ mounts = BINDS }, "echo ran"):gsub("\n.*", "")))]]
-    assert.equal("ran\n", with)
     assert.matches("mount_setattr.*E2BIG", without)
+    local major, minor = trial.read("/proc/sys/kernel/osrelease"):match "^(%d+)%.(%d+)"
+    assert.equal(major * 1000 + minor < 5012 and without or "ran\n", with)
   end)
 end)
