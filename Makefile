@@ -75,6 +75,12 @@ test:
 	@tools/deps test
 	@tools/test
 
+# On other kernels, in virtual machines: spec/vm.
+test-kernels:
+	@tools/deps test
+	@$(MAKE) --no-print-directory build
+	@tools/test-kernels
+
 check: build
 	@tools/specs $(BUILD)
 
@@ -100,10 +106,11 @@ help:
 	@echo 'make [build] [LUA=5.1|5.3|5.4|jit]  the module, in build/lua5.4 (or 5.1, ...)'
 	@echo 'make run      install what is missing, build, start the example container'
 	@echo 'make test     install what is missing, build and test everything'
+	@echo 'make test-kernels  the specs that depend on the kernel, on Linux 5.10, 6.1, 6.12 and 7.3'
 	@echo 'make check    the specs alone, as you are'
 	@echo 'make lint     luacheck and cppcheck'
 	@echo 'make bench    what a start costs: with a large Lua heap, with many mounts'
 	@echo 'make install  INST_LUADIR=DIR INST_LIBDIR=DIR (luarocks make does this)'
 	@echo 'make clean    remove what was built'
 
-.PHONY: build sanitized install run test check bench lint luacheck cppcheck clean help FORCE
+.PHONY: build sanitized install run test test-kernels check bench lint luacheck cppcheck clean help FORCE

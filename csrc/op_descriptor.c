@@ -1,5 +1,6 @@
 /* What is done to descriptors: written, locked, copied, closed. */
 #include "ops.h"
+#include "procfs.h"
 #include "raw.h"
 
 #include <errno.h>
@@ -83,13 +84,22 @@ static int act_write(const struct arg *a)
 }
 
 /* fchmod(fd, mode) -> true | nil, message, errno
- * Also of what was opened as a path only (Linux 6.6). */
+ * Also of what was opened as a path only: by fchmodat2(2), before Linux 6.6 by its name in /proc. */
 static int act_fchmod(const struct arg *a)
 {
 	enum { FCHMODAT2 = 452 }; /* newer than the headers that we build with */
 	long result = RAW(SYS_fchmod, a[0].n, a[1].n);
 	if (result == -EBADF)
 		result = RAW(FCHMODAT2, a[0].n, "", a[1].n, AT_EMPTY_PATH);
+	if (result != -ENOSYS)
+		return (int)result;
+	char path[64];
+	int proc = procfs_open("/proc/self/fd", O_PATH | O_DIRECTORY);
+	if (proc < 0)
+		return proc;
+	procfs_fd_path(path, sizeof path, a[0].n, "", 0);
+	result = RAW(SYS_fchmodat, proc, path + sizeof "/proc/self/fd/" - 1, a[1].n);
+	RAW(SYS_close, proc);
 	return (int)result;
 }
 

@@ -2,7 +2,9 @@
  * move_mount(2), mount_setattr(2), fsopen(2)), which are what a root is assembled with: a descriptor
  * cannot be swapped for a symbolic link between the look and the act. */
 #include "ops.h"
+#include "procfs.h"
 #include "raw.h"
+#include "remount.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -59,6 +61,15 @@ static int act_move_mount(const struct arg *a)
 				(unsigned)(a[2].n == 0 ? MOVE_MOUNT_T_EMPTY_PATH : 0));
 }
 
+static int set_attributes(int fd, bool recursive, struct mount_attr *attr)
+{
+	int result = (int)RAW(SYS_mount_setattr, fd, "", AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0), attr,
+			      sizeof *attr);
+	if (result == -ENOSYS && !attr->attr_clr && !attr->propagation && !(attr->attr_set & MOUNT_ATTR_IDMAP))
+		result = remount(fd, recursive, attr->attr_set);
+	return result;
+}
+
 /* mount_setattr(fd, recursive, set [, clear [, propagation [, userns_fd]]]) -> true | nil, message, errno
  * With `userns_fd` a detached mount is ID-mapped: an owner that its file system has is shown as what the map of that
  * user namespace makes of it. */
@@ -73,8 +84,7 @@ static int act_mount_setattr(const struct arg *a)
 	/* The access time settings are one field of several bits: to set one is to clear the field. */
 	if (attr.attr_set & MOUNT_ATTR__ATIME)
 		attr.attr_clr |= MOUNT_ATTR__ATIME;
-	return (int)RAW(SYS_mount_setattr, a[0].n, "", AT_EMPTY_PATH | (a[1].n ? AT_RECURSIVE : 0), &attr,
-			sizeof attr);
+	return set_attributes((int)a[0].n, a[1].n, &attr);
 }
 
 /* fsopen(fstype) -> fd | nil, message, errno */
@@ -89,35 +99,12 @@ static int act_fsconfig(const struct arg *a)
 	return (int)RAW(SYS_fsconfig, a[0].n, a[1].n, a[2].p, a[3].p, 0);
 }
 
-/* "/proc/self/fd/N", and then "/path" if there is one. Returns its length, or -ENAMETOOLONG. */
-static int descriptor_path(char *buffer, int room, int64_t fd, const char *path, int64_t length)
-{
-	static const char prefix[] = "/proc/self/fd/";
-	char digits[20];
-	int size = 0, count = 0;
-	for (; prefix[size]; size++)
-		buffer[size] = prefix[size];
-	do
-		digits[count++] = (char)('0' + fd % 10);
-	while ((fd /= 10));
-	while (count)
-		buffer[size++] = digits[--count];
-	if (length + size + 2 > room)
-		return -ENAMETOOLONG;
-	if (length)
-		buffer[size++] = '/';
-	for (int64_t i = 0; i < length; i++)
-		buffer[size++] = path[i];
-	buffer[size] = '\0';
-	return size;
-}
-
 /* fsconfig_at(fd, key, dirfd [, path]) -> true | nil, message, errno
  * Sets a parameter that is a path to what a descriptor stands for: overlay takes no descriptors. */
 static int act_fsconfig_at(const struct arg *a)
 {
 	char path[PATH_MAX];
-	int size = descriptor_path(path, sizeof path, a[2].n, text_of(&a[3]), a[3].n);
+	int size = procfs_fd_path(path, sizeof path, a[2].n, text_of(&a[3]), a[3].n);
 	return size < 0 ? size : (int)RAW(SYS_fsconfig, a[0].n, FSCONFIG_SET_STRING, a[1].p, path, 0);
 }
 
@@ -128,7 +115,7 @@ static int act_open_tree_of(const struct arg *a)
 {
 	char link[64], path[PATH_MAX];
 	struct stat wanted, found;
-	descriptor_path(link, sizeof link, a[0].n, "", 0);
+	procfs_fd_path(link, sizeof link, a[0].n, "", 0);
 	long result = RAW(SYS_newfstatat, a[0].n, "", &wanted, AT_EMPTY_PATH);
 	if (result == 0)
 		result = RAW(SYS_readlinkat, AT_FDCWD, link, path, sizeof path - 1);
@@ -151,7 +138,8 @@ static int act_open_tree_of(const struct arg *a)
 }
 
 /* mask(fd, null_fd, empty_fd) -> true | nil, message, errno
- * Covers what `fd` stands for: a directory with an empty one, anything else with /dev/null. */
+ * Covers what `fd` stands for: a directory with an empty one, anything else with /dev/null. Both covers have to be
+ * mounted somewhere: of detached mounts there are no copies before Linux 6.15. */
 static int act_mask(const struct arg *a)
 {
 	struct stat status;
@@ -162,11 +150,10 @@ static int act_mask(const struct arg *a)
 	int tree = (int)RAW(SYS_open_tree, cover, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
 	if (tree < 0)
 		return tree;
-	struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY };
-	result = RAW(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &attr, sizeof attr);
+	struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC };
+	result = RAW(SYS_move_mount, tree, "", a[0].n, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
 	if (result == 0)
-		result = RAW(SYS_move_mount, tree, "", a[0].n, "",
-			     MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
+		result = set_attributes(tree, false, &attr);
 	RAW(SYS_close, tree);
 	return (int)result;
 }

@@ -16,7 +16,7 @@ local function step(name)
   return lines
 end
 
-describe("a container by hand", function()
+describe("a container by hand #vm", function()
   local before
   before_each(function() before = trial.look() end)
   after_each(function() trial.nothing_left(before) end)

@@ -227,7 +227,7 @@ describe("a plan's child", function()
     securebits = {}, no_new_privs = false, uid = 0, gid = 0, groups = {} }
   local maps = { uid = "0 100000 65536", gid = "0 100000 65536", via = "parent" }
 
-  it("is predicted at each step", function()
+  it("is predicted at each step #vm", function()
     if not is_initial_root() then return pending "needs root, whose maps these are" end
     local box = container { ids = maps, user = { uid = 33, gid = 33 }, capabilities = { "net_bind_service" } }
     local plan = assert(box:plan { "/bin/true" })
@@ -271,7 +271,7 @@ describe("a plan's child", function()
     assert.equal("capset", err.op)
   end)
 
-  it("holds after exec what was predicted", function()
+  it("holds after exec what was predicted #vm", function()
     if problem then return pending(problem) end
     for _, names in ipairs { {}, { "net_raw" }, caps.docker:names() } do
       for _, user in ipairs { { uid = 0, gid = 0 }, { uid = 1000, gid = 1000 } } do

@@ -1075,7 +1075,7 @@ describe("a program that is to end with its caller", function()
   end))
 end)
 
-describe("joining the pid namespace of another process", function()
+describe("joining the pid namespace of another process #vm", function()
   before_each(leaks.watch)
   after_each(leaks.check)
 

@@ -253,7 +253,7 @@ describe("the error", function()
     end)
   end)
 
-  describe("about file systems says", function()
+  describe("about file systems says #vm", function()
     it("that a fresh /proc needs processes of its own", function()
       says(refused { mounts = { PROC }, namespaces = { pid = "host" } }, "fsconfig", "EPERM", "pid namespace")
     end)

@@ -372,7 +372,7 @@ describe("the mounts of a container", function()
   end)
 
   for_each_user(false, "that are to be covered or read-only", function()
-    it("are found in the root, whatever links there are", function()
+    it("are found in the root, whatever links there are #vm", function()
       trap "ln -s VICTIM/sub trap; echo here > work/file"
       local description = { root = root.path, masked_paths = { "/trap/file", "/work/file", "/no/such/file" },
         readonly_paths = { "/trap", "/no/such" } }
@@ -429,7 +429,7 @@ describe("the mounts of a container", function()
         script)))
     end
 
-    it("are read-only with it", function()
+    it("are read-only with it #vm", function()
       local write = "touch /mnt/sub/below/new && echo wrote || echo did not"
       assert.truthy(below("true", write):find("Read%-only file system\ndid not\n"))
       assert.equal("wrote\n", below("false", write))
@@ -462,7 +462,7 @@ describe("the mounts of a container", function()
       assert.truthy(said:find("Read%-only file system\ndid not\nwrote\n"), said)
     end)
 
-    it("are read-only in the host's root", function()
+    it("are read-only in the host's root #vm", function()
       local said = own_host(([[
         mount -t tmpfs below /srv && touch /srv/file && echo host wrote
         %s 2>&1
@@ -470,7 +470,7 @@ describe("the mounts of a container", function()
       assert.truthy(said:find("^host wrote\n.*Read%-only file system\ndid not\n"), said)
     end)
 
-    it("keep the flags that the host has given them", function()
+    it("keep the flags that the host has given them #vm", function()
       local description = ([[{ root = %q, mounts = { { type = "proc", destination = "/proc" }, { type = "bind",
         source = %q, destination = "/mnt", readonly = false, nosuid = false, nodev = false, noexec = false } } }]])
         :format(root.path, victim .. "/sub")

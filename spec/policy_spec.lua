@@ -893,7 +893,7 @@ describe("a policy of one's own", function()
   end)
 end)
 
-describe("on this host the kernel takes the maps of", function()
+describe("on this host the kernel takes the maps of #vm", function()
   local facts = require("cella.host").facts()
   local Plan = require "cella.plan"
 

@@ -37,7 +37,7 @@ local function state(pid)
   return text:match("^.*%) (%S)") or "gone"
 end
 
-describe("a result", function()
+describe("a result #vm", function()
   before_each(leaks.watch)
   after_each(leaks.check)
 
@@ -144,7 +144,8 @@ describe("waiting", function()
   end)
 
   it("notices the time-out of a program also where it waits for shorter times, and not before", function()
-    local process <close> = assert(new(quiet "exec sleep 60"):spawn { timeout = 2 })
+    local process <close> = assert(new(quiet "exec sleep 60"):spawn {
+      timeout = 2 * (tonumber(os.getenv "CELLA_PATIENCE") or 1) })
     local turns = 0
     local result
     repeat

@@ -27,7 +27,7 @@ local function inside(parts, script)
   return trial.word({ root = all }, script)
 end
 
-describe("a part of a root", function()
+describe("a part of a root #vm", function()
   local directory
   before_each(function() directory = trial.directory() end)
   after_each(function() trial.remove_directory(directory) end)
@@ -58,13 +58,6 @@ describe("a part of a root", function()
   when_able("changes the mode of what is there, and only there", function()
     local parts = { { type = "directory", destination = "/d" }, { type = "directory", destination = "/e" },
       { type = "chmod", destination = "/d", mode = 449 } }
-    local kernel = require "cella.host".facts().kernel
-    if kernel.major < 6 or kernel.major == 6 and kernel.minor < 6 then
-      local err = trial.refused { root = parts }
-      assert.equal("ENOSYS", err.code)
-      assert.matches("Linux 6%.6", err.why)
-      pending "needs fchmodat2(2) (Linux 6.6)"
-    end
     assert.equal("701\n755", inside(parts, "stat -c %a /d /e"))
   end)
 
@@ -108,7 +101,7 @@ describe("a part of a root", function()
   end)
 end)
 
-describe("a root", function()
+describe("a root #vm", function()
   when_able("may be what a descriptor stands for", function()
     local root = rootfs.new()
     root:write("work/here", "here")
@@ -140,7 +133,7 @@ describe("a root", function()
   end)
 end)
 
-describe("the step", function()
+describe("the step #vm", function()
   local directory, fd
   before_each(function()
     directory = trial.directory()
@@ -173,8 +166,7 @@ describe("the step", function()
   end)
 
   it("fchmod changes what was opened as a path only", function()
-    local ok, message, errno = sys.fchmod(fd:number(), 448)
-    if not ok and core.errno_name(errno) == "ENOSYS" then pending(message) end
+    assert(sys.fchmod(fd:number(), 448))
     assert.equal("700 ", modes ".")
   end)
 

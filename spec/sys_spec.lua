@@ -508,7 +508,7 @@ describe("now,", function()
     end))
   end)
 
-  describe("mounts:", function()
+  describe("mounts: #vm", function()
     it("mount and umount2, in a mount namespace of one's own", needs("user_namespaces", function()
       local before, mounted, after, beside = inside [[
         local beside = assert(cella.plan():exec({ "sleep", "60", stdout = "null", stderr = "null" }):spawn())

@@ -56,6 +56,22 @@ local function namespace_limits(namespaces)
   return table.concat(found, ", ")
 end
 
+local function release()
+  return read("/proc/sys/kernel/osrelease") or "unknown"
+end
+
+-- Whether the running kernel is older than a version, as far as it says.
+local function older_than(version)
+  local major, minor = release():match("^(%d+)%.(%d+)")
+  if not major then return false end
+  local wanted_major, wanted_minor = version:match("^(%d+)%.(%d+)$")
+  return major * 1000 + minor < wanted_major * 1000 + wanted_minor
+end
+
+local function needs_linux(what, version)
+  return ("%s needs Linux %s, and this is %s"):format(what, version, release())
+end
+
 local CAP_HINT = "; give the container a user namespace of its own, in which it has it"
 
 local function needs(capability, what, plan, namespace)
@@ -229,8 +245,15 @@ why.unshare = {
   EINVAL = "the process shares its memory with another",
 }
 
-require "cella.explain.mounts" (why, { needs = needs, read = read })
+require "cella.explain.mounts" (why, { needs = needs, read = read, older_than = older_than,
+  needs_linux = needs_linux })
 
+why.close_range = {
+  EINVAL = function(fields)
+    return fields.text:find('"cloexec"', 1, true) and older_than "5.11" and needs_linux("the flag cloexec", "5.11")
+      or nil
+  end,
+}
 why.chdir = {
   ENOENT = "the working directory does not exist in the container",
   EACCES = "the container's user may not search the working directory",
@@ -291,12 +314,24 @@ why.open = {
   EACCES = "the caller may not open it",
 }
 
+-- The oldest kernels that have the calls without which nothing is done another way.
+local SINCE = {
+  clone3 = "5.5", close_range = "5.9", close_others = "5.9", openat2 = "5.6", make_target = "5.6", open_tree = "5.2",
+  open_tree_of = "5.2", move_mount = "5.2", fsopen = "5.2", fsconfig = "5.2", fsmount = "5.2", mask = "5.2",
+  mount_setattr = "5.12",
+}
+
 local general = {
   EMFILE = function()
     return ("RLIMIT_NOFILE of the caller is %s descriptors"):format(tostring(sys.getrlimit("nofile")))
   end,
   ENFILE = "the system has no more descriptors",
-  ENOSYS = "this kernel does not have the system call, or a seccomp filter hides it",
+  ENOSYS = function(fields)
+    local since = SINCE[fields.op]
+    if not since then return "this kernel does not have the system call, or a seccomp filter hides it" end
+    if older_than(since) then return needs_linux("this", since) end
+    return ("Linux has this since %s, and this is %s: a seccomp filter hides it"):format(since, release())
+  end,
   ECANCELED = "the parent is gone",
   ENOTRECOVERABLE = "the kernel's answer is not what the steps before asked for: the program was not run",
 }

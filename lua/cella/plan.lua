@@ -501,6 +501,7 @@ local function prepare_waiting(self, options)
   options.functions = self.functions
   local err
   options.set, err = events.new()
+  if err then err.why = explain.why(err, self) end
   return options.set, err
 end
 

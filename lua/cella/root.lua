@@ -1,8 +1,9 @@
 --- Assembling a container's file system: mounts as steps of a plan.
 --
--- Every mount is made detached, finished there (read-only and the rest), and then attached to a descriptor that
--- openat2(2) has resolved below the new root, as a process confined to it would: no link in the root leads to the
--- host, and nobody can exchange a path between the look and the act (pitfalls I12, I13, I16).
+-- Every mount is made detached, and attached to a descriptor that openat2(2) has resolved below the new root, as a
+-- process confined to it would: no link in the root leads to the host, and nobody can exchange a path between the look
+-- and the act (pitfalls I12, I13, I16). It becomes read-only and the rest when it is attached, because Linux before
+-- 5.12 changes no detached ones; nobody else is there yet.
 
 local bind = require "cella.root.bind"
 local cover = require "cella.root.cover"
@@ -22,6 +23,7 @@ for _, module in ipairs { bind, device, entry, filesystem, overlay } do
 end
 
 local function needs_scratch(state, box)
+  if #(box.masked_paths or {}) > 0 then return true end
   for _, list in ipairs { box.root, box.mounts } do
     for _, mount in ipairs(list) do
       if mount.type == "overlay" and overlay.needs_scratch(state, mount) then return true end
@@ -37,12 +39,12 @@ local function open_root(plan, state, root)
   state.keys[mount] = "root"
   state.root = bind.open_source(plan, state, mount)
   -- The host's own root may have been named in many ways.
-  local set = (root.readonly or bind.of_host_root(mount)) and "rdonly" or {}
-  if set == "rdonly" and root.propagation == "slave" then
+  state.readonly = root.readonly or bind.of_host_root(mount)
+  if state.readonly and root.propagation == "slave" then
     error("root.propagation: what the host mounts there later would not be read-only", 0)
   end
   local propagation = root.propagation ~= "private" and root.propagation or nil
-  if set == "rdonly" or propagation then plan:mount_setattr(state.root, true, set, nil, propagation) end
+  if propagation then plan:mount_setattr(state.root, true, {}, nil, propagation) end
   -- The kernel pivots into no shared mount.
   if propagation == "shared" then plan:mount_setattr(state.root, false, {}, nil, "private") end
 end
@@ -114,8 +116,9 @@ function M.record(plan, box, facts)
   end)
   -- Over our own old root, which nobody will see again: so no directory has to be made to mount on.
   plan:move_mount(state.root, nil, "/")
+  if state.readonly then plan:mount_setattr(state.root, true, "rdonly") end
   if needs_scratch(state, box) then
-    -- It has to be mounted somewhere while overlays are made of it. They keep it.
+    -- It has to be mounted somewhere while overlays and covers are made of it. They keep it.
     state.scratch = filesystem.new(plan, "tmpfs", { { "mode", "0700" } }, { nosuid = true, nodev = true })
     plan:move_mount(state.scratch, state.root)
   end

@@ -139,9 +139,9 @@ end
 
 --- Waits for a condition; the time is a bound against a hang.
 function wait_for(condition)
-  local till = core.now() + 30
+  local till = core.now() + 30 * (tonumber(os.getenv "CELLA_PATIENCE") or 1)
   while not condition() do
-    assert(core.now() < till, "waited for 30 seconds")
+    assert(core.now() < till, "waited in vain")
     core.poll({}, 0.005)
   end
   return true

@@ -7,7 +7,9 @@ local sys = require "cella.sys"
 
 local M = {}
 
-local SECONDS = 30 -- against a hang; nothing is decided by it
+-- Against a hang; nothing is decided by it. CELLA_PATIENCE is a factor for machines that are slower.
+local PATIENCE = tonumber(os.getenv "CELLA_PATIENCE") or 1
+local SECONDS = 30 * PATIENCE
 
 function M.quote(word)
   return "'" .. (tostring(word):gsub("'", "'\\''")) .. "'"

@@ -56,13 +56,15 @@ local not_permitted = {
   sysfs = function() return "sysfs needs a network namespace of the same user namespace, and an old /sys in sight" end,
   mqueue = function() return "mqueue needs an ipc namespace of the same user namespace" end,
   cgroup2 = function() return "cgroup2 needs a cgroup namespace of the same user namespace" end,
-  overlay = function() return "an overlay in a user namespace needs Linux 5.11" end,
+  overlay = function(with)
+    return with.older_than "5.11" and with.needs_linux("an overlay in a user namespace", "5.11") or nil
+  end,
 }
 
 -- Which of the three calls refuses depends on the file system.
-local function filesystem_refused(fields, plan)
+local function filesystem_refused(fields, plan, with)
   local explain = not_permitted[filesystem_of(fields, plan)]
-  return explain and explain() or "this file system may not be mounted in a user namespace"
+  return explain and explain(with) or "this file system may not be mounted in a user namespace"
 end
 
 local function is_new(plan, namespace)
@@ -96,10 +98,11 @@ local function overlay_invalid(fields, plan)
   return nil
 end
 
-local function invalid_option(fields, plan)
+local function invalid_option(fields, plan, with)
   local name = filesystem_of(fields, plan)
   if name == "overlay" then
-    local said = overlay_invalid(fields, plan)
+    local said = fields.text:find('dir", ".*,') and with.older_than "6.5"
+      and with.needs_linux("a comma in a path of an overlay", "6.5") or overlay_invalid(fields, plan)
     if said then return said end
   elseif name == "devpts" then
     return "devpts gives its files to uid 0 and gid 0, which have to be in the ID maps"
@@ -158,9 +161,10 @@ local places = {
 
 --- Adds the rules of mounts.
 ---@param why table<string, table>  by operation and code
----@param with { needs: function }
+---@param with { needs: function, older_than: (fun(version: string): boolean), needs_linux: function }
 return function(why, with)
-  local needs = with.needs
+  local needs, older_than, needs_linux = with.needs, with.older_than, with.needs_linux
+  local function refused(fields, plan) return filesystem_refused(fields, plan, with) end
 
   why.open_tree = {
     ENOENT = "there is no such file or directory on the host",
@@ -183,14 +187,19 @@ return function(why, with)
   why.openat2, why.make_target, why.mkdir = places, places, places
   why.symlink, why.make_symlink, why.expect_same_filesystem = places, places, places
   why.write = { ENOSPC = places.ENOSPC }
-  why.fchmod = { EROFS = places.EROFS,
-    ENOSYS = "a part of the type chmod needs Linux 6.6: before, what is opened as a path only keeps its mode" }
+  why.fchmod = { EROFS = places.EROFS }
 
-  why.fsopen = { ENODEV = "this kernel does not know the file system", EPERM = filesystem_refused }
-  why.fsmount = { EPERM = filesystem_refused }
+  why.fsopen = { ENODEV = "this kernel does not know the file system", EPERM = refused }
+  why.fsmount = {
+    EPERM = refused,
+    EINVAL = function(fields)
+      return fields.text:find('"nosymfollow"', 1, true) and older_than "5.14"
+        and needs_linux("nosymfollow of a new file system", "5.14") or nil
+    end,
+  }
   why.fsconfig = {
-    EPERM = filesystem_refused,
-    EINVAL = invalid_option,
+    EPERM = refused,
+    EINVAL = function(fields, plan) return invalid_option(fields, plan, with) end,
     ELOOP = of_overlay "one of the lower directories lies in another",
     EBUSY = of_overlay "the upper or the work directory belongs to an overlay already",
     ENOENT = of_overlay "there is no such directory on the host",
@@ -212,7 +221,12 @@ return function(why, with)
     EPERM = "a flag that a more privileged mount namespace has set cannot be cleared, nor can its way of keeping "
       .. "access times be changed (mount_namespaces(7))",
     EBUSY = "a file on it is open for writing: it cannot become read-only",
-    ENOSYS = "mount_setattr(2) needs Linux 5.12",
+    -- Without mount_setattr(2) each mount is looked for in /proc and remounted (csrc/remount.c).
+    EACCES = function()
+      return older_than "5.12" and needs_linux("changing a mount in a directory that the caller may not search", "5.12")
+        or nil
+    end,
+    E2BIG = function() return needs_linux("changing more than 1024 mounts at once", "5.12") end,
   }
   why.pivot_root = { EINVAL = "the new root is not a mount, or shares its mounts with others" }
   why.expect_node = { ENOTRECOVERABLE = "what the host has there is not the device of that name" }

@@ -67,7 +67,9 @@ function sys.open_tree(path, flags, dirfd) end
 ---@param to_path string?
 function sys.move_mount(from_fd, to_fd, to_path) end
 
---- mount_setattr(2), Linux 5.12. Attributes: rdonly nosuid nodev noexec noatime strictatime nodiratime nosymfollow.
+--- mount_setattr(2). Before Linux 5.12 mounts are found in /proc and remounted: they have to be attached, and neither
+--- access times nor `clear` nor `propagation` can be given. Attributes: rdonly nosuid nodev noexec noatime strictatime
+--- nodiratime nosymfollow.
 ---@param fd cella.fd
 ---@param recursive boolean
 ---@param set string|string[]
@@ -168,7 +170,7 @@ function sys.make_target(path, root_fd, within_fd, like_fd, parents, mode) end
 ---@param dirfd cella.fd?
 function sys.write_file(path, data, flags, mode, dirfd) end
 
---- fchmod(2), also of what was opened as a path only (Linux 6.6).
+--- fchmod(2), also of what was opened as a path only.
 ---@param fd cella.fd
 ---@param mode integer
 function sys.fchmod(fd, mode) end

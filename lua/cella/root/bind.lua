@@ -51,10 +51,10 @@ end
 function M.make.bind(plan, state, mount)
   local data = type(mount.source) == "table" and mount.source.content and mount.source
   local slot = state.early[mount] or data and data_file(plan, state, data) or M.open_source(plan, state, mount)
-  local set = attributes(mount)
+  local recursive = mount.recursive ~= false
   local propagation = mount.propagation ~= "private" and mount.propagation or nil
-  if #set > 0 or propagation then plan:mount_setattr(slot, mount.recursive ~= false, set, nil, propagation) end
-  place.attach(plan, state, mount, slot)
+  if propagation then plan:mount_setattr(slot, recursive, {}, nil, propagation) end
+  place.attach(plan, state, mount, slot, false, attributes(mount), recursive)
 end
 
 return M

@@ -17,22 +17,26 @@ local DEVICE_LINKS = {
   { "/proc/self/fd/2", "stderr" }, { "pts/ptmx", "ptmx" },
 }
 
-function M.open(plan, name, major, minor)
-  local slot = plan:open_tree("/dev/" .. name, { "clone", "nofollow" })
+local function open_device(plan, name, major, minor, flags)
+  local slot = plan:open_tree("/dev/" .. name, flags)
   plan:expect_node(slot, "char", major, minor)
-  -- Writing to a device works on a read-only mount; changing its mode, which its owner could, does not.
-  plan:mount_setattr(slot, false, { "rdonly", "nosuid", "noexec" })
   return slot
 end
+
+-- Writing to a device works on a read-only mount; changing its mode, which its owner could, does not.
+local DEVICE_FLAGS = { "rdonly", "nosuid", "noexec" }
 
 --- A minimal /dev: six devices of the host, each proved to be the device before it is bound; its own terminals and
 --- shared memory.
 function M.make.dev(plan, state, mount)
   local at = clean(mount.destination)
   place.attach(plan, state, mount, filesystem.new(plan, "tmpfs", { { "mode", "0755" } }, mount), true)
-  local function put(name, slot) place.attach(plan, state, { destination = at .. "/" .. name }, slot) end
+  local function put(name, slot, set)
+    place.attach(plan, state, { destination = at .. "/" .. name }, slot, false, set)
+  end
   for _, device in ipairs(DEVICES) do
-    put(device[1], M.open(plan, device[1], device[2], device[3]))
+    local name, major, minor = device[1], device[2], device[3]
+    put(name, open_device(plan, name, major, minor, { "clone", "nofollow" }), DEVICE_FLAGS)
   end
   local directory = plan:openat2(at, { "path", "directory" }, place.IN_ROOT, state.root)
   for _, link in ipairs(DEVICE_LINKS) do plan:symlink(link[1], link[2], directory) end
@@ -46,8 +50,10 @@ end
 --- Covers paths: directories with an empty one, anything else with /dev/null.
 function M.mask(plan, state, paths)
   if #paths == 0 then return end
-  local null = M.open(plan, "null", 1, 3)
-  local empty = filesystem.new(plan, "tmpfs", { { "mode", "0755" } }, { nosuid = true, nodev = true, noexec = true })
+  local null = open_device(plan, "null", 1, 3, "nofollow")
+  plan:mkdir("empty", 493, state.scratch)
+  local empty = plan:openat2("empty", { "rdonly", "directory", "nofollow" }, { "beneath" }, state.scratch)
+  plan:fchmod(empty, 493) -- 0755, whatever the umask
   for _, path in ipairs(paths) do
     local target = plan:openat2(path, "path", place.IN_ROOT, state.root)
     plan:optional()

@@ -36,8 +36,9 @@ function M.make_target(plan, state, destination, mount, like, mode)
   return true
 end
 
--- Attaches a mount; `ours` says that later ones may have things made in it.
-function M.attach(plan, state, mount, slot, ours)
+-- Attaches a mount; `ours` says that later ones may have things made in it. `set` are flags for it and, if `recursive`,
+-- for all that is mounted below it.
+function M.attach(plan, state, mount, slot, ours, set, recursive)
   local destination = clean(mount.destination)
   local at_root = destination == "/"
   if not at_root then
@@ -48,12 +49,13 @@ function M.attach(plan, state, mount, slot, ours)
   if mount.optional then plan:only_with(slot) end
   plan:move_mount(slot, target)
   plan:close(target)
+  if set and #set > 0 then plan:mount_setattr(slot, recursive or false, set) end
   if at_root then
     state.root, state.below = slot, state.below + 1
   elseif not ours then
     plan:close(slot)
   end
-  M.note(state, destination, ours and slot, mount.create)
+  M.note(state, destination, ours and slot or nil, mount.create)
 end
 
 -- The directory of something that is to be made, on a file system of ours, and its name.

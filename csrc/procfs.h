@@ -1,0 +1,14 @@
+/* The way to what a descriptor stands for by a name in /proc, for calls that take no descriptor. Safe between clone
+ * and exec. */
+#ifndef CELLA_PROCFS_H
+#define CELLA_PROCFS_H
+
+#include <stdint.h>
+
+/* openat(2) of a path in /proc; -EXDEV where something else is mounted there, which could be anything (pitfalls I15). */
+int procfs_open(const char *path, int flags);
+
+/* "/proc/self/fd/N", and then "/path" if its length is not 0. Returns its length, or -ENAMETOOLONG. */
+int procfs_fd_path(char *buffer, int room, int64_t fd, const char *path, int64_t length);
+
+#endif
