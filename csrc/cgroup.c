@@ -1,6 +1,7 @@
 /* A cgroup as a Lua value that owns it: whoever drops the value ends everything in there and removes it. What goes into
  * its files, and why, is for Lua (lua/cella/cgroup.lua) to know. */
 #include "cgroup_tree.h"
+#include "copy.h"
 #include "process.h"
 #include "raw.h"
 #include "tense.h"
@@ -25,22 +26,8 @@ enum {
 struct cgroup {
 	int parent, directory;
 	char name[CGROUP_NAME_SIZE];
+	unsigned epoch; /* of the process that made it: copy.h */
 };
-
-/* A copy of this process that fork(2) has made holds copies of its cgroups, which are not its own to end. The page is
- * empty in a copy, whatever its pid is. */
-static bool is_copy(void)
-{
-	static volatile char *mark;
-	if (!mark) {
-		void *page = mmap(NULL, 1, PROT_READ | PROT_WRITE, MAP_ANONYMOUS | MAP_PRIVATE, -1, 0);
-		if (page == MAP_FAILED || madvise(page, 1, MADV_WIPEONFORK) < 0)
-			return false;
-		mark = page;
-		*mark = 1;
-	}
-	return !*mark;
-}
 
 static struct cgroup *check_cgroup(lua_State *L)
 {
@@ -64,8 +51,8 @@ static int cgroup_new(lua_State *L)
 {
 	int directory = check_fd(L, 1);
 	const char *name = check_file(L, 2);
-	is_copy(); /* so that it is known from now on */
 	struct cgroup *cgroup = lua_newuserdata(L, sizeof *cgroup);
+	cgroup->epoch = process_epoch();
 	cgroup->parent = cgroup->directory = -1;
 	strcpy(cgroup->name, name);
 	luaL_getmetatable(L, CGROUP_TYPE);
@@ -153,7 +140,7 @@ static int let_go(struct cgroup *cgroup)
 {
 	int result = 0;
 	close_once(&cgroup->directory);
-	if (cgroup->parent >= 0 && !is_copy())
+	if (cgroup->parent >= 0 && cgroup->epoch == process_epoch())
 		result = cgroup_end(cgroup->parent, cgroup->name, PATIENCE);
 	close_once(&cgroup->parent);
 	return result;

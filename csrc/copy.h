@@ -4,9 +4,13 @@
 #include "args.h"
 #include "launch.h"
 
-/* 0 in a process that was executed; one more in each copy made for a call. What an older generation owned (descriptors,
- * children) is not this process's: the same numbers mean something else here. */
+/* 0 in a process that was executed; one more in each copy made for a call. What an older generation owned is not this
+ * process's: the same descriptor numbers mean something else here. */
 extern unsigned copy_generation;
+
+/* Another in each copy of this process that any fork(2) makes: the children and the cgroups of the one are not the
+ * other's, to wait for or to end. */
+unsigned process_epoch(void);
 
 /* What is made ready while there is memory to be had, and nothing has happened. */
 struct copy {

@@ -311,7 +311,7 @@ int launch_plan(lua_State *L)
 	}
 	struct process *process = lua_newuserdata(L, sizeof *process);
 	memset(process, 0, sizeof *process);
-	process->generation = copy_generation;
+	process->epoch = process_epoch();
 	process->pidfd = process->channel = process->sent = -1;
 	process->reaped = true;
 	luaL_getmetatable(L, PROCESS_TYPE);

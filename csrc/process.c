@@ -16,7 +16,7 @@ static struct process *check_process(lua_State *L)
 {
 	static struct process nobody;
 	struct process *process = luaL_checkudata(L, 1, PROCESS_TYPE);
-	if (process->generation == copy_generation)
+	if (process->epoch == process_epoch())
 		return process;
 	nobody = (struct process){ .pidfd = -1, .channel = -1, .reaped = true };
 	return &nobody;

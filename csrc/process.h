@@ -21,7 +21,7 @@ struct process {
 	int sent; /* a descriptor that the child has sent, until somebody takes it */
 	struct launch *launch;
 	struct keeper *keeper;
-	unsigned generation; /* of the process that made it: copy.h */
+	unsigned epoch; /* of the process that made it: copy.h */
 	bool own_memory;
 	bool second; /* pid is that of the process behind a fork step */
 	bool reaped;

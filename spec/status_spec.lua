@@ -216,6 +216,35 @@ describe("a status that somebody else took", function()
   end))
 end)
 
+describe("a copy of the caller that another library's fork has made", function()
+  teardown(helper.remove)
+
+  it("ends nothing of its caller's, and is told that it is nobody's parent", needs("user_namespaces", function()
+    local library = helper.library()
+    if not library then return pending "no C compiler" end
+    local code, told = outside.lua([[
+      local library = ...
+      local process = assert(cella.container { namespaces = { net = "host" } }:spawn { "sh", "-c", "read -r n; exit $n",
+        stdin = "pipe" })
+      local before = sys.getpid()
+      local reading, writing = core.pipe()
+      host(library, "fork_now")
+      if sys.getpid() ~= before then
+        local result, err = process:wait()
+        core.sys.write(writing:number(), tostring(result or err.code))
+        process:kill "kill"
+        process = nil
+        collectgarbage() collectgarbage()
+        os.exit(0, true) -- closes the state
+      end
+      process:write "7\n"
+      return assert(process:wait()).code, reading:read()
+    ]], { arguments = { library } })
+    assert.equal("ECHILD", told)
+    assert.equal(7, code)
+  end))
+end)
+
 describe("orphans", function()
   local PROC = [[
     local box = cella.container { namespaces = { net = "host" },
