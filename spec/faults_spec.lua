@@ -16,7 +16,8 @@ local NOT = { exit = true, exit_group = true, rt_sigreturn = true, restart_sysca
 
 -- What may fail once the child has been told to go on: the caller then knows nothing of it, and kills it.
 local AFTERWARDS = { ppoll = true, poll = true, recvmsg = true, waitid = true, wait4 = true, read = true, close = true,
-  fcntl = true, pidfd_send_signal = true, sendto = true, munmap = true, prctl = true }
+  fcntl = true, pidfd_send_signal = true, sendto = true, munmap = true, prctl = true, epoll_pwait = true,
+  epoll_ctl = true }
 
 local lacks = trial.lacks_user_namespaces()
 if (os.getenv "CELLA_BUILD" or ""):find "sanitized" then lacks = "makes no call that the plain build does not make" end
