@@ -327,7 +327,7 @@ describe("a container", function()
     it("are the program's alone: the set-up may need more", function()
       local open = {}
       for i = 1, 100 do open[i] = assert(io.open "/dev/null") end
-      local ok, said = pcall(word, { rlimits = { nofile = 20, nproc = 1, fsize = 0, as = 1 << 30 },
+      local ok, said = pcall(word, { rlimits = { nofile = 20, nproc = 3, fsize = 0, as = 1 << 30 },
         mounts = { { type = "tmpfs", destination = "/tmp" } } }, "echo $(ulimit -n) $(ulimit -f)")
       for _, file in ipairs(open) do file:close() end
       assert.is_true(ok, said)
