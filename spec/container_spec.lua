@@ -186,7 +186,7 @@ describe("a container", function()
     end)
   end)
 
-  describe("`capabilities` #vm", function()
+  describe("`capabilities`", function()
     local function sets(description)
       local found = {}
       for name, mask in inside(description, "grep Cap /proc/self/status"):gmatch "(Cap%a+):%s*(%x+)" do
@@ -445,7 +445,7 @@ describe("a container", function()
     end)
   end)
 
-  describe("`namespaces` #vm", function()
+  describe("`namespaces`", function()
     local LINK = { mount = "mnt" }
 
     -- The identities of its namespaces, by name.
@@ -653,7 +653,7 @@ describe("a container", function()
       return list:find("," .. option .. ",", 1, true) ~= nil
     end
 
-    describe("of the type bind #vm", function()
+    describe("of the type bind", function()
       local function bound(more)
         return { root = root.path,
           mounts = { PROC, with({ type = "bind", source = directory, destination = "/mnt" }, more) } }
@@ -854,7 +854,7 @@ describe("a container", function()
       assert.is_nil(options({}):find("hidepid", 1, true))
     end)
 
-    describe("of the type overlay #vm", function()
+    describe("of the type overlay", function()
       local lower, upper, work
 
       before_each(function()
@@ -1070,7 +1070,7 @@ describe("a container", function()
     end)
   end)
 
-  describe("`root` #vm", function()
+  describe("`root`", function()
     it("is, without a word, the host's, where nothing can be written, wherever something is mounted", function()
       local text = inside({}, "cat /proc/self/mountinfo")
       local count = 0
