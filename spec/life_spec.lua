@@ -55,8 +55,8 @@ describe("a container's life", function()
       return wrong, memory() - before
     ]], { arguments = { MANY } })
     assert.is_nil(wrong)
-    -- A page for each would be twenty times that.
-    assert.is_true(grown < 1024, ("%d kB more"):format(grown))
+    -- A page for each would be twenty times that. (ASan holds on to what was freed, and looks for leaks itself.)
+    assert.is_true(sanitized or grown < 1024, ("%d kB more"):format(grown))
   end)
 
   when_able(("is led by %d at once, and ends when it is told to"):format(AT_ONCE), function()
