@@ -1,6 +1,7 @@
 -- bin/cella: run and plan, as a shell sees them.
 
 local cella = require "cella"
+local core = require "cella.core"
 local sys = require "cella.sys"
 local trial = require "spec.support.trial"
 
@@ -489,6 +490,11 @@ describe("the command line", function()
     end)
 
     it("prints what `box:plan` is", function()
+      -- A plan hides the interpreter from who may own it.
+      local function owner(path) return (select(4, core.inode(path))) end
+      if owner "/proc/self/exe" ~= owner(trial.sh "command -v lua5.4":gsub("\n", "")) then
+        return pending "is run by another interpreter than the command line"
+      end
       local path = container 'hostname = "moon", command = { "true" }, environment = {}'
       local box = cella.container { hostname = "moon", command = { "true" }, environment = {} }
       assert.equal(tostring(box:plan()) .. "\n", trial.cella({ "plan", path }).stdout)
