@@ -153,80 +153,6 @@ static int act_expect_no_user_namespaces(const struct arg *a)
 	return refused ? 0 : -ENOTRECOVERABLE;
 }
 
-/* "55d0-55d4 r-xp 0 fe:00 17   /usr/bin/lua5.4" -> where that lies, if it is of this file. */
-static bool is_mapped(const char *line, const char *end, const char *name, long size, uint64_t *from, uint64_t *to)
-{
-	if (end - line <= size || end[-size - 1] != ' ')
-		return false;
-	for (long i = 0; i < size; i++)
-		if (end[i - size] != name[i])
-			return false;
-	uint64_t *number = from;
-	for (*from = *to = 0; line < end && *line != ' '; line++) {
-		if (*line == '-')
-			number = to;
-		else
-			*number = *number << 4 | (uint64_t)(*line <= '9' ? *line - '0' : *line - 'a' + 10);
-	}
-	return number == to;
-}
-
-/* Unmaps what is mapped of the file with this name. */
-static int unmap_file(const char *name, long size)
-{
-	char text[PATH_MAX + 512];
-	long count, kept = 0, fd, result = 0;
-	RAW_RETRY(fd, SYS_openat, AT_FDCWD, "/proc/self/maps", O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return (int)fd;
-	while (result == 0) {
-		RAW_RETRY(count, SYS_read, fd, text + kept, sizeof text - (size_t)kept);
-		if (count <= 0) {
-			result = count;
-			break;
-		}
-		char *line = text, *end = text + kept + count;
-		for (char *p = line; p < end && result == 0; p++) {
-			uint64_t from, to;
-			if (*p != '\n')
-				continue;
-			if (is_mapped(line, p, name, size, &from, &to))
-				result = RAW(SYS_munmap, from, to - from);
-			line = p + 1;
-		}
-		kept = end - line;
-		for (long i = 0; i < kept; i++)
-			text[i] = line[i];
-	}
-	RAW(SYS_close, fd);
-	return (int)result;
-}
-
-/* unmap_executable() [in a plan]
- * The interpreter leaves the memory of the child, which has a copy and no need of it. */
-static int act_unmap_executable(const struct arg *a)
-{
-	(void)a;
-	char name[PATH_MAX];
-	long size = RAW(SYS_readlinkat, AT_FDCWD, "/proc/self/exe", name, sizeof name);
-	return size < 0 ? (int)size : unmap_file(name, size);
-}
-
-/* replace_executable(fd) [in a plan]
- * From here on /proc/self/exe is that file, and no longer the interpreter, which a program that is a link to
- * /proc/self/exe would get hold of (pitfalls I09). After unmap_executable; prctl(2), PR_SET_MM_MAP: takes
- * CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN in the user namespace. The addresses are not looked at before exec. */
-static int act_replace_executable(const struct arg *a)
-{
-	enum { LOW = 1 << 20 };
-	struct prctl_mm_map map = {
-		.start_code = LOW, .end_code = LOW + 1, .start_data = LOW, .end_data = LOW, .start_brk = LOW,
-		.brk = LOW, .start_stack = LOW, .arg_start = LOW, .arg_end = LOW, .env_start = LOW, .env_end = LOW,
-		.exe_fd = (uint32_t)a[0].n,
-	};
-	return (int)RAW(SYS_prctl, PR_SET_MM, PR_SET_MM_MAP, &map, sizeof map, 0);
-}
-
 static bool always_needs_own_memory(const struct arg *a)
 {
 	(void)a;
@@ -342,9 +268,6 @@ const struct op ops_process[] = {
 	{ "wait_for_byte", act_wait_for_byte, 0, RESULT_TRUE, { { "fd", K_FD } } },
 	{ "seccomp", act_seccomp, OP_CREDENTIALS, RESULT_TRUE, { { "filter", K_DATA } } },
 	{ "expect_no_user_namespaces", act_expect_no_user_namespaces, OP_LATER, RESULT_TRUE, { { 0 } },
-	  always_needs_own_memory },
-	{ "unmap_executable", act_unmap_executable, OP_LATER, RESULT_TRUE, { { 0 } }, always_needs_own_memory },
-	{ "replace_executable", act_replace_executable, OP_LATER, RESULT_TRUE, { { "fd", K_FD } },
 	  always_needs_own_memory },
 	{ "execve", act_execve, OP_EXEC, RESULT_TRUE,
 	  { { "path", K_STRINGS }, { "argv", K_STRINGS }, { "environment", K_STRINGS, true }, { "pwd", K_BOOL, true },

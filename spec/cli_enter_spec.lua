@@ -91,7 +91,7 @@ describe("cella enter", function()
     local text = trial.sh(([[
       %s -- sh -c 'trap "exit 3" TERM; echo ready; while :; do sleep 0.02; done' >%s/out 2>&1 &
       child=$!
-      until grep -q ready %s/out; do sleep 0.02; done
+      until grep -qs ready %s/out; do sleep 0.02; done
       kill -TERM $child
       wait $child
       echo $?]]):format(trial.cli_text { "enter", tostring(process.pid) }, directory, directory))

@@ -100,8 +100,6 @@ local CALLS = {
   expect_root = { "statx", "statx", "statx" },
   expect_same_filesystem = { "newfstatat", "newfstatat" },
   expect_no_user_namespaces = { "unshare CLONE_NEWUSER" },
-  unmap_executable = { "readlinkat", "openat", { "read", "munmap" }, "close" },
-  replace_executable = { "prctl PR_SET_MM" },
   expect_cwd = { "getcwd" },
 }
 

@@ -197,20 +197,13 @@ function M.prepare(options, cwd, host)
   local enters_mount = contains(joined, "mount")
   local shares_mounts = enters_mount or facts.namespaces.mount == own.namespaces.mount
   local enters_root = enters_mount or shares_mounts and not shares_root(target)
-  local hides = enters_root and not identity.consented(options, "interpreter")
+  plan.hides_interpreter = enters_root and not identity.consented(options, "interpreter")
     and interpreter.is_endangered(joins_user and facts.maps or nil, host)
-  if hides then plan:unmap_executable() end
-  plan.hides_interpreter = hides
   if who.groups_before then plan:setgroups(who.groups_before) end
   local joins = {}
   for i, kind in ipairs(joined) do joins[i] = { type = kind, pidfd = target.pidfd:number() } end
   plan:join(joins)
   plan:dumpable(false) -- entering a user namespace makes new credentials: fs.suid_dumpable decides what they are
-  if hides then
-    local slot = interpreter.sealed(plan)
-    plan:replace_executable(slot) -- with the rights that come with the user namespace
-    plan:close(slot)
-  end
   record_expected(plan, facts, joined)
   record_places(plan, target, cwd or options.cwd, { shares_mounts = shares_mounts, enters_root = enters_root })
   plan:umask(facts.umask)
@@ -233,7 +226,6 @@ function Entrance.build(options, command, host)
         .. "say `exceed = { \"interpreter\" }`",
     }
   end
-  plan.hides_interpreter = nil -- it is hidden already
   return command_module.record(plan,
     command_module.for_plan(command, options.environment or command_module.default_environment()))
 end

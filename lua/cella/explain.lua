@@ -225,15 +225,6 @@ why.fork = {
   EPERM = function() return forbidden_user_namespaces() or needs("sys_admin", "a new namespace") end,
   EAGAIN = why.clone3.EAGAIN,
 }
-local HIDDEN = "somebody in there may own the interpreter that runs this, and could get to write to it by way of "
-  .. "/proc/self/exe; "
-local UNHIDDEN = '. An interpreter that belongs to somebody else needs no hiding; exceed = { "interpreter" } does '
-  .. "without"
-why.replace_executable = {
-  EPERM = HIDDEN .. "to hide it takes CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN" .. UNHIDDEN,
-  EBUSY = HIDDEN .. "it cannot be hidden, because part of it is in use" .. UNHIDDEN,
-  EINVAL = HIDDEN .. "it cannot be hidden: this kernel has no PR_SET_MM_MAP (CONFIG_CHECKPOINT_RESTORE)" .. UNHIDDEN,
-}
 why.chroot = { EPERM = function() return needs("sys_chroot", "another root directory") end }
 why.fchdir = { EACCES = "the directory may not be searched" }
 why.expect_cwd = { ENOENT = "the working directory is deleted: give another, `cwd`" }

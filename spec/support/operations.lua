@@ -93,8 +93,6 @@ return {
   wait_for_byte = { fd() },
   seccomp = { p("filter", "data", "x") },
   expect_no_user_namespaces = {},
-  unmap_executable = {},
-  replace_executable = { fd() },
   execve = { p("path", "strings", { NOWHERE }), p("argv", "strings", { "x" }),
     optional(p("environment", "strings", {})), optional(p("pwd", "boolean", true)),
     optional(fd "through_fd") },
