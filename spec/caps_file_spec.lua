@@ -4,6 +4,7 @@ local core = require "cella.core"
 local Plan = require "cella.plan"
 local caps = require "cella.caps"
 local idmap = require "cella.idmap"
+local leaks = require "spec.support.leaks"
 
 local directory
 
@@ -29,12 +30,6 @@ local function output(command)
   local text = pipe:read "a"
   pipe:close()
   return text
-end
-
-local function open_fds()
-  local count = 0
-  for _ in output(("ls /proc/%d/fd"):format(core.sys.getpid())):gmatch "%d+" do count = count + 1 end
-  return count
 end
 
 describe("the capabilities of a file", function()
@@ -214,7 +209,7 @@ describe("the capabilities of a file", function()
     local path = make "fds"
     collectgarbage() -- which would close what we forget
     collectgarbage "stop"
-    local before = open_fds()
+    local before = leaks.descriptors()
     for _ = 1, 20 do
       caps.file(path)
       caps.file(path_of "none")
@@ -223,7 +218,7 @@ describe("the capabilities of a file", function()
       caps.remove_file(path)
       caps.set_file(path, "cap_kill=p")
     end
-    local after = open_fds()
+    local after = leaks.descriptors()
     collectgarbage "restart"
     assert.equal(before, after)
   end)

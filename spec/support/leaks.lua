@@ -6,7 +6,8 @@ local M = {}
 
 local MOST = 255
 
-local function descriptors()
+--- The numbers of the open descriptors, looked at without opening one.
+function M.descriptors()
   local list = {}
   for number = 0, MOST do
     if core.is_open(number) then list[#list + 1] = number end
@@ -34,13 +35,13 @@ local before
 function M.watch()
   collectgarbage()
   collectgarbage()
-  before = { descriptors = descriptors(), children = children(), mounts = mounts() }
+  before = { descriptors = M.descriptors(), children = children(), mounts = mounts() }
 end
 
 function M.check()
   collectgarbage()
   collectgarbage()
-  assert(before.descriptors == descriptors(), "descriptors were left open: " .. descriptors())
+  assert(before.descriptors == M.descriptors(), "descriptors were left open: " .. M.descriptors())
   assert(before.children == children(), "children were left: " .. children())
   assert(before.mounts == mounts(), "mounts were left:\n" .. mounts())
 end
