@@ -7,7 +7,7 @@ local enter = require "cella.enter"
 local host = require "cella.host"
 local outside = require "spec.support.outside"
 local policy = require "cella.policy"
-local targets = require "cella.enter.target"
+local kinds = require "cella.kinds"
 local trial = require "spec.support.trial"
 
 local needs = able.needs(function(reason) pending(reason) end)
@@ -87,8 +87,8 @@ describe("a process that is entered", function()
       mounts = mount_of(("/proc/%d/root"):format(pid)) .. " " .. mount_of(("/proc/%d/cwd"):format(pid)),
     }
     for _, field in ipairs(CONFINED) do found[field] = status:match("\n" .. field .. ":[ \t]*([^\n]*)") end
-    for _, kind in ipairs(targets.KINDS) do
-      found["namespace " .. kind] = assert(core.inode(("/proc/%d/ns/%s"):format(pid, targets.LINK[kind])))
+    for _, kind in ipairs(kinds.list) do
+      found["namespace " .. kind] = assert(core.inode(("/proc/%d/ns/%s"):format(pid, kinds.link(kind))))
     end
     return found
   end
@@ -310,7 +310,7 @@ describe("a process that is entered", function()
   describe("may be entered in part:", function()
     local function kinds_shared(process, guest)
       local shared = {}
-      for _, kind in ipairs(targets.KINDS) do
+      for _, kind in ipairs(kinds.list) do
         if confinement(process.pid)["namespace " .. kind] == confinement(guest.pid)["namespace " .. kind] then
           shared[#shared + 1] = kind
         end
@@ -326,7 +326,7 @@ describe("a process that is entered", function()
         local wanted = {}
         for _, kind in ipairs(list) do wanted[kind] = true end
         local names = {}
-        for _, kind in ipairs(targets.KINDS) do
+        for _, kind in ipairs(kinds.list) do
           if wanted[kind] then names[#names + 1] = kind end
         end
         assert.equal(table.concat(names, " "), kinds_shared(process, hold(entrance:spawn(SLEEP))))

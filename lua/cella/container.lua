@@ -10,6 +10,7 @@ local description = require "cella.container.description"
 local host_facts = require "cella.host"
 local identity = require "cella.container.identity"
 local interpreter = require "cella.interpreter"
+local lists = require "cella.list"
 local process_limits = require "cella.process.limits"
 local rlimits = require "cella.rlimits"
 local root = require "cella.root"
@@ -52,13 +53,6 @@ local function sort_namespaces(kinds)
   return new, join, nil
 end
 
-local function sorted(t)
-  local keys = {}
-  for key in pairs(t) do keys[#keys + 1] = key end
-  table.sort(keys)
-  return keys
-end
-
 -- The kernel stops a process that computes for too long even where nobody is looking.
 local function with_backstop(limits, cpu_limit)
   if not cpu_limit then return limits end
@@ -93,7 +87,7 @@ local function build(box, command, host)
     -- The namespace takes offsets while nobody is in it; then this process enters. Before the IDs are switched: after
     -- that its own files in /proc are root's.
     plan:unshare("time")
-    for _, clock in ipairs(sorted(time_offsets)) do
+    for _, clock in ipairs(lists.sorted_keys(time_offsets)) do
       plan:write_file("/proc/self/timens_offsets", ("%s %d 0"):format(clock, time_offsets[clock]))
     end
     local slot = plan:openat2("/proc/self/ns/time_for_children", "rdonly")

@@ -18,6 +18,9 @@ local container = require "cella.container"
 local container_identity = require "cella.container.identity"
 local identity = require "cella.enter.identity"
 local interpreter = require "cella.interpreter"
+local kinds = require "cella.kinds"
+local lists = require "cella.list"
+local rlimits = require "cella.rlimits"
 local targets = require "cella.enter.target"
 local validate = require "cella.validate"
 
@@ -41,7 +44,7 @@ end
 local options_rule = rule.record {
   pid = rule.integer(1, 2147483647),
   process = process_handle,
-  namespaces = rule.list(rule.one_of(targets.KINDS)),
+  namespaces = rule.list(rule.one_of(kinds.list)),
   user = rule.record { uid = rule.id, gid = rule.id, groups = rule.list(rule.id) },
   capabilities = capabilities.rule,
   no_new_privs = rule.boolean,
@@ -72,18 +75,11 @@ function M.new(options)
   return setmetatable({ description = options, pid = target.pid }, Entrance)
 end
 
-local function contains(list, wanted)
-  for _, item in ipairs(list) do
-    if item == wanted then return true end
-  end
-  return false
-end
-
 -- The wanted ones that are not our own: one's own user namespace cannot be joined (setns(2)).
 local function differing(facts, own, wanted)
   local list = {}
-  for _, kind in ipairs(targets.KINDS) do
-    if facts.namespaces[kind] ~= own.namespaces[kind] and (not wanted or contains(wanted, kind)) then
+  for _, kind in ipairs(kinds.list) do
+    if facts.namespaces[kind] ~= own.namespaces[kind] and (not wanted or lists.contains(wanted, kind)) then
       list[#list + 1] = kind
     end
   end
@@ -95,9 +91,7 @@ end
 local function opened(target, link)
   local path = target:path(link)
   return ('open("/proc/%d/%s", {"path", "directory"})'):format(target.pid, link), function()
-    local fd, message, errno = core.open(path, { "path", "directory" })
-    if fd then return fd end
-    return nil, { message = message, errno = errno }
+    return core.open(path, { "path", "directory" })
   end
 end
 
@@ -139,33 +133,12 @@ end
 -- The kernel is asked in its own words where the namespaces are to be entered have no /proc.
 local function record_expected(plan, facts, joined)
   local proc = plan:input('open("/proc", {"path", "directory"})', function()
-    local fd, message, errno = core.open("/proc", { "path", "directory" })
-    if fd then return fd end
-    return nil, { message = message, errno = errno }
+    return core.open("/proc", { "path", "directory" })
   end)
   for _, kind in ipairs(joined) do
-    plan:expect_namespace("self/ns/" .. targets.LINK[kind], facts.namespaces[kind], true, proc)
+    plan:expect_namespace("self/ns/" .. kinds.link(kind), facts.namespaces[kind], true, proc)
   end
   plan:close(proc)
-end
-
-local function as_number(limit) return limit == "unlimited" and math.huge or limit end
-
-local function lower(a, b)
-  return as_number(a) < as_number(b) and a or b
-end
-
--- Those that differ from ours; above our own hard one there is none.
-local function record_limits(plan, theirs, ours)
-  local names = {}
-  for name in pairs(theirs) do names[#names + 1] = name end
-  table.sort(names)
-  for _, name in ipairs(names) do
-    local own = ours[name]
-    local hard = lower(theirs[name].hard, own.hard)
-    local soft = lower(theirs[name].soft, hard)
-    if hard ~= own.hard or soft ~= own.soft then plan:setrlimit(name, soft, hard) end
-  end
 end
 
 --- The plan up to the program: for who has more to do in there before that.
@@ -180,7 +153,7 @@ function M.prepare(options, cwd, host)
   local own = targets.own()
   local joined = differing(facts, own, options.namespaces)
   local same_user = facts.namespaces.user == own.namespaces.user
-  local joins_user = contains(joined, "user")
+  local joins_user = lists.contains(joined, "user")
   local who
   who, err = identity.resolve(facts, { pid = target.pid, maps = joins_user and facts.maps or nil,
     foreign = not same_user and not joins_user, filters = own.seccomp }, options, host)
@@ -194,7 +167,7 @@ function M.prepare(options, cwd, host)
   -- Into its cgroups first: what they limit is limited from the first step inside.
   local function move(process) return cgroups.move(process.pid, moves) end
   local plan = Plan.new { created = #moves > 0 and move or nil }
-  local enters_mount = contains(joined, "mount")
+  local enters_mount = lists.contains(joined, "mount")
   local shares_mounts = enters_mount or facts.namespaces.mount == own.namespaces.mount
   local enters_root = enters_mount or shares_mounts and not shares_root(target)
   plan.hides_interpreter = enters_root and not identity.consented(options, "interpreter")
@@ -207,7 +180,7 @@ function M.prepare(options, cwd, host)
   record_expected(plan, facts, joined)
   record_places(plan, target, cwd or options.cwd, { shares_mounts = shares_mounts, enters_root = enters_root })
   plan:umask(facts.umask)
-  record_limits(plan, facts.limits, own.limits)
+  rlimits.record_others(plan, facts.limits, own.limits)
   container_identity.record_privileges(plan, { sets = who.sets, no_new_privs = who.no_new_privs, hidden = true,
     die_with_parent = options.die_with_parent ~= false }, who.user)
   if options.new_session ~= false then plan:setsid() end

@@ -2,6 +2,7 @@
 --- could not be seen is not named as one.
 
 local core = require "cella.core"
+local lists = require "cella.list"
 
 local sys = core.sys
 local M = {}
@@ -18,13 +19,6 @@ local function has(capability)
   local sets = sys.capabilities()
   for _, name in ipairs(sets and sets.effective or {}) do
     if name == capability then return true end
-  end
-  return false
-end
-
-local function contains(list, wanted)
-  for _, item in ipairs(list or {}) do
-    if item == wanted then return true end
   end
   return false
 end
@@ -75,7 +69,7 @@ end
 local CAP_HINT = "; give the container a user namespace of its own, in which it has it"
 
 local function needs(capability, what, plan, namespace)
-  if plan and contains(plan.new_namespaces, "user") then
+  if plan and lists.contains(plan.new_namespaces, "user") then
     return ("%s needs CAP_%s in the user namespace that owns what is changed: give the plan a new %s namespace too")
       :format(what, capability:upper(), namespace)
   end
@@ -89,7 +83,7 @@ local why = {}
 
 why.clone3 = {
   EPERM = function(_, plan)
-    if contains(plan.namespaces, "user") then
+    if lists.contains(plan.namespaces, "user") then
       return forbidden_user_namespaces()
         or "the caller may not make a user namespace: its own IDs have no mapping here, or it is chrooted "
         .. "(clone(2), EPERM)"

@@ -24,10 +24,8 @@ end
 function M.sealed(plan, lowest)
   return plan:input('memfd("cella-init")', function()
     local number, message, errno = core.init_program()
-    local copy
-    if number then copy, message, errno = core.dup(number, lowest) end
-    if copy then return copy end
-    return nil, { message = message, errno = errno }
+    if not number then return nil, message, errno end
+    return core.dup(number, lowest)
   end)
 end
 

@@ -10,6 +10,8 @@
 
 local core = require "cella.core"
 local Error = require "cella.error"
+local kinds = require "cella.kinds"
+local mountinfo = require "cella.mountinfo"
 local targets = require "cella.enter.target"
 local validate = require "cella.validate"
 
@@ -19,28 +21,10 @@ local M = {}
 local S_IWGRP_IWOTH = { 16, 2 } -- of the mode: who else may write
 
 local KIND_OF_LINK = {}
-for kind, link in pairs(targets.LINK) do KIND_OF_LINK[link] = kind end
+for _, kind in ipairs(kinds.list) do KIND_OF_LINK[kinds.link(kind)] = kind end
 
 local function failed(op, path, message, errno, why)
   return nil, Error.new { op = op, path = path, errno = errno, message = not errno and message or nil, why = why }
-end
-
--- Blanks and the like are written in octal (proc(5)).
-local function unescaped(text)
-  return (text:gsub("\\(%d%d%d)", function(digits) return string.char(tonumber(digits, 8)) end))
-end
-
--- The mounts of this mount namespace, as proc_pid_mountinfo(5) has them.
-local function mounts()
-  local list = {}
-  for line in io.lines "/proc/self/mountinfo" do
-    local id, root, point, optional, kind = line:match "^(%d+) %d+ %S+ (%S+) (%S+) %S+(.-) %- (%S+)"
-    if id then
-      list[#list + 1] = { id = id, root = unescaped(root), point = unescaped(point), kind = kind,
-        shared = optional:find(" shared:", 1, true) ~= nil }
-    end
-  end
-  return list
 end
 
 -- The mount that a descriptor is on.
@@ -48,7 +32,7 @@ local function mount_of(fd)
   local file = assert(io.open("/proc/self/fdinfo/" .. fd:number()))
   local id = file:read("*a"):match "mnt_id:%s*(%d+)"
   file:close()
-  for _, mount in ipairs(mounts()) do
+  for _, mount in ipairs(mountinfo.own()) do
     if mount.id == id then return mount end
   end
   return nil
@@ -87,17 +71,17 @@ local function name_rule(value, path)
   return value
 end
 
-local kind_rule = rule.one_of(targets.KINDS)
+local kind_rule = rule.one_of(kinds.list)
 
 -- Why the kernel would not mount it there, by what is there to be seen.
 local function refusal(kind, mount, errno)
   local code = core.errno_name(errno)
   if code == "EPERM" then
     return "mounting needs CAP_SYS_ADMIN over this mount namespace. Without it a namespace is kept by a descriptor: "
-      .. "core.open(\"/proc/PID/ns/" .. targets.LINK[kind] .. "\", \"rdonly\"), and namespaces = { " .. kind
+      .. "core.open(\"/proc/PID/ns/" .. kinds.link(kind) .. "\", \"rdonly\"), and namespaces = { " .. kind
       .. " = { fd = ... } }"
   elseif code == "EINVAL" and kind == "mount" then
-    if mount and mount.shared then
+    if mount and mount.optional:find(" shared:", 1, true) then
       return ("the directory lies on %s, whose mounts are shared with others, and a mount namespace cannot be mounted "
         .. "in itself: make the directory a private mount first, with namespace.private(DIRECTORY)"):format(mount.point)
     end
@@ -116,8 +100,8 @@ local function make_file(directory, name)
 end
 
 local function mount_on(target, kind, directory, path, name)
-  local shown = ("/proc/%d/ns/%s"):format(target.pid, targets.LINK[kind])
-  local source, message, errno = core.open(target:path("ns/" .. targets.LINK[kind]), "rdonly")
+  local shown = ("/proc/%d/ns/%s"):format(target.pid, kinds.link(kind))
+  local source, message, errno = core.open(target:path("ns/" .. kinds.link(kind)), "rdonly")
   if not source then
     local _, err = target:inode(kind)
     return nil, err or Error.new { op = "open", path = shown, errno = errno, message = not errno and message or nil }
@@ -215,7 +199,7 @@ end
 function M.list(directory)
   validate.check(rule.absolute, directory, "directory", 2)
   local prefix, list = (directory:gsub("/*$", "")) .. "/", {}
-  for _, mount in ipairs(mounts()) do
+  for _, mount in ipairs(mountinfo.own()) do
     local link, inode = mount.root:match "^(%a+):%[(%d+)%]$"
     local name = mount.point:sub(1, #prefix) == prefix and mount.point:sub(#prefix + 1)
     if mount.kind == "nsfs" and name and not name:find("/", 1, true) and KIND_OF_LINK[link] then

@@ -11,6 +11,8 @@ local commands = require "cella.command"
 local events = require "cella.process.events"
 local explain = require "cella.explain"
 local interpreter = require "cella.interpreter"
+local kinds = require "cella.kinds"
+local lists = require "cella.list"
 local mapping = require "cella.mapping"
 local Process = require "cella.process"
 local rlimits = require "cella.rlimits"
@@ -38,14 +40,10 @@ for name in pairs(core.operations) do
 end
 Plan.__index = methods
 
--- /proc has other names for two of them.
-local LINK = { mount = "mnt" }
-
-local namespace_names = { "user", "mount", "pid", "ipc", "uts", "net", "cgroup", "time" }
 local process_id = rule.integer(1, 2147483647)
 
 local join_rule = rule.record({
-  type = rule.one_of(namespace_names),
+  type = rule.one_of(kinds.list),
   path = rule.path,
   pid = process_id,
   fd = rule.integer(0, 2147483647),
@@ -60,19 +58,12 @@ local joins_rule = rule.list(function(value, path)
 end)
 
 local options_rule = rule.record {
-  namespaces = rule.list(rule.one_of(namespace_names)),
+  namespaces = rule.list(rule.one_of(kinds.list)),
   join = joins_rule,
   ids = mapping.rule,
   created = rule.callable,
   cgroup = cgroup.rule,
 }
-
-local function contains(list, wanted)
-  for _, item in ipairs(list) do
-    if item == wanted then return true end
-  end
-  return false
-end
 
 -- The user namespace comes first, because the right to join the others may come with it.
 local function in_joining_order(joins)
@@ -103,7 +94,7 @@ end
 local function opener(one)
   local number = one.fd or one.pidfd
   if number then return ("dup(%d)"):format(number), function() return core.dup(number) end end
-  local path = one.path or ("/proc/%d/ns/%s"):format(one.pid, LINK[one.type] or one.type)
+  local path = one.path or ("/proc/%d/ns/%s"):format(one.pid, kinds.link(one.type))
   return ('open(%q, {"rdonly"})'):format(path), function() return core.open(path, "rdonly") end
 end
 
@@ -115,12 +106,7 @@ local function record_joins(self, joins)
   -- Who lives there already could trace us, and we share the caller's memory (pitfalls I10).
   if exposed then self:dumpable(false) end
   for _, call in ipairs(in_calls(joins)) do
-    local text, perform = opener(call.from)
-    local slot = self:input(text, function()
-      local fd, message, errno = perform()
-      if fd then return fd end
-      return nil, { message = message, errno = errno }
-    end)
+    local slot = self:input(opener(call.from))
     self:setns(slot, call.types)
     self:close(slot)
   end
@@ -139,7 +125,7 @@ local function record_expected_namespaces(self, namespaces)
   for _, name in ipairs(namespaces) do
     if name ~= "time" then
       local inode = Error.must("stat", core.sys.namespace(name))
-      self:expect_namespace("/proc/self/ns/" .. (LINK[name] or name), inode, false)
+      self:expect_namespace("/proc/self/ns/" .. kinds.link(name), inode, false)
     end
   end
 end
@@ -208,7 +194,7 @@ function M.new(options)
     captures = {}, -- stream names by slot number
     functions = {}, -- of those streams that a function of the caller's gets, by name
   }, Plan)
-  if options.ids and not contains(namespaces, "user") then
+  if options.ids and not lists.contains(namespaces, "user") then
     error("ids: there are no ID maps to write without a new user namespace", 2)
   end
   if #joins > 0 then
@@ -227,8 +213,8 @@ function M.new(options)
 end
 
 --- A descriptor that the parent opens before there is a child. `perform` returns it (and the end that the
---- parent keeps); false where there is none and the steps that use it are left out; or nil and { message =, errno = },
---- and what else an error may have.
+--- parent keeps); false where there is none and the steps that use it are left out; or nil, a message and an errno, as
+--- the core does; or nil and the fields of an error.
 ---@param text string      for print
 ---@param perform function
 ---@param capture string?  the stream of which the parent keeps the end
@@ -240,18 +226,24 @@ function methods:input(text, perform, capture)
   return slot
 end
 
+-- What comes before the last step: streams in place, limits, signals. Returns the environment, and what streams.record
+-- returns.
+local function record_end(self, command, open_more)
+  local more = streams.record(self, command, open_more)
+  rlimits.record(self, command.rlimits or {})
+  self:sigdefault("all")
+  self:sigunblock()
+  return commands.environment_list(command.environment), more
+end
+
 --- Ends the plan: puts the streams in place, closes every other descriptor, resets signals, and executes.
 ---@param command table  { "program", "arg", ..., stdin =, stdout =, stderr =, fds =, environment =, rlimits = }
 ---@return cella.plan
 function methods:exec(command)
   command = validate.check(commands.rule, command, "command", 2)
-  local environment = commands.environment_list(command.environment)
-  local through = streams.record(self, command, self.hides_interpreter and function(lowest)
+  local environment, through = record_end(self, command, self.hides_interpreter and function(lowest)
     return interpreter.sealed(self, lowest)
   end or nil)
-  rlimits.record(self, command.rlimits or {})
-  self:sigdefault("all")
-  self:sigunblock()
   local argv = {}
   for i = 1, #command do argv[i] = command[i] end
   self:execve(commands.candidates(command[1], environment), argv, environment, nil, through)
@@ -267,11 +259,8 @@ end
 ---@return cella.plan
 function methods:call(command, ...)
   command = validate.check(commands.call_rule, called.command(command, ...), "command", 2)
-  local environment = commands.environment_list(command.environment)
-  self.results = streams.record(self, command, function(lowest) return streams.results(self, lowest) end)
-  rlimits.record(self, command.rlimits or {})
-  self:sigdefault("all")
-  self:sigunblock()
+  local environment
+  environment, self.results = record_end(self, command, function(lowest) return streams.results(self, lowest) end)
   self.program = called.name(command[1])
   self.recorder:record("call", self.program, environment)
   self.called = command
@@ -291,11 +280,7 @@ end
 ---@param fd integer
 ---@param lowest integer?  the number that it has in the child is this or above
 function methods:input_descriptor(fd, lowest)
-  return self:input(("dup(%d)"):format(fd), function()
-    local copy, message, errno = core.dup(fd, lowest)
-    if copy then return copy end
-    return nil, { message = message, errno = errno }
-  end)
+  return self:input(("dup(%d)"):format(fd), function() return core.dup(fd, lowest) end)
 end
 
 --- From here on this process is the init of its pid namespace, and a child of it goes on: reaps orphans, hands signals
@@ -309,7 +294,7 @@ function methods:init(stays)
   local program = interpreter.sealed(self)
   local status = self:input("pipe()", function()
     local reading, writing, errno = core.pipe()
-    if not reading then return nil, { message = writing, errno = errno } end
+    if not reading then return nil, writing, errno end
     return writing, reading
   end, "status")
   self:sigdefault { "chld" } -- ignored, it would have no children to wait for
@@ -411,8 +396,9 @@ end
 
 local function open_inputs(self, context)
   for i, step in ipairs(self.before) do
-    local fd, kept = step.perform(context)
+    local fd, kept, errno = step.perform(context)
     if fd == nil then
+      if type(kept) == "string" then kept = { message = kept, errno = errno } end
       local known = Error.is(kept) or not kept.errno
       return nil, failure(self, i, { errno = kept.errno, path = kept.path or step.path, op = kept.op, why = kept.why,
         code = kept.code, message = known and kept.message or nil })

@@ -1,5 +1,6 @@
 --- What a program may use at most: getrlimit(2).
 
+local lists = require "cella.list"
 local sys = require "cella.core".sys
 local validate = require "cella.validate"
 
@@ -20,6 +21,10 @@ local function higher(one, other)
   return as_number(one) > as_number(other) and one or other
 end
 
+local function lower(one, other)
+  return as_number(one) < as_number(other) and one or other
+end
+
 -- A number for both, or { soft =, hard = }.
 local function limit(value, path)
   if type(value) ~= "table" then
@@ -37,10 +42,7 @@ end
 M.rule = rule.map(rule.one_of(resources), limit)
 
 local function each(limits)
-  local names = {}
-  for name in pairs(limits) do names[#names + 1] = name end
-  table.sort(names)
-  local i = 0
+  local names, i = lists.sorted_keys(limits), 0
   return function()
     i = i + 1
     return names[i], limits[names[i]]
@@ -57,6 +59,19 @@ function M.record_raised(plan, limits)
     if not soft or higher(hard, wanted.hard) ~= hard then
       plan:setrlimit(resource, soft and higher(soft, wanted.soft) or wanted.soft, wanted.hard)
     end
+  end
+end
+
+--- Sets those of somebody else, where they differ from ours; above our own hard one there is none.
+---@param plan cella.plan
+---@param theirs table<string, { soft: integer|"unlimited", hard: integer|"unlimited" }>
+---@param ours table  the same
+function M.record_others(plan, theirs, ours)
+  for resource, wanted in each(theirs) do
+    local own = ours[resource]
+    local hard = lower(wanted.hard, own.hard)
+    local soft = lower(wanted.soft, hard)
+    if hard ~= own.hard or soft ~= own.soft then plan:setrlimit(resource, soft, hard) end
   end
 end
 

@@ -83,25 +83,20 @@ local function highest(command)
   return result
 end
 
-local function opened(fd, message, errno)
-  if not fd then return nil, { message = message:match(": (.*)$") or message, errno = errno } end
-  return fd
-end
-
 -- Each opener returns the text of a step and a function that performs it: a descriptor to pass on, and the
 -- end that the parent keeps.
 local opener = {}
 
 function opener.null(_, lowest)
   return 'open("/dev/null", {"rdwr"})', function()
-    return opened(core.open("/dev/null", "rdwr", nil, lowest))
+    return core.open("/dev/null", "rdwr", nil, lowest)
   end
 end
 
 function opener.capture(_, lowest)
   return "pipe()", function()
     local reading, writing, errno = core.pipe(lowest)
-    if not reading then return opened(nil, writing, errno) end
+    if not reading then return nil, writing, errno end
     return writing, reading
   end
 end
@@ -109,14 +104,14 @@ end
 function opener.pipe(_, lowest)
   return "pipe()", function()
     local reading, writing, errno = core.pipe(lowest, true)
-    if not reading then return opened(nil, writing, errno) end
+    if not reading then return nil, writing, errno end
     return reading, writing
   end
 end
 
 function opener.content(value, lowest)
   return ("memfd_create() of %d bytes"):format(#value.content), function()
-    return opened(core.content(value.content, lowest))
+    return core.content(value.content, lowest)
   end
 end
 
@@ -124,13 +119,13 @@ function opener.path(value, lowest, target)
   local flags = { "rdonly" }
   if target ~= 0 then flags = { "wronly", "creat", value.append and "append" or "trunc" } end
   return ('open(%q, {"%s"})'):format(value.path, table.concat(flags, '", "')), function()
-    return opened(core.open(value.path, flags, 438, lowest)) -- 0666, less the umask
+    return core.open(value.path, flags, 438, lowest) -- 0666, less the umask
   end
 end
 
 function opener.descriptor(value, lowest)
   return ("dup(%d)"):format(value), function()
-    return opened(core.dup(value, lowest))
+    return core.dup(value, lowest)
   end
 end
 

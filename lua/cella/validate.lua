@@ -3,6 +3,8 @@
 -- What is refused is named by its full path ("mounts[2].source"), with what was wrong and, for a key that
 -- does not exist, the nearest one that does. Errors are raised: they are the programmer's.
 
+local lists = require "cella.list"
+
 local M = {}
 
 -- Levenshtein's distance; the words are short.
@@ -36,13 +38,6 @@ function M.nearest(wanted, names, any)
     end
   end
   return (any or least <= math.max(2, #tostring(wanted) / 3)) and best or nil
-end
-
-local function sorted_keys(t)
-  local keys = {}
-  for key in pairs(t) do keys[#keys + 1] = key end
-  table.sort(keys, function(a, b) return tostring(a) < tostring(b) end)
-  return keys
 end
 
 local function fail(path, ...)
@@ -173,7 +168,7 @@ function rule.map(key_rule, value_rule)
   return function(value, path)
     if type(value) ~= "table" then fail(path, "a table expected, got %s", M.show(value)) end
     local copy = {}
-    for _, key in ipairs(sorted_keys(value)) do
+    for _, key in ipairs(lists.sorted_keys(value)) do
       copy[key_rule(key, join(path, key))] = value_rule(value[key], join(path, key))
     end
     return copy
@@ -200,12 +195,12 @@ end
 --- A table with named fields, and no others: `{ name = rule, ... }`. A name in `required` has to be there. With
 --- `items`, the table may also be a list of values that follow that rule.
 function rule.record(fields, required, items)
-  local names = sorted_keys(fields)
+  local names = lists.sorted_keys(fields)
   return function(value, path)
     if type(value) ~= "table" then fail(path, "a table expected, got %s", M.show(value)) end
     if getmetatable(value) ~= nil then fail(path, "a plain table expected, got one with a metatable") end
     local copy = {}
-    for _, key in ipairs(sorted_keys(value)) do
+    for _, key in ipairs(lists.sorted_keys(value)) do
       local is_item = items and type(key) == "number"
       if is_item and (key < 1 or key > 1048576 or key ~= math.floor(key)) then
         fail(join(path, key), "no such key in a list")

@@ -4,6 +4,7 @@
 local core = require "cella.core"
 local Error = require "cella.error"
 local idmap = require "cella.idmap"
+local lists = require "cella.list"
 local read = require "cella.caps.read"
 local set = require "cella.caps.set"
 local state = require "cella.caps.state"
@@ -13,13 +14,6 @@ require "cella.caps.rules"
 
 local rule = validate.rule
 local M = {}
-
-local function contains(list, wanted)
-  for _, item in ipairs(list or {}) do
-    if item == wanted then return true end
-  end
-  return false
-end
 
 -- A map as the new namespace's process wrote it is in terms of the namespace around it; the observer's may be farther
 -- out.
@@ -64,12 +58,12 @@ function acts.setresgid(current, a) return current:after_setresgid(a.rgid, a.egi
 function acts.setgroups(current, a) return current:after_setgroups(a.groups) end
 
 function acts.unshare(current, a, context)
-  if contains(a.namespaces, "user") then return enter(context, current) end
+  if lists.contains(a.namespaces, "user") then return enter(context, current) end
   return current
 end
 
 function acts.fork(current, a, context)
-  if contains(a.namespaces, "user") then return enter(context, current) end
+  if lists.contains(a.namespaces, "user") then return enter(context, current) end
   return current
 end
 
@@ -85,7 +79,7 @@ end
 
 -- Joined: the maps are those of a namespace that exists, and may be looked up where the plan names it.
 function acts.setns(current, a, context)
-  if not contains(a.namespaces, "user") then return current end
+  if not lists.contains(a.namespaces, "user") then return current end
   local following, err = enter(context, current)
   if not following then return nil, err end
   local fields = state.fields(following)
@@ -167,7 +161,7 @@ local function each_step(plan, options, visit)
       if acts[name] then following, err = acts[name](current, arguments, context) end
     elseif step.op == "clone3" then
       cloned, following, err = true, current, nil
-      if contains(plan.namespaces, "user") then following, err = enter(context, current) end
+      if lists.contains(plan.namespaces, "user") then following, err = enter(context, current) end
     else
       maps_written = cloned
       local kind, text = parent_map(step.text)

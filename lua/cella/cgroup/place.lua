@@ -2,6 +2,7 @@
 --- files, and nothing is changed. Where it cannot be done the answer says what stands in the way, and the remedy.
 
 local Error = require "cella.error"
+local mountinfo = require "cella.mountinfo"
 
 local M = {}
 
@@ -13,19 +14,11 @@ local function contains_word(text, word)
   return (" " .. (text or ""):gsub("%s+", " ") .. " "):find(" " .. word .. " ", 1, true) ~= nil
 end
 
--- mountinfo writes blanks and the like as \040 (proc_pid_mountinfo(5)).
-local function unescaped(text)
-  return (text:gsub("\\(%d%d%d)", function(octal) return string.char(tonumber(octal, 8)) end))
-end
-
 -- The mount of cgroup v2: its place, and what of the hierarchy it shows. The last one covers others.
 local function find_mount(facts)
   local found
-  for line in (facts.read "/proc/self/mountinfo" or ""):gmatch "[^\n]+" do
-    local root, point, fstype = line:match "^%d+ %d+ %d+:%d+ (%S+) (%S+) .- %- (%S+)"
-    if fstype == "cgroup2" then
-      found = { root = unescaped(root), point = unescaped(point) }
-    end
+  for _, mount in ipairs(mountinfo.parse(facts.read "/proc/self/mountinfo" or "")) do
+    if mount.kind == "cgroup2" then found = mount end
   end
   return found
 end

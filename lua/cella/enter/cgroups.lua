@@ -3,6 +3,7 @@
 
 local core = require "cella.core"
 local Error = require "cella.error"
+local mountinfo = require "cella.mountinfo"
 
 local M = {}
 
@@ -17,23 +18,12 @@ local function parse(text)
   return list
 end
 
--- Blanks and the like are written in octal (proc(5)).
-local function unescaped(text)
-  return (text:gsub("\\(%d%d%d)", function(digits) return string.char(tonumber(digits, 8)) end))
-end
-
--- The directories of the hierarchies, as they are mounted here.
+-- The hierarchies, as they are mounted here.
 local function hierarchies()
-  local file = assert(io.open("/proc/self/mountinfo"))
   local list = {}
-  for line in file:lines() do
-    local root, point, kind, options = line:match("^%d+ %d+ %S+ (%S+) (%S+) .- %- (cgroup2?) %S+ (%S+)$")
-    if root then
-      list[#list + 1] = { root = unescaped(root), point = unescaped(point), kind = kind,
-        options = "," .. options .. "," }
-    end
+  for _, mount in ipairs(mountinfo.own()) do
+    if mount.kind == "cgroup" or mount.kind == "cgroup2" then list[#list + 1] = mount end
   end
-  file:close()
   return list
 end
 
@@ -43,7 +33,7 @@ local function directory_of(cgroup, mounted)
     if cgroup.id ~= "0" then
       fits = hierarchy.kind == "cgroup"
       for name in cgroup.controllers:gmatch("[^,]+") do
-        fits = fits and hierarchy.options:find("," .. name .. ",", 1, true) ~= nil
+        fits = fits and ("," .. hierarchy.options .. ","):find("," .. name .. ",", 1, true) ~= nil
       end
     end
     local root = hierarchy.root == "/" and "" or hierarchy.root

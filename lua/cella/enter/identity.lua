@@ -2,6 +2,7 @@
 
 local Error = require "cella.error"
 local caps = require "cella.caps.set"
+local lists = require "cella.list"
 
 local M = {}
 
@@ -98,10 +99,7 @@ local function sets_of(facts, where, uid, no_new_privs)
 end
 
 local function consented(options, what)
-  for _, item in ipairs(options.exceed or {}) do
-    if item == what then return true end
-  end
-  return false
+  return lists.contains(options.exceed, what)
 end
 M.consented = consented
 

@@ -4,6 +4,7 @@
 local core = require "cella.core"
 local Error = require "cella.error"
 local idmap = require "cella.idmap"
+local kinds = require "cella.kinds"
 local set = require "cella.caps.set"
 
 ---@class cella.enter.target
@@ -12,11 +13,6 @@ local Target = { __name = "cella.enter.target" }
 Target.__index = Target
 
 local M = {}
-
--- /proc has other names for one of them.
-M.LINK = { user = "user", mount = "mnt", pid = "pid", ipc = "ipc", uts = "uts", net = "net", cgroup = "cgroup",
-  time = "time" }
-M.KINDS = { "user", "mount", "pid", "ipc", "uts", "net", "cgroup", "time" }
 
 local ESRCH, EACCES, EPERM, EINVAL, ENOENT = 3, 13, 1, 22, 2
 
@@ -116,7 +112,7 @@ end
 --- Which namespace of a kind it is in: nobody else has that number.
 ---@return integer?, cella.error?
 function Target:inode(kind)
-  local name = "ns/" .. M.LINK[kind]
+  local name = "ns/" .. kinds.link(kind)
   local inode, message, errno = core.inode(self:path(name))
   if inode then return inode end
   return nil, refused(self, ("/proc/%d/%s"):format(self.pid, name), message, errno)
@@ -185,7 +181,7 @@ function Target:facts()
     texts[name], err = self:read(name)
     if err then return nil, err end
   end
-  for _, kind in ipairs(M.KINDS) do
+  for _, kind in ipairs(kinds.list) do
     local err
     facts.namespaces[kind], err = self:inode(kind)
     if err then return nil, err end
@@ -213,7 +209,7 @@ function M.own()
     return text
   end
   local own = { namespaces = {}, limits = read_limits(read "limits"), cgroups = read "cgroup" }
-  for _, kind in ipairs(M.KINDS) do own.namespaces[kind] = core.inode("/proc/self/ns/" .. M.LINK[kind]) end
+  for _, kind in ipairs(kinds.list) do own.namespaces[kind] = core.inode("/proc/self/ns/" .. kinds.link(kind)) end
   own.seccomp = tonumber(read("status"):match("\nSeccomp_filters:%s*(%d+)") or "0")
   return own
 end

@@ -1,17 +1,11 @@
 --- Why a step failed that puts a file system together.
 
-local function mount_points()
-  local list = {}
-  local file = io.open("/proc/self/mountinfo", "r")
-  if not file then return list end
-  for line in file:lines() do list[#list + 1] = line:match("^%S+ %S+ %S+ %S+ (%S+)") end
-  file:close()
-  return list
-end
+local mountinfo = require "cella.mountinfo"
 
 local function mounts_below(path)
   local below, prefix = {}, path:gsub("/*$", "/")
-  for _, point in ipairs(mount_points()) do
+  for _, mount in ipairs(mountinfo.own()) do
+    local point = mount.point
     if point ~= "/" and point:sub(1, #prefix) == prefix then below[#below + 1] = point end
   end
   return below
@@ -119,7 +113,7 @@ local function mount_limit()
   local most = file and file:read("*l") or "unknown"
   if file then file:close() end
   return ("too many mounts in this mount namespace: fs.mount-max is %s, and %d are there on the host"):format(most,
-    #mount_points())
+    #mountinfo.own())
 end
 
 local function denied_path(_, plan)

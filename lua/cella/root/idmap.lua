@@ -3,6 +3,7 @@
 --- mounts, detached, before there is a child. The child attaches them.
 
 local core = require "cella.core"
+local mountinfo = require "cella.mountinfo"
 
 local sys = core.sys
 local M = {}
@@ -60,17 +61,11 @@ local function mount_map(wanted, state, kind, path)
   return inside and map:compose(inside[kind]) or map
 end
 
-local function unescaped(text)
-  return (text:gsub("\\(%d%d%d)", function(digits) return string.char(tonumber(digits, 8)) end))
-end
-
 -- The mounts of this process below a path: their places and file systems.
 local function mounts_below(path)
   local list, prefix = {}, path:gsub("/*$", "/")
-  for line in io.lines "/proc/self/mountinfo" do
-    local point, fstype = line:match "^%S+ %S+ %S+ %S+ (%S+).- %- (%S+)"
-    point = point and unescaped(point)
-    if point and point:sub(1, #prefix) == prefix then list[#list + 1] = { path = point, fstype = fstype } end
+  for _, mount in ipairs(mountinfo.own()) do
+    if mount.point:sub(1, #prefix) == prefix then list[#list + 1] = { path = mount.point, fstype = mount.kind } end
   end
   return list
 end

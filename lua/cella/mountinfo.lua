@@ -1,0 +1,42 @@
+--- The mounts of a mount namespace, as the kernel lists them: proc_pid_mountinfo(5).
+
+local M = {}
+
+-- Blanks and the like are written in octal.
+local function unescaped(text)
+  return (text:gsub("\\(%d%d%d)", function(digits) return string.char(tonumber(digits, 8)) end))
+end
+
+---@class cella.mount
+---@field id string
+---@field root string      what of the file system is there
+---@field point string     where
+---@field optional string  " shared:1 master:2", or ""
+---@field kind string      the file system's type
+---@field options string   of the file system
+
+--- Those in a text of mountinfo, from the first on; one that is mounted on another comes after that.
+---@param text string
+---@return cella.mount[]
+function M.parse(text)
+  local list = {}
+  for line in text:gmatch "[^\n]+" do
+    local id, root, point, optional, kind, rest = line:match "^(%d+) %d+ %S+ (%S+) (%S+) %S+(.-) %- (%S+)(.*)$"
+    if id then
+      list[#list + 1] = { id = id, root = unescaped(root), point = unescaped(point), optional = optional, kind = kind,
+        options = rest:match "%S+$" or "" }
+    end
+  end
+  return list
+end
+
+--- Those that this process sees; none where there is no /proc.
+---@return cella.mount[]
+function M.own()
+  local file = io.open "/proc/self/mountinfo"
+  local text = file and file:read "*a"
+  if file then file:close() end
+  return M.parse(text or "")
+end
+
+return M
