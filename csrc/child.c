@@ -30,11 +30,10 @@ int launch_clone(struct launch *launch, struct clone_args *args)
 }
 
 /* Clones a process that goes on with the plan. Returns its pid or a negative errno; 0 in a copy, which it is. */
-static int continue_in(struct launch *launch, uint64_t flags, uint64_t exit_signal, int32_t *pid)
+static int continue_in(struct launch *launch, uint64_t flags, uint64_t exit_signal)
 {
 	struct clone_args args = {
-		.flags = flags | CLONE_PARENT_SETTID | (launch->own_memory ? 0 : CLONE_VM),
-		.parent_tid = (uint64_t)(uintptr_t)pid,
+		.flags = flags | (launch->own_memory ? 0 : CLONE_VM),
 		.exit_signal = exit_signal,
 		.stack = (uint64_t)(uintptr_t)launch->spare_stack,
 		.stack_size = STACK_SIZE,
@@ -43,14 +42,38 @@ static int continue_in(struct launch *launch, uint64_t flags, uint64_t exit_sign
 	return launch_clone(launch, &args);
 }
 
-/* A process of which only the children are in the namespace that it has joined hands over to one. Both
- * are children of the same parent (CLONE_PARENT), so that it can wait for the second. */
+static void say(const struct launch *launch, const char *what)
+{
+	long result;
+	RAW_RETRY(result, SYS_sendto, launch->channel, what, 1, MSG_NOSIGNAL, 0, 0);
+	if (result < 0)
+		leave(EXIT_SETUP_FAILED);
+}
+
+/* The process behind a fork step: goes on once the parent has hold of it. */
+static void take_over(struct launch *launch)
+{
+	char byte;
+	long result;
+	launch->handed_over = false;
+	say(launch, I_GO_ON);
+	RAW_RETRY(result, SYS_read, launch->channel, &byte, 1);
+	if (result != 1)
+		leave(EXIT_SETUP_FAILED);
+}
+
+/* A process of which only the children are in the namespace that it has joined hands over to one. All
+ * are children of the same parent (CLONE_PARENT), so that it can wait for the last. */
 static int hand_over(struct launch *launch, uint64_t namespaces)
 {
-	int result = continue_in(launch, namespaces | CLONE_PARENT, 0, &launch->second_pid);
-	if (result <= 0)
+	launch->handed_over = true;
+	int result = continue_in(launch, namespaces | CLONE_PARENT, 0);
+	if (result < 0)
 		return result;
-	leave(0);
+	if (result > 0)
+		leave(0);
+	take_over(launch);
+	return 0;
 }
 
 static void print_number(char *text, int value)
@@ -110,7 +133,7 @@ static int start_init(struct launch *launch, int program, int status, bool stays
 	if (result < 0)
 		return (int)result;
 	launch->gate = gate[0];
-	child = continue_in(launch, 0, SIGCHLD, &launch->init_child);
+	child = continue_in(launch, 0, SIGCHLD);
 	if (child == 0)
 		pass_gate(launch);
 	if (child <= 0)
@@ -129,9 +152,7 @@ static void pass_gate(struct launch *launch)
 	if (result != 1)
 		leave(EXIT_SETUP_FAILED);
 	RAW(SYS_close, gate);
-	RAW_RETRY(result, SYS_sendto, launch->channel, HERE_I_AM, 1, MSG_NOSIGNAL, 0, 0);
-	if (result < 0)
-		leave(EXIT_SETUP_FAILED);
+	say(launch, HERE_I_AM);
 }
 
 /* In a slot whose optional step found nothing. */
@@ -169,6 +190,8 @@ void child_body(void *data)
 		RAW(SYS_close, launch->other_end);
 		launch->other_end = -1;
 	}
+	if (launch->handed_over)
+		take_over(launch);
 	if (launch->gate)
 		pass_gate(launch);
 	while (launch->next < launch->end) {

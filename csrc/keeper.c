@@ -3,7 +3,8 @@
  * the program itself cannot be exempt. So a keeper stands between: it shares the caller's memory, handles
  * SIGCHLD for itself, never execs, waits for the program and leaves the status in memory.
  *
- * One is needed also for a program that enters a pid namespace, which has to be reaped before anything else. */
+ * One is needed also for a program that enters a pid namespace, which has to be reaped before anything else, and where
+ * a plan forks: who goes on is then the keeper's child, and never one of whom the caller does not know. */
 #include "process.h"
 #include "raw.h"
 
@@ -28,11 +29,10 @@ struct keeper {
 
 	/* Words that one side waits for the other to set; futex(2). */
 	uint32_t started; /* child_pid is known, or is a negative errno */
-	uint32_t adopted; /* the caller holds a pidfd of the child: it may be reaped */
-	uint32_t settled; /* second_pid is known */
+	uint32_t settled; /* last_pid is known */
 
 	int32_t child_pid;
-	int32_t second_pid;
+	int32_t last_pid;
 	int32_t result; /* of wait4 */
 	int wait_status;
 	struct rusage usage;
@@ -52,10 +52,13 @@ static void await_word(uint32_t *word)
 		RAW(SYS_futex, word, FUTEX_WAIT, 0, 0, 0, 0);
 }
 
-static int await_child(struct keeper *keeper, int pid)
+/* Those before the last have ended, and nobody else waits for them. */
+static int await_last(struct keeper *keeper)
 {
 	long result;
-	RAW_RETRY(result, SYS_wait4, pid, &keeper->wait_status, __WALL, &keeper->usage);
+	do
+		RAW_RETRY(result, SYS_wait4, -1, &keeper->wait_status, __WALL, &keeper->usage);
+	while (result > 0 && result != keeper->last_pid);
 	return result < 0 ? (int)result : 0;
 }
 
@@ -81,11 +84,8 @@ static void keeper_body(void *data)
 	RAW(SYS_close_range, 0, UINT_MAX, 0);
 	announce(&keeper->started);
 	if (keeper->child_pid > 0) {
-		await_word(&keeper->adopted);
-		keeper->result = await_child(keeper, keeper->child_pid);
 		await_word(&keeper->settled);
-		if (keeper->second_pid)
-			keeper->result = await_child(keeper, keeper->second_pid);
+		keeper->result = await_last(keeper);
 	}
 	for (;;)
 		RAW(SYS_exit, 0);
@@ -96,6 +96,12 @@ static void discard(struct keeper *keeper)
 	if (keeper->pid)
 		reap_quietly(keeper->pid);
 	munmap(keeper, sizeof *keeper);
+}
+
+void keeper_settle(struct keeper *keeper, int last)
+{
+	keeper->last_pid = last;
+	announce(&keeper->settled);
 }
 
 int keeper_start(struct process *process, const struct clone_args *child)
@@ -138,23 +144,15 @@ int keeper_start(struct process *process, const struct clone_args *child)
 		process->pidfd = open_pidfd(result);
 		if (process->pidfd >= 0) {
 			process->keeper = keeper;
-			announce(&keeper->adopted);
 			return process->pid;
 		}
 		result = process->pidfd;
 		process->pidfd = -1;
 		RAW(SYS_kill, process->pid, SIGKILL); /* cannot be another's: the keeper has not reaped it */
-		announce(&keeper->adopted);
-		announce(&keeper->settled);
+		keeper_settle(keeper, process->pid);
 	}
 	discard(keeper);
 	return result;
-}
-
-void keeper_hand_over(struct keeper *keeper, int second_pid)
-{
-	keeper->second_pid = second_pid;
-	announce(&keeper->settled);
 }
 
 int keeper_finish(struct process *process)

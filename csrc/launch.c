@@ -80,13 +80,16 @@ static bool step_enters_pid(const struct step *step)
 
 static struct launch *prepare(const struct plan *plan, bool own_memory)
 {
-	bool dies_with_parent = false, enters_pid = false;
+	bool dies_with_parent = false, needs_keeper = false;
 	size_t processes = 1;
 	for (size_t i = 0; i < plan->steps; i++) {
 		own_memory |= step_needs_own_memory(plan_step(plan, i));
-		processes += (op_at(plan_step(plan, i)->op)->flags & (OP_FORK | OP_INIT)) != 0;
-		enters_pid |= step_enters_pid(plan_step(plan, i));
-		dies_with_parent |= strcmp(op_at(plan_step(plan, i)->op)->name, "pdeathsig") == 0;
+		const struct op *op = op_at(plan_step(plan, i)->op);
+		processes += (op->flags & (OP_FORK | OP_INIT)) != 0;
+		/* The init of a pid namespace ends only once all who have entered it are reaped. Whoever waited for the
+		 * init first would wait for ever, if it fell to him to reap them. */
+		needs_keeper |= op->flags & OP_FORK || step_enters_pid(plan_step(plan, i));
+		dies_with_parent |= strcmp(op->name, "pdeathsig") == 0;
 	}
 	if (own_memory)
 		processes = 0;
@@ -107,7 +110,7 @@ static struct launch *prepare(const struct plan *plan, bool own_memory)
 	launch->own_memory = own_memory;
 	launch->thread_id = own_memory ? place_of_thread_id() : NULL;
 	launch->dies_with_parent = dies_with_parent;
-	launch->enters_pid = enters_pid;
+	launch->needs_keeper = needs_keeper;
 	for (size_t i = 0; i < processes; i++)
 		mprotect(mapping + i * STACK_DISTANCE, PAGE, PROT_NONE);
 	launch->spare_stack = mapping + STACK_DISTANCE + PAGE;
@@ -241,9 +244,7 @@ static int start(struct process *process, const struct plan *plan, uint64_t name
 	launch->other_end = pair[0];
 	bool kept = false;
 	launch->ignored = ignored_signals(&kept);
-	/* The init of a pid namespace ends only once all who have entered it are reaped. Whoever waited for the
-	 * init first would wait for ever, if it fell to him to reap them. */
-	kept |= launch->enters_pid;
+	kept |= launch->needs_keeper;
 
 	int pidfd = -1;
 	struct clone_args args = {
@@ -339,25 +340,22 @@ int launch_plan(lua_State *L)
 	return 1;
 }
 
-/* Where the first process has handed over to a second, that one is the child from now on. */
-static int adopt_second(struct process *process)
+/* Where a process has handed over to another, that one is the child from now on, and goes on when it is told to. */
+static void adopt(struct process *process, int pid)
 {
-	int pid = process->launch->second_pid;
-	if (!pid || process->second)
-		return 0;
-	if (!process->keeper)
-		reap_quietly(process->pid);
+	long result;
 	close_once(&process->pidfd); /* first, so that there is room for the other */
 	process->pid = pid;
-	process->second = true;
-	/* Nobody else can have reaped it: it is our child, or our keeper's. */
-	process->pidfd = open_pidfd(pid);
-	if (process->pidfd >= 0)
-		return 0;
-	int error = process->pidfd;
-	process->pidfd = -1;
-	RAW(SYS_kill, pid, SIGKILL);
-	return error;
+	/* The keeper, whose child it is, has not reaped it. */
+	int pidfd = open_pidfd(pid);
+	if (pidfd < 0)
+		process->launch->error = -pidfd;
+	else
+		process->pidfd = pidfd;
+	if (pidfd < 0 || process->unwanted)
+		RAW(SYS_kill, pid, SIGKILL);
+	else
+		RAW_RETRY(result, SYS_sendto, process->channel, "", 1, MSG_NOSIGNAL, 0, 0);
 }
 
 /* What the kernel has put in for a message with descriptors: one is kept, and only the first that there is. */
@@ -415,6 +413,8 @@ static int receive(struct process *process)
 		process->launch->error = data.error;
 	if (data.kind == HERE_I_AM[0])
 		process->program = sender;
+	if (data.kind == I_GO_ON[0])
+		adopt(process, sender);
 	return data.kind;
 }
 
@@ -427,7 +427,7 @@ static int listen_to(struct process *process, const struct timespec *patience)
 		if (ready <= 0)
 			return ready == 0 ? -ETIMEDOUT : -errno;
 		int said = receive(process);
-		if (said != HERE_I_AM[0] && said != EXEC_FAILED[0] && said != TAKE_THIS[0])
+		if (said <= 0 || said == AWAITING[0])
 			return said;
 	}
 }
@@ -435,10 +435,7 @@ static int listen_to(struct process *process, const struct timespec *patience)
 int launch_ready(struct process *process, const struct timespec *patience)
 {
 	int said = listen_to(process, patience);
-	if (said < 0)
-		return said;
-	int result = adopt_second(process);
-	return result < 0 ? result : said == AWAITING[0];
+	return said < 0 ? said : said == AWAITING[0];
 }
 
 int launch_settle(struct process *process, const struct timespec *patience)
@@ -451,10 +448,9 @@ int launch_settle(struct process *process, const struct timespec *patience)
 	if (result == AWAITING[0])
 		return -EPROTO; /* it awaits somebody who will not come */
 	close_once(&process->channel);
-	result = adopt_second(process);
 	if (process->keeper)
-		keeper_hand_over(process->keeper, process->second ? process->pid : 0);
-	return result;
+		keeper_settle(process->keeper, process->pid);
+	return 0;
 }
 
 void launch_end(struct process *process)

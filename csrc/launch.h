@@ -4,8 +4,9 @@
 
 #include "args.h"
 
-/* What a process behind an init step says on the channel: here I am. The parent reads its pid from the sender's
- * credentials, which the kernel translates (unix(7), SCM_CREDENTIALS). */
+/* What a process behind a fork step says on the channel, and one behind an init step. The parent reads its pid from
+ * the sender's credentials, which the kernel translates (unix(7), SCM_CREDENTIALS). */
+#define I_GO_ON "g"
 #define HERE_I_AM "p"
 
 /* What comes with a descriptor for the parent (send_fd). */
@@ -27,6 +28,7 @@ struct launch {
 	void *mapping;
 	size_t mapping_size;
 	char *spare_stack; /* the next of those for the processes behind fork and init steps */
+	bool handed_over;  /* by a fork step: who begins has to say so */
 	int gate;          /* behind which the process after an init step waits; 0 if there is none */
 
 	struct step *next; /* the step that the child performs next */
@@ -36,14 +38,12 @@ struct launch {
 	bool own_memory;
 	int *thread_id; /* where libc keeps that of the only thread; or NULL */
 	bool dies_with_parent;
-	bool enters_pid;
+	bool needs_keeper;
 	uint64_t ignored; /* signals that the caller ignores */
 
 	/* From the child. A number counts from 1; error is 0 while all is well. */
 	uint32_t current;
 	int32_t error;
-	int32_t second_pid; /* of the process behind a fork step */
-	int32_t init_child; /* the process behind an init step, as its own pid namespace has it */
 
 	int slots[];
 };

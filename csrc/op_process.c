@@ -39,7 +39,7 @@ static bool await_needs_own_memory(const struct arg *a)
 }
 
 /* fork([namespaces]) [in a plan]
- * A second process, born into new namespaces, goes on with the rest; the first ends. Needed where a
+ * Another process, born into new namespaces, goes on with the rest; this one ends. Needed where a
  * namespace that was joined holds children only (pid), and where new ones come after a join. The
  * executor does it: see child.c. */
 static int act_fork(const struct arg *a)

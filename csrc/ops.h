@@ -91,7 +91,7 @@ enum op_flags {
 	OP_NOW = 2,         /* immediately only */
 	OP_CREDENTIALS = 4, /* changes one thread; refused where the process has more than one */
 	OP_EXEC = 8,        /* the step after which the program runs */
-	OP_FORK = 16,       /* a second process goes on with the rest */
+	OP_FORK = 16,       /* another process goes on with the rest */
 	OP_INIT = 64,       /* a second process goes on with the rest; this one becomes the init */
 	OP_CALL = 128,      /* the caller's own code goes on, in the copy that this process is */
 	OP_SOME = 32,       /* of its optional arguments one is there at least: success would hide a misspelt name */

@@ -32,9 +32,9 @@ static void kill_now(const struct process *process)
 static void let_go(struct process *process)
 {
 	if (!process->reaped) {
+		/* It may have handed over to another meanwhile: only the end of the channel says that nobody is left. */
+		process->unwanted = true;
 		kill_now(process);
-		/* A second process may have been cloned meanwhile: only the end of the channel says what
-		 * there is to kill. */
 		int settled;
 		do
 			settled = launch_settle(process, NULL);

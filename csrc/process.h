@@ -23,7 +23,7 @@ struct process {
 	struct keeper *keeper;
 	unsigned epoch; /* of the process that made it: copy.h */
 	bool own_memory;
-	bool second; /* pid is that of the process behind a fork step */
+	bool unwanted; /* who goes on is to be killed */
 	bool reaped;
 	bool has_usage; /* unless somebody else has reaped it */
 	int code, status; /* si_code and si_status of waitid(2) */
@@ -46,8 +46,8 @@ bool read_report(struct process *process, int fd);
  * negative errno. */
 int keeper_start(struct process *process, const struct clone_args *child);
 
-/* The child has exec'd or ended; `second_pid` is that of the process behind a fork step, or 0. */
-void keeper_hand_over(struct keeper *keeper, int second_pid);
+/* The child has exec'd or ended: who of those that have gone on, one after the other, is the last. */
+void keeper_settle(struct keeper *keeper, int last);
 
 /* Once the child has ended: its status. Frees the keeper. Returns 0 or a negative errno. */
 int keeper_finish(struct process *process);

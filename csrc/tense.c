@@ -164,8 +164,8 @@ static int recorder_record(lua_State *L)
 		return luaL_error(L, "there is no operation '%s' to record", name);
 	if (plan->ended)
 		return luaL_error(L, "the plan ends in an exec or call: nothing comes after it");
-	if (op->flags & OP_FORK && plan->forks)
-		return luaL_error(L, "a plan forks at most once");
+	if (op->flags & OP_FORK && plan->has_init)
+		return luaL_error(L, "the init would take a fork for the end of its program: it comes after the forks");
 	if (op->flags & OP_INIT && plan->has_init)
 		return luaL_error(L, "a plan has at most one init");
 	if (op->result == RESULT_FD)
@@ -182,7 +182,6 @@ static int recorder_record(lua_State *L)
 	step_decode(L, &plan->buffer, number, 3, 1);
 	plan->starts[plan->steps++] = start;
 	plan->ended = (op->flags & OP_EXEC) != 0;
-	plan->forks |= (op->flags & OP_FORK) != 0;
 	plan->has_init |= (op->flags & OP_INIT) != 0;
 	plan->calls = (op->flags & OP_CALL) != 0;
 	lua_pushinteger(L, (lua_Integer)plan->steps);

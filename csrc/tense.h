@@ -12,7 +12,7 @@ struct plan {
 	size_t steps, room;
 	int slots;
 	bool ended; /* the last step executes */
-	bool forks, has_init;
+	bool has_init;
 	bool calls; /* the last step is a call */
 };
 

@@ -14,7 +14,7 @@
 -- - A caller that ignores SIGCHLD is no reason to hang.
 -- - The program gets 0, 1, 2 and what --sync-fd names. bwrap hands on whatever happened to be open.
 --
--- Missing: --pidns together with --unshare-pid, and SELinux labels. Both are refused.
+-- Missing: SELinux labels, which are refused.
 --
 -- Further: when the program ends, everything in its pid namespace ends, where bwrap lets the rest run on; what
 -- --lock-file and --sync-fd name is kept by the program, not by a pid 1; a file in no known format is no shell script;

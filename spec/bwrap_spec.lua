@@ -182,6 +182,13 @@ local SAME = {
     .. " --userns 9 --pidns 8 --proc /proc sh -c 'id -u; readlink /proc/self/ns/pid' 9</proc/$!/ns/user "
     .. "8</proc/$!/ns/pid_for_children >$D/ns; head -1 $D/ns; "
     .. "[ $(tail -1 $D/ns) = $(readlink /proc/$!/ns/pid_for_children) ] && echo joined; kill -9 $!",
+  -- In a pid namespace of its own below that one: a process in there has a number in each (NSpid).
+  "unshare -Urpf --kill-child sh -c '>'$D/q'; sleep 60; true' & q=$!; >$D/in; until [ -e $D/q ]; do sleep 0.01; done; "
+    .. "$B " .. ROOT .. " --userns 9 --pidns 8 --unshare-pid --proc /proc sh -c "
+    .. "'echo $$; readlink /proc/self/ns/pid; exec sleep 60' 9</proc/$q/ns/user 8</proc/$q/ns/pid_for_children >$D/in "
+    .. "& b=$!; until [ $(wc -l <$D/in) = 2 ]; do sleep 0.01; done; head -1 $D/in; for p in /proc/[0-9]*; do "
+    .. "[ \"$(readlink $p/ns/pid)\" = $(tail -1 $D/in) ] && cat $p/status; done | awk '/^NSpid/ { print NF }' "
+    .. "| sort -u; awk '/^NSpid/ { print NF }' /proc/self/status; kill -9 $q $b",
   OTHER .. "$B " .. ROOT .. " --userns 9 --unshare-pid --proc /proc sh -c 'echo $$' 9</proc/$p/ns/user; kill $p $q",
 }
 
@@ -222,7 +229,6 @@ local OURS = {
   { ROOT .. " --tmpfs /tmp --symlink b /tmp/l --symlink b /tmp/l readlink /tmp/l", "b" },
   { "--exec-label x true 2>&1 | cut -c 1-46", "bwrap: labeling not supported on this system: " },
   { "--file-label x true 2>&1 | cut -c 1-46", "bwrap: labeling not supported on this system: " },
-  { "--pidns 9 --unshare-pid true 2>&1 | cut -c 1-54", "bwrap: --pidns cannot be combined with --unshare-pid h" },
   { "--version | cut -d' ' -f1,2", "bubblewrap 0.11.0" },
   { "--help | head -1", "usage: bwrap [OPTIONS...] [--] COMMAND [ARGS...]" },
   { ROOT .. " --tmpfs /tmp --bind $D/rw/file /tmp/a/b stat -c %a /tmp/a", "755" },

@@ -300,12 +300,16 @@ describe("a step that fails", function()
     end)
     after_each(function() os.remove(fifo) end)
 
-    it("its time is up, and nothing runs", function()
-      local process, err = run_marker(cella.plan():write_file(fifo, "x")):spawn { timeout = 0.05 }
-      assert.is_nil(process)
-      assert.equal("ETIMEDOUT", err.code)
-      assert.is_nil(read(marker))
-    end)
+    for forks = 0, 2 do
+      it(("its time is up, and nothing runs: behind %d forks"):format(forks), function()
+        local plan = cella.plan()
+        for _ = 1, forks do plan:fork() end
+        local process, err = run_marker(plan:write_file(fifo, "x")):spawn { timeout = 0.05 }
+        assert.is_nil(process)
+        assert.equal("ETIMEDOUT", err.code)
+        assert.is_nil(read(marker))
+      end)
+    end
 
     it("the child is killed from elsewhere", function()
       local message, step, left = outside.lua([[
@@ -502,6 +506,7 @@ describe("a step that closes descriptors", function()
   local plans = {
     ["in shared memory"] = function() return cella.plan() end,
     ["behind a fork"] = function() return cella.plan():fork() end,
+    ["behind three"] = function() return cella.plan():fork():fork():fork() end,
   }
   if not able.lacks "user_namespaces" then
     plans["in memory of its own"] = function() return cella.plan():unshare "user" end
@@ -802,6 +807,7 @@ describe("the caller, afterwards, is as it was", function()
         local a = assert(cella.plan():exec({ "sleep", "60", stdout = "capture", stderr = "capture" }):spawn())
         local b = assert(cella.plan():fork():exec({ "sleep", "60", stdout = "capture" }):spawn())
         b:close()
+        assert(not cella.plan():fork():fork():chdir("/nonexistent"):exec({ "true" }):spawn())
       end
     ]]
   end)
@@ -1083,15 +1089,16 @@ describe("joining the pid namespace of another process #vm", function()
     local where = prefix == "" and "" or ", where SIGCHLD is ignored"
 
     it("puts the program into it, with the right status" .. where, needs("user_namespaces", "block_signal", function()
-      local inside_pid, same, codes, seen, left = outside.lua([[
+      local inside_pid, same, codes, seen, below, left = outside.lua([[
         local _, uid = sys.getresuid()
         local _, gid = sys.getresgid()
         local target = assert(cella.plan { namespaces = { "user", "pid" }, ids = { via = "self", setgroups = "deny",
           uid = { inside = 0, outside = uid, count = 1 }, gid = { inside = 0, outside = gid, count = 1 } } }
           :exec({ "sleep", "60", stdin = "null", stdout = "null", stderr = "null" }):spawn())
         local join = { { type = "pid", pid = target.pid }, { type = "user", pid = target.pid } }
-        local function run(script)
-          return cella.plan { join = join }:exec({ "sh", "-c", script, stdin = "null", stdout = "capture" })
+        local function run(script, namespaces)
+          return cella.plan { join = join, namespaces = namespaces }
+            :exec({ "sh", "-c", script, stdin = "null", stdout = "capture" })
         end
         local process = assert(run "echo $$; read x < /proc/self/stat; exec sleep 60":spawn())
         wait_for(function() return runs(process.pid) end)
@@ -1102,13 +1109,26 @@ describe("joining the pid namespace of another process #vm", function()
         local result = assert(process:wait())
         local codes = { assert(run "exit 9":run()).code, assert(run "kill -9 $$":run()).signal, result.signal,
           assert(run "sleep 60":run { timeout = 1 }).reason }
+        -- A new one below that: there the program is process 1.
+        local new = { "pid" }
+        local lower = assert(run("exec sleep 60", new):spawn())
+        wait_for(function() return runs(lower.pid) end)
+        local below = { status("NSpid", lower.pid), tonumber(assert(run("echo $$", new):run()).stdout),
+          assert(run("exit 9", new):run()).code }
+        lower:kill "kill"
+        below[4] = assert(lower:wait()).signal
+        -- It goes with the one above.
+        lower = assert(run("exec sleep 60", new):spawn())
         target:close()
-        return tonumber(result.stdout), same, codes, seen, children()
+        below[5] = assert(lower:wait(10)).signal
+        return tonumber(result.stdout), same, codes, seen, below, children()
       ]], { prefix = prefix })
       assert.is_true(same)
       assert.is_true(inside_pid == nil or inside_pid > 1)
       assert.truthy(seen:find("^%d+%s+%d+$"), seen)
       assert.same({ 9, "kill", "kill", "timeout" }, codes)
+      assert.truthy(table.remove(below, 1):find("^%d+%s+%d+%s+1$"))
+      assert.same({ 1, 9, "kill", "kill" }, below)
       assert.same({}, left)
     end))
   end

@@ -319,9 +319,9 @@ describe("a plan", function()
       assert.equal("0077\n", assert(plan:run()).stdout)
     end)
 
-    it("forks once", function()
-      local plan = cella.plan():fork()
-      raises("at most once", function() plan:fork() end)
+    it("forks before its init begins", function()
+      local plan = cella.plan { namespaces = { "pid" } }:fork():fork():init()
+      raises("the end of its program", function() plan:fork() end)
     end)
 
     it("does not wait by hand for a parent that will not answer", function()

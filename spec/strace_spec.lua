@@ -146,17 +146,18 @@ local function follow(steps, processes, last_call)
       end
     end
   end
-  -- Who enters a pid namespace is the child of a keeper, which sees to it that its parent is there.
-  for _, list in pairs(processes) do
+  -- Where a plan forks, the child is that of a keeper, which sees to it that its parent is there.
+  local keeper
+  for pid, list in pairs(processes) do
     local asked = false
     for _, call in ipairs(list) do
       asked = asked or call.name == "getppid"
-      if asked and call.name == "clone3" then child, started = call.line:match "= (%d+)$", call.line end
+      if asked and call.name == "clone3" then keeper, child, started = pid, call.line:match "= (%d+)$", call.line end
       if call.name == "execve" then break end
     end
   end
   assert(child and processes[child], "no child was started")
-  local seen = { [child] = true }
+  local seen = { [child] = true, [keeper or child] = true }
   local calls, at = processes[child], 1
 
   local function report(step, wanted)
@@ -217,11 +218,10 @@ local function follow(steps, processes, last_call)
         end
         seen[next_pid] = true
         calls, at = processes[next_pid], 1
-        if step.op == "init" then
-          for _, one in ipairs { "read", "close", "sendto" } do
-            if not is_call(calls[at], one) then report(step, one .. " at the gate") end
-            at = at + 1
-          end
+        local opening = step.op == "init" and { "read", "close", "sendto" } or { "sendto", "read" }
+        for _, one in ipairs(opening) do
+          if not is_call(calls[at], one) then report(step, one .. " by who goes on") end
+          at = at + 1
         end
       end
     end
@@ -420,7 +420,7 @@ describe("strace shows", function()
         gid = { inside = 0, outside = select(2, sys.getresgid()), count = 1 } }
       local quiet = { "sleep", "60", stdin = "null", stdout = "null", stderr = "null" }
       local target = assert(cella.plan { namespaces = { "user", "pid" }, ids = ids }:exec(quiet):spawn())
-      local plan = cella.plan { namespaces = { "uts" },
+      local plan = cella.plan { namespaces = { "uts", "pid" },
         join = { { type = "pid", pid = target.pid }, { type = "user", pid = target.pid } } }
       plan:sethostname("moon"):exec { "true" }
       local result, err = plan:run()

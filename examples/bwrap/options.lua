@@ -313,9 +313,6 @@ local function check_together(request)
   if request.disable_userns and request.userns_block_fd then
     refuse "--disable-userns is not compatible with --userns-block-fd"
   end
-  if request.pidns and unshare.pid then
-    refuse "--pidns cannot be combined with --unshare-pid here: a plan of cella's hands over once, and this takes two"
-  end
   local own = unshare.user or request.unshare_user_try or request.userns
   local function stays(kind, wanted, is)
     if wanted and wanted ~= is and not own then refuse("Specifying --%s requires --unshare-user or --userns", kind) end

@@ -112,11 +112,13 @@ local function record_joins(self, joins)
   end
 end
 
--- Of a pid namespace only the children are in it, and new namespaces come behind those that are joined.
+-- Of a pid namespace only the children are in it, and new namespaces come behind those that are joined. A new pid
+-- namespace is made only by who is in the one above it (pid_namespaces(7)).
 local function join(self, joins, namespaces)
   record_joins(self, joins)
   local children_only = false
   for _, one in ipairs(joins) do children_only = children_only or one.type == "pid" end
+  if children_only and lists.contains(namespaces, "pid") then self:fork {} end
   if #namespaces > 0 or children_only then self:fork(namespaces) end
 end
 
