@@ -44,7 +44,7 @@ $(BUILD)/obj/%.o: csrc/%.c $(BUILD)/obj/command
 $(BUILD)/obj/child.o $(BUILD)/obj/keeper.o: extra = -fno-sanitize=all
 
 $(init): csrc/init/init.c csrc/init/janitor.c csrc/init/exec.c csrc/cgroup_tree.c $(wildcard csrc/init/*.h) \
-         $(addprefix csrc/,cgroup_tree.h exec_first.h raw.h report.h) $(BUILD)/obj/command
+         $(addprefix csrc/,cgroup_tree.h digits.h exec_first.h raw.h report.h) $(BUILD)/obj/command
 	@echo 'compile $<'
 	@$(initcc) -o $@ $(filter %.c,$^)
 

@@ -1,4 +1,5 @@
 /* The child between clone and exec. No libc, no Lua, no allocation: see raw.h. */
+#include "digits.h"
 #include "launch.h"
 #include "raw.h"
 
@@ -7,14 +8,6 @@
 #include <linux/sched.h>
 #include <signal.h>
 #include <sys/socket.h>
-
-enum { EXIT_SETUP_FAILED = 125 };
-
-static _Noreturn void leave(int status)
-{
-	for (;;)
-		RAW(SYS_exit_group, status);
-}
 
 int launch_clone(struct launch *launch, struct clone_args *args)
 {
@@ -47,7 +40,7 @@ static void say(const struct launch *launch, const char *what)
 	long result;
 	RAW_RETRY(result, SYS_sendto, launch->channel, what, 1, MSG_NOSIGNAL, 0, 0);
 	if (result < 0)
-		leave(EXIT_SETUP_FAILED);
+		raw_leave(EXIT_SETUP_FAILED);
 }
 
 /* The process behind a fork step: goes on once the parent has hold of it. */
@@ -59,7 +52,7 @@ static void take_over(struct launch *launch)
 	say(launch, I_GO_ON);
 	RAW_RETRY(result, SYS_read, launch->channel, &byte, 1);
 	if (result != 1)
-		leave(EXIT_SETUP_FAILED);
+		raw_leave(EXIT_SETUP_FAILED);
 }
 
 /* A process of which only the children are in the namespace that it has joined hands over to one. All
@@ -71,29 +64,17 @@ static int hand_over(struct launch *launch, uint64_t namespaces)
 	if (result < 0)
 		return result;
 	if (result > 0)
-		leave(0);
+		raw_leave(0);
 	take_over(launch);
 	return 0;
-}
-
-static void print_number(char *text, int value)
-{
-	char digits[12];
-	int count = 0;
-	do
-		digits[count++] = (char)('0' + value % 10);
-	while ((value /= 10));
-	while (count)
-		*text++ = digits[--count];
-	*text = '\0';
 }
 
 /* Puts `status` on 3 and `gate` on 4, closes everything else but `program`, and becomes it. */
 static int become_init(int program, int status, bool stays, int gate, int child)
 {
 	enum { ABOVE = 8 };
-	char pid[12];
-	print_number(pid, child);
+	char pid[DIGITS_SIZE];
+	put_number(pid, child);
 	const char *const argv[] = { "cella-init", pid, stays ? "stays" : NULL, NULL };
 	const char *const environment[] = { NULL };
 	program = (int)RAW(SYS_fcntl, program, F_DUPFD_CLOEXEC, ABOVE);
@@ -150,7 +131,7 @@ static void pass_gate(struct launch *launch)
 	launch->gate = 0;
 	RAW_RETRY(result, SYS_read, gate, &byte, 1);
 	if (result != 1)
-		leave(EXIT_SETUP_FAILED);
+		raw_leave(EXIT_SETUP_FAILED);
 	RAW(SYS_close, gate);
 	say(launch, HERE_I_AM);
 }
@@ -206,11 +187,11 @@ void child_body(void *data)
 			result = NOTHING;
 		} else if (result < 0) {
 			launch->error = -result;
-			leave(EXIT_SETUP_FAILED);
+			raw_leave(EXIT_SETUP_FAILED);
 		}
 		if (step->slot >= 0)
 			launch->slots[step->slot] = result;
 	}
 	/* A plan without an exec at its end has done what it was for. */
-	leave(0);
+	raw_leave(0);
 }

@@ -18,7 +18,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { EXIT_SETUP_FAILED = 125 };
 
 unsigned copy_generation;
 

@@ -43,6 +43,18 @@ int opt_lowest(lua_State *L, int index)
 	return lowest < LOWEST_FD ? LOWEST_FD : lowest;
 }
 
+const struct timespec *opt_seconds(lua_State *L, int index, struct timespec *time)
+{
+	if (lua_isnoneornil(L, index))
+		return NULL;
+	luaL_checktype(L, index, LUA_TNUMBER);
+	double seconds = lua_tonumber(L, index);
+	luaL_argcheck(L, seconds >= 0 && seconds <= 1e9, index, "seconds from 0 to 1000000000 expected");
+	time->tv_sec = (time_t)seconds;
+	time->tv_nsec = (long)((seconds - (double)time->tv_sec) * 1e9);
+	return time;
+}
+
 /* open(path, flags [, mode [, lowest]]) -> fd object | nil, message, errno */
 static int io_open(lua_State *L)
 {

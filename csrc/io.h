@@ -16,6 +16,9 @@ int *check_own_fd(lua_State *L, int index);
 /* The number below which a new descriptor must not be; as small as may be where nothing is said. */
 int opt_lowest(lua_State *L, int index);
 
+/* Seconds, from 0 to 10^9, in `time`, which is returned; NULL where nothing is said. */
+const struct timespec *opt_seconds(lua_State *L, int index, struct timespec *time);
+
 void add_fd_methods(lua_State *L, const luaL_Reg *methods);
 
 #endif

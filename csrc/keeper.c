@@ -19,7 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { PAGE = 65536, KEEPER_STACK = 16 * 1024 };
+enum { KEEPER_STACK = 16 * 1024 };
 
 struct keeper {
 	int pid;

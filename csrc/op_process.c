@@ -1,4 +1,5 @@
 /* The process itself: its limits, its signals, its tie to the parent, and the program that it becomes. */
+#include "digits.h"
 #include "exec_first.h"
 #include "launch.h"
 #include "raw.h"
@@ -177,20 +178,6 @@ static int set_pwd(const char **environment, char *buffer, size_t room)
 		*environment = buffer;
 	}
 	return 0;
-}
-
-/* The text of a number that is not negative. Returns its length. */
-static int put_number(char *text, int64_t value)
-{
-	char digits[20];
-	int count = 0, size = 0;
-	do
-		digits[count++] = (char)('0' + value % 10);
-	while ((value /= 10));
-	while (count)
-		text[size++] = digits[--count];
-	text[size] = '\0';
-	return size;
 }
 
 /* By way of the sealed program: see csrc/init/exec.c. */

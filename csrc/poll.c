@@ -11,16 +11,6 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Finite numbers from 0 to 10^9. */
-static struct timespec check_time(lua_State *L, int index)
-{
-	double seconds = luaL_checknumber(L, index);
-	luaL_argcheck(L, seconds >= 0 && seconds <= 1e9, index, "seconds from 0 to 1000000000 expected");
-	struct timespec time = { .tv_sec = (time_t)seconds };
-	time.tv_nsec = (long)((seconds - (double)time.tv_sec) * 1e9);
-	return time;
-}
-
 /* poll(fds [, seconds]) -> list of the ready ones (empty after the time) | nil, message, errno
  * `fds` is a list of numbers. A signal ends it with EINTR, so that Lua's own handlers get their turn. */
 static int io_poll(lua_State *L)
@@ -28,7 +18,8 @@ static int io_poll(lua_State *L)
 	luaL_checktype(L, 1, LUA_TTABLE);
 	lua_settop(L, 2);
 	int count = (int)lua_rawlen(L, 1);
-	struct timespec time, *patience = NULL;
+	struct timespec time;
+	const struct timespec *patience = opt_seconds(L, 2, &time);
 	struct pollfd *fds = lua_newuserdata(L, ((size_t)count + 1) * sizeof *fds);
 	for (int i = 0; i < count; i++) {
 		int64_t number = -1;
@@ -37,10 +28,6 @@ static int io_poll(lua_State *L)
 			      "list of descriptors expected");
 		fds[i] = (struct pollfd){ .fd = (int)number, .events = POLLIN };
 		lua_pop(L, 1);
-	}
-	if (!lua_isnoneornil(L, 2)) {
-		time = check_time(L, 2);
-		patience = &time;
 	}
 	if (ppoll(fds, (nfds_t)count, patience, NULL) < 0)
 		return push_error(L, "poll", errno);
@@ -115,11 +102,8 @@ static int fd_set_timer(lua_State *L)
 {
 	int fd = *check_own_fd(L, 1);
 	struct itimerspec when = { 0 };
-	if (!lua_isnoneornil(L, 2)) {
-		when.it_value = check_time(L, 2);
-		if (when.it_value.tv_sec == 0 && when.it_value.tv_nsec == 0)
-			when.it_value.tv_nsec = 1; /* nothing at all would disarm it */
-	}
+	if (opt_seconds(L, 2, &when.it_value) && when.it_value.tv_sec == 0 && when.it_value.tv_nsec == 0)
+		when.it_value.tv_nsec = 1; /* nothing at all would disarm it */
 	if (timerfd_settime(fd, 0, &when, NULL) < 0)
 		return push_error(L, "timerfd_settime", errno);
 	lua_pushboolean(L, true);

@@ -67,34 +67,15 @@ static int process_release(lua_State *L)
 	return 1;
 }
 
-static struct timespec to_timespec(double seconds)
-{
-	struct timespec time = { .tv_sec = (time_t)seconds };
-	time.tv_nsec = (long)((seconds - (double)time.tv_sec) * 1e9);
-	return time;
-}
-
-/* nil, or seconds: finite numbers from 0 to 10^9. */
-static bool check_seconds(lua_State *L, int index, struct timespec *time)
-{
-	if (lua_isnoneornil(L, index))
-		return false;
-	luaL_checktype(L, index, LUA_TNUMBER);
-	double seconds = lua_tonumber(L, index);
-	luaL_argcheck(L, seconds >= 0 && seconds <= 1e9, index, "seconds from 0 to 1000000000 expected");
-	*time = to_timespec(seconds);
-	return true;
-}
-
 /* process:ready([seconds]) -> true | false | nil, message, errno
  * Waits for a child to come to an `await` of its plan; pid() is then that of the process in it. `false`: it ended
  * before, and settle() says why. */
 static int process_ready(lua_State *L)
 {
 	struct process *process = check_process(L);
-	struct timespec patience;
-	bool bounded = check_seconds(L, 2, &patience);
-	int result = process->channel < 0 ? -EBADF : launch_ready(process, bounded ? &patience : NULL);
+	struct timespec time;
+	const struct timespec *patience = opt_seconds(L, 2, &time);
+	int result = process->channel < 0 ? -EBADF : launch_ready(process, patience);
 	if (result < 0)
 		return push_error(L, "ready", -result);
 	lua_pushboolean(L, result);
@@ -106,9 +87,9 @@ static int process_ready(lua_State *L)
 static int process_settle(lua_State *L)
 {
 	struct process *process = check_process(L);
-	struct timespec patience;
-	bool bounded = check_seconds(L, 2, &patience);
-	int result = launch_settle(process, bounded ? &patience : NULL);
+	struct timespec time;
+	const struct timespec *patience = opt_seconds(L, 2, &time);
+	int result = launch_settle(process, patience);
 	if (result < 0)
 		return push_error(L, "settle", -result);
 	uint32_t current = 0;

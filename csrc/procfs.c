@@ -1,5 +1,6 @@
 /* See procfs.h. */
 #include "procfs.h"
+#include "digits.h"
 #include "raw.h"
 
 #include <errno.h>
@@ -25,15 +26,10 @@ int procfs_open(const char *path, int flags)
 int procfs_fd_path(char *buffer, int room, int64_t fd, const char *path, int64_t length)
 {
 	static const char prefix[] = "/proc/self/fd/";
-	char digits[20];
-	int size = 0, count = 0;
+	int size = 0;
 	for (; prefix[size]; size++)
 		buffer[size] = prefix[size];
-	do
-		digits[count++] = (char)('0' + fd % 10);
-	while ((fd /= 10));
-	while (count)
-		buffer[size++] = digits[--count];
+	size += put_number(buffer + size, fd);
 	if (length + size + 2 > room)
 		return -ENAMETOOLONG;
 	if (length)

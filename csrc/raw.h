@@ -98,6 +98,15 @@ struct kernel_sigaction {
 	uint64_t mask;
 };
 
+/* What a process ends with that was to become the program and did not. */
+enum { EXIT_SETUP_FAILED = 125 };
+
+static inline _Noreturn void raw_leave(int status)
+{
+	for (;;)
+		RAW(SYS_exit_group, status);
+}
+
 #define RAW_EINTR 4
 
 /* For the few calls that sleep and may be interrupted: retried in this one place. */

@@ -2,6 +2,7 @@
  * again. So the kernel's list of mounts (proc(5), /proc/PID/mountinfo) is read for what lies below the first and for
  * the flags that each has; and read again afterwards, which shows that all have what was asked for. */
 #include "remount.h"
+#include "digits.h"
 #include "procfs.h"
 #include "raw.h"
 
@@ -83,14 +84,6 @@ static int next_field(struct list *list, char *text, int room)
 	return byte;
 }
 
-static int64_t number_of(const char *text)
-{
-	int64_t number = 0;
-	while (*text >= '0' && *text <= '9')
-		number = number * 10 + (*text++ - '0');
-	return number;
-}
-
 /* The rest of `text` behind `prefix`, or NULL. */
 static const char *behind(const char *text, const char *prefix)
 {
@@ -124,12 +117,14 @@ static int next_entry(struct list *list, struct entry *entry)
 	int byte = next_field(list, text, sizeof text);
 	if (byte == -1 && !*text)
 		return 0;
-	entry->id = number_of(text);
+	const char *digits = text;
+	entry->id = take_number(&digits);
 	for (int field = 2; field <= 6 && byte == ' '; field++) {
 		char *value = field == 5 ? entry->point : text;
 		byte = next_field(list, value, field == 5 ? sizeof entry->point : sizeof text);
+		digits = text;
 		if (field == 2)
-			entry->parent = number_of(text);
+			entry->parent = take_number(&digits);
 		else if (field == 6)
 			entry->flags = flags_of(text);
 		if (field >= 5 && byte == ' ' && !*value)

@@ -1,19 +1,15 @@
 -- cella.idmap. The properties are tried on random maps; CELLA_SEED=n repeats a run.
 
 local idmap = require "cella.idmap"
+local program = require "spec.support.program"
+
+local raises = program.raises
 
 local LAST = 4294967294
 
 -- The name of a case in a table of bad input.
 local function case(format, ...)
   return (format:format(...):gsub("%c", function(c) return ("\\%d"):format(c:byte()) end))
-end
-
-local function raises(message, f, ...)
-  local ok, err = pcall(f, ...)
-  assert.is_false(ok, "nothing was raised")
-  assert.equal("string", type(err))
-  assert.truthy(err:find(message, 1, true), ("%q is not in %q"):format(message, err))
 end
 
 describe("an ID map", function()

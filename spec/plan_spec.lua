@@ -7,16 +7,11 @@ local core = require "cella.core"
 local leaks = require "spec.support.leaks"
 local operations = require "spec.support.operations"
 local outside = require "spec.support.outside"
+local program = require "spec.support.program"
+
+local raises = program.raises
 
 local needs = able.needs(function(reason) pending(reason) end)
-
-local function raises(message, f, ...)
-  local ok, err = pcall(f, ...)
-  assert.is_false(ok, "nothing was raised")
-  assert.equal("string", type(err))
-  assert.truthy(err:find(message, 1, true), ("%q is not in %q"):format(message, err))
-  return err
-end
 
 local function texts(plan, side)
   local list = {}

@@ -5,22 +5,11 @@ local cella = require "cella"
 local core = require "cella.core"
 local leaks = require "spec.support.leaks"
 local outside = require "spec.support.outside"
+local program = require "spec.support.program"
+
+local new, sh, raises = program.new, program.sh, program.raises
 
 local needs = able.needs(function(reason) pending(reason) end)
-
-local function new(command) return cella.plan():exec(command) end
-
-local function sh(script, keys)
-  local command = { "sh", "-c", script, stdin = "null", stdout = "null", stderr = "null" }
-  for key, value in pairs(keys or {}) do command[key] = value end
-  return command
-end
-
-local function raises(message, f, ...)
-  local ok, err = pcall(f, ...)
-  assert.is_false(ok, "nothing was raised")
-  assert.truthy(tostring(err):find(message, 1, true), ("%q is not in %q"):format(message, tostring(err)))
-end
 
 -- Sleeps on the descriptor alone, as a loop does that knows no times.
 local function loop(process)

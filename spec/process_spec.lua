@@ -5,37 +5,10 @@ local core = require "cella.core"
 local helper = require "spec.support.helper"
 local leaks = require "spec.support.leaks"
 local outside = require "spec.support.outside"
+local program = require "spec.support.program"
+local trial = require "spec.support.trial"
 
-local function new(command) return cella.plan():exec(command) end
-
-local function run(command, options) return assert(new(command):run(options)) end
-
--- A shell script without streams of the runner's.
-local function quiet(script)
-  return { "sh", "-c", script, stdin = "null", stdout = "null", stderr = "null" }
-end
-
-local function slurp(path)
-  local file = assert(io.open(path))
-  local text = file:read "*a"
-  file:close()
-  return text
-end
-
-local function raises(message, f, ...)
-  local ok, err = pcall(f, ...)
-  assert.is_false(ok, "nothing was raised")
-  assert.truthy(tostring(err):find(message, 1, true), ("%q is not in %q"):format(message, tostring(err)))
-end
-
--- Of /proc, without reaping: is the process there, and does it still run?
-local function state(pid)
-  local file = io.open(("/proc/%d/stat"):format(pid))
-  if not file then return "gone" end
-  local text = file:read "*a"
-  file:close()
-  return text:match("^.*%) (%S)") or "gone"
-end
+local new, run, sh, state, raises = program.new, program.run, program.sh, program.state, program.raises
 
 describe("a result #vm", function()
   before_each(leaks.watch)
@@ -43,7 +16,7 @@ describe("a result #vm", function()
 
   it("has the exit status, of all there are", function()
     for _, code in ipairs { 0, 1, 2, 42, 124, 125, 126, 127, 128, 129, 137, 254, 255 } do
-      local result = run(quiet("exit " .. code))
+      local result = run(sh("exit " .. code))
       assert.equal("exited", result.reason)
       assert.equal(code, result.code)
       assert.is_nil(result.signal)
@@ -52,7 +25,7 @@ describe("a result #vm", function()
 
   it("has the signal that ended the program, by name", function()
     for _, name in ipairs { "HUP", "INT", "QUIT", "ABRT", "KILL", "USR1", "PIPE", "ALRM", "TERM", "XCPU", "SYS" } do
-      local result = run(quiet("ulimit -c 0; kill -" .. name .. " $$"))
+      local result = run(sh("ulimit -c 0; kill -" .. name .. " $$"))
       assert.equal("signaled", result.reason)
       assert.equal(name:lower(), result.signal)
       assert.is_nil(result.code)
@@ -60,27 +33,27 @@ describe("a result #vm", function()
   end)
 
   it("has the number of a signal without a name", function()
-    local result = run(quiet "kill -40 $$")
+    local result = run(sh "kill -40 $$")
     assert.equal("signaled", result.reason)
     assert.equal("40", result.signal)
     assert.equal(40, result.signal_number)
   end)
 
   it("of a program that exits with 128 + n is not that of one that a signal ended", function()
-    assert.equal("exited", run(quiet "exit 137").reason)
-    assert.equal("signaled", run(quiet "kill -9 $$").reason)
+    assert.equal("exited", run(sh "exit 137").reason)
+    assert.equal("signaled", run(sh "kill -9 $$").reason)
   end)
 
   it("has what the program used: processor time, memory and time", function()
-    local usage = run(quiet "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done").usage
+    local usage = run(sh "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done").usage
     assert.is_true(usage.user_seconds + usage.system_seconds > 0)
     assert.is_true(usage.max_rss >= 4096 and usage.max_rss < 1 << 30)
     assert.is_true(usage.wall_seconds > 0)
-    assert.is_true(run(quiet "").usage.user_seconds < usage.user_seconds + usage.system_seconds)
+    assert.is_true(run(sh "").usage.user_seconds < usage.user_seconds + usage.system_seconds)
   end)
 
   it("is the same each time it is asked for", function()
-    local process = assert(new(quiet "exit 3"):spawn())
+    local process = assert(new(sh "exit 3"):spawn())
     local first = assert(process:wait())
     assert.equal(first, process:wait())
     assert.equal(first, process:wait(0))
@@ -101,7 +74,7 @@ describe("waiting", function()
   teardown(helper.remove)
 
   it("for a time returns nil and ETIMEDOUT while the program runs, and it runs on", function()
-    local process <close> = assert(new(quiet "exec sleep 60"):spawn())
+    local process <close> = assert(new(sh "exec sleep 60"):spawn())
     local result, err = process:wait(0.01)
     assert.is_nil(result)
     assert.equal("ETIMEDOUT", err.code)
@@ -113,20 +86,20 @@ describe("waiting", function()
   end)
 
   it("for no time looks whether the program has ended", function()
-    local process <close> = assert(new(quiet "exit 3"):spawn())
+    local process <close> = assert(new(sh "exit 3"):spawn())
     while not process:wait(0) do core.poll({}, 0.001) end
     assert.equal(3, process:wait().code)
   end)
 
   it("refuses times that are none", function()
-    local process <close> = assert(new(quiet "exec sleep 60"):spawn())
+    local process <close> = assert(new(sh "exec sleep 60"):spawn())
     for _, bad in ipairs { -1, "5", 0 / 0, math.huge, -math.huge, 1e10, true, {} } do
       raises("timeout", process.wait, process, bad)
-      raises("timeout", function() new(quiet ""):spawn { timeout = bad } end)
+      raises("timeout", function() new(sh ""):spawn { timeout = bad } end)
     end
-    raises("capture_limit", function() new(quiet ""):spawn { capture_limit = -1 } end)
-    raises("capture_limit", function() new(quiet ""):spawn { capture_limit = "5" } end)
-    raises("timeouts: unknown key; did you mean 'timeout'?", function() new(quiet ""):spawn { timeouts = 5 } end)
+    raises("capture_limit", function() new(sh ""):spawn { capture_limit = -1 } end)
+    raises("capture_limit", function() new(sh ""):spawn { capture_limit = "5" } end)
+    raises("timeouts: unknown key; did you mean 'timeout'?", function() new(sh ""):spawn { timeouts = 5 } end)
   end)
 
   it("for a program with a time-out ends with its being killed, and says so", function()
@@ -138,13 +111,13 @@ describe("waiting", function()
   end)
 
   it("for a program that ends in time is not ended by its time-out", function()
-    local result = run(quiet "exit 3", { timeout = 60 })
+    local result = run(sh "exit 3", { timeout = 60 })
     assert.equal("exited", result.reason)
     assert.equal(3, result.code)
   end)
 
   it("notices the time-out of a program also where it waits for shorter times, and not before", function()
-    local process <close> = assert(new(quiet "exec sleep 60"):spawn {
+    local process <close> = assert(new(sh "exec sleep 60"):spawn {
       timeout = 2 * (tonumber(os.getenv "CELLA_PATIENCE") or 1) })
     local turns = 0
     local result
@@ -157,7 +130,7 @@ describe("waiting", function()
   end)
 
   it("is not disturbed by other children of the same process", function()
-    local first, second = assert(new(quiet "exit 3"):spawn()), assert(new(quiet "exit 4"):spawn())
+    local first, second = assert(new(sh "exit 3"):spawn()), assert(new(sh "exit 4"):spawn())
     assert.is_true((os.execute "true"))
     local pipe = io.popen "echo x; exit 5"
     assert.equal("x\n", pipe:read "*a")
@@ -186,7 +159,7 @@ describe("waiting", function()
   end)
 
   it("calls whom it may concern while a watched descriptor is readable", function()
-    local process <close> = assert(new(quiet "read x"):spawn())
+    local process <close> = assert(new(sh "read x"):spawn())
     local reading, writing = core.pipe()
     writing:close()
     local calls = 0
@@ -206,21 +179,21 @@ describe("killing", function()
 
   it("sends any signal, by name or by number", function()
     for _, case in ipairs { { "term", "term" }, { 9, "kill" }, { "usr1", "usr1" }, { 2, "int" } } do
-      local process <close> = assert(new(quiet "exec sleep 60"):spawn())
+      local process <close> = assert(new(sh "exec sleep 60"):spawn())
       assert.is_true(process:kill(case[1]))
       assert.equal(case[2], assert(process:wait()).signal)
     end
   end)
 
   it("with the signal 0 asks whether the process is there", function()
-    local process <close> = assert(new(quiet "exec sleep 60"):spawn())
+    local process <close> = assert(new(sh "exec sleep 60"):spawn())
     assert.is_true(process:kill(0))
     assert.not_equal("gone", state(process.pid))
     assert.is_nil((process:wait(0)))
   end)
 
   it("refuses what is no signal", function()
-    local process <close> = assert(new(quiet "exec sleep 60"):spawn())
+    local process <close> = assert(new(sh "exec sleep 60"):spawn())
     for _, bad in ipairs { "nonsense", "KILL", "sigkill", "9", "kill\0", -1, 65, 1.5, 2 ^ 32, true, {}, { "kill" },
       { kill = true }, { "term", "int" } } do
       assert.is_false((pcall(process.kill, process, bad)))
@@ -231,7 +204,7 @@ describe("killing", function()
   end)
 
   it("what has ended is ESRCH, and reaches nobody else", function()
-    local process = assert(new(quiet "exit 3"):spawn())
+    local process = assert(new(sh "exit 3"):spawn())
     assert(process:wait())
     local ok, err = process:kill "kill"
     assert.is_nil(ok)
@@ -242,10 +215,10 @@ describe("killing", function()
   it("reaches the group that the program leads, and nobody else's", function()
     local marker = os.tmpname()
     -- A leader with a child; a program in the runner's group.
-    local leader = assert(cella.plan():setsid():exec(quiet("sleep 60 & echo $! > " .. marker .. "; wait")):spawn())
-    while not slurp(marker):find "\n" do core.poll({}, 0.005) end
-    local child = tonumber(slurp(marker))
-    local other <close> = assert(new(quiet "exec sleep 60"):spawn())
+    local leader = assert(cella.plan():setsid():exec(sh("sleep 60 & echo $! > " .. marker .. "; wait")):spawn())
+    while not trial.read(marker):find "\n" do core.poll({}, 0.005) end
+    local child = tonumber(trial.read(marker))
+    local other <close> = assert(new(sh "exec sleep 60"):spawn())
     assert.not_equal("gone", state(child))
     assert(leader:signal_group "kill")
     assert.equal("kill", assert(leader:wait()).signal)
@@ -288,7 +261,7 @@ describe("a handle", function()
   end)
 
   it("is a text that a person can read", function()
-    local process = assert(new(quiet "exec sleep 60"):spawn())
+    local process = assert(new(sh "exec sleep 60"):spawn())
     assert.equal(("cella.process (pid %d, running)"):format(process.pid), tostring(process))
     process:kill "kill"
     process:wait()
@@ -296,7 +269,7 @@ describe("a handle", function()
   end)
 
   it("that is dropped kills and reaps the program", function()
-    local process = assert(new(quiet "trap '' TERM HUP; while :; do sleep 0.05; done"):spawn())
+    local process = assert(new(sh "trap '' TERM HUP; while :; do sleep 0.05; done"):spawn())
     local pid = process.pid
     assert.not_equal("gone", state(pid))
     process = nil -- luacheck: ignore 311
@@ -308,13 +281,13 @@ describe("a handle", function()
   it("that goes out of scope kills and reaps the program", function()
     local pid
     do
-      local process <close> = assert(new(quiet "exec sleep 60"):spawn())
+      local process <close> = assert(new(sh "exec sleep 60"):spawn())
       pid = process.pid
       assert.not_equal("gone", state(pid))
     end
     assert.equal("gone", state(pid))
     pcall(function()
-      local process <close> = assert(new(quiet "exec sleep 60"):spawn())
+      local process <close> = assert(new(sh "exec sleep 60"):spawn())
       pid = process.pid
       error "something else"
     end)
@@ -330,7 +303,7 @@ describe("a handle", function()
     assert.is_nil(result)
     assert.truthy(err.message:find("closed", 1, true))
     assert.equal("ESRCH", (select(2, process:kill "term")).code)
-    local ended = assert(new(quiet "exit 3"):spawn())
+    local ended = assert(new(sh "exit 3"):spawn())
     assert(ended:wait())
     ended:close()
     assert.equal(3, ended:wait().code)

@@ -6,18 +6,11 @@ local core = require "cella.core"
 local helper = require "spec.support.helper"
 local leaks = require "spec.support.leaks"
 local outside = require "spec.support.outside"
+local program = require "spec.support.program"
+
+local new, run, raises = program.new, program.run, program.raises
 
 local needs = able.needs(function(reason) pending(reason) end)
-
-local function new(command) return cella.plan():exec(command) end
-
-local function run(command, options) return assert(new(command):run(options)) end
-
-local function raises(message, f, ...)
-  local ok, err = pcall(f, ...)
-  assert.is_false(ok, "nothing was raised")
-  assert.truthy(tostring(err):find(message, 1, true), ("%q is not in %q"):format(message, tostring(err)))
-end
 
 -- Every byte there is, in more than a pipe holds.
 local function megabytes(count)

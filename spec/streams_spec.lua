@@ -1,38 +1,16 @@
 -- cella.streams: what a program reads and writes.
 
 local able = require "spec.support.able"
-local cella = require "cella"
 local core = require "cella.core"
 local helper = require "spec.support.helper"
 local leaks = require "spec.support.leaks"
 local outside = require "spec.support.outside"
+local program = require "spec.support.program"
+local trial = require "spec.support.trial"
+
+local new, run, sh, state = program.new, program.run, program.sh, program.state
 
 local needs = able.needs(function(reason) pending(reason) end)
-
-local function new(command) return cella.plan():exec(command) end
-
-local function run(command, options) return assert(new(command):run(options)) end
-
-local function slurp(path)
-  local file = assert(io.open(path))
-  local text = file:read "*a"
-  file:close()
-  return text
-end
-
--- Of /proc, without reaping: is the process there, and does it still run?
-local function state(pid)
-  local file = io.open(("/proc/%d/stat"):format(pid))
-  if not file then return "gone" end
-  local text = file:read "*a"
-  file:close()
-  return text:match("^.*%) (%S)") or "gone"
-end
-
--- A shell script without streams of the runner's.
-local function quiet(script)
-  return { "sh", "-c", script, stdin = "null", stdout = "null", stderr = "null" }
-end
 
 describe("a stream", function()
   teardown(helper.remove)
@@ -64,8 +42,8 @@ describe("a stream", function()
 
   it("is nothing", function()
     local script = "cat; echo out; echo err >&2; a=$(readlink /proc/$$/fd/0) b=$(readlink /proc/$$/fd/1); echo $a $b > "
-    assert.equal(0, run(quiet(script .. path)).code)
-    assert.equal("/dev/null /dev/null\n", slurp(path))
+    assert.equal(0, run(sh(script .. path)).code)
+    assert.equal("/dev/null /dev/null\n", trial.read(path))
   end)
 
   it("is captured, both by themselves, to the last byte", function()
@@ -155,11 +133,11 @@ describe("a stream", function()
     write "from a file\n"
     local out = os.tmpname()
     assert.equal(0, run({ "cat", stdin = { path = path }, stdout = { path = out } }).code)
-    assert.equal("from a file\n", slurp(out))
+    assert.equal("from a file\n", trial.read(out))
     assert.equal(0, run({ "sh", "-c", "echo more >&2", stderr = { path = out, append = true } }).code)
-    assert.equal("from a file\nmore\n", slurp(out))
+    assert.equal("from a file\nmore\n", trial.read(out))
     assert.equal(0, run({ "echo", "anew", stdout = { path = out } }).code)
-    assert.equal("anew\n", slurp(out))
+    assert.equal("anew\n", trial.read(out))
     os.remove(out)
   end)
 
@@ -190,7 +168,7 @@ describe("a stream", function()
     assert.equal(0, run({ "echo", "then the program", stdout = file }).code)
     file:write "nothing is lost\n"
     file:close()
-    assert.equal("Lua, then the program\nnothing is lost\n", slurp(path))
+    assert.equal("Lua, then the program\nnothing is lost\n", trial.read(path))
   end)
 
   it("is swapped with another", function()
@@ -198,7 +176,7 @@ describe("a stream", function()
       assert(cella.plan():exec({ "sh", "-c", "echo out; echo err >&2", stdout = 2, stderr = 1 }):run())
     ]], { output = true, redirect = "2>" .. path })
     assert.equal("err\n", output)
-    assert.equal("out\n", slurp(path))
+    assert.equal("out\n", trial.read(path))
   end)
 
   it("is any other number too, whatever those of the caller are", function()

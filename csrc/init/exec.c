@@ -7,22 +7,11 @@
  *
  * environment: see EXEC_MARK. */
 #include "exec.h"
+#include "../digits.h"
 #include "../exec_first.h"
 
 #include <signal.h>
 #include <sys/socket.h>
-
-enum { EXIT_SETUP_FAILED = 125 };
-
-static long take_number(const char **text)
-{
-	long value = 0;
-	for (; **text >= '0' && **text <= '9'; (*text)++)
-		value = value * 10 + (**text - '0');
-	if (**text)
-		(*text)++;
-	return value;
-}
 
 void exec_if_asked(const char *const *argv, const char *const *environment)
 {
@@ -32,6 +21,7 @@ void exec_if_asked(const char *const *argv, const char *const *environment)
 	if (!mark || *wanted)
 		return;
 	int channel = (int)take_number(&mark);
+	mark += *mark == ' ';
 	long count = take_number(&mark);
 	long result = RAW(SYS_fcntl, channel, F_SETFD, FD_CLOEXEC);
 	if (result >= 0)
@@ -41,6 +31,5 @@ void exec_if_asked(const char *const *argv, const char *const *environment)
 	/* Where nobody could be told, at least nobody takes this for the program's own end. */
 	if (result < 0)
 		RAW(SYS_kill, RAW(SYS_getpid), SIGKILL);
-	for (;;)
-		RAW(SYS_exit_group, EXIT_SETUP_FAILED);
+	raw_leave(EXIT_SETUP_FAILED);
 }

@@ -5,10 +5,12 @@
  * caller's memory. Without libc it needs two pages. It runs from a sealed memfd, so that nobody inside can
  * write to it, and is not dumpable, so that nobody inside can trace it.
  *
- * argv[1]: the program's pid, or "janitor": then this is another program (janitor.c), as with a mark in the environment (exec.c). argv[2], if there: stay when the
- * caller has gone. Descriptor 3: where the status goes (csrc/report.h); when nobody is left who could read it, the
- * caller has let go or died, however that happened, and everything here ends. Descriptor 4: the gate, behind which the
- * program waits until this process is safe. No other is open, and every signal is blocked. */
+ * argv[1]: the program's pid, or "janitor": then this is another program (janitor.c), as with a mark in the environment
+ * (exec.c). argv[2], if there: stay when the caller has gone. Descriptor 3: where the status goes (csrc/report.h); when
+ * nobody is left who could read it, the caller has let go or died, however that happened, and everything here ends.
+ * Descriptor 4: the gate, behind which the program waits until this process is safe. No other is open, and every signal
+ * is blocked. */
+#include "../digits.h"
 #include "../raw.h"
 #include "exec.h"
 #include "janitor.h"
@@ -23,21 +25,7 @@
 
 #include "../report.h"
 
-enum { STATUS = 3, GATE = 4, EXIT_SETUP_FAILED = 125 };
-
-static _Noreturn void leave(int status)
-{
-	for (;;)
-		RAW(SYS_exit_group, status);
-}
-
-static int number(const char *text)
-{
-	int value = 0;
-	for (; *text >= '0' && *text <= '9'; text++)
-		value = value * 10 + (*text - '0');
-	return value;
-}
+enum { STATUS = 3, GATE = 4 };
 
 /* The kernel would kill the others too, but wait for none, and what they used would be lost. One that this process may
  * not kill is left to the kernel, after a time in which nothing happens. */
@@ -70,7 +58,7 @@ static void reap(int program)
 		end_others();
 		RAW(SYS_getrusage, RUSAGE_CHILDREN, &report.usage);
 		RAW(SYS_write, STATUS, &report, sizeof report);
-		leave(signal ? 128 + signal : code);
+		raw_leave(signal ? 128 + signal : code);
 	}
 }
 
@@ -90,26 +78,26 @@ _Noreturn void init_main(long *stack);
 
 __attribute__((used)) _Noreturn void init_main(long *stack)
 {
-	const char *const *argv = (const char *const *)(stack + 1);
+	const char **argv = (const char **)(stack + 1);
 	exec_if_asked(argv, argv + stack[0] + 1);
 	if (stack[0] == 4 && argv[1][0] == 'j')
-		janitor_main(argv[2], number(argv[3]));
+		janitor_main(argv[2], (int)take_number(&argv[3]));
 	if (stack[0] < 2 || RAW(SYS_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ||
 	    RAW(SYS_prctl, PR_SET_NAME, "cella-init", 0, 0, 0) < 0 || RAW(SYS_write, GATE, "", 1) != 1)
-		leave(EXIT_SETUP_FAILED);
+		raw_leave(EXIT_SETUP_FAILED);
 	RAW(SYS_close, GATE);
-	int program = number(argv[1]);
+	int program = (int)take_number(&argv[1]);
 	uint64_t all = ~(uint64_t)0;
 	int signals = (int)RAW(SYS_signalfd4, -1, &all, sizeof all, 0);
 	if (signals < 0)
-		leave(EXIT_SETUP_FAILED);
+		raw_leave(EXIT_SETUP_FAILED);
 	/* The kernel always tells of a pipe without a reader. */
 	struct pollfd fds[] = { { .fd = signals, .events = POLLIN }, { .fd = stack[0] > 2 ? -1 : STATUS } };
 	for (;;) {
 		struct signalfd_siginfo signal;
 		RAW(SYS_ppoll, fds, 2, 0, 0, 0);
 		if (fds[1].revents)
-			leave(128 + SIGKILL);
+			raw_leave(128 + SIGKILL);
 		if (!(fds[0].revents & POLLIN) || RAW(SYS_read, signals, &signal, sizeof signal) != sizeof signal)
 			continue;
 		if (signal.ssi_signo == SIGCHLD)

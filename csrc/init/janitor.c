@@ -17,12 +17,6 @@
 
 enum { HANG_UP = 3, PARENT = 4, PATIENCE = 60 * 1000 };
 
-static _Noreturn void leave(int status)
-{
-	for (;;)
-		RAW(SYS_exit_group, status);
-}
-
 /* Until the pipe's other end is closed, or the process has ended: a copy of that end may live on in a child of it. */
 static void await_end(int process)
 {
@@ -37,15 +31,15 @@ _Noreturn void janitor_main(const char *cgroup, int process)
 	uint64_t all = ~(uint64_t)0;
 	RAW(SYS_rt_sigprocmask, SIG_SETMASK, &all, 0, sizeof all);
 	if (RAW(SYS_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || RAW(SYS_prctl, PR_SET_NAME, "cella-janitor", 0, 0, 0) < 0)
-		leave(1);
+		raw_leave(1);
 	RAW(SYS_close_range, 0, HANG_UP - 1, 0);
 	RAW(SYS_close_range, PARENT + 1, UINT32_MAX, 0);
 	int pidfd = (int)RAW(SYS_pidfd_open, process, 0);
 	if (pidfd < 0)
-		leave(2);
+		raw_leave(2);
 	long child = RAW(SYS_clone, SIGCHLD, 0, 0, 0, 0);
 	if (child != 0)
-		leave(child < 0 ? 3 : 0);
+		raw_leave(child < 0 ? 3 : 0);
 	await_end(pidfd);
-	leave(cgroup_end(PARENT, cgroup, PATIENCE) < 0);
+	raw_leave(cgroup_end(PARENT, cgroup, PATIENCE) < 0);
 }
