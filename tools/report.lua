@@ -53,7 +53,10 @@ return function()
     break_line()
     for _, pending in ipairs(handler.pendings) do
       local reason = text(pending.message):gsub("^[^\n]-:%d+: ", "")
-      line("skipped ", pending.name, ": ", reason ~= "" and reason or "no reason given")
+      -- One in the place of a whole describe has its reason for its name.
+      local own_name = pending.element.descriptor == "pending"
+      line("skipped ", pending.name, own_name and "" or ": ", own_name and "" or reason ~= "" and reason
+        or "no reason given")
     end
     local passed, skipped = handler.successesCount, handler.pendingsCount
     local failed = handler.failuresCount + handler.errorsCount
