@@ -1,0 +1,92 @@
+--- Joining namespaces that exist (setns(2)), as steps of a plan.
+
+local core = require "cella.core"
+local kinds = require "cella.kinds"
+local lists = require "cella.list"
+local validate = require "cella.validate"
+
+local rule = validate.rule
+
+local M = {}
+
+local process_id = rule.integer(1, 2147483647)
+
+local join_rule = rule.record({
+  type = rule.one_of(kinds.list),
+  path = rule.path,
+  pid = process_id,
+  fd = rule.integer(0, 2147483647),
+  pidfd = rule.integer(0, 2147483647),
+}, { "type" })
+
+--- A list of `{ type = "net", path | pid | fd | pidfd = ... }`.
+M.rule = rule.list(function(value, path)
+  local copy = join_rule(value, path)
+  local given = (copy.path and 1 or 0) + (copy.pid and 1 or 0) + (copy.fd and 1 or 0) + (copy.pidfd and 1 or 0)
+  if given ~= 1 then validate.fail(path, "exactly one of path, pid, fd and pidfd expected") end
+  return copy
+end)
+
+-- The user namespace comes first, because the right to join the others may come with it.
+local function in_joining_order(joins)
+  local ordered = {}
+  for _, one in ipairs(joins) do
+    table.insert(ordered, one.type == "user" and 1 or #ordered + 1, one)
+  end
+  return ordered
+end
+
+-- What one setns joins: a namespace, or those of a process together, where the kernel checks the right to every one
+-- before it changes any (Linux 5.8).
+local function in_calls(joins)
+  local calls, of_process = {}, {}
+  for _, one in ipairs(in_joining_order(joins)) do
+    local call = one.pidfd and of_process[one.pidfd]
+    if call then
+      table.insert(call.types, one.type)
+    else
+      call = { from = one, types = { one.type } }
+      calls[#calls + 1] = call
+      if one.pidfd then of_process[one.pidfd] = call end
+    end
+  end
+  return calls
+end
+
+local function opener(one)
+  local number = one.fd or one.pidfd
+  if number then return ("dup(%d)"):format(number), function() return core.dup(number) end end
+  local path = one.path or ("/proc/%d/ns/%s"):format(one.pid, kinds.link(one.type))
+  return ('open(%q, {"rdonly"})'):format(path), function() return core.open(path, "rdonly") end
+end
+
+-- Records the joining itself.
+local function record(plan, joins)
+  local exposed = false
+  for _, one in ipairs(joins) do
+    exposed = exposed or one.pidfd or one.type == "user" or one.type == "pid" or one.type == "mount"
+  end
+  -- Who lives there already could trace us, and we share the caller's memory (pitfalls I10).
+  if exposed then plan:dumpable(false) end
+  for _, call in ipairs(in_calls(joins)) do
+    local slot = plan:input(opener(call.from))
+    plan:setns(slot, call.types)
+    plan:close(slot)
+  end
+end
+
+--- Records the steps into namespaces that exist, and from there into new ones. Of a pid namespace only the children are
+--- in it, and new namespaces come behind those that are joined. A new pid namespace is made only by who is in the one
+--- above it (pid_namespaces(7)).
+---@param plan cella.plan
+---@param joins table[]
+---@param namespaces string[]
+function M.record(plan, joins, namespaces)
+  record(plan, joins)
+  local children_only = false
+  for _, one in ipairs(joins) do children_only = children_only or one.type == "pid" end
+  if children_only and lists.contains(namespaces, "pid") then plan:fork {} end
+  if #namespaces > 0 or children_only then plan:fork(namespaces) end
+end
+
+return M

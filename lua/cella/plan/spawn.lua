@@ -1,0 +1,185 @@
+--- A plan performed: the parent's side, from its first descriptor to the program's exec.
+
+local called = require "cella.call"
+local core = require "cella.core"
+local Error = require "cella.error"
+local events = require "cella.process.events"
+local explain = require "cella.explain"
+local Process = require "cella.process"
+local Terminal = require "cella.terminal"
+local usage = require "cella.process.usage"
+
+local M = {}
+
+-- The number in steps() of a step of the child.
+local function number_of_child_step(plan, index)
+  local number = #plan.before + 1 + index
+  for _, meeting in ipairs(plan.meetings) do
+    if index > meeting.index then number = number + #meeting.steps end
+  end
+  return number
+end
+
+local function failure(plan, number, fields)
+  local step = plan:steps()[number]
+  fields.step, fields.side, fields.op, fields.text = number, step.side, fields.op or step.op, step.text
+  local kind = plan.ids and step.text:match '^write_file%("/proc/self/([ug]id)_map"'
+  if kind then fields.map = { kind = kind, ids = plan.ids } end
+  fields.why = fields.why or explain.why(fields, plan)
+  fields.map = nil
+  if step.op == "call" then
+    fields.text = ("call(%q)"):format(plan.program)
+  elseif step.op == "execve" then
+    fields.path = plan.program
+    fields.text = ("execve(%q)"):format(plan.program)
+    if core.errno_name(fields.errno or 0) == "ELIBACC" then
+      fields.code, fields.errno, fields.message = "ENOENT", 2, core.strerror(2)
+    end
+  else
+    fields.path = fields.path or step.path or step.text:match('^[%w_ =]*%("(/.-)"')
+  end
+  return Error.new(fields)
+end
+
+local function open_inputs(plan, context)
+  for i, step in ipairs(plan.before) do
+    local fd, kept, errno = step.perform(context)
+    if fd == nil then
+      if type(kept) == "string" then kept = { message = kept, errno = errno } end
+      local known = Error.is(kept) or not kept.errno
+      return nil, failure(plan, i, { errno = kept.errno, path = kept.path or step.path, op = kept.op, why = kept.why,
+        code = kept.code, message = known and kept.message or nil })
+    end
+    if step.slot then
+      if fd then context.owned[#context.owned + 1] = fd end
+      -- What was optional and is not there: NOTHING of csrc/child.c.
+      context.slots[step.slot:number()] = fd and fd:number() or -1
+      local capture = plan.captures[step.slot:number()]
+      if capture then context.captures[capture] = kept end
+    end
+  end
+  return true
+end
+
+local function out_of_time(options)
+  return Error.new { op = "clone3", code = "ETIMEDOUT",
+    message = ("the set-up took longer than %g seconds"):format(options.timeout) }
+end
+
+-- Repeats a wait for the child until it has an answer or the time is over.
+local function patiently(options, wait)
+  while true do
+    local left = options.timeout and options.started + options.timeout - core.now()
+    if left and left <= 0 then return nil, out_of_time(options) end
+    local answer, step, errno = wait(left)
+    if answer ~= nil then return answer, step, errno end
+    local code = core.errno_name(errno)
+    if code ~= "ETIMEDOUT" and code ~= "EINTR" then
+      return nil, Error.new { op = "clone3", message = step, errno = errno }
+    end
+  end
+end
+
+-- Does the parent's part while the child waits. Returns true also where the child has died: settle knows why.
+local function keep_meetings(plan, child, options)
+  for _, meeting in ipairs(plan.meetings) do
+    local ready, err = patiently(options, function(left) return child:ready(left) end)
+    if ready == nil then return nil, err end
+    if not ready then return true end
+    for i, step in ipairs(meeting.steps) do
+      local ok, fields = step.perform(child)
+      if not ok then
+        return nil, failure(plan, number_of_child_step(plan, meeting.index) + i, fields)
+      end
+    end
+    child:release()
+  end
+  return true
+end
+
+local function settle(plan, child, options, group)
+  local ok, step, errno = patiently(options, function(left) return child:settle(left) end)
+  if ok then return true end
+  if ok == nil then return nil, step end
+  local fields = { errno = errno }
+  if errno == 0 then
+    fields.errno, fields.message = nil, "the child was killed in this step"
+    if group and group:oom() then fields.why = "setting it up takes more memory than cgroup.memory allows" end
+  end
+  return nil, failure(plan, number_of_child_step(plan, step), fields)
+end
+
+-- The caller's end of the program's terminal: made in the child and sent, or made here. False where it has none.
+local function adopt_terminal(plan, child, captures)
+  if not plan.has_terminal then return false end
+  local master = captures.terminal or child:sent()
+  captures.terminal = nil
+  local terminal, fields = Terminal.adopt(master)
+  if not terminal then
+    master:close()
+    return nil, Error.new { op = "ptpeer", message = fields.message, errno = fields.errno }
+  end
+  if plan.has_terminal.captured then captures.stdout = master end
+  return terminal
+end
+
+-- What waiting will need is there before there is a child.
+local function prepare_waiting(plan, options)
+  if options.cpu_limit then
+    local ok, why = usage.check()
+    if not ok then return nil, Error.new { op = "cpu_limit", message = "cannot be kept", why = why } end
+  end
+  options.functions = plan.functions
+  local err
+  options.set, err = events.new()
+  if err then err.why = explain.why(err, plan) end
+  return options.set, err
+end
+
+--- Performs a plan: what plan:spawn says.
+---@param plan cella.plan
+---@param options table
+---@return cella.process?, cella.error?
+function M.perform(plan, options)
+  options.started = core.now()
+  local body, refused
+  if plan.called then refused = called.refused() end
+  if refused then return nil, refused end
+  local context = { slots = {}, owned = {}, captures = {} }
+  local ok, err = prepare_waiting(plan, options)
+  if ok then ok, err = open_inputs(plan, context) end
+  local child, message, errno
+  local group = context.cgroup
+  if ok then
+    if plan.called then
+      body = called.body(plan.called, context.slots[plan.results:number()], options.result_limit)
+    end
+    child, message, errno = core.launch(plan.recorder, plan.namespaces, context.slots, group and group:number(),
+      group and group.own_memory, body)
+    if not child then
+      err = failure(plan, #plan.before + 1, { op = message:match("^[%w_]+"), errno = errno,
+        why = group and group:explain_birth(errno) })
+    end
+  end
+  for _, fd in ipairs(context.owned) do fd:close() end
+  if child then
+    ok, err = keep_meetings(plan, child, options)
+    if ok then ok, err = settle(plan, child, options, group) end
+    if ok then
+      ok, err = adopt_terminal(plan, child, context.captures)
+      options.terminal = ok
+      ok = ok ~= nil
+    end
+    if ok then
+      options.cgroup = group
+      return Process.new(child, context.captures, options)
+    end
+    child:close()
+  end
+  if group then group:remove() end
+  for _, fd in pairs(context.captures) do fd:close() end
+  if options.set then options.set:close() end
+  return nil, err
+end
+
+return M
