@@ -210,19 +210,23 @@ local function follow(steps, processes, last_call)
       end
       if step.op == "fork" or step.op == "init" then
         -- The rest is another process's, whose number is that of another pid namespace where there is one.
+        local opening = step.op == "init" and { "read", "close", "sendto" } or { "sendto", "read" }
+        local function begins(list)
+          for i, one in ipairs(opening) do
+            if not is_call(list[i], one) then return false end
+          end
+          return true
+        end
         local next_pid = made:match "clone3.*= (%d+)\n" or made:match "clone3.*= (%d+)$"
-        if not processes[next_pid] then
+        if not (processes[next_pid] and begins(processes[next_pid])) then
+          next_pid = nil
           for pid, list in pairs(processes) do
-            if not seen[pid] and not (list[1] and list[1].name == "execve") then next_pid = pid end
+            if not seen[pid] and begins(list) then next_pid = pid end
           end
         end
+        if not next_pid then report(step, "followed by one that goes on") end
         seen[next_pid] = true
-        calls, at = processes[next_pid], 1
-        local opening = step.op == "init" and { "read", "close", "sendto" } or { "sendto", "read" }
-        for _, one in ipairs(opening) do
-          if not is_call(calls[at], one) then report(step, one .. " by who goes on") end
-          at = at + 1
-        end
+        calls, at = processes[next_pid], #opening + 1
       end
     end
   end
