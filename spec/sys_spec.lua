@@ -589,6 +589,8 @@ describe("now,", function()
       assert.equal("EINVAL", core.errno_name(not_a_mount))
     end))
 
+    local function with_attributes(body) return needs("user_namespaces", "mount_setattr", body) end
+
     -- A tree with a mount below a mount, cloned, made read-only and attached at /mnt.
     local ATTACH = [[
       local tmp = scratch()
@@ -610,18 +612,18 @@ describe("now,", function()
       return result, { write "/c", write "/below/d" }, tonumber(close_on_exec, 8) & tonumber("2000000", 8) ~= 0
     ]]
 
-    it("open_tree, mount_setattr and move_mount: read-only to the last mount below", needs("user_namespaces", function()
+    it("open_tree, mount_setattr and move_mount: read-only to the last mount below", with_attributes(function()
       local readonly, cleared, close_on_exec = inside(ATTACH, { arguments = { "recursive" } })
       assert.same({ "EROFS", "EROFS" }, readonly)
       assert.same({ true, true }, cleared)
       assert.is_true(close_on_exec)
     end))
 
-    it("mount_setattr that is not recursive leaves the mounts below as they were", needs("user_namespaces", function()
+    it("mount_setattr that is not recursive leaves the mounts below as they were", with_attributes(function()
       assert.same({ "EROFS", true }, (inside(ATTACH, { arguments = { "top" } })))
     end))
 
-    it("mount_setattr sets the propagation", needs("user_namespaces", function()
+    it("mount_setattr sets the propagation", with_attributes(function()
       local before, after = inside [[
         scratch()
         local before = mount_at("/tmp").optional
@@ -633,7 +635,7 @@ describe("now,", function()
       assert.truthy(after:find("shared:", 1, true))
     end))
 
-    it("mount_setattr sets one access time setting in place of another", needs("user_namespaces", function()
+    it("mount_setattr sets one access time setting in place of another", with_attributes(function()
       local before, first, second = inside [[
         scratch()
         local fd = assert(sys.open_tree "/tmp")

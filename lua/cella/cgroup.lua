@@ -1,8 +1,9 @@
 --- cgroups of version 2 for containers: cgroups(7), Documentation/admin-guide/cgroup-v2.rst.
 --
 -- Below its own cgroup (or a `parent`) a Lua process has one for all its containers, and below that one for each. The
--- limits are written and read back before there is a process; the child is born in there (clone3(2),
--- CLONE_INTO_CGROUP); at the end everything in there is killed and the directory removed.
+-- limits are written and read back before there is a process, but for a cpuset, which comes before it does anything;
+-- the child is born in there (clone3(2), CLONE_INTO_CGROUP); at the end everything in there is killed and the directory
+-- removed.
 --
 -- The processes are in a leaf, `box`, one below the limits. The files of a cgroup belong to who made it, and whoever
 -- has that ID inside can mount cgroup v2 in a user and cgroup namespace of its own and write to those of the cgroup
@@ -61,8 +62,34 @@ local function explain_write(setting, code)
   return nil
 end
 
+-- Where the kernel lets a process run, and have its memory: proc_pid_status(5).
+local ALLOWED = { ["cpuset.cpus"] = "Cpus_allowed_list", ["cpuset.mems"] = "Mems_allowed_list" }
+
+local NOT_RUN = "the limit would not be what was asked for: the program was not run"
+
+local function not_recoverable(path, message, why)
+  return nil, Error.new { op = "write_file", path = path, code = "ENOTRECOVERABLE", message = message, why = why }
+end
+
+-- That a cpuset is in force, for its cgroup and for the process that is in there already.
+local function expect_cpuset(group, setting, text, pid)
+  local path = group.path .. "/" .. setting.file
+  local effective = group.handle:read(setting.file .. ".effective") or ""
+  local missing = description.missing_numbers({ text = text }, effective)
+  if missing then
+    return not_recoverable(path, ("%s cannot be had: %s"):format(setting.key, missing),
+      ("the cgroups above allow %s; the kernel would use that without a word"):format((effective:gsub("%s+$", ""))))
+  end
+  local field = ALLOWED[setting.file]
+  local allowed = (read_file(("/proc/%d/status"):format(pid)) or ""):match("\n" .. field .. ":%s*(%S+)")
+  if not allowed then return not_recoverable(path, field .. " of the process cannot be read", NOT_RUN) end
+  local beyond = description.missing_numbers({ text = allowed }, text)
+  if beyond then return not_recoverable(path, ("%s of the process has %s too"):format(field, beyond), NOT_RUN) end
+  return true
+end
+
 -- Writes one limit, and reads back what the kernel has made of it.
-local function apply(group, setting)
+local function apply(group, setting, pid)
   local path, text = group.path .. "/" .. setting.file, setting.text
   if setting.device then
     local number, message, errno = core.block_device(setting.device)
@@ -81,20 +108,10 @@ local function apply(group, setting)
   found, message, errno = group.handle:read(setting.file)
   if not found then return failed("read", path, message, errno) end
   if not description.holds({ file = setting.file, text = text }, found) then
-    return nil, Error.new { op = "write_file", path = path, code = "ENOTRECOVERABLE",
-      message = ("%q was written, and the kernel says %q"):format(text, (found:gsub("\n$", ""))),
-      why = "the limit would not be what was asked for: the program was not run" }
+    return not_recoverable(path, ("%q was written, and the kernel says %q"):format(text, (found:gsub("\n$", ""))),
+      NOT_RUN)
   end
-  if setting.controller == "cpuset" then
-    local effective = group.handle:read(setting.file .. ".effective") or ""
-    local missing = description.missing_numbers({ text = text }, effective)
-    if missing then
-      return nil, Error.new { op = "write_file", path = path, code = "ENOTRECOVERABLE",
-        message = ("%s cannot be had: %s"):format(setting.key, missing),
-        why = ("the cgroups above allow %s; the kernel would use that without a word")
-          :format((effective:gsub("%s+$", ""))) }
-    end
-  end
+  if setting.controller == "cpuset" then return expect_cpuset(group, setting, text, pid) end
   return true
 end
 
@@ -147,9 +164,10 @@ end
 
 --- Writes one of its settings.
 ---@param setting cella.cgroup.setting
+---@param pid integer?  of the process in there: a cpuset needs one
 ---@return boolean?, cella.error?
-function Group:apply(setting)
-  return apply(self, setting)
+function Group:apply(setting, pid)
+  return apply(self, setting, pid)
 end
 
 --- The descriptor of the leaf, for clone3.

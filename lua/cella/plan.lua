@@ -60,6 +60,14 @@ local function record_expected_namespaces(self, namespaces)
   end
 end
 
+-- The child waits here for steps of the parent: { op =, text =, perform = function(child, context) } each, which return
+-- true, or nil and the fields of an error or the error itself. `context` is what the steps before the clone have left.
+local function meet(self, steps)
+  -- While a stranger's code of unknown length runs in the parent, its own files in /proc are to be its own.
+  self.recorder:record("await", self.guarded or false)
+  self.meetings[#self.meetings + 1] = { index = self.recorder:size(), steps = steps }
+end
+
 -- The parent makes the cgroup before there is a child, which is born in there. A cgroup namespace shows the cgroup of
 -- who made it: clone3 would take the parent's, so the child makes its own (or the fork behind a join does).
 local function record_cgroup(self, options)
@@ -71,10 +79,17 @@ local function record_cgroup(self, options)
     context.cgroup = group
     return group, err
   end)
+  local later = {}
   for _, setting in ipairs((cgroup.needs(options))) do
-    add("write_file", ("write_file(%q, %q)"):format(setting.file, setting.text), function(context)
-      return context.cgroup:apply(setting)
-    end)
+    local text = ("write_file(%q, %q)"):format(setting.file, setting.text)
+    if setting.controller == "cpuset" then
+      -- Before Linux 6.4 who was born in a cgroup ran where its parent might: only a change reached it.
+      later[#later + 1] = { op = "write_file", text = text, perform = function(child, context)
+        return context.cgroup:apply(setting, child:pid())
+      end }
+    else
+      add("write_file", text, function(context) return context.cgroup:apply(setting) end)
+    end
   end
   self.cgroup = options
   local kept = {}
@@ -85,14 +100,7 @@ local function record_cgroup(self, options)
     self.namespaces = kept
     self:unshare "cgroup"
   end
-end
-
--- The child waits here for steps of the parent: { op =, text =, perform = function(child) } each, which return true or
--- nil and the fields of an error.
-local function meet(self, steps)
-  -- While a stranger's code of unknown length runs in the parent, its own files in /proc are to be its own.
-  self.recorder:record("await", self.guarded or false)
-  self.meetings[#self.meetings + 1] = { index = self.recorder:size(), steps = steps }
+  if #later > 0 then meet(self, later) end
 end
 
 --- Makes a plan for a child.

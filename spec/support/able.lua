@@ -54,6 +54,14 @@ function questions.block_signal()
   return true
 end
 
+-- What it takes its place with on an older kernel sets flags of mounts that are attached, and does no more.
+function questions.mount_setattr()
+  local core = require "cella.core"
+  local _, _, errno = core.sys.mount_setattr(1000000, false, {}, nil, "private")
+  if core.errno_name(errno) == "ENOSYS" then return false, "needs mount_setattr (Linux 5.12)" end
+  return true
+end
+
 -- AddressSanitizer keeps freed memory for a while, and makes every program that is started slower and larger.
 function questions.plain_memory()
   if (os.getenv "LD_PRELOAD" or ""):find("asan", 1, true) then

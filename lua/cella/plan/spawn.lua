@@ -41,14 +41,21 @@ local function failure(plan, number, fields)
   return Error.new(fields)
 end
 
+-- What a step of the parent's has returned with nil, as the fields of an error: those of one, or what the core says.
+local function fields_of(kept, errno)
+  if type(kept) == "string" then return { errno = errno, message = not errno and kept or nil } end
+  if not Error.is(kept) then return kept end
+  return { errno = kept.errno, code = kept.code, message = kept.message, why = kept.why, op = kept.op,
+    path = kept.path }
+end
+
 local function open_inputs(plan, context)
   for i, step in ipairs(plan.before) do
     local fd, kept, errno = step.perform(context)
     if fd == nil then
-      if type(kept) == "string" then kept = { message = kept, errno = errno } end
-      local known = Error.is(kept) or not kept.errno
-      return nil, failure(plan, i, { errno = kept.errno, path = kept.path or step.path, op = kept.op, why = kept.why,
-        code = kept.code, message = known and kept.message or nil })
+      local fields = fields_of(kept, errno)
+      fields.path = fields.path or step.path
+      return nil, failure(plan, i, fields)
     end
     if step.slot then
       if fd then context.owned[#context.owned + 1] = fd end
@@ -81,15 +88,15 @@ local function patiently(options, wait)
 end
 
 -- Does the parent's part while the child waits. Returns true also where the child has died: settle knows why.
-local function keep_meetings(plan, child, options)
+local function keep_meetings(plan, child, options, context)
   for _, meeting in ipairs(plan.meetings) do
     local ready, err = patiently(options, function(left) return child:ready(left) end)
     if ready == nil then return nil, err end
     if not ready then return true end
     for i, step in ipairs(meeting.steps) do
-      local ok, fields = step.perform(child)
+      local ok, kept, errno = step.perform(child, context)
       if not ok then
-        return nil, failure(plan, number_of_child_step(plan, meeting.index) + i, fields)
+        return nil, failure(plan, number_of_child_step(plan, meeting.index) + i, fields_of(kept, errno))
       end
     end
     child:release()
@@ -163,7 +170,7 @@ function M.perform(plan, options)
   end
   for _, fd in ipairs(context.owned) do fd:close() end
   if child then
-    ok, err = keep_meetings(plan, child, options)
+    ok, err = keep_meetings(plan, child, options, context)
     if ok then ok, err = settle(plan, child, options, group) end
     if ok then
       ok, err = adopt_terminal(plan, child, context.captures)
