@@ -147,7 +147,8 @@ local function checked_command(self, level, command, ...)
     end
     return command
   end
-  return command_module.check(command, level + 1)
+  command = command_module.check(command, level + 1)
+  return command
 end
 
 local function make_plan(self, command, level)
@@ -163,7 +164,9 @@ end
 ---@param ... any  arguments of a function
 ---@return cella.plan?, cella.error?  nil where the policy finds no map on this host
 function Container:plan(command, ...)
-  return make_plan(self, checked_command(self, 2, command, ...), 2)
+  local plan, err = make_plan(self, checked_command(self, 2, command, ...), 2)
+  if plan then return plan end -- and nothing behind it, so that print(box:plan(...)) shows the plan alone
+  return nil, err
 end
 
 local function spawn_options(self, command)

@@ -221,6 +221,8 @@ end
 ---@param perform function
 ---@param capture string?  the stream of which the parent keeps the end
 function methods:input(text, perform, capture)
+  validate.check(rule.line, text, "text", 2)
+  validate.check(rule.callable, perform, "perform", 2)
   local slot = self.recorder:input()
   self.before[#self.before + 1] = { text = ("%s = %s"):format(tostring(slot), text), perform = perform, slot = slot,
     op = text:match("^[%w_]+"), path = text:match('^open%("(.-)"') }
@@ -282,6 +284,8 @@ end
 ---@param fd integer
 ---@param lowest integer?  the number that it has in the child is this or above
 function methods:input_descriptor(fd, lowest)
+  validate.check(rule.integer(0, 2147483647), fd, "fd", 2)
+  if lowest ~= nil then validate.check(rule.integer(0, 2147483647), lowest, "lowest", 2) end
   return self:input(("dup(%d)"):format(fd), function() return core.dup(fd, lowest) end)
 end
 
@@ -292,6 +296,7 @@ end
 ---@return cella.plan
 function methods:init(stays)
   if self.has_init then error("a plan has at most one init", 2) end
+  if stays ~= nil then validate.check(rule.boolean, stays, "stays", 2) end
   self.has_init = true
   local program = interpreter.sealed(self)
   local status = self:input("pipe()", function()
@@ -326,14 +331,16 @@ end
 
 --- What the last step opens may be missing: then the steps that use its slot are left out.
 function methods:optional()
-  self.recorder:optional()
+  local ok, message = pcall(self.recorder.optional, self.recorder)
+  if not ok then error(message, 2) end
   return self
 end
 
 --- The last step is left out where there is nothing in a slot.
 ---@param slot cella.slot
 function methods:only_with(slot)
-  self.recorder:only_with(slot)
+  local ok, message = pcall(self.recorder.only_with, self.recorder, slot)
+  if not ok then error(message, 2) end
   return self
 end
 
@@ -551,6 +558,7 @@ end
 ---@param options table?  as for spawn
 ---@return cella.result?, cella.error?
 function methods:run(options)
+  validate.check(spawn_rule, options or {}, "", 2)
   Terminal.check_read(self, 2)
   for _, name in pairs(self.captures) do
     if name == "stdin" then error('stdin: "pipe" needs spawn: here nobody could write to it', 2) end

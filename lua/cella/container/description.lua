@@ -19,11 +19,9 @@ local target = rule.record { pid = rule.integer(1, 2147483647), fd = rule.intege
 -- "new", "host", a path, { pid = N }, { fd = N }
 local function namespace(value, path)
   if value == "new" or value == "host" then return value end
-  if type(value) == "string" then
-    if value:sub(1, 1) ~= "/" then
-      validate.fail(path, '"new", "host", a path, { pid = N } or { fd = N } expected, got %s', validate.show(value))
-    end
-    return { path = rule.absolute(value, path) }
+  if type(value) == "string" and value:sub(1, 1) == "/" then return { path = rule.absolute(value, path) } end
+  if type(value) ~= "table" then
+    validate.fail(path, '"new", "host", a path, { pid = N } or { fd = N } expected, got %s', validate.show(value))
   end
   local copy = target(value, path)
   if (copy.pid and 1 or 0) + (copy.fd and 1 or 0) + (copy.path and 1 or 0) ~= 1 then
