@@ -169,6 +169,17 @@ describe("a pipe as the standard input", function()
     process:close_stdin()
   end)
 
+  it("of a program that has ended is EPIPE also where nothing was written before", function()
+    local process <close> = assert(new { "true", stdin = "pipe" }:spawn())
+    assert(process:wait())
+    for _, name in ipairs { "write", "feed" } do
+      local ok, err = process[name](process, "x")
+      assert.is_nil(ok)
+      assert.equal("EPIPE", err.code)
+      assert.equal("the program has ended", err.message)
+    end
+  end)
+
   it("takes away no SIGPIPE that was there before, and leaves the mask as it was", function()
     local blocked, pending_before, pending_after = outside.lua([[
       host(..., "raise_blocked_pipe")

@@ -52,6 +52,13 @@ local function capability_set(value, path)
       end
     end
   end
+  if type(value) == "string" and value ~= "all" and value ~= "none" then
+    for word in value:gmatch "[^,%s]+" do
+      if word == "all" or word == "none" or word:sub(1, 1) == "-" then
+        validate.fail(path, "unknown capability %s", validate.show(word))
+      end
+    end
+  end
   return capabilities.rule(value, path)
 end
 
