@@ -89,6 +89,16 @@ describe("who gave a wrong argument is told where:", function()
     process:close()
   end))
 
+  it("an entrance that is closed", needs("user_namespaces", function()
+    local process = assert(box:spawn { "sleep", "60" })
+    local entrance = assert(process:enter())
+    entrance:close()
+    for _, name in ipairs { "plan", "spawn", "run" } do
+      says("the entrance is closed", entrance[name], entrance, { "true" })
+    end
+    process:close()
+  end))
+
   it("cgroup.controllers", function()
     says("parent: a string expected, got 5", cella.cgroup.controllers, 5)
     says("parent: the path is empty", cella.cgroup.controllers, "")

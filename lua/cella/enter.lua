@@ -192,6 +192,7 @@ function M.prepare(options, cwd, host)
 end
 
 function Entrance.build(options, command, host)
+  if not options.target.pidfd:number() then error("the entrance is closed", 0) end
   local plan, err = M.prepare(options, command.cwd, host)
   if not plan then return nil, err end
   if plan.hides_interpreter and called.is(command) then
