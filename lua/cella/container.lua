@@ -25,8 +25,8 @@ local M = {}
 local NAMESPACES = description.NAMESPACES
 
 --- Describes a container; nothing happens yet. Keys: hostname, domainname, namespaces, ids, user, root, mounts,
---- cgroup, capabilities, no_new_privs, new_session, die_with_parent, hooks, rlimits, environment, cwd, command. See the
---- manual for each. Raises at an unknown key or a bad value, naming its path.
+--- masked_paths, readonly_paths, cgroup, capabilities, no_new_privs, new_session, init, die_with_parent, hooks,
+--- rlimits, environment, cwd, command. See the manual for each. Raises at an unknown key or a bad value, naming its path.
 ---@param table_of_keys table
 ---@return cella.container
 function M.new(table_of_keys)
@@ -159,8 +159,8 @@ local function make_plan(self, command, level)
 end
 
 --- The steps that would start `command` in this container, on this host, as this user. Nothing happens.
----@param command table|function|nil  { "program", "arg", ..., stdin =, stdout =, stderr =, fds =, environment =,
----  cwd = }; the same with a function in place of the program; a function; the container's own if nil
+---@param command table|function|nil  { "program", "arg", ..., stdin =, stdout =, stderr =, terminal =, fds =,
+---  environment =, cwd = }; the same with a function in place of the program; a function; the container's own if nil
 ---@param ... any  arguments of a function
 ---@return cella.plan?, cella.error?  nil where the policy finds no map on this host
 function Container:plan(command, ...)

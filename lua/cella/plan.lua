@@ -240,8 +240,10 @@ local function record_end(self, command, open_more)
   return commands.environment_list(command.environment), more
 end
 
---- Ends the plan: puts the streams in place, closes every other descriptor, resets signals, and executes.
----@param command table  { "program", "arg", ..., stdin =, stdout =, stderr =, fds =, environment =, rlimits = }
+--- Ends the plan: puts the streams in place, closes every other descriptor, resets signals, and executes. Without
+--- `environment` the program has that of the caller.
+---@param command table  { "program", "arg", ..., stdin =, stdout =, stderr =, terminal =, fds =, environment =,
+---  rlimits = }
 ---@return cella.plan
 function methods:exec(command)
   command = validate.check(commands.rule, command, "command", 2)
@@ -257,8 +259,8 @@ end
 
 --- Ends the plan with a Lua function: as `exec`, but instead of executing a program the child, a copy of this process,
 --- calls the function (see the manual, "A function as the program").
----@param command table|function  { f, argument, ..., n =, stdin =, stdout =, stderr =, fds =, environment =,
----  rlimits = }, or f
+---@param command table|function  { f, argument, ..., n =, stdin =, stdout =, stderr =, terminal =, fds =,
+---  environment =, rlimits = }, or f
 ---@param ... any  arguments, where the first is the function
 ---@return cella.plan
 function methods:call(command, ...)

@@ -99,7 +99,7 @@ end
 
 --- A descriptor that is readable when step() has something to do, also for its time, and stays so once the program has
 --- ended, until close(). It is an error to read from it.
----@return integer?  nil once closed
+---@return integer?  nil once closed, and where nobody has asked for it before the end
 function Process:pollfd()
   if not self.set:number() then return nil end
   if not self.exposed then

@@ -43,7 +43,7 @@ end
 --- The ID map of a process's user namespace: see idmap.of.
 ---@param kind "uid"|"gid"|"projid"
 ---@param pid integer?  this process
----@return cella.idmap?, cella.error?
+---@return cella.IdMap?, cella.error?
 function sys.id_map(kind, pid)
   return idmap.of(pid or "self", kind)
 end
