@@ -26,7 +26,8 @@ local NAMESPACES = description.NAMESPACES
 
 --- Describes a container; nothing happens yet. Keys: hostname, domainname, namespaces, ids, user, root, mounts,
 --- masked_paths, readonly_paths, cgroup, capabilities, no_new_privs, new_session, init, die_with_parent, hooks,
---- rlimits, environment, cwd, command. See the manual for each. Raises at an unknown key or a bad value, naming its path.
+--- rlimits, environment, cwd, command. See the manual for each. Raises at an unknown key or a bad value, naming its
+--- path.
 ---@param table_of_keys table
 ---@return cella.container
 function M.new(table_of_keys)
