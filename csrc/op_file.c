@@ -69,7 +69,7 @@ static int act_make_symlink(const struct arg *a)
 	return 0;
 }
 
-/* mknod(path, type, mode [, major, minor [, dirfd]]) -> true | nil, message, errno */
+/* mknod(path, type, mode [, major [, minor [, dirfd]]]) -> true | nil, message, errno */
 static int act_mknod(const struct arg *a)
 {
 	dev_t device = makedev((unsigned)a[3].n, (unsigned)a[4].n);

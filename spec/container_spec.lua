@@ -1494,7 +1494,13 @@ describe("a container table", function()
     ["an empty working directory"] = { { cwd = "" }, "cwd: the path is empty" },
     ["a working directory with .."] = { { cwd = "/usr/../etc" }, "cwd: '..' in" },
     ["a path that is too long"] = { { cwd = "/" .. ("x"):rep(4096) }, "cwd: the path is longer than 4095 bytes" },
-    ["a root that is no path"] = { { root = 7 }, "root: a table expected, got 7" },
+    ["capabilities by what is not to stay"] =
+      { { capabilities = { "-chown" } }, "capabilities[1]: unknown capability" },
+    ["the same as text"] = { { capabilities = "all,-chown" }, "capabilities: unknown capability the string \"all\"" },
+    ["a text of what is not to stay"] =
+      { { capabilities = "-chown" }, "capabilities: unknown capability the string \"-chown\"" },
+    ["a root that is no path"] =
+      { { root = 7 }, "root: a directory, { path = ... } or a list of parts expected, got 7" },
     ["an unknown key of a root"] =
       { { root = { path = "/srv", readnly = true } }, "root.readnly: unknown key; did you mean 'readonly'?" },
     ["an empty root"] = { { root = "" }, "root: the path is empty" },

@@ -340,6 +340,11 @@ describe("the error", function()
       says(err, "mkdir", "EROFS", "read-only mount")
     end)
 
+    it("that flags are those of a mount", function()
+      local err = refused { root = root.path, mounts = { { type = "remount", destination = "/usr", readonly = true } } }
+      says(err, "mount_setattr", "EINVAL", "nothing is mounted right there")
+    end)
+
     it("what an overlay wants", function()
       local function overlay(keys)
         keys.type, keys.destination = "overlay", "/mnt"

@@ -169,6 +169,17 @@ describe("a pipe as the standard input", function()
     process:close_stdin()
   end)
 
+  it("of a program that has ended is EPIPE also where nothing was written before", function()
+    local process <close> = assert(new { "true", stdin = "pipe" }:spawn())
+    assert(process:wait())
+    for _, name in ipairs { "write", "feed" } do
+      local ok, err = process[name](process, "x")
+      assert.is_nil(ok)
+      assert.equal("EPIPE", err.code)
+      assert.equal("the program has ended", err.message)
+    end
+  end)
+
   it("takes away no SIGPIPE that was there before, and leaves the mask as it was", function()
     local blocked, pending_before, pending_after = outside.lua([[
       host(..., "raise_blocked_pipe")
@@ -210,7 +221,7 @@ describe("a pipe as the standard input", function()
     raises('stdin = "pipe"', process.close_stdin, process)
     local other <close> = assert(new { "cat", stdin = "pipe", stdout = "null" }:spawn())
     raises("data: a string expected, got 5", other.write, other, 5)
-    raises("data: a string expected, got a nil", other.feed, other)
+    raises("data: a string expected, got nil", other.feed, other)
     other:close_stdin()
     other:close_stdin()
     raises("close_stdin was called", other.write, other, "x")

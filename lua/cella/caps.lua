@@ -95,7 +95,7 @@ M.program = file.program
 ---@param plan cella.plan
 ---@param options table?
 function M.walk(plan, options)
-  local list, err = require("cella.caps.walk").walk(plan, options)
+  local list, err = require("cella.caps.walk").walk(plan, options, 2)
   return list, err
 end
 
@@ -104,7 +104,7 @@ end
 ---@param options table?
 ---@return true?, cella.error?
 function M.check_plan(plan, options)
-  local ok, err = require("cella.caps.walk").check(plan, options)
+  local ok, err = require("cella.caps.walk").check(plan, options, 2)
   return ok, err
 end
 

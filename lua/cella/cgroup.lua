@@ -15,6 +15,7 @@ local base = require "cella.cgroup.base"
 local description = require "cella.cgroup.description"
 local place = require "cella.cgroup.place"
 local statistics = require "cella.cgroup.usage"
+local validate = require "cella.validate"
 
 local M = {}
 
@@ -333,6 +334,7 @@ end
 ---@param parent string?  as the key `cgroup.parent`
 ---@return string[]? controllers, cella.error?
 function M.controllers(parent)
+  if parent ~= nil then validate.check(description.parent_rule, parent, "parent", 2) end
   local where, err = place.find(M.facts(), parent, {})
   if not where then return nil, err end
   local list = {}

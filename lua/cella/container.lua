@@ -25,8 +25,9 @@ local M = {}
 local NAMESPACES = description.NAMESPACES
 
 --- Describes a container; nothing happens yet. Keys: hostname, domainname, namespaces, ids, user, root, mounts,
---- cgroup, capabilities, no_new_privs, new_session, die_with_parent, hooks, rlimits, environment, cwd, command. See the
---- manual for each. Raises at an unknown key or a bad value, naming its path.
+--- masked_paths, readonly_paths, cgroup, capabilities, no_new_privs, new_session, init, die_with_parent, hooks,
+--- rlimits, environment, cwd, command. See the manual for each. Raises at an unknown key or a bad value, naming its
+--- path.
 ---@param table_of_keys table
 ---@return cella.container
 function M.new(table_of_keys)
@@ -147,7 +148,8 @@ local function checked_command(self, level, command, ...)
     end
     return command
   end
-  return command_module.check(command, level + 1)
+  command = command_module.check(command, level + 1)
+  return command
 end
 
 local function make_plan(self, command, level)
@@ -158,12 +160,14 @@ local function make_plan(self, command, level)
 end
 
 --- The steps that would start `command` in this container, on this host, as this user. Nothing happens.
----@param command table|function|nil  { "program", "arg", ..., stdin =, stdout =, stderr =, fds =, environment =,
----  cwd = }; the same with a function in place of the program; a function; the container's own if nil
+---@param command table|function|nil  { "program", "arg", ..., stdin =, stdout =, stderr =, terminal =, fds =,
+---  environment =, cwd = }; the same with a function in place of the program; a function; the container's own if nil
 ---@param ... any  arguments of a function
 ---@return cella.plan?, cella.error?  nil where the policy finds no map on this host
 function Container:plan(command, ...)
-  return make_plan(self, checked_command(self, 2, command, ...), 2)
+  local plan, err = make_plan(self, checked_command(self, 2, command, ...), 2)
+  if plan then return plan end -- and nothing behind it, so that print(box:plan(...)) shows the plan alone
+  return nil, err
 end
 
 local function spawn_options(self, command)

@@ -63,10 +63,12 @@ local options_rule = rule.record {
 --- "no_new_privs", "seccomp", "cgroup"; or get hold of the caller's "interpreter". Raises at an unknown key or a bad
 --- value; nil and an error where there is no such process (ESRCH).
 ---@param options table
+---@param level integer?  whom to blame for it: 1, if not given, is who calls this
 ---@return cella.entrance?, cella.error?
-function M.new(options)
-  options = validate.check(options_rule, options, "", 2)
-  if (options.pid == nil) == (options.process == nil) then error("exactly one of pid and process expected", 2) end
+function M.new(options, level)
+  level = (level or 1) + 1
+  options = validate.check(options_rule, options, "", level)
+  if (options.pid == nil) == (options.process == nil) then error("exactly one of pid and process expected", level) end
   local target, err
   if options.pid then target, err = targets.hold(options.pid) else target, err = targets.of(options.process) end
   if not target then return nil, err end
@@ -190,6 +192,7 @@ function M.prepare(options, cwd, host)
 end
 
 function Entrance.build(options, command, host)
+  if not options.target.pidfd:number() then error("the entrance is closed", 0) end
   local plan, err = M.prepare(options, command.cwd, host)
   if not plan then return nil, err end
   if plan.hides_interpreter and called.is(command) then

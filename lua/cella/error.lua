@@ -14,6 +14,11 @@ local core = require "cella.core"
 ---@field code string?       "EPERM"
 ---@field message string     what the kernel or the helper said
 ---@field why string?        the rule that was broken and the remedy, in a sentence
+---@field text string?       the step as the plan prints it
+---@field cause any          what a hook raised, or its message
+---@field result cella.result?  of hooks.exited: how the program ended
+---@field policy string?     of a policy: its name
+---@field tried { name: string, err: any }[]?  of policy.first: what did not work
 local Error = { __name = "cella.error" }
 Error.__index = Error
 

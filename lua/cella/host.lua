@@ -202,6 +202,9 @@ local NOTHING = {}
 ---@param overrides? table
 ---@return cella.Host
 function M.facts(overrides)
+  if overrides ~= nil and type(overrides) ~= "table" then
+    error("overrides: a table of facts expected, got " .. validate.show(overrides), 2)
+  end
   local host = { problems = {} }
   host.real_uid, host.uid = Error.must("getresuid", core.sys.getresuid())
   host.real_gid, host.gid = Error.must("getresgid", core.sys.getresgid())
@@ -233,15 +236,17 @@ end
 
 --- A host's facts with what a plain table left out: for policies, and for who writes one.
 ---@param host table
+---@param level integer?  whom to blame where it is none: 1, if not given, is who calls this
 ---@return cella.Host
-function M.complete(host)
+function M.complete(host, level)
+  level = (level or 1) + 1
   if type(host) ~= "table" then
-    error("host: a table of facts expected, got " .. validate.show(host), 2)
+    error("host: a table of facts expected, got " .. validate.show(host), level)
   elseif getmetatable(host) and getmetatable(host).__name == "cella.host" then
     return host
   end
   for _, name in ipairs { "uid", "gid" } do
-    validate.check(validate.rule.id, host[name], "host." .. name, 2)
+    validate.check(validate.rule.id, host[name], "host." .. name, level)
   end
   local whole = {
     real_uid = host.uid, real_gid = host.gid, groups = NOTHING, capabilities = NOTHING, subuid = NOTHING,

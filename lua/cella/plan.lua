@@ -149,6 +149,8 @@ end
 ---@param perform function
 ---@param capture string?  the stream of which the parent keeps the end
 function methods:input(text, perform, capture)
+  validate.check(rule.line, text, "text", 2)
+  validate.check(rule.callable, perform, "perform", 2)
   local slot = self.recorder:input()
   self.before[#self.before + 1] = { text = ("%s = %s"):format(tostring(slot), text), perform = perform, slot = slot,
     op = text:match("^[%w_]+"), path = text:match('^open%("(.-)"') }
@@ -166,8 +168,10 @@ local function record_end(self, command, open_more)
   return commands.environment_list(command.environment), more
 end
 
---- Ends the plan: puts the streams in place, closes every other descriptor, resets signals, and executes.
----@param command table  { "program", "arg", ..., stdin =, stdout =, stderr =, fds =, environment =, rlimits = }
+--- Ends the plan: puts the streams in place, closes every other descriptor, resets signals, and executes. Without
+--- `environment` the program has that of the caller.
+---@param command table  { "program", "arg", ..., stdin =, stdout =, stderr =, terminal =, fds =, environment =,
+---  rlimits = }
 ---@return cella.plan
 function methods:exec(command)
   command = validate.check(commands.rule, command, "command", 2)
@@ -183,8 +187,8 @@ end
 
 --- Ends the plan with a Lua function: as `exec`, but instead of executing a program the child, a copy of this process,
 --- calls the function (see the manual, "A function as the program").
----@param command table|function  { f, argument, ..., n =, stdin =, stdout =, stderr =, fds =, environment =,
----  rlimits = }, or f
+---@param command table|function  { f, argument, ..., n =, stdin =, stdout =, stderr =, terminal =, fds =,
+---  environment =, rlimits = }, or f
 ---@param ... any  arguments, where the first is the function
 ---@return cella.plan
 function methods:call(command, ...)
@@ -210,6 +214,8 @@ end
 ---@param fd integer
 ---@param lowest integer?  the number that it has in the child is this or above
 function methods:input_descriptor(fd, lowest)
+  validate.check(rule.integer(0, 2147483647), fd, "fd", 2)
+  if lowest ~= nil then validate.check(rule.integer(0, 2147483647), lowest, "lowest", 2) end
   return self:input(("dup(%d)"):format(fd), function() return core.dup(fd, lowest) end)
 end
 
@@ -220,6 +226,7 @@ end
 ---@return cella.plan
 function methods:init(stays)
   if self.has_init then error("a plan has at most one init", 2) end
+  if stays ~= nil then validate.check(rule.boolean, stays, "stays", 2) end
   self.has_init = true
   local program = interpreter.sealed(self)
   local status = self:input("pipe()", function()
@@ -254,14 +261,16 @@ end
 
 --- What the last step opens may be missing: then the steps that use its slot are left out.
 function methods:optional()
-  self.recorder:optional()
+  local ok, message = pcall(self.recorder.optional, self.recorder)
+  if not ok then error(message, 2) end
   return self
 end
 
 --- The last step is left out where there is nothing in a slot.
 ---@param slot cella.slot
 function methods:only_with(slot)
-  self.recorder:only_with(slot)
+  local ok, message = pcall(self.recorder.only_with, self.recorder, slot)
+  if not ok then error(message, 2) end
   return self
 end
 
@@ -315,6 +324,7 @@ end
 ---@param options table?  as for spawn
 ---@return cella.result?, cella.error?
 function methods:run(options)
+  validate.check(spawn_rule, options or {}, "", 2)
   Terminal.check_read(self, 2)
   for _, name in pairs(self.captures) do
     if name == "stdin" then error('stdin: "pipe" needs spawn: here nobody could write to it', 2) end

@@ -61,6 +61,21 @@ local check_result = rule.record({
   keep_groups = rule.boolean,
 }, { "uid", "gid" })
 
+local function check_map(value, path)
+  local class = type(value) == "table" and getmetatable(value)
+  if not class or class.__name ~= "cella.idmap" then
+    validate.fail(path, "an ID map expected, got %s", validate.show(value))
+  end
+  return value
+end
+
+-- Of what else a policy returns nothing is asked here.
+local function check_pair(value, path)
+  if type(value) ~= "table" then validate.fail(path, "{ uid =, gid = } expected, got %s", validate.show(value)) end
+  for _, kind in ipairs(KINDS) do check_map(value[kind], validate.join(path, kind)) end
+  return value
+end
+
 --- Who is to write a pair of maps, which is decided here and nowhere else. "parent": this process, where it has
 --- CAP_SETUID and CAP_SETGID (and CAP_SETFCAP if uid 0 is among the outside IDs); "self": the new process, for one
 --- ID that is one's own; "helper": newuidmap(1) and newgidmap(1).
@@ -71,6 +86,8 @@ local check_result = rule.record({
 ---@return { uid: string[], gid: string[] }? helper  the helpers' arguments
 ---@return { uid: string, gid: string }? text  what anyone else writes
 function M.via(pair, host)
+  validate.check(check_pair, pair, "", 2)
+  host = facts.complete(host, 2)
   local decision, err = via.decide(pair, host)
   if not decision then return nil, err end
   return decision.via, decision.setgroups, decision.helper, decision.text
@@ -85,7 +102,7 @@ function M.resolve(policy, host)
   if type(policy) ~= "function" then
     error("policy: a function(host) expected, got " .. validate.show(policy), 2)
   end
-  host = facts.complete(host)
+  host = facts.complete(host, 2)
   local result, err = policy(host)
   if result == nil then
     if err == nil then error("the policy returned nothing: neither maps nor an error", 2) end
@@ -111,7 +128,7 @@ end
 -- A built-in policy completes its result itself, so that calling it directly shows everything.
 local function policy(name, decide)
   return function(host)
-    host = facts.complete(host)
+    host = facts.complete(host, 2)
     local result, err = decide(host)
     if not result then
       err.policy = name
@@ -191,7 +208,11 @@ local function given(host, owner, except)
 end
 
 local function check_owner(owner)
-  if owner == nil or type(owner) == "string" and not owner:find("^%d+$") and owner ~= "" then return end
+  if owner == nil then return end
+  if type(owner) == "string" and not owner:find("^%d+$") and owner ~= "" then
+    validate.check(rule.line, owner, "owner", 3)
+    return
+  end
   validate.check(rule.id, owner, "owner", 3)
 end
 
@@ -232,6 +253,7 @@ function M.range(inside, outside, count)
       uid = function(value) return value end, gid = function(value) return value end,
     }, { "uid", "gid" }), inside, "range", 2)
   else
+    if inside == nil then error("range: three numbers, or one table expected", 2) end
     local extent = { inside = inside, outside = outside, count = count }
     maps = { uid = extent, gid = extent }
   end
@@ -390,7 +412,7 @@ function M.keep_groups(inner)
     error("keep_groups: a policy expected, got " .. validate.show(inner), 2)
   end
   return function(host)
-    host = facts.complete(host)
+    host = facts.complete(host, 2)
     local result, err = M.resolve(inner, host)
     if not result then return nil, err end
     local gid, notes = result.gid, {}
@@ -432,6 +454,7 @@ function M.first(policies)
     end
   end
   return function(host)
+    host = facts.complete(host, 2)
     local tried, reasons = {}, {}
     for i, candidate in ipairs(policies) do
       local result, err = M.resolve(candidate, host)

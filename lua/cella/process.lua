@@ -34,6 +34,7 @@ local M = {}
 M.GRACE = 10 -- seconds
 
 local seconds = validate.rule.seconds
+local descriptor = validate.rule.integer(0, 2147483647)
 
 --- Wraps a child of the core. `ends` are the caller's ends of pipes, by stream; "status" is that from which to read
 --- what an init says of the program. Owns all of them, also where it fails.
@@ -98,7 +99,7 @@ end
 
 --- A descriptor that is readable when step() has something to do, also for its time, and stays so once the program has
 --- ended, until close(). It is an error to read from it.
----@return integer?  nil once closed
+---@return integer?  nil once closed, and where nobody has asked for it before the end
 function Process:pollfd()
   if not self.set:number() then return nil end
   if not self.exposed then
@@ -190,6 +191,13 @@ local function sent(op, ok, message, errno)
   return nil, Error.new { op = op, errno = errno, message = message:match(": (.*)$") }
 end
 
+-- Calls a function of the core that takes a signal; what is wrong with that is raised for who called the method.
+local function with_signal(call)
+  local good, ok, message, errno = pcall(call)
+  if good then return ok, message, errno end
+  error("signal: " .. (tostring(ok):match "%((.*)%)$" or tostring(ok)), 3)
+end
+
 --- Sends a signal to the program: an init hands it on, and "kill" ends everything in there. Without an init the
 --- program is the first process of its pid namespace, and gets of what it does not handle only "kill" and "stop"
 --- (pid_namespaces(7)).
@@ -199,14 +207,14 @@ function Process:kill(signal)
   if signal == "kill" or signal == 9 then return sent("pidfd_send_signal", serve.kill_all(self)) end
   -- A stop would hit the init alone; this it makes one of the program.
   if self.status and (signal == "stop" or signal == 19) then signal = "tstp" end
-  return sent("pidfd_send_signal", self.child:kill(signal))
+  return sent("pidfd_send_signal", with_signal(function() return self.child:kill(signal) end))
 end
 
 --- Sends a signal to the program's process group: to what a terminal would call the foreground.
 ---@param signal string|integer
 ---@return boolean?, cella.error?
 function Process:signal_group(signal)
-  return sent("kill", self.child:kill_group(signal))
+  return sent("kill", with_signal(function() return self.child:kill_group(signal) end))
 end
 
 --- Asks the program to end ("term"), and ends it and everything in there if it has not done so after a time.
@@ -253,10 +261,12 @@ end
 ---@param options table?
 ---@return cella.entrance?, cella.error?
 function Process:enter(options)
+  if options ~= nil and type(options) ~= "table" then error("a table expected, got " .. validate.show(options), 2) end
   local copy = {}
   for key, value in pairs(options or {}) do copy[key] = value end
   copy.process = self
-  return require("cella.enter").new(copy)
+  local entrance, err = require("cella.enter").new(copy, 2)
+  return entrance, err
 end
 
 --- While the process is waited for, `call` is called whenever the descriptor is readable. A call of nil ends that,
@@ -265,6 +275,8 @@ end
 ---@param call function?
 ---@return boolean?, cella.error?
 function Process:watch(fd, call)
+  validate.check(descriptor, fd, "fd", 2)
+  if call ~= nil then validate.check(validate.rule.callable, call, "call", 2) end
   if self.set:has(fd) and not self.watched[fd] then error("fd: the process waits for this one itself", 2) end
   self.set:remove(fd)
   self.watched[fd] = call and true

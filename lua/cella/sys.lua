@@ -11,6 +11,13 @@
 
 local core = require "cella.core"
 local idmap = require "cella.idmap"
+local kinds = require "cella.kinds"
+local validate = require "cella.validate"
+
+local types = { "pid_for_children", "time_for_children" }
+for _, name in ipairs(kinds.list) do types[#types + 1] = name end
+local namespace_type = validate.rule.one_of(types)
+local process_id = validate.rule.integer(1, 2147483647)
 
 ---@class cella.sys
 local sys = core.sys
@@ -23,6 +30,9 @@ local sys = core.sys
 ---@param other integer?
 ---@return boolean?, string?, integer?
 function sys.same_namespace(type, pid, other)
+  validate.check(namespace_type, type, "type", 2)
+  if pid ~= nil then validate.check(process_id, pid, "pid", 2) end
+  if other ~= nil then validate.check(process_id, other, "other", 2) end
   local inode, device, errno = sys.namespace(type, pid)
   if not inode then return nil, device, errno end
   local other_inode, other_device, other_errno = sys.namespace(type, other)
@@ -33,7 +43,7 @@ end
 --- The ID map of a process's user namespace: see idmap.of.
 ---@param kind "uid"|"gid"|"projid"
 ---@param pid integer?  this process
----@return cella.idmap?, cella.error?
+---@return cella.IdMap?, cella.error?
 function sys.id_map(kind, pid)
   return idmap.of(pid or "self", kind)
 end
@@ -42,6 +52,7 @@ end
 ---@param pid integer?  this process
 ---@return "allow"|"deny"|nil, string?, integer?
 function sys.setgroups_state(pid)
+  if pid ~= nil then validate.check(process_id, pid, "pid", 2) end
   local file, message, errno = io.open(("/proc/%s/setgroups"):format(pid and ("%d"):format(pid) or "self"), "r")
   if not file then return nil, message, errno end
   local state = file:read "*l"

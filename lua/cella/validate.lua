@@ -48,7 +48,7 @@ end
 function M.show(value)
   if type(value) == "string" then
     return ("the string %q"):format(value)
-  elseif type(value) == "number" or type(value) == "boolean" then
+  elseif type(value) == "number" or type(value) == "boolean" or value == nil then
     return tostring(value)
   end
   return "a " .. type(value)

@@ -186,6 +186,7 @@ end
 ---@param other cella.caps.state
 ---@return string[]
 function methods:differences(other)
+  if not is_state(other) then error("a state expected, got " .. validate.show(other), 2) end
   local names = {}
   for _, name in ipairs(M.SETS) do
     if self[name] and other[name] and self[name] ~= other[name] then names[#names + 1] = name end

@@ -131,9 +131,9 @@ local options_rule = rule.record {
   joined = state.maps_rule,
 }
 
-local function check_plan_value(plan)
+local function check_plan_value(plan, level)
   if type(plan) ~= "table" or type(plan.steps) ~= "function" then
-    error("plan: a plan expected, got " .. validate.show(plan), 3)
+    error("plan: a plan expected, got " .. validate.show(plan), level + 1)
   end
 end
 
@@ -182,11 +182,13 @@ end
 --- A step that the rules say will fail is the last, with `err` in place of `state`.
 ---@param plan cella.plan
 ---@param options { state: cella.caps.state?, file: table?, kernel: string?, joined: table? }?
+---@param level integer?  whom to blame for these: 1, if not given, is who calls this
 ---@return { number: integer, side: string, op: string, text: string, state: cella.caps.state?, err: cella.error? }[]?
 ---@return cella.error?
-function M.walk(plan, options)
-  check_plan_value(plan)
-  options = validate.check(options_rule, options or {}, "", 2)
+function M.walk(plan, options, level)
+  level = (level or 1) + 1
+  check_plan_value(plan, level)
+  options = validate.check(options_rule, options or {}, "", level)
   local list = {}
   local ok, err = each_step(plan, options, function(step, _, _, following, problem)
     list[#list + 1] = { number = step.number, side = step.side, op = step.op, text = step.text, state = following,
@@ -236,10 +238,12 @@ end
 --- them is said.
 ---@param plan cella.plan
 ---@param options table?
+---@param level integer?  as for walk
 ---@return true?, cella.error?
-function M.check(plan, options)
-  check_plan_value(plan)
-  options = validate.check(options_rule, options or {}, "", 2)
+function M.check(plan, options, level)
+  level = (level or 1) + 1
+  check_plan_value(plan, level)
+  options = validate.check(options_rule, options or {}, "", level)
   local history, problem, expected = {}, nil, nil
   local ok, err = each_step(plan, options, function(step, arguments, current, following, refused)
     if problem then return end

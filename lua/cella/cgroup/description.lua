@@ -135,6 +135,9 @@ local function parent(value, path)
   return value
 end
 
+--- The key `parent`, which is also an argument of others.
+M.parent_rule = parent
+
 local record = rule.record {
   memory = bytes(4096),
   memory_high = bytes(4096),

@@ -19,11 +19,9 @@ local target = rule.record { pid = rule.integer(1, 2147483647), fd = rule.intege
 -- "new", "host", a path, { pid = N }, { fd = N }
 local function namespace(value, path)
   if value == "new" or value == "host" then return value end
-  if type(value) == "string" then
-    if value:sub(1, 1) ~= "/" then
-      validate.fail(path, '"new", "host", a path, { pid = N } or { fd = N } expected, got %s', validate.show(value))
-    end
-    return { path = rule.absolute(value, path) }
+  if type(value) == "string" and value:sub(1, 1) == "/" then return { path = rule.absolute(value, path) } end
+  if type(value) ~= "table" then
+    validate.fail(path, '"new", "host", a path, { pid = N } or { fd = N } expected, got %s', validate.show(value))
   end
   local copy = target(value, path)
   if (copy.pid and 1 or 0) + (copy.fd and 1 or 0) + (copy.path and 1 or 0) ~= 1 then
@@ -51,6 +49,13 @@ local function capability_set(value, path)
     for i, item in ipairs(value) do
       if item == "all" or item == "none" or type(item) == "string" and item:sub(1, 1) == "-" then
         validate.fail(validate.join(path, i), "unknown capability %s", validate.show(item))
+      end
+    end
+  end
+  if type(value) == "string" and value ~= "all" and value ~= "none" then
+    for word in value:gmatch "[^,%s]+" do
+      if word == "all" or word == "none" or word:sub(1, 1) == "-" then
+        validate.fail(path, "unknown capability %s", validate.show(word))
       end
     end
   end

@@ -215,6 +215,11 @@ return function(why, with)
     EPERM = "a flag that a more privileged mount namespace has set cannot be cleared, nor can its way of keeping "
       .. "access times be changed (mount_namespaces(7))",
     EBUSY = "a file on it is open for writing: it cannot become read-only",
+    -- With flags alone there is no other cause.
+    EINVAL = function(fields)
+      return fields.text:find "^mount_setattr%(%w+, %w+, {[^}]*}%)$"
+        and "nothing is mounted right there, and flags are those of a mount: bind it on itself first" or nil
+    end,
     -- Without mount_setattr(2) each mount is looked for in /proc and remounted (csrc/remount.c).
     EACCES = function()
       return older_than "5.12" and needs_linux("changing a mount in a directory that the caller may not search", "5.12")

@@ -313,7 +313,7 @@ end
 ---@param options? cella.idmap.Situation
 ---@return cella.idmap.Report
 function M.check(source, host, options)
-  host = facts.complete(host)
+  host = facts.complete(host, 2)
   options = validate.check(check_options, options or {}, "", 2)
   if type(source) ~= "string" and type(source) ~= "table" then
     error("map: text or an ID map expected, got " .. validate.show(source), 2)
@@ -351,7 +351,7 @@ end
 ---@param options? { setgroups?: "allow"|"deny", gid_written?: boolean, admin?: boolean }
 ---@return { verdict: string, rule: string, remedy: string? }
 function M.setgroups(text, host, options)
-  host = facts.complete(host)
+  host = facts.complete(host, 2)
   options = validate.check(rule.record {
     setgroups = rule.one_of { "allow", "deny" }, gid_written = rule.boolean, admin = rule.boolean,
   }, options or {}, "", 2)
@@ -367,7 +367,7 @@ end
 ---@param options? { setgroups?: "allow"|"deny", map?: cella.IdMap, setgid?: boolean }
 ---@return { verdict: string, rule: string, remedy: string? }
 function M.call_setgroups(groups, host, options)
-  host = facts.complete(host)
+  host = facts.complete(host, 2)
   options = validate.check(rule.record {
     setgroups = rule.one_of { "allow", "deny" }, map = any, setgid = rule.boolean,
   }, options or {}, "", 2)

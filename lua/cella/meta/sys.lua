@@ -90,6 +90,28 @@ function sys.fsopen(fstype) end
 ---@param value string?
 function sys.fsconfig(fd, command, key, value) end
 
+--- fsconfig(2), FSCONFIG_SET_STRING: sets a parameter that is a path to what a descriptor stands for, or to a path seen
+--- from there. For file systems that take no descriptors (overlay).
+---@param fd cella.fd    of fsopen
+---@param key string     "upperdir"
+---@param dirfd cella.fd
+---@param path string?
+function sys.fsconfig_at(fd, key, dirfd, path) end
+
+--- open_tree(2) of what a descriptor stands for, in this mount namespace: the descriptor itself is of that where it was
+--- opened. ESTALE where its path has something else by now. Flags as for open_tree.
+---@param fd cella.fd
+---@param flags (string|string[])?
+---@return cella.fd
+function sys.open_tree_of(fd, flags) end
+
+--- Covers what a descriptor stands for, read-only: a directory with an empty one, anything else with /dev/null. Both
+--- covers have to be mounted somewhere.
+---@param fd cella.fd
+---@param null_fd cella.fd   of /dev/null
+---@param empty_fd cella.fd  of an empty directory
+function sys.mask(fd, null_fd, empty_fd) end
+
 --- fsmount(2): a detached mount, with attributes as for mount_setattr.
 ---@param fd cella.fd
 ---@param attributes (string|string[])?
@@ -147,7 +169,7 @@ function sys.mknod(path, type, mode, major, minor, dirfd) end
 ---@param flags string|string[]
 ---@param resolve (string|string[])?
 ---@param dirfd cella.fd?
----@param mode integer?
+---@param mode integer?  of a file that is made, less the umask: 438 (0666)
 ---@return cella.fd
 function sys.openat2(path, flags, resolve, dirfd, mode) end
 
@@ -166,13 +188,18 @@ function sys.make_target(path, root_fd, within_fd, like_fd, parents, mode) end
 ---@param path string
 ---@param data string
 ---@param flags (string|string[])?
----@param mode integer?
+---@param mode integer?  of a file that is made, less the umask: 438 (0666)
 ---@param dirfd cella.fd?
 function sys.write_file(path, data, flags, mode, dirfd) end
 
+--- Writes all of the data, in as many calls of write(2) as that takes.
+---@param fd cella.fd
+---@param data string
+function sys.write(fd, data) end
+
 --- fchmod(2), also of what was opened as a path only.
 ---@param fd cella.fd
----@param mode integer
+---@param mode integer  0 to 4095
 function sys.fchmod(fd, mode) end
 
 --- A lock for reading on a whole file, until the last copy of the descriptor is closed: fcntl(2), F_OFD_SETLK.
@@ -338,6 +365,7 @@ function sys.expect_ids(uid, gid) end
 ---@param groups integer[]
 function sys.expect_groups(groups) end
 
+--- Exactly these five sets: capabilities(7).
 ---@param effective cella.capabilities
 ---@param permitted cella.capabilities
 ---@param inheritable cella.capabilities
@@ -345,9 +373,11 @@ function sys.expect_groups(groups) end
 ---@param ambient cella.capabilities
 function sys.expect_capabilities(effective, permitted, inheritable, bounding, ambient) end
 
----@param bits string|string[]
+--- Exactly these: PR_GET_SECUREBITS.
+---@param bits string|string[]  as for securebits
 function sys.expect_securebits(bits) end
 
+--- PR_GET_NO_NEW_PRIVS.
 ---@param on boolean
 function sys.expect_no_new_privs(on) end
 
@@ -370,6 +400,11 @@ function sys.expect_map(path, text) end
 ---@param minor integer
 function sys.expect_node(fd, type, major, minor) end
 
+--- That two descriptors are of one file system: EXDEV where they are not.
+---@param fd cella.fd
+---@param other_fd cella.fd
+function sys.expect_same_filesystem(fd, other_fd) end
+
 --- That the root is the mount of a descriptor, with nothing above it.
 ---@param fd cella.fd
 function sys.expect_root(fd) end
@@ -379,18 +414,23 @@ function sys.expect_cwd() end
 
 --- Looking, now only.
 
+--- getresuid(2).
 ---@return integer real, integer effective, integer saved
 function sys.getresuid() end
 
+--- getresgid(2).
 ---@return integer real, integer effective, integer saved
 function sys.getresgid() end
 
+--- The supplementary groups: getgroups(2).
 ---@return integer[]
 function sys.getgroups() end
 
+--- getpid(2).
 ---@return integer
 function sys.getpid() end
 
+--- getppid(2): 0 where the parent is in another pid namespace.
 ---@return integer
 function sys.getppid() end
 
@@ -412,9 +452,11 @@ function sys.last_capability() end
 ---@return string[]
 function sys.get_securebits() end
 
+--- PR_GET_NO_NEW_PRIVS.
 ---@return boolean
 function sys.get_no_new_privs() end
 
+--- PR_GET_DUMPABLE: whether it is not 0.
 ---@return boolean
 function sys.get_dumpable() end
 
@@ -424,16 +466,17 @@ function sys.get_dumpable() end
 ---@return integer|"unlimited" soft, integer|"unlimited" hard
 function sys.getrlimit(resource, pid) end
 
---- What identifies a namespace of a process: two are the same where both numbers are.
+--- What identifies a namespace of a process (namespaces(7)): two are the same where both numbers are.
 ---@param type cella.namespace|"pid_for_children"|"time_for_children"
 ---@param pid integer?  this process
 ---@return integer inode, integer device
 function sys.namespace(type, pid) end
 
+--- gethostname(2).
 ---@return string
 function sys.gethostname() end
 
---- "NAME=value", in no order.
+--- The environment of this process (environ(7)): "NAME=value", in no order.
 ---@return string[]
 function sys.environment() end
 

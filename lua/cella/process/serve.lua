@@ -11,6 +11,8 @@ local usage = require "cella.process.usage"
 
 local M = {}
 
+local EPIPE = 32
+
 M.CAPTURE_LIMIT = 16 * 1024 * 1024
 
 -- What may call a function of the caller's: if that raises, the container ends, and step() raises the same.
@@ -53,8 +55,8 @@ end
 function M.let_go(self)
   self.set:remove(self.child:pidfd())
   if self.status then self.status:close() end
-  if self.input then self.input:fail("the program has ended") end
-  if self.typing then self.typing:fail("the program has ended") end
+  if self.input then self.input:fail("the program has ended", EPIPE) end
+  if self.typing then self.typing:fail("the program has ended", EPIPE) end
   for _, stream in pairs(self.outputs) do close_output(self, stream) end
   self.child:close()
   if self.cgroup then self.cgroup:remove() end

@@ -9,9 +9,14 @@ local M = {}
 
 local function check(processes)
   if type(processes) ~= "table" then error("processes: a list expected, got " .. validate.show(processes), 3) end
-  for key, process in pairs(processes) do
-    if type(key) ~= "number" or not process_module.is(process) then
-      error(("processes[%s]: a process expected, got %s"):format(tostring(key), validate.show(process)), 3)
+  for key in pairs(processes) do
+    if type(key) ~= "number" or key < 1 or key > #processes then
+      error(("processes[%s]: no such key in a list"):format(tostring(key)), 3)
+    end
+  end
+  for i = 1, #processes do
+    if not process_module.is(processes[i]) then
+      error(("processes[%d]: a process expected, got %s"):format(i, validate.show(processes[i])), 3)
     end
   end
 end

@@ -204,6 +204,9 @@ local parts_root = rule.record({ readonly = boolean, size = size, mode = mode, i
 --- on an empty tmpfs. The host's own root is always read-only. What a directory is taken from becomes its `source`.
 function M.root_rule(value, path)
   if type(value) == "string" then value = { path = rule.path(value, path) } end
+  if type(value) ~= "table" then
+    validate.fail(path, "a directory, { path = ... } or a list of parts expected, got %s", validate.show(value))
+  end
   if type(value) == "table" and value.path == nil and value.fd == nil then return parts_root(value, path) end
   local root = directory_root(value, path)
   if root.path and root.fd then validate.fail(path, "path and fd exclude each other") end

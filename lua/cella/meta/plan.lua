@@ -1,0 +1,38 @@
+---@meta cella.plan
+-- luacheck: ignore 212 (declarations: the functions are C, in csrc/op_*.c)
+error "for editors and readers, not for running"
+
+--- Every operation of cella.sys (meta/sys.lua) is a method of a plan too, with the same arguments: it records a
+--- step, and returns the slot of one that yields a descriptor, else the plan. These are in a plan only (as are await,
+--- init and call: see plan.lua).
+---@class cella.plan
+local plan = {}
+
+---@class cella.slot  what a step yields: a descriptor that there will be
+
+--- Another process, born into new namespaces, goes on with the rest; this one ends: clone(2). Needed where a pid
+--- namespace has been joined, which holds children only, and where new namespaces come after a join.
+---@param namespaces (cella.namespace|cella.namespace[])?
+---@return cella.plan
+function plan:fork(namespaces) end
+
+--- Closes every descriptor but these, whatever was open: close_range(2).
+---@param keep integer[]
+---@param fd cella.fd?  one more to keep
+---@return cella.plan
+function plan:close_others(keep, fd) end
+
+--- That the parent is there still: who has died before pdeathsig sends nothing. ECANCELED where it is not.
+---@return cella.plan
+function plan:expect_parent() end
+
+--- Hands the parent a copy of a descriptor: unix(7), SCM_RIGHTS.
+---@param fd cella.fd
+---@return cella.plan
+function plan:send_fd(fd) end
+
+--- That the kernel refuses to make a user namespace: tried. ENOTRECOVERABLE where it could be made.
+---@return cella.plan
+function plan:expect_no_user_namespaces() end
+
+return plan
