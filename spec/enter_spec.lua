@@ -435,6 +435,27 @@ describe("a process that is entered", function()
     end))
   end)
 
+  it("is held by a plan, whose entrance nobody has any more", function()
+    local plan = assert(sleeper({}):enter()):plan { "sh", "-c", "exit 3", stdin = "null" }
+    collectgarbage()
+    collectgarbage()
+    local others = { core.open("/", "path"), core.open("/", "path"), core.open("/", "path") }
+    local result, err = plan:run()
+    for _, one in ipairs(others) do one:close() end
+    assert.equal(3, result and result.code, tostring(err))
+  end)
+
+  it("is not held by an entrance that is closed, whatever has its numbers now", function()
+    local entrance = assert(sleeper({}):enter())
+    local plan = assert(entrance:plan { "true" })
+    entrance:close()
+    local others = { core.open("/", "path"), core.open("/", "path"), core.open("/", "path") }
+    local result, err = plan:run()
+    for _, one in ipairs(others) do one:close() end
+    assert.is_nil(result)
+    assert.matches("let go of before it was joined", err.message)
+  end)
+
   it("is in a cgroup, to which who enters is moved by the caller", needs("root", function()
     local theirs, guests, strangers, ours = outside.lua [[
       local function cgroup(pid) return (read(("/proc/%s/cgroup"):format(pid)):match "0::([^\n]*)") end

@@ -88,12 +88,12 @@ local function differing(facts, own, wanted)
   return list
 end
 
--- An O_PATH descriptor of what a link in /proc/PID leads to. Opened now, so that what the process does with its number
--- later is of no account; the child gets a copy.
+-- An O_PATH descriptor of what a link in /proc/PID leads to, opened when the plan is performed, which holds the process
+-- until then.
 local function opened(target, link)
-  local path = target:path(link)
   return ('open("/proc/%d/%s", {"path", "directory"})'):format(target.pid, link), function()
-    return core.open(path, { "path", "directory" })
+    if not target.pidfd:number() then return nil, "the entrance was closed" end
+    return core.open(target:path(link), { "path", "directory" })
   end
 end
 
@@ -176,7 +176,7 @@ function M.prepare(options, cwd, host)
     and interpreter.is_endangered(joins_user and facts.maps or nil, host)
   if who.groups_before then plan:setgroups(who.groups_before) end
   local joins = {}
-  for i, kind in ipairs(joined) do joins[i] = { type = kind, pidfd = target.pidfd:number() } end
+  for i, kind in ipairs(joined) do joins[i] = { type = kind, pidfd = target.pidfd } end
   plan:join(joins)
   plan:dumpable(false) -- entering a user namespace makes new credentials: fs.suid_dumpable decides what they are
   record_expected(plan, facts, joined)

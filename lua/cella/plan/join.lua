@@ -11,12 +11,18 @@ local M = {}
 
 local process_id = rule.integer(1, 2147483647)
 
+-- One that is held: it is open for as long as the plan is there, unless somebody closes it.
+local function held(value, path)
+  if type(value) == "userdata" and tostring(value):find "^cella%.fd " then return value end
+  validate.fail(path, "a descriptor expected, got %s", validate.show(value))
+end
+
 local join_rule = rule.record({
   type = rule.one_of(kinds.list),
   path = rule.path,
   pid = process_id,
   fd = rule.integer(0, 2147483647),
-  pidfd = rule.integer(0, 2147483647),
+  pidfd = rule.any("a descriptor", rule.integer(0, 2147483647), held),
 }, { "type" })
 
 --- A list of `{ type = "net", path | pid | fd | pidfd = ... }`.
@@ -54,8 +60,16 @@ local function in_calls(joins)
 end
 
 local function opener(one)
-  local number = one.fd or one.pidfd
-  if number then return ("dup(%d)"):format(number), function() return core.dup(number) end end
+  local fd = one.fd or one.pidfd
+  if type(fd) == "userdata" then
+    return ("dup(%d)"):format(fd:number()), function()
+      local number = fd:number()
+      if not number then return nil, "the process was let go of before it was joined" end
+      return core.dup(number)
+    end
+  elseif fd then
+    return ("dup(%d)"):format(fd), function() return core.dup(fd) end
+  end
   local path = one.path or ("/proc/%d/ns/%s"):format(one.pid, kinds.link(one.type))
   return ('open(%q, {"rdonly"})'):format(path), function() return core.open(path, "rdonly") end
 end
