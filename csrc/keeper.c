@@ -66,12 +66,12 @@ static int await_last(struct keeper *keeper)
 static void keeper_body(void *data)
 {
 	struct keeper *keeper = data;
-	int child = 0;
 	struct kernel_sigaction action = { 0 };
 	RAW(SYS_rt_sigaction, SIGCHLD, &action, 0, sizeof action.mask);
-	/* The program's parent is this process: it has to go with the caller if the program is to. */
-	if (keeper->launch->dies_with_parent)
-		child = (int)RAW(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	/* The program's parent is this process: it has to go with the caller if the program is to. And until it is told
+	 * whom to wait for, it would wait for a caller that has gone. */
+	bool goes_with_caller = keeper->launch->dies_with_parent;
+	int child = (int)RAW(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	if (child == 0 && RAW(SYS_getppid) != keeper->caller)
 		child = -ECANCELED;
 	if (child == 0) {
@@ -85,6 +85,8 @@ static void keeper_body(void *data)
 	announce(&keeper->started);
 	if (keeper->child_pid > 0) {
 		await_word(&keeper->settled);
+		if (!goes_with_caller)
+			RAW(SYS_prctl, PR_SET_PDEATHSIG, 0, 0, 0, 0);
 		keeper->result = await_last(keeper);
 	}
 	for (;;)

@@ -1046,6 +1046,12 @@ describe("a program that is to end with its caller", function()
   before_each(leaks.watch)
   after_each(leaks.check)
 
+  local function is_left(pid)
+    local ended = outside.sh(("for i in $(seq 100); do case $(cat /proc/%s/stat 2>/dev/null) in ''|*') Z '*) "
+      .. "echo gone; exit ;; esac; sleep 0.01; done; kill -9 %s"):format(pid, pid))
+    return ended ~= "gone\n"
+  end
+
   local function survives(prefix, plan)
     local output = outside.lua(([[
       local process = assert(%s:exec({ "sleep", "60", stdin = "null", stdout = "null", stderr = "null" }):spawn())
@@ -1054,10 +1060,7 @@ describe("a program that is to end with its caller", function()
       assert(runs(process.pid))
       os.execute("kill -9 " .. sys.getpid())
     ]]):format(plan), { output = true, prefix = prefix })
-    local pid = assert(output:match "pid (%d+)", output)
-    local ended = outside.sh(("for i in $(seq 100); do case $(cat /proc/%s/stat 2>/dev/null) in ''|*') Z '*) "
-      .. "echo gone; exit ;; esac; sleep 0.01; done; kill -9 %s"):format(pid, pid))
-    return ended ~= "gone\n"
+    return is_left(assert(output:match "pid (%d+)", output))
   end
 
   it("does", function()
@@ -1071,6 +1074,34 @@ describe("a program that is to end with its caller", function()
   it("does where SIGCHLD is ignored", needs("block_signal", function()
     assert.is_false(survives("env --ignore-signal=CHLD", [[cella.plan():pdeathsig("kill"):expect_parent()]]))
   end))
+
+  -- Who waits in the caller's place is a process too.
+  for words, prefix in pairs { ["behind a fork"] = "", ["where SIGCHLD is ignored"] = "env --ignore-signal=CHLD" } do
+    for how, ending in pairs { killed = '"exec"', ["copied, and killed"] = '"call"' } do
+      it(("leaves nobody where the caller is %s in the midst of the set-up, %s"):format(how, words),
+        needs("block_signal", function()
+          local output = outside.lua(([[
+            local plan = cella.plan()
+            if %q == "" then plan:fork() end
+            plan:await(function(process)
+              io.write("pid ", process.pid, "\n")
+              for _, pid in ipairs(children()) do io.write("pid ", pid, "\n") end
+              io.flush()
+              os.execute("kill -9 " .. sys.getpid())
+            end)
+            if %s == "call" then plan:call(function() end) else plan:exec { "true" } end
+            plan:spawn()
+          ]]):format(prefix, ending), { output = true, prefix = prefix })
+          local pids, left = 0, {}
+          for pid in output:gmatch "pid (%d+)" do
+            pids = pids + 1
+            if is_left(pid) then left[#left + 1] = pid end
+          end
+          assert.equal(2, pids, output)
+          assert.same({}, left)
+        end))
+    end
+  end
 
   it("a control: without that it stays", function()
     assert.is_true(survives("", "cella.plan()"))
