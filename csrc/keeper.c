@@ -52,7 +52,7 @@ static void await_word(uint32_t *word)
 		RAW(SYS_futex, word, FUTEX_WAIT, 0, 0, 0, 0);
 }
 
-/* Those before the last have ended, and nobody else waits for them. */
+/* Those before the last have ended, and nobody else waits for them. Where no last is known, all. */
 static int await_last(struct keeper *keeper)
 {
 	long result;
@@ -151,7 +151,9 @@ int keeper_start(struct process *process, const struct clone_args *child)
 		result = process->pidfd;
 		process->pidfd = -1;
 		RAW(SYS_kill, process->pid, SIGKILL); /* cannot be another's: the keeper has not reaped it */
-		keeper_settle(keeper, process->pid);
+		/* It may have handed over, to one that ends when nobody answers: not before that is its memory let go. */
+		close_once(&process->channel);
+		keeper_settle(keeper, 0);
 	}
 	discard(keeper);
 	return result;

@@ -1042,6 +1042,23 @@ describe("starting programs works", function()
     end))
 end)
 
+describe("a caller that has no room to hold on to its child", function()
+  it("lets go of no memory in which another runs, behind a fork", needs("strace", "plain_memory", function()
+    local log = os.tmpname()
+    local said = outside.sh(("timeout 60 strace -f -o %s -e inject=pidfd_open:error=EMFILE:delay_enter=100000 "
+      .. "-e inject=read:delay_exit=100000:when=1 %s -e %s")
+      :format(log, outside.interpreter(),
+        outside.quote [[print(require("cella").plan():fork():exec({ "true" }):spawn())]]))
+    local file = assert(io.open(log))
+    local text = file:read "a"
+    file:close()
+    os.remove(log)
+    assert.matches("EMFILE", said)
+    assert.matches("CLONE_PARENT", text) -- that there was another
+    assert.is_nil(text:match "%-%-%- SIGSEGV [^\n]*")
+  end))
+end)
+
 describe("a program that is to end with its caller", function()
   before_each(leaks.watch)
   after_each(leaks.check)
