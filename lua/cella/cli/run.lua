@@ -112,7 +112,11 @@ end
 ---@return integer status
 function M.start(box, request, streams)
   local command, is_own, may_be_ours = terminal.choose(box, request)
-  local signals = assert(core.signals(is_own and WITH_TERMINAL or FORWARDED))
+  local given = command or type(box.description) == "table" and box.description.command
+  if type(given) == "table" and given.stdin == "pipe" then
+    streams.err:write('cella: command.stdin: "pipe" is for programs that write to it: here nobody would\n')
+    return SETUP_FAILED
+  end
   local ok, process, err = pcall(box.spawn, box, command)
   if ok and err and err.op == "openpt" and may_be_ours then
     command.terminal.from = "host"
@@ -122,6 +126,8 @@ function M.start(box, request, streams)
     streams.err:write("cella: ", tostring(not ok and process or err), "\n")
     return status_of_error(not ok and process or err)
   end
+  -- Not before: until there is a program to hand them on to, they end this process, and what is being set up with it.
+  local signals = assert(core.signals(is_own and WITH_TERMINAL or FORWARDED))
   local relay = is_own and terminal.relay(process) or nil
   watch_signals(process, signals, relay)
   local result
