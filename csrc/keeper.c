@@ -114,6 +114,7 @@ int keeper_start(struct process *process, const struct clone_args *child)
 	if (keeper == MAP_FAILED)
 		return -errno;
 	keeper->launch = process->launch;
+	keeper->result = -ECHILD; /* should it be killed before it knows */
 	keeper->caller = getpid();
 	keeper->child = *child;
 	keeper->child.flags &= ~(uint64_t)CLONE_PIDFD; /* it would land in the keeper's table */
@@ -165,9 +166,11 @@ int keeper_finish(struct process *process)
 	reap_quietly(keeper->pid);
 	keeper->pid = 0;
 	int result = keeper->result;
-	process->usage = keeper->usage;
-	process->has_usage = true;
-	set_status(process, keeper->wait_status);
+	if (result == 0) {
+		process->usage = keeper->usage;
+		process->has_usage = true;
+		set_status(process, keeper->wait_status);
+	}
 	process->keeper = NULL;
 	discard(keeper);
 	return result;

@@ -94,7 +94,8 @@ local function reap(self)
     return nil, Error.new {
       op = "waitid", errno = used, message = signal,
       why = core.errno_name(used) == "ECHILD" and "another part of this program waits for any child (waitpid(-1)) and "
-        .. "took the status, or has set SIGCHLD to be ignored since the start" or nil,
+        .. "took the status, or has set SIGCHLD to be ignored since the start; or the process that waited in the place "
+        .. "of this one was killed" or nil,
     }
   end
   add_last_usage(used, self.last_usage)
