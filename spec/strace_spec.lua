@@ -211,14 +211,18 @@ local function follow(steps, processes, last_call)
       if step.op == "fork" or step.op == "init" then
         -- The rest is another process's, whose number is that of another pid namespace where there is one.
         local next_pid = made:match "clone3.*= (%d+)\n" or made:match "clone3.*= (%d+)$"
-        if not processes[next_pid] then
-          for pid, list in pairs(processes) do
-            if not seen[pid] and not (list[1] and list[1].name == "execve") then next_pid = pid end
+        local opening = step.op == "init" and { "read", "close", "sendto" } or { "sendto", "read" }
+        local function goes_on(pid)
+          return not seen[pid] and processes[pid] and is_call(processes[pid][1], opening[1])
+        end
+        if not goes_on(next_pid) then
+          for pid in pairs(processes) do
+            if goes_on(pid) then next_pid = pid end
           end
         end
+        if not goes_on(next_pid) then report(step, opening[1] .. " by who goes on") end
         seen[next_pid] = true
         calls, at = processes[next_pid], 1
-        local opening = step.op == "init" and { "read", "close", "sendto" } or { "sendto", "read" }
         for _, one in ipairs(opening) do
           if not is_call(calls[at], one) then report(step, one .. " by who goes on") end
           at = at + 1
