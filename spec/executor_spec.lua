@@ -1042,6 +1042,27 @@ describe("starting programs works", function()
     end))
 end)
 
+describe("a helper that fails", function()
+  it("leaves nothing of the other, though the plan is kept", needs("user_namespaces", function()
+    local code, left, grown = outside.lua [[
+      local helper = os.tmpname()
+      local file = io.open(helper, "w")
+      file:write("#!/bin/sh\n[ $# = 0 ] || exec sleep 60\n")
+      file:close()
+      os.execute("chmod 755 " .. helper)
+      local plan = cella.plan({ namespaces = { "user" }, ids = { uid = "0 0 1", gid = "0 0 1", via = "helper",
+        newuidmap = "/bin/false", newgidmap = helper } }):exec { "true" }
+      local before = #open_descriptors()
+      local ok, err = plan:spawn { timeout = 20 }
+      os.remove(helper)
+      return err and err.op, #children(), #open_descriptors() - before
+    ]]
+    assert.equal("newuidmap", code)
+    assert.equal(0, left)
+    assert.equal(0, grown)
+  end))
+end)
+
 describe("a caller that has no room to hold on to its child", function()
   it("lets go of no memory in which another runs, behind a fork", needs("strace", "plain_memory", function()
     local log = os.tmpname()
