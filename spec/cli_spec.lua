@@ -252,6 +252,14 @@ describe("the command line", function()
       assert.equal(3, result.status)
     end)
 
+    it("says so where what the file had captured, or the plan, cannot be shown", function()
+      local path = container [[ command = { "echo", "out", stdout = "capture" } ]]
+      for _, word in ipairs { "run", "plan" } do
+        local said = trial.sh(("%s 2>&1 >/dev/full; echo $?"):format(trial.cli_text { word, path }))
+        assert.matches("^cella: standard output: .*No space left on device\n125\n$", said)
+      end
+    end)
+
     it("refuses a pipe to which nobody would write", function()
       local result = run(container [[ command = { "cat", stdin = "pipe" } ]])
       assert.equal(125, result.status)

@@ -105,6 +105,14 @@ local function status_of_result(process, result)
   return SIGNALED + (process.ended_by or result.signal_number)
 end
 
+-- False, and said, where what is to be shown cannot be.
+local function show(streams, text)
+  local ok, message = streams.out:write(text)
+  if ok then ok, message = streams.out:flush() end
+  if not ok then streams.err:write("cella: standard output: ", tostring(message), "\n") end
+  return ok ~= nil and ok ~= false
+end
+
 --- Starts a program in what a file returned, or in what is entered, and waits for its end.
 ---@param box cella.container|cella.entrance
 ---@param request { command: string[]? }
@@ -144,10 +152,10 @@ function M.start(box, request, streams)
     return SETUP_FAILED
   end
   -- A file may ask for a stream to be captured; on the command line nobody else would show it.
-  streams.out:write(result.stdout or "")
+  local shown = not result.stdout or show(streams, result.stdout)
   streams.err:write(result.stderr or "")
   if result.error then streams.err:write("cella: ", tostring(result.error), "\n") end
-  return status_of_result(process, result)
+  return shown and status_of_result(process, result) or SETUP_FAILED
 end
 
 --- Prints the steps that this would take.
@@ -159,8 +167,7 @@ function M.print(box, request, streams)
     streams.err:write("cella: ", tostring(not ok and plan or err), "\n")
     return SETUP_FAILED
   end
-  streams.out:write(tostring(plan), "\n")
-  return 0
+  return show(streams, tostring(plan) .. "\n") and 0 or SETUP_FAILED
 end
 
 local function with_container(act)
