@@ -63,6 +63,8 @@ int reap(struct process *process, int options)
 		}
 		result = keeper_finish(process);
 		process->reaped = true;
+		if (result == -ECHILD)
+			return ask_pidfd(process);
 		return result < 0 ? (int)result : 1;
 	}
 	siginfo_t info = { 0 };

@@ -52,7 +52,7 @@ static void await_word(uint32_t *word)
 		RAW(SYS_futex, word, FUTEX_WAIT, 0, 0, 0, 0);
 }
 
-/* Those before the last have ended, and nobody else waits for them. */
+/* Those before the last have ended, and nobody else waits for them. Where no last is known, all. */
 static int await_last(struct keeper *keeper)
 {
 	long result;
@@ -66,12 +66,12 @@ static int await_last(struct keeper *keeper)
 static void keeper_body(void *data)
 {
 	struct keeper *keeper = data;
-	int child = 0;
 	struct kernel_sigaction action = { 0 };
 	RAW(SYS_rt_sigaction, SIGCHLD, &action, 0, sizeof action.mask);
-	/* The program's parent is this process: it has to go with the caller if the program is to. */
-	if (keeper->launch->dies_with_parent)
-		child = (int)RAW(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	/* The program's parent is this process: it has to go with the caller if the program is to. And until it is told
+	 * whom to wait for, it would wait for a caller that has gone. */
+	bool goes_with_caller = keeper->launch->dies_with_parent;
+	int child = (int)RAW(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	if (child == 0 && RAW(SYS_getppid) != keeper->caller)
 		child = -ECANCELED;
 	if (child == 0) {
@@ -85,6 +85,8 @@ static void keeper_body(void *data)
 	announce(&keeper->started);
 	if (keeper->child_pid > 0) {
 		await_word(&keeper->settled);
+		if (!goes_with_caller)
+			RAW(SYS_prctl, PR_SET_PDEATHSIG, 0, 0, 0, 0);
 		keeper->result = await_last(keeper);
 	}
 	for (;;)
@@ -112,6 +114,7 @@ int keeper_start(struct process *process, const struct clone_args *child)
 	if (keeper == MAP_FAILED)
 		return -errno;
 	keeper->launch = process->launch;
+	keeper->result = -ECHILD; /* should it be killed before it knows */
 	keeper->caller = getpid();
 	keeper->child = *child;
 	keeper->child.flags &= ~(uint64_t)CLONE_PIDFD; /* it would land in the keeper's table */
@@ -149,7 +152,9 @@ int keeper_start(struct process *process, const struct clone_args *child)
 		result = process->pidfd;
 		process->pidfd = -1;
 		RAW(SYS_kill, process->pid, SIGKILL); /* cannot be another's: the keeper has not reaped it */
-		keeper_settle(keeper, process->pid);
+		/* It may have handed over, to one that ends when nobody answers: not before that is its memory let go. */
+		close_once(&process->channel);
+		keeper_settle(keeper, 0);
 	}
 	discard(keeper);
 	return result;
@@ -161,9 +166,11 @@ int keeper_finish(struct process *process)
 	reap_quietly(keeper->pid);
 	keeper->pid = 0;
 	int result = keeper->result;
-	process->usage = keeper->usage;
-	process->has_usage = true;
-	set_status(process, keeper->wait_status);
+	if (result == 0) {
+		process->usage = keeper->usage;
+		process->has_usage = true;
+		set_status(process, keeper->wait_status);
+	}
 	process->keeper = NULL;
 	discard(keeper);
 	return result;

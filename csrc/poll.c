@@ -134,10 +134,16 @@ static sigset_t check_signals(lua_State *L, int index)
 
 /* signals(list) -> fd object | nil, message, errno
  * Blocks the signals and gives a descriptor to read them from (signalfd(2)): for programs whose own life is
- * that of the container, such as the command line. */
+ * that of the container, such as the command line. Those that are ignored stay so, as nohup(1) wants it: blocked they
+ * would be kept. */
 static int io_signals(lua_State *L)
 {
 	sigset_t set = check_signals(L, 1);
+	for (int number = 1; number <= SIGSYS; number++) {
+		struct sigaction action;
+		if (sigaction(number, NULL, &action) == 0 && action.sa_handler == SIG_IGN)
+			sigdelset(&set, number);
+	}
 	int *fd = new_fd(L);
 	*fd = move_up(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK), LOWEST_FD);
 	if (*fd < 0)

@@ -77,6 +77,7 @@ local function compile()
   local result = assert(cella.container(compiler):run {
     "sh", "-c", "gcc -O2 -static -o /tmp/program /program.c -lm && cat /tmp/program",
     stdin = "null", stdout = "capture", stderr = "capture", timeout = 60, cpu_limit = 30, output_limit = 64 * MIB,
+    capture_limit = 64 * MIB,
   })
   return result.code == 0 and result.stdout or nil, result.reason == "exited" and result.stderr or result.reason
 end
@@ -129,14 +130,16 @@ end
 local box, all_right = runner(program), true
 for _, name in ipairs(names()) do
   local path = request.tests .. "/" .. name
-  local result = assert(box:run {
+  local result, err = box:run {
     "/program", stdin = { path = path .. ".in" }, stdout = "capture", stderr = "null",
     cpu_limit = request.time, timeout = 3 * request.time, output_limit = request.output * KIB,
-  })
-  local said = verdict(result, read(path .. ".out"))
+  }
+  -- What the compiler made of a stranger's program may be nothing that can be executed.
+  if not result and err.op ~= "execve" then error(tostring(err), 0) end
+  local said = result and verdict(result, read(path .. ".out")) or "runtime error: cannot be executed: " .. err.message
   all_right = all_right and said == "accepted"
-  local used = result.usage
-  print(("%s: %s  (%.2f s, %.1f MiB)"):format(name, said, used.user_seconds + used.system_seconds,
-    (used.memory_peak or used.max_rss) / MIB))
+  local used = result and result.usage
+  print(("%s: %s"):format(name, said) .. (used and ("  (%.2f s, %.1f MiB)"):format(
+    used.user_seconds + used.system_seconds, (used.memory_peak or used.max_rss) / MIB) or ""))
 end
 os.exit(all_right and 0 or 1)

@@ -308,6 +308,22 @@ describe("a container's cgroup", function()
   end)
 
   describe("to be frozen", function()
+    it("is not entered meanwhile #vm", function()
+      local result, message, code = lua [[
+        local process = assert(box({}):spawn(script "sleep 1000"))
+        local entrance = assert(process:enter())
+        assert(process:freeze())
+        local result, err = entrance:run { "true", timeout = 20 }
+        assert(process:thaw())
+        local code = assert(entrance:run { "true" }).code
+        process:close()
+        return result, err and err.message, code
+      ]]
+      assert.is_nil(result)
+      assert.matches("is frozen: what enters would stand still", message)
+      assert.equal(0, code)
+    end)
+
     it("stands still until it is thawed #vm", function()
       local frozen, thawed = lua [[
         local process = assert(box({}):spawn(script "while :; do :; done"))

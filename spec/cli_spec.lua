@@ -252,6 +252,20 @@ describe("the command line", function()
       assert.equal(3, result.status)
     end)
 
+    it("says so where what the file had captured, or the plan, cannot be shown", function()
+      local path = container [[ command = { "echo", "out", stdout = "capture" } ]]
+      for _, word in ipairs { "run", "plan" } do
+        local said = trial.sh(("%s 2>&1 >/dev/full; echo $?"):format(trial.cli_text { word, path }))
+        assert.matches("^cella: standard output: .*No space left on device\n125\n$", said)
+      end
+    end)
+
+    it("refuses a pipe to which nobody would write", function()
+      local result = run(container [[ command = { "cat", stdin = "pipe" } ]])
+      assert.equal(125, result.status)
+      assert.matches("command.stdin", result.stderr, 1, true)
+    end)
+
     it("gives the program its own standard input", function()
       local path = trial.write(directory .. "/input", "hello\n")
       local words = trial.cli { "run", container(), "--", "cat" }
@@ -332,6 +346,33 @@ describe("the command line", function()
     end
 
     local ENDLESS = "while :; do sleep 0.01; done"
+
+    it("that the caller ignores stays ignored, as nohup(1) wants it", function()
+      local words = trial.cli_text { "run", container(), "--", "sh", "-c", "echo ready; read line; echo $line; exit 3" }
+      local said = trial.sh(("cd %s && mkfifo in && { nohup %s <in >out 2>/dev/null & } && exec 5>in && "
+        .. "until grep -q ready out; do sleep 0.01; done; kill -HUP $!; sleep 0.2; echo still >&5; wait $!; echo $?; "
+        .. "cat out"):format(directory, words))
+      assert.equal("3\nready\nstill\n", said)
+    end)
+
+    for name, status in pairs { int = 125, term = 143 } do
+      it(("SIG%s ends a set-up that takes too long: the status is %d"):format(name:upper(), status), function()
+        local path = container(([[hooks = { mapped = function(process)
+          io.open(%q, "w"):write(process.pid, "\n"):close()
+          require("cella.core").poll({}, 60)
+        end }]]):format(directory .. "/out"))
+        local words = trial.cli { "run", path, "--", "true" }
+        words.stdin, words.stdout, words.stderr = "null", "null", "null"
+        local process = assert(cella.plan():exec(words):spawn { timeout = 30 })
+        local pid = trial.wait_for(function()
+          return (trial.read(directory .. "/out") or ""):match "^(%d+)\n"
+        end, "the hook")
+        process:kill(name)
+        local result = assert(process:wait())
+        assert.equal(status, result.code or 128 + result.signal_number)
+        trial.wait_for(function() return not trial.runs(pid) end, "the end of the child")
+      end)
+    end
 
     for name, number in pairs { hup = 1, int = 2, quit = 3, term = 15 } do
       it(("SIG%s ends a program that does nothing about it: the status is %d"):format(name:upper(), 128 + number),

@@ -1042,9 +1042,53 @@ describe("starting programs works", function()
     end))
 end)
 
+describe("a helper that fails", function()
+  it("leaves nothing of the other, though the plan is kept", needs("user_namespaces", function()
+    local code, left, grown = outside.lua [[
+      local helper = os.tmpname()
+      local file = io.open(helper, "w")
+      file:write("#!/bin/sh\n[ $# = 0 ] || exec sleep 60\n")
+      file:close()
+      os.execute("chmod 755 " .. helper)
+      local plan = cella.plan({ namespaces = { "user" }, ids = { uid = "0 0 1", gid = "0 0 1", via = "helper",
+        newuidmap = "/bin/false", newgidmap = helper } }):exec { "true" }
+      local before = #open_descriptors()
+      local ok, err = plan:spawn { timeout = 20 }
+      os.remove(helper)
+      return err and err.op, #children(), #open_descriptors() - before
+    ]]
+    assert.equal("newuidmap", code)
+    assert.equal(0, left)
+    assert.equal(0, grown)
+  end))
+end)
+
+describe("a caller that has no room to hold on to its child", function()
+  it("lets go of no memory in which another runs, behind a fork", needs("strace", "plain_memory", function()
+    local log = os.tmpname()
+    local said = outside.sh(("timeout 60 strace -f -o %s -e inject=pidfd_open:error=EMFILE:delay_enter=100000 "
+      .. "-e inject=read:delay_exit=100000:when=1 %s -e %s")
+      :format(log, outside.interpreter(),
+        outside.quote [[print(require("cella").plan():fork():exec({ "true" }):spawn())]]))
+    local file = assert(io.open(log))
+    local text = file:read "a"
+    file:close()
+    os.remove(log)
+    assert.matches("EMFILE", said)
+    assert.matches("CLONE_PARENT", text) -- that there was another
+    assert.is_nil(text:match "%-%-%- SIGSEGV [^\n]*")
+  end))
+end)
+
 describe("a program that is to end with its caller", function()
   before_each(leaks.watch)
   after_each(leaks.check)
+
+  local function is_left(pid)
+    local ended = outside.sh(("for i in $(seq 100); do case $(cat /proc/%s/stat 2>/dev/null) in ''|*') Z '*) "
+      .. "echo gone; exit ;; esac; sleep 0.01; done; kill -9 %s"):format(pid, pid))
+    return ended ~= "gone\n"
+  end
 
   local function survives(prefix, plan)
     local output = outside.lua(([[
@@ -1054,10 +1098,7 @@ describe("a program that is to end with its caller", function()
       assert(runs(process.pid))
       os.execute("kill -9 " .. sys.getpid())
     ]]):format(plan), { output = true, prefix = prefix })
-    local pid = assert(output:match "pid (%d+)", output)
-    local ended = outside.sh(("for i in $(seq 100); do case $(cat /proc/%s/stat 2>/dev/null) in ''|*') Z '*) "
-      .. "echo gone; exit ;; esac; sleep 0.01; done; kill -9 %s"):format(pid, pid))
-    return ended ~= "gone\n"
+    return is_left(assert(output:match "pid (%d+)", output))
   end
 
   it("does", function()
@@ -1071,6 +1112,34 @@ describe("a program that is to end with its caller", function()
   it("does where SIGCHLD is ignored", needs("block_signal", function()
     assert.is_false(survives("env --ignore-signal=CHLD", [[cella.plan():pdeathsig("kill"):expect_parent()]]))
   end))
+
+  -- Who waits in the caller's place is a process too.
+  for words, prefix in pairs { ["behind a fork"] = "", ["where SIGCHLD is ignored"] = "env --ignore-signal=CHLD" } do
+    for how, ending in pairs { killed = '"exec"', ["copied, and killed"] = '"call"' } do
+      it(("leaves nobody where the caller is %s in the midst of the set-up, %s"):format(how, words),
+        needs("block_signal", function()
+          local output = outside.lua(([[
+            local plan = cella.plan()
+            if %q == "" then plan:fork() end
+            plan:await(function(process)
+              io.write("pid ", process.pid, "\n")
+              for _, pid in ipairs(children()) do io.write("pid ", pid, "\n") end
+              io.flush()
+              os.execute("kill -9 " .. sys.getpid())
+            end)
+            if %s == "call" then plan:call(function() end) else plan:exec { "true" } end
+            plan:spawn()
+          ]]):format(prefix, ending), { output = true, prefix = prefix })
+          local pids, left = 0, {}
+          for pid in output:gmatch "pid (%d+)" do
+            pids = pids + 1
+            if is_left(pid) then left[#left + 1] = pid end
+          end
+          assert.equal(2, pids, output)
+          assert.same({}, left)
+        end))
+    end
+  end
 
   it("a control: without that it stays", function()
     assert.is_true(survives("", "cella.plan()"))

@@ -167,6 +167,25 @@ describe("hooks", function()
       process:close()
     end)
 
+    when_able("is called where a function that gets the output raises, or closes the handle", function()
+      for _, script in ipairs { "echo x; sleep 100", "echo x", "printf x" } do
+        local calls, process = {}, nil
+        local box = cella.container { hooks = { exited = function(how) calls[#calls + 1] = how.reason end } }
+        process = assert(box:spawn { "sh", "-c", script, stdout = function() error("not that", 0) end })
+        local ok, raised = pcall(process.wait, process)
+        assert.is_false(ok)
+        assert.equal("not that", raised)
+        process:close()
+        process = assert(box:spawn { "sh", "-c", script, stdout = function() process:close() end })
+        local fine, result, err = pcall(process.wait, process)
+        assert.is_true(fine, result)
+        assert.is_nil(result)
+        assert.matches("was closed", err.message)
+        process:close()
+        assert.equal(2, #calls, script)
+      end
+    end)
+
     when_able("is not called where no program ran", function()
       local called
       local result = cella.container { hooks = { exited = function() called = true end } }:run { "/nonexistent" }

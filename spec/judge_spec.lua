@@ -104,6 +104,25 @@ describe("examples/judge.lua", function()
     assert.matches("status 1\n$", said)
   end)
 
+  it("says of what cannot be executed that it cannot, and goes on", function()
+    trial.write(directory .. "/tests/2.in", "")
+    trial.write(directory .. "/tests/2.out", "")
+    local said = judge [[
+      __asm__(".section .interp,\"a\"\n.string \"/nowhere/ld.so\"\n.text\n");
+      int main(void) { return 0; }
+    ]]
+    local verdict = "runtime error: cannot be executed: No such file or directory\n"
+    assert.equal("1: " .. verdict .. "2: " .. verdict .. "status 1\n", said)
+  end)
+
+  it("runs all of a program, however large", function()
+    assert.matches("^1: accepted", judge [[
+      #include <stdio.h>
+      static volatile char large[20 << 20] = { 1 };
+      int main(void) { printf("%d\n", large[0] + 2); return large[sizeof large - 1]; }
+    ]])
+  end)
+
   it("is not held up by a compiler that is", function()
     local said = judge '#include "/dev/zero"\n'
     assert.matches("^compile error\n", said)

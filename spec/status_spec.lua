@@ -173,6 +173,14 @@ describe("a status that somebody else took", function()
       end)))
   end
 
+  it("is never made up where who waits in the caller's place is killed", needs("block_signal", function()
+    local known, code, message = outside.lua([[
+      local result, err = cella.plan():exec({ "sh", "-c", "kill -9 $PPID; exit 3", stdin = "null" }):run()
+      return result ~= nil, result and result.code, err and err.code
+    ]], { prefix = "env --ignore-signal=CHLD" })
+    if known then assert.equal(3, code) else assert.equal("ECHILD", message) end
+  end))
+
   it("of a set-up that fails is told by the set-up", needs("user_namespaces", with_library(function()
     assert.same({ "ENOENT", "ENOENT", "chdir", 0 }, { outside.lua([[
       host(..., "reap_in_handler")

@@ -338,6 +338,13 @@ describe("subordinate IDs", function()
       assert.equal("bob gid: 700000\n", seen.naive)
     end)
 
+    it("are asked for by a program all of whose streams are read to their ends", function()
+      local result = assert(program.run { "/bin/sh", "-c", [[
+        exec >&-; sleep 0.1; echo one >&2; sleep 0.1; echo two >&2; exit 3]] })
+      assert.equal("one\ntwo\n", result.stderr)
+      assert.equal(3, result.code)
+    end)
+
     it("leave the standard error to the program: libsubid does not write there", function()
       local lua = arg and arg[-1] or "lua5.4"
       local path = program.find(lua:match("[^/]+$") or "lua5.4") or program.find "lua5.4"

@@ -166,7 +166,12 @@ local function helper_steps(ids)
   steps[#steps + 1] = step("newuidmap", text("uid"), function(child)
     local uid_process, uid_error = start_helper(paths.uid, child, ids, "uid")
     gid_process, gid_error = start_helper(paths.gid, child, ids, "gid")
-    return finish_helper(uid_process, uid_error, child, "uid", ids)
+    local ok, problem = finish_helper(uid_process, uid_error, child, "uid", ids)
+    if not ok and gid_process then
+      gid_process:close() -- nobody will ask for it
+      gid_process = nil
+    end
+    return ok, problem
   end)
   steps[#steps + 1] = step("newgidmap", text("gid"), function(child)
     local process, err = gid_process, gid_error

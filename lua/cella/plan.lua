@@ -249,9 +249,10 @@ function methods:await(call, text)
   text = text or "call(...)"
   meet(self, { { op = text:match "^[%w_.]+", text = text, perform = function(child)
     local pid, program = child:pid(), child:program()
-    local ok, result, message = xpcall(call, function(err)
+    local facts = { pid = program, init = program ~= pid and pid or nil }
+    local ok, result, message = xpcall(function() return call(facts) end, function(err)
       return type(err) == "string" and debug.traceback(err, 2) or err
-    end, { pid = program, init = program ~= pid and pid or nil })
+    end)
     if not ok then return nil, { message = tostring(result), cause = result } end
     if not result and message ~= nil then return nil, { message = tostring(message), cause = message } end
     return true

@@ -319,12 +319,12 @@ end
 --- `hooks.exited` then).
 function Process:close()
   if not self.result and not self.failure and serve.is_strange(self) then return end
-  if self.exited and not self.result and not self.failure then
+  if self.exited and not self.calling and not self.result and not self.failure then
     self:kill "kill"
     self:wait()
   end
-  if not self.result then
-    self.failure = self.failure or Error.new { op = "wait", message = "the process was closed" }
+  if not self.result and not self.failure then
+    serve.fail(self, Error.new { op = "wait", message = "the process was closed" })
   end
   if self.set:number() then
     serve.let_go(self)

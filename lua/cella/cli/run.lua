@@ -105,6 +105,14 @@ local function status_of_result(process, result)
   return SIGNALED + (process.ended_by or result.signal_number)
 end
 
+-- False, and said, where what is to be shown cannot be.
+local function show(streams, text)
+  local ok, message = streams.out:write(text)
+  if ok then ok, message = streams.out:flush() end
+  if not ok then streams.err:write("cella: standard output: ", tostring(message), "\n") end
+  return ok ~= nil and ok ~= false
+end
+
 --- Starts a program in what a file returned, or in what is entered, and waits for its end.
 ---@param box cella.container|cella.entrance
 ---@param request { command: string[]? }
@@ -112,7 +120,11 @@ end
 ---@return integer status
 function M.start(box, request, streams)
   local command, is_own, may_be_ours = terminal.choose(box, request)
-  local signals = assert(core.signals(is_own and WITH_TERMINAL or FORWARDED))
+  local given = command or type(box.description) == "table" and box.description.command
+  if type(given) == "table" and given.stdin == "pipe" then
+    streams.err:write('cella: command.stdin: "pipe" is for programs that write to it: here nobody would\n')
+    return SETUP_FAILED
+  end
   local ok, process, err = pcall(box.spawn, box, command)
   if ok and err and err.op == "openpt" and may_be_ours then
     command.terminal.from = "host"
@@ -122,6 +134,8 @@ function M.start(box, request, streams)
     streams.err:write("cella: ", tostring(not ok and process or err), "\n")
     return status_of_error(not ok and process or err)
   end
+  -- Not before: until there is a program to hand them on to, they end this process, and what is being set up with it.
+  local signals = assert(core.signals(is_own and WITH_TERMINAL or FORWARDED))
   local relay = is_own and terminal.relay(process) or nil
   watch_signals(process, signals, relay)
   local result
@@ -138,10 +152,10 @@ function M.start(box, request, streams)
     return SETUP_FAILED
   end
   -- A file may ask for a stream to be captured; on the command line nobody else would show it.
-  streams.out:write(result.stdout or "")
+  local shown = not result.stdout or show(streams, result.stdout)
   streams.err:write(result.stderr or "")
   if result.error then streams.err:write("cella: ", tostring(result.error), "\n") end
-  return status_of_result(process, result)
+  return shown and status_of_result(process, result) or SETUP_FAILED
 end
 
 --- Prints the steps that this would take.
@@ -153,8 +167,7 @@ function M.print(box, request, streams)
     streams.err:write("cella: ", tostring(not ok and plan or err), "\n")
     return SETUP_FAILED
   end
-  streams.out:write(tostring(plan), "\n")
-  return 0
+  return show(streams, tostring(plan) .. "\n") and 0 or SETUP_FAILED
 end
 
 local function with_container(act)

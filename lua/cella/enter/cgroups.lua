@@ -67,12 +67,27 @@ function M.differing(theirs, ours)
   return list
 end
 
+-- Who is moved into what is frozen stands still too, and nobody would ever hear of it.
+local function is_frozen(directory)
+  for name, word in pairs { ["cgroup.events"] = "frozen 1", ["freezer.state"] = "^FROZEN" } do
+    local file = io.open(directory .. "/" .. name)
+    local text = file and file:read("*a")
+    if file then file:close() end
+    if text and text:find(word) then return true end
+  end
+  return false
+end
+
 --- Moves a process.
 ---@param pid integer  a child that cannot have been reaped
 ---@param list table   of M.differing
 ---@return true?, string?
 function M.move(pid, list)
   for _, cgroup in ipairs(list) do
+    if is_frozen(cgroup.directory) then
+      return nil, ("%s is frozen: what enters would stand still before it is the program; thaw it"):format(
+        cgroup.directory)
+    end
     local directory, message, errno = core.open(cgroup.directory, { "path", "directory" })
     local ok = false
     if directory then

@@ -63,11 +63,6 @@ function M.let_go(self)
   if self.exposed then self.set:set_time(0) else self.set:close() end
 end
 
-function M.fail(self, err)
-  self.failure = self.failure or err
-  M.let_go(self)
-end
-
 -- The kernel does not count what those have used whom it ends together with their init: so it is looked at before.
 function M.kill_all(self)
   if not self.child:pidfd() then return self.child:kill "kill" end
@@ -94,36 +89,65 @@ local function settle_cgroup(self, signal, used)
   return signal == 9 and self.cgroup:oom()
 end
 
--- The caller's hook is called once. What goes wrong in it is told, with the result, by whoever waits.
-local function call_exited(self, result)
-  local call = self.exited
-  self.exited = nil
-  if not call then return end
-  local ok, message = xpcall(call, debug.traceback, result)
-  if not ok then
-    self.hook_error = Error.new { op = "hooks.exited", message = tostring(message), result = result }
-  end
-end
-
-local function finish(self)
-  if self.pty then self.pty:release() end
+-- How it has ended. Nil and an error where nobody can tell.
+local function reap(self)
   local code, signal, used = self.child:reap(true, self.status)
   if type(used) ~= "table" then
-    return M.fail(self, Error.new {
+    return nil, Error.new {
       op = "waitid", errno = used, message = signal,
       why = core.errno_name(used) == "ECHILD" and "another part of this program waits for any child (waitpid(-1)) and "
-        .. "took the status, or has set SIGCHLD to be ignored since the start" or nil,
-    })
+        .. "took the status, or has set SIGCHLD to be ignored since the start; or the process that waited in the place "
+        .. "of this one was killed" or nil,
+    }
   end
   add_last_usage(used, self.last_usage)
   used.wall_seconds = core.now() - self.started
-  local oom = settle_cgroup(self, signal, used)
-  local result = {
+  return {
     code = code,
     signal = signal and (core.signal_name(signal) or tostring(signal)),
     signal_number = signal,
     usage = used,
   }
+end
+
+local function set_reason(self, result, oom)
+  result.reason = self.limits:reason(result.code, result.signal_number, result.usage)
+  if oom and result.reason == "signaled" then result.reason = "oom" end
+end
+
+-- The caller's hook is called once. What goes wrong in it is told, with the result, by whoever waits.
+local function call_exited(self, result, err)
+  local call = self.exited
+  self.exited = nil
+  if not call then return end
+  local ok, message = xpcall(function() return call(result, err) end, debug.traceback)
+  if not ok and not self.failure then
+    self.hook_error = Error.new { op = "hooks.exited", message = tostring(message), result = result }
+  end
+end
+
+--- There will be no result: ends what runs still.
+function M.fail(self, err)
+  self.failure = self.failure or err
+  local result
+  if self.exited then
+    if not self.ended then M.kill_all(self) end
+    result, err = reap(self)
+    if result then set_reason(self, result, settle_cgroup(self, result.signal_number, result.usage)) end
+  end
+  M.let_go(self)
+  call_exited(self, result, err)
+end
+
+local function finish(self)
+  if self.pty then self.pty:release() end
+  local result, err = reap(self)
+  if not result then
+    self.failure = err
+    M.let_go(self)
+    return call_exited(self, nil, err)
+  end
+  local oom = settle_cgroup(self, result.signal_number, result.usage)
   guarded(self, function()
     for name, stream in pairs(self.outputs) do
       if self.pty and stream.fd == self.pty.master then stream:drain_terminal() else stream:drain() end
@@ -131,8 +155,7 @@ local function finish(self)
       if name ~= "values" then result.truncated = result.truncated or stream.truncated end
     end
   end)
-  result.reason = self.limits:reason(code, signal, used)
-  if oom and result.reason == "signaled" then result.reason = "oom" end
+  set_reason(self, result, oom)
   if result.values then
     local data = result.values
     result.values = nil
@@ -168,7 +191,9 @@ function M.step(self)
   if self.result or self.failure or M.is_strange(self) then return true end
   local ok, err = self.set:turn()
   if self.raised then
-    M.let_go(self)
+    M.fail(self)
+  elseif self.result or self.failure then
+    return true -- what was called has closed it, or waited for it
   elseif not ok then
     M.fail(self, err)
   elseif self.ended then

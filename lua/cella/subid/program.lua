@@ -45,8 +45,9 @@ local function collect(outputs, deadline)
     end
     core.poll(numbers, left) -- EINTR and the end of time are seen by the next round
     for _, output in ipairs(outputs) do
-      local data = output.fd:number() and output.fd:read()
-      if data == nil or data == "" then
+      local ended = not output.fd:number()
+      local data = not ended and output.fd:read()
+      if not ended and (data == nil or data == "") then
         output.fd:close()
         open = open - 1
       elseif data then
