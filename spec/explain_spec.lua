@@ -468,6 +468,19 @@ describe("the error", function()
       end)
     end
 
+    if trial.lacks_root() then
+      it("that a user maps no IDs behind a join", function()
+        local base <close> = assert(cella.container({ namespaces = { net = "host" } }):spawn { "sleep", "60" })
+        local inside = { uid = "0 0 1", gid = "0 0 1" }
+        for _, via in ipairs { "self", "parent" } do
+          local _, err = cella.plan({ namespaces = { "user" }, join = { { type = "user", pid = base.pid } },
+            ids = { uid = inside.uid, gid = inside.gid, via = via } }):exec({ "true" }):run()
+          assert.equal("EACCES", err.code)
+          assert.matches("who has joined a user, pid or mount namespace", tostring(err.why))
+        end
+      end)
+    end
+
     it("that a helper is not installed", function()
       local err = error_of { uid = me.uid, gid = me.gid, via = "helper", newuidmap = "/no/such/newuidmap" }
       assert.equal("newuidmap", err.op)

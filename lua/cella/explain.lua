@@ -140,8 +140,9 @@ why.write_file = {
     return nil
   end,
   EACCES = function(fields)
-    if on_map(fields) or fields.text:find("timens_offsets", 1, true) then
-      return "the child's files in /proc belong to root, because it is not dumpable (prctl(2), PR_SET_DUMPABLE)"
+    if on_map(fields) or fields.text:find("timens_offsets", 1, true) or fields.text:find("/setgroups", 1, true) then
+      return "the child's files in /proc belong to root, because it is not dumpable (prctl(2), PR_SET_DUMPABLE), as "
+        .. "nobody is who has joined a user, pid or mount namespace: behind that only root maps IDs"
     end
     return nil
   end,
