@@ -93,6 +93,20 @@ describe("a part of a root #vm", function()
     assert.equal("EEXIST", trial.refused({ root = parts }).code)
   end)
 
+  it("that may be missing cannot be a root: what would be one in its place?", function()
+    local function raised(key, ...) return trial.raised(cella.container, { [key] = { ... } }) end
+    for _, destination in ipairs { "/", "//.", "/./" } do
+      assert.matches("root%[1%]%.optional: there has to be a root", raised("root",
+        { type = "bind", source = "/no/such", destination = destination, optional = true }))
+    end
+    for _, source in ipairs { { fd = 0 }, { content = "x" } } do
+      assert.matches("mounts%[1%]%.optional: only a path may lead to nothing", raised("mounts",
+        { type = "bind", source = source, destination = "/mnt", optional = true }))
+    end
+    -- Which is what these say anyway.
+    cella.container { root = { { type = "bind", source = { fd = 0 }, destination = "/", optional = false } } }
+  end)
+
   it("that makes nothing cannot be a root", function()
     for _, kind in ipairs { "proc", "directory", "dev" } do
       local message = trial.raised(cella.container, { root = { { type = kind, destination = "/" } } })

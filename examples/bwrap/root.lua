@@ -1,6 +1,8 @@
 -- The file system: what each option is as a part of a root of cella's (`root` of a container, a list of parts), in the
 -- order of the command line.
 local cella = require "cella"
+local core = require "cella.core"
+local description = require "cella.root.description"
 
 local M = {}
 
@@ -23,9 +25,16 @@ local make = {}
 -- Later options may make their mount points in what was bound, also on the host: bwrap's users name a directory as
 -- writable for that. Where it is read-only the kernel refuses.
 function make.bind(add, part)
+  local optional = part.optional
+  -- What is not there is no root, and whether it is has to be known now.
+  if optional and description.clean(part.destination) == "/" then
+    local _, _, errno = core.open(part.source, "path")
+    if errno and core.errno_name(errno) == "ENOENT" then return end
+    optional = nil
+  end
   add {
     type = "bind", source = part.fd and { fd = part.fd } or part.source, destination = part.destination,
-    readonly = part.readonly, nodev = not part.devices, optional = part.optional, create = true,
+    readonly = part.readonly, nodev = not part.devices, optional = optional, create = true,
   }
 end
 

@@ -145,7 +145,9 @@ end
 
 local function check_bind(mount, path)
   check_slave(mount, path)
-  if type(mount.source) ~= "table" or not mount.source.content then return end
+  if type(mount.source) ~= "table" then return end
+  if mount.optional then validate.fail(validate.join(path, "optional"), "only a path may lead to nothing") end
+  if not mount.source.content then return end
   for _, key in ipairs { "idmap", "propagation" } do
     if mount[key] then validate.fail(validate.join(path, key), "a file from data is the container's own") end
   end
@@ -178,8 +180,12 @@ end
 --- One part of a root: it may also lie over those before it.
 function M.part_rule(value, path)
   local mount = entry_rule(value, path)
-  if M.clean(mount.destination) == "/" and not types[mount.type].at_root then
-    validate.fail(validate.join(path, "destination"), "a %s cannot be a root", mount.type)
+  if M.clean(mount.destination) == "/" then
+    if not types[mount.type].at_root then
+      validate.fail(validate.join(path, "destination"), "a %s cannot be a root", mount.type)
+    elseif mount.optional then
+      validate.fail(validate.join(path, "optional"), "there has to be a root")
+    end
   end
   return mount
 end
