@@ -94,9 +94,13 @@ function M.record(plan, box, facts)
   for key, list in pairs { root = root, mounts = box.mounts } do
     for i, mount in ipairs(list) do state.keys[mount] = ("%s[%d]"):format(key, i) end
   end
-  if root.source and root.propagation == "slave" then open_root(plan, state, root) end
+  -- Whether anything hears of what the host mounts.
+  state.hears = root.source ~= nil and root.propagation == "slave"
+  if state.hears then open_root(plan, state, root) end
   each(box, function(mount)
-    if mount.propagation == "slave" then state.early[mount] = bind.open_source(plan, state, mount) end
+    if mount.propagation ~= "slave" then return end
+    state.hears = true
+    state.early[mount] = bind.open_source(plan, state, mount)
   end)
   -- Whatever we do must stay here, and nothing that the host mounts later may show up here, where it would not be
   -- read-only.
