@@ -115,6 +115,27 @@ describe("a part of a root #vm", function()
   end)
 end)
 
+describe("the size of a tmpfs #vm", function()
+  local function tmpfs(size) return { type = "tmpfs", destination = "/t", size = size } end
+
+  it("is what the kernel takes for the same number", function()
+    for _, size in ipairs { "17179869184G", "18446744073709551617", "18014398509481985k", "9007199254740992", "1001%" } do
+      assert.matches("mounts%[1%]%.size: .* is more than there can be",
+        trial.raised(cella.container, { mounts = { tmpfs(size) } }))
+    end
+    for _, size in ipairs { "010M", "08", "00", "0%", "", "M", "1MM", "-1", " 1", "1.5M" } do
+      assert.matches("mounts%[1%]%.size: bytes, or a string such as",
+        trial.raised(cella.container, { mounts = { tmpfs(size) } }))
+    end
+  end)
+
+  when_able("may be as large as numbers go", function()
+    for _, size in ipairs { 9007199254740991, "8388607g", "1000%" } do
+      assert.equal("tmpfs", inside({ tmpfs(size) }, "stat -f -c %T /t"))
+    end
+  end)
+end)
+
 describe("a root #vm", function()
   when_able("may be what a descriptor stands for", function()
     local root = rootfs.new()
