@@ -92,7 +92,7 @@ end
 
 function make.file(add, part)
   add {
-    type = "file", destination = part.destination, content = part.content, mode = part.perms or 438, existing = true,
+    type = "file", destination = part.destination, content = part.content, mode = part.perms, existing = true,
     parents = parents(part.perms),
   }
 end

@@ -116,7 +116,8 @@ local types = {
   devpts = { attributes = { nosuid = true, noexec = true } },
   dev = { attributes = { nosuid = true, noexec = true } },
   -- These mount nothing: they are made on a file system of the container's own.
-  -- `existing`: what is there already is as good (of a file: it is overwritten).
+  -- `existing`: what is there already is as good (of a file: it is overwritten, and has another mode only if one is
+  -- given).
   file = { fields = { content = content, mode = mode, existing = boolean }, required = { "content" }, entry = true },
   symlink = { fields = { target = rule.path, existing = boolean }, required = { "target" }, entry = true },
   directory = { fields = { mode = mode, existing = boolean }, entry = true },
@@ -164,6 +165,18 @@ local function check_bind(mount, path)
   end
 end
 
+-- It sets flags, and cannot take any away: the kernel may have locked them.
+local function check_remount(mount, path)
+  local says = false
+  for _, attribute in ipairs(ATTRIBUTES) do
+    says = says or mount[attribute]
+    if mount[attribute] == false then
+      validate.fail(validate.join(path, attribute), "a remount takes no flag away: true expected, got false")
+    end
+  end
+  if not says then validate.fail(path, "a remount sets flags, readonly for one, and there is none") end
+end
+
 local function entry_rule(value, path)
   if type(value) ~= "table" then validate.fail(path, "a table expected, got %s", validate.show(value)) end
   if value.type == nil then validate.fail(validate.join(path, "type"), "missing") end
@@ -172,6 +185,7 @@ local function entry_rule(value, path)
     validate.fail(path, "upper and work go together (on the same file system), or upper is \"tmpfs\"")
   end
   if mount.type == "bind" then check_bind(mount, path) end
+  if mount.type == "remount" then check_remount(mount, path) end
   if mount.noatime and mount.strictatime then validate.fail(path, "noatime and strictatime exclude each other") end
   for attribute, default in pairs(types[mount.type].attributes or {}) do
     if mount[attribute] == nil then mount[attribute] = default end
@@ -241,8 +255,13 @@ local MASKED = { "/proc/acpi", "/proc/asound", "/proc/kcore", "/proc/keys", "/pr
   "/proc/sched_debug", "/proc/timer_list", "/proc/timer_stats", "/sys/devices/virtual/powercap", "/sys/firmware" }
 local READONLY = { "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger" }
 
-local function path_list(default)
-  local list = rule.list(rule.absolute)
+local function path_list(default, instead)
+  local list = rule.list(function(value, path)
+    if M.clean(rule.absolute(value, path)) == "/" then
+      validate.fail(path, "the root cannot be covered%s", instead)
+    end
+    return value
+  end)
   return function(value, path)
     if value == "default" then return default end
     if type(value) == "string" then
@@ -253,6 +272,7 @@ local function path_list(default)
 end
 
 --- `masked_paths` and `readonly_paths`: lists of paths inside, or "default". What is not there needs no covering.
-M.masked_rule, M.readonly_rule = path_list(MASKED), path_list(READONLY)
+M.masked_rule = path_list(MASKED, "")
+M.readonly_rule = path_list(READONLY, ": `readonly` of the key `root` makes it read-only")
 
 return M
