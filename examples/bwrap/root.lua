@@ -84,6 +84,7 @@ function make.tmpfs(add, part)
 end
 
 function make.directory(add, part)
+  if description.clean(part.destination) == "/" then return end -- which there is
   add {
     type = "directory", destination = part.destination, mode = part.perms or 493, existing = true,
     parents = parents(part.perms),
@@ -129,7 +130,9 @@ local WORDS = {
 local function words(part)
   return function(err)
     if part.kind == "chmod" then
-      return ("Can't chmod %s %s"):format(part.octal, part.destination)
+      return ("Can't chmod %#o %s"):format(part.mode, part.destination)
+    elseif part.kind == "remount" then
+      return WORDS.remount:format(part.destination)
     elseif part.source and err.op == "open_tree" then
       return "Can't find source path " .. part.source
     elseif err.op == "make_target" or part.kind ~= "symlink" and part.kind ~= "file" and err.op == "openat2" then
@@ -149,17 +152,18 @@ end
 --- The parts of a root, and for each what to say where it fails.
 ---@param request table
 ---@param facts { own_pids: boolean }
----@return table[] parts, function[] words
+---@return table[] parts, function[] words, table[] of  which part of the request each is of
 function M.parts(request, facts)
-  local parts, all_words = {}, {}
+  local parts, all_words, of = {}, {}, {}
   for _, part in ipairs(request.parts) do
     part.destination = absolute(part.destination)
     make[part.kind](function(entry)
       parts[#parts + 1] = entry
       all_words[#all_words + 1] = words(part)
+      of[#of + 1] = part
     end, part, facts)
   end
-  return parts, all_words
+  return parts, all_words, of
 end
 
 return M
