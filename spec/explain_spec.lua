@@ -334,6 +334,12 @@ describe("the error", function()
         "255 bytes")
     end)
 
+    it("that /proc is of another pid namespace: numbers in there are others' processes", function()
+      local there = "unshare --user --map-root-user --pid --fork LUA"
+      says_there(there, 'run(cella.container { ids = { uid = "0 0 1", gid = "0 0 1", via = "parent" } })', "write_file",
+        "EXDEV", "of another pid namespace")
+    end)
+
     as_root("that the caller is in a root directory where nothing is mounted", function()
       local said = private_host.sh(([[
         D=%s; mount -t tmpfs disk $D && mkdir $D/root && cd $D/root || exit

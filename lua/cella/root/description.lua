@@ -181,7 +181,7 @@ local function entry_rule(value, path)
   if type(value) ~= "table" then validate.fail(path, "a table expected, got %s", validate.show(value)) end
   if value.type == nil then validate.fail(validate.join(path, "type"), "missing") end
   local mount = types[type_rule(value.type, validate.join(path, "type"))].rule(value, path)
-  if mount.type == "overlay" and (mount.upper == nil) ~= (mount.work == nil) and mount.upper ~= "tmpfs" then
+  if mount.type == "overlay" and (mount.upper == nil or mount.upper == "tmpfs") ~= (mount.work == nil) then
     validate.fail(path, "upper and work go together (on the same file system), or upper is \"tmpfs\"")
   end
   if mount.type == "bind" then check_bind(mount, path) end
