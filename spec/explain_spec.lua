@@ -334,6 +334,11 @@ describe("the error", function()
         "255 bytes")
     end)
 
+    it("that there is no /proc", function()
+      local there = "unshare --user --map-root-user --mount sh -c 'mount -t tmpfs none /proc; exec \"$@\"' - LUA"
+      says_there(there, 'run(cella.container { namespaces = { user = "host" } })', "stat", "ENOENT", "no /proc mounted")
+    end)
+
     it("that /proc is of another pid namespace: numbers in there are others' processes", function()
       local there = "unshare --user --map-root-user --pid --fork LUA"
       says_there(there, 'run(cella.container { ids = { uid = "0 0 1", gid = "0 0 1", via = "parent" } })', "write_file",
