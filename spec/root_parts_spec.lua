@@ -108,6 +108,13 @@ describe("a part of a root #vm", function()
     assert.matches("a pipe is there", err.why)
   end)
 
+  when_able("makes directories of the modes that it is told", function()
+    local parts = { { type = "tmpfs", destination = "/a/b", parents = 511 },
+      { type = "directory", destination = "/c/d", parents = 1023, mode = 511, existing = true },
+      { type = "directory", destination = "/e/f", parents = 192 } }
+    assert.equal("777 1777 777 300 755", inside(parts, "echo $(stat -c %a /a /c /c/d /e /e/f)"))
+  end)
+
   when_able("may be a /dev in which nothing can be made", function()
     local parts = { { type = "proc", destination = "/proc" }, { type = "dev", destination = "/dev", readonly = true } }
     assert.equal("ro,nosuid,noexec readonly", inside(parts, [[echo x >/dev/null; >/dev/shm/x; test -e /dev/shm/x || exit
