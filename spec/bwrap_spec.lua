@@ -143,6 +143,11 @@ local SAME = {
   ROOT .. " --ro-bind $D /mnt --chmod 0700 /mnt/rw/file true; stat -c %a $D/rw/file",
   ROOT .. " --dev /dev sh -c 'cd /dev; ls | sort; readlink fd stdin core ptmx; stat -c \"%n %t %T\" null zero tty'",
   ROOT .. " --dev /dev sh -c 'echo x >/dev/null; head -c 3 /dev/zero | od -An -tx1; mount | grep -c \" /dev/pts \"'",
+  -- The terminal is the console, where it has a name.
+  "echo \"exec $B " .. ROOT .. " --dev /dev sh -c 'tty; ls -d /dev/console'\" >$D/s; "
+    .. "script -qec \"sh $D/s\" /dev/null </dev/null 2>&1 | tr -d '\\r'",
+  "echo \"mount -t tmpfs x /dev/pts; exec $B " .. ROOT .. " --dev /dev sh -c 'tty; ls -d /dev/console'\" >$D/s; "
+    .. "script -qec \"unshare -Urm sh $D/s\" /dev/null </dev/null 2>&1 | tr -d '\\r'",
   ROOT .. " --unshare-pid --proc /proc sh -c 'ls -d /proc/[0-9]* | head -1; test -w /proc/sysrq-trigger; "
     .. "echo $?'",
   ROOT .. " --proc /proc sh -c 'test -d /proc/$PPID && echo there'",

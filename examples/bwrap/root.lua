@@ -14,9 +14,9 @@ local function parents(perms)
   return mode
 end
 
--- Whether what the sandbox will write to is a terminal.
+-- Whether what the sandbox will write to is a terminal, and has a name here.
 local function is_terminal()
-  local result = cella.plan():exec({ "test", "-t", "1" }):run { timeout = 10 }
+  local result = cella.plan():exec({ "tty", stdin = 1, stdout = "capture" }):run { timeout = 10 }
   return result ~= nil and result.code == 0
 end
 

@@ -5,6 +5,7 @@ local cella = require "cella"
 local command = require "cella.command"
 local core = require "cella.core"
 local description = require "cella.root.description"
+local host = require "cella.host"
 local messages = require "bwrap.messages"
 local root = require "cella.root"
 local root_parts = require "bwrap.root"
@@ -133,7 +134,8 @@ local function file_system(plan, request, wanted)
     error(checked, 0)
   end
   local done = root.record(plan, { root = checked, mounts = {} }, {
-    unprivileged = in_namespace, maps_group = function() return not in_namespace end,
+    unprivileged = in_namespace,
+    maps_group = function(gid) return not in_namespace and host.facts().gid_map:covers(gid) end,
   })
   for i, one in ipairs(done) do plan.purposes[#plan.purposes + 1] = { size = one.size, words = words[i] } end
   purpose(plan, "pivot_root")
