@@ -206,6 +206,26 @@ describe("a root #vm", function()
     fd:close()
   end)
 
+  when_able("has no devices of its own, unless that is said", function()
+    if trial.lacks_root() then pending(trial.lacks_root()) end
+    local root = rootfs.new()
+    root:shell "mknod -m 666 zero c 1 5"
+    for _, user in ipairs { "new", "host" } do
+      local function reads(keys, from)
+        keys.path = root.path
+        local box = { namespaces = { user = user }, root = keys, mounts = { { type = "dev", destination = "/dev" } } }
+        return trial.word(box, ("head -c 1 %s >/dev/null 2>&1 && echo read || echo refused"):format(from))
+      end
+      assert.equal("refused", reads({}, "/zero"))
+      assert.equal("refused", reads({ readonly = true }, "/zero"))
+      assert.equal("read", reads({ nodev = false }, "/zero"))
+      assert.equal("read", reads({}, "/dev/zero"))
+    end
+    -- What the host has, it shows.
+    assert.equal("read", trial.word({ root = "/" }, "head -c 1 /dev/zero >/dev/null && echo read"))
+    root:remove()
+  end)
+
   it("cannot be covered", function()
     for _, path in ipairs { "/", "//", "/." } do
       assert.matches("masked_paths%[1%]: the root cannot be covered$",

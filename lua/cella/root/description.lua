@@ -227,12 +227,13 @@ end
 
 local root_propagation = rule.one_of { "private", "shared", "slave" }
 local directory_root = rule.record { path = rule.path, fd = rule.integer(0, 2147483647), readonly = boolean,
-  idmap = idmap, propagation = root_propagation }
+  nodev = boolean, idmap = idmap, propagation = root_propagation }
 local parts_root = rule.record({ readonly = boolean, size = size, mode = mode, inodes = inodes,
   propagation = rule.one_of { "private", "shared" } }, nil, M.part_rule)
 
---- `root`: a directory's path; { path = or fd =, readonly =, idmap =, propagation = }; or a list of parts, put together
---- on an empty tmpfs. The host's own root is always read-only. What a directory is taken from becomes its `source`.
+--- `root`: a directory's path; { path = or fd =, readonly =, nodev =, idmap =, propagation = }; or a list of parts, put
+--- together on an empty tmpfs. The host's own root is always read-only. What a
+--- directory is taken from becomes its `source`.
 function M.root_rule(value, path)
   if type(value) == "string" then value = { path = rule.path(value, path) } end
   if type(value) == "table" and value.path == nil and value.fd == nil then return parts_root(value, path) end
