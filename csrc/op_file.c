@@ -152,6 +152,24 @@ static int open_in_root(int root, const char *path, uint64_t flags, unsigned mod
 	return act_openat2(args);
 }
 
+/* Makes a directory of a mode, whatever the umask. That files in it get its group is the business of the one above. */
+static int make_directory(int parent, const char *name, mode_t mode)
+{
+	enum { DECIDED = 07777 & ~S_ISGID };
+	struct stat made;
+	long result = RAW(SYS_mkdirat, parent, name, mode);
+	if (result == 0)
+		result = RAW(SYS_newfstatat, parent, name, &made, AT_SYMLINK_NOFOLLOW);
+	if (result < 0 || (made.st_mode & DECIDED) == (mode & DECIDED))
+		return (int)result;
+	int fd = (int)RAW(SYS_openat, parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return fd;
+	result = RAW(SYS_fchmod, fd, mode | (made.st_mode & S_ISGID));
+	RAW(SYS_close, fd);
+	return (int)result;
+}
+
 /* Makes the last component of `path`: a file, or a directory. `path` is cut at its slash and mended. The parent
  * has to be on the file system of `within`: a link may lead from there to another. */
 static int make_entry(int root, char *path, unsigned mode, const struct stat *within)
@@ -176,7 +194,7 @@ static int make_entry(int root, char *path, unsigned mode, const struct stat *wi
 	if (result == 0 && S_ISREG(mode))
 		result = RAW(SYS_mknodat, parent, name, mode, 0);
 	else if (result == 0)
-		result = RAW(SYS_mkdirat, parent, name, mode & 07777);
+		result = make_directory(parent, name, mode & 07777);
 	RAW(SYS_close, parent);
 	return (int)result;
 }

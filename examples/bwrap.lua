@@ -20,7 +20,9 @@
 -- --lock-file and --sync-fd name is kept by the program, not by a pid 1; a file in no known format is no shell script;
 -- signals that the caller ignores are not ignored inside; what the host mounts later does not appear inside; of a
 -- capability that root drops nothing stays, not even in the bounding set; /dev/shm is a tmpfs of its own; 0, 1 and 2
--- are open in any case; --args takes options only; --userns-block-fd insists on ID maps.
+-- are open in any case; --args takes options only; --userns-block-fd insists on ID maps; a destination has no ".." in
+-- it; an empty entry of PATH is not the working directory; --perms holds also for a file that --file finds there; what
+-- --info-fd and the like name has to be open, or nothing runs.
 package.path = (arg[0]:match("^(.*/)") or "./") .. "?.lua;" .. package.path
 
 local core = require "cella.core"

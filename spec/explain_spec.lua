@@ -326,6 +326,38 @@ describe("the error", function()
       end
     end)
 
+    it("that a link is where a mount point would be made, or that a name is too long", function()
+      local tmpfs = { type = "tmpfs", destination = "/mnt" }
+      local link = { type = "symlink", destination = "/mnt/l", target = "no" }
+      says(of { tmpfs, link, { type = "tmpfs", destination = "/mnt/l" } }, "make_target", "EEXIST", "leads to nothing")
+      says(of { tmpfs, { type = "tmpfs", destination = "/mnt/" .. ("x"):rep(256) } }, "make_target", "ENAMETOOLONG",
+        "255 bytes")
+    end)
+
+    it("that there is no /proc", function()
+      local there = "unshare --user --map-root-user --mount sh -c 'mount -t tmpfs none /proc; exec \"$@\"' - LUA"
+      says_there(there, 'run(cella.container { namespaces = { user = "host" } })', "stat", "ENOENT", "no /proc mounted")
+    end)
+
+    it("that /proc is of another pid namespace: numbers in there are others' processes", function()
+      local there = "unshare --user --map-root-user --pid --fork LUA"
+      says_there(there, 'run(cella.container { ids = { uid = "0 0 1", gid = "0 0 1", via = "parent" } })', "write_file",
+        "EXDEV", "of another pid namespace")
+    end)
+
+    as_root("that the caller is in a root directory where nothing is mounted", function()
+      local said = private_host.sh(([[
+        D=%s; mount -t tmpfs disk $D && mkdir $D/root && cd $D/root || exit
+        for d in /*; do [ -d $d ] && [ ! -L $d ] && mkdir .$d && mount --rbind $d .$d; [ ! -L $d ] || cp -a $d .; done
+        exec chroot . sh -c %s 2>&1
+      ]]):format(directory, trial.quote(("cd %s; "):format(trial.top)
+        .. private_host.run('{ namespaces = { user = "host" } }', "echo ran"))))
+      private_host.clean()
+      for _, words in ipairs { 'mount("none", "/"', "EINVAL", "it is chrooted" } do
+        assert.truthy(said:find(words, 1, true), said)
+      end
+    end)
+
     it("that a tmpfs is full, or read-only", function()
       local function file(keys)
         local tmpfs = { type = "tmpfs", destination = "/mnt" }

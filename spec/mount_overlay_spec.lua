@@ -140,6 +140,13 @@ describe("an overlay", function()
     end)
   end
 
+  it("on a tmpfs has no directory to work in", function()
+    for _, keys in ipairs { { upper = "tmpfs", work = "/w" }, { upper = "/u" }, { work = "/w" } } do
+      assert.matches("mounts%[1%]: upper and work go together",
+        trial.raised(cella.container, description("/usr", keys)))
+    end
+  end)
+
   it("of more directories than a string has room for names is refused before Linux 6.8", function()
     host.facts = function() return facts { kernel = { major = 5, minor = 15 } } end
     local lower = {}

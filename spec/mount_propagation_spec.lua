@@ -79,6 +79,20 @@ describe("the propagation of a mount", function()
         assert.equal("ready\narrived\n", arrives 'propagation = "slave"')
       end)
 
+      it("slave lets in nothing below what is a read-only path", function()
+        local script = "echo ready; n=0; until [ -e /mnt/go ] || [ $n = 500 ]; do n=$((n + 1)); sleep 0.01; done; "
+          .. "for d in /mnt /mnt/later; do { >$d/new; } 2>/dev/null && echo wrote; done; true"
+        assert.equal("ready\n", private_host.sh(([[
+          D=%s; mount -t tmpfs disk $D && mkdir $D/later
+          %s >$D/out 2>&1 &
+          n=0; until [ -s $D/out ] || [ $n = 500 ]; do n=$((n + 1)); sleep 0.01; done
+          mount -t tmpfs later $D/later && touch $D/go
+          wait; cat $D/out
+        ]]):format(directory, private_host.run(([[{ namespaces = { user = %q }, root = %q, readonly_paths = { "/mnt" },
+          mounts = { %s, { type = "bind", source = %q, destination = "/mnt", propagation = "slave" } } }]]):format(user,
+          root.path, PROC, directory), script))))
+      end)
+
       it("private and shared let in nothing, and nothing out: a shared mount shares with its copies inside", function()
         for _, keys in ipairs { "", 'propagation = "shared"', 'propagation = "unbindable"' } do
           assert.equal("ready\n", arrives(keys), keys)

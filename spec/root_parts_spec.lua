@@ -93,10 +93,92 @@ describe("a part of a root #vm", function()
     assert.equal("EEXIST", trial.refused({ root = parts }).code)
   end)
 
+  when_able("leaves a file that is there its mode, unless it has one", function()
+    trial.sh(("cd %s; echo secret >f; chmod 600 f; umask 0; echo public >g; mkfifo pipe"):format(directory))
+    local bind = { type = "bind", source = directory, destination = "/d", create = true }
+    local function file(name, mode)
+      return { type = "file", destination = "/d/" .. name, content = "said", existing = true, mode = mode }
+    end
+    assert.equal("600 f\n640 g\n644 new\n4755 suid",
+      inside({ bind, file "f", file("g", 416), file "new", file("suid", 2541) }, "cd /d; stat -c '%a %n' f g new suid"))
+    assert.equal("saidsaid", trial.sh(("cd %s; cat f g"):format(directory)))
+    -- And waits for nobody at the other end of a pipe.
+    local err = trial.refused { root = { bind, file "pipe" } }
+    assert.equal("openat2 ENXIO", err.op .. " " .. err.code)
+    assert.matches("a pipe is there", err.why)
+  end)
+
+  when_able("makes directories of the modes that it is told", function()
+    local parts = { { type = "tmpfs", destination = "/a/b", parents = 511 },
+      { type = "directory", destination = "/c/d", parents = 1023, mode = 511, existing = true },
+      { type = "directory", destination = "/e/f", parents = 192 } }
+    assert.equal("777 1777 777 300 755", inside(parts, "echo $(stat -c %a /a /c /c/d /e /e/f)"))
+  end)
+
+  when_able("may be a /dev in which nothing can be made", function()
+    local parts = { { type = "proc", destination = "/proc" }, { type = "dev", destination = "/dev", readonly = true } }
+    assert.equal("ro,nosuid,noexec readonly", inside(parts, [[echo x >/dev/null; >/dev/shm/x; test -e /dev/shm/x || exit
+      while read -r _ _ _ _ at flags _; do [ $at != /dev ] || printf '%s ' "${flags%,relatime}"
+      done </proc/self/mountinfo
+      { >/dev/new; } 2>/dev/null || echo readonly]]))
+  end)
+
+  it("that changes flags says which", function()
+    local function raised(keys)
+      keys.type, keys.destination = "remount", "/mnt"
+      return trial.raised(cella.container, { mounts = { keys } })
+    end
+    assert.matches("mounts%[1%]: a remount sets flags, readonly for one, and there is none", raised {})
+    assert.matches("mounts%[1%]%.readonly: a remount takes no flag away", raised { readonly = false, nosuid = true })
+  end)
+
+  when_able("that changes flags of what is no mount says so", function()
+    local err = trial.refused { root = { { type = "directory", destination = "/d" },
+      { type = "remount", destination = "/d", readonly = true } } }
+    assert.equal("mount_setattr EINVAL", err.op .. " " .. err.code)
+    assert.matches("nothing is mounted right there", err.why)
+  end)
+
+  it("that may be missing cannot be a root: what would be one in its place?", function()
+    local function raised(key, ...) return trial.raised(cella.container, { [key] = { ... } }) end
+    for _, destination in ipairs { "/", "//.", "/./" } do
+      assert.matches("root%[1%]%.optional: there has to be a root", raised("root",
+        { type = "bind", source = "/no/such", destination = destination, optional = true }))
+    end
+    for _, source in ipairs { { fd = 0 }, { content = "x" } } do
+      assert.matches("mounts%[1%]%.optional: only a path may lead to nothing", raised("mounts",
+        { type = "bind", source = source, destination = "/mnt", optional = true }))
+    end
+    -- Which is what these say anyway.
+    cella.container { root = { { type = "bind", source = { fd = 0 }, destination = "/", optional = false } } }
+  end)
+
   it("that makes nothing cannot be a root", function()
     for _, kind in ipairs { "proc", "directory", "dev" } do
       local message = trial.raised(cella.container, { root = { { type = kind, destination = "/" } } })
       assert.matches("root%[1%]%.destination: a " .. kind .. " cannot be a root", message)
+    end
+  end)
+end)
+
+describe("the size of a tmpfs #vm", function()
+  local function tmpfs(size) return { type = "tmpfs", destination = "/t", size = size } end
+
+  it("is what the kernel takes for the same number", function()
+    for _, size in ipairs { "17179869184G", "18446744073709551617", "18014398509481985k", "9007199254740992",
+      "1001%" } do
+      assert.matches("mounts%[1%]%.size: .* is more than there can be",
+        trial.raised(cella.container, { mounts = { tmpfs(size) } }))
+    end
+    for _, size in ipairs { "010M", "08", "00", "0%", "", "M", "1MM", "-1", " 1", "1.5M" } do
+      assert.matches("mounts%[1%]%.size: bytes, or a string such as",
+        trial.raised(cella.container, { mounts = { tmpfs(size) } }))
+    end
+  end)
+
+  when_able("may be as large as numbers go", function()
+    for _, size in ipairs { 9007199254740991, "8388607g", "1000%" } do
+      assert.equal("tmpfs", inside({ tmpfs(size) }, "stat -f -c %T /t"))
     end
   end)
 end)
@@ -122,6 +204,35 @@ describe("a root #vm", function()
       assert.equal("readonly", trial.word({ root = root }, "{ >/tmp/new; } 2>/dev/null || echo readonly"))
     end
     fd:close()
+  end)
+
+  when_able("has no devices of its own, unless that is said", function()
+    if trial.lacks_root() then pending(trial.lacks_root()) end
+    local root = rootfs.new()
+    root:shell "mknod -m 666 zero c 1 5"
+    for _, user in ipairs { "new", "host" } do
+      local function reads(keys, from)
+        keys.path = root.path
+        local box = { namespaces = { user = user }, root = keys, mounts = { { type = "dev", destination = "/dev" } } }
+        return trial.word(box, ("head -c 1 %s >/dev/null 2>&1 && echo read || echo refused"):format(from))
+      end
+      assert.equal("refused", reads({}, "/zero"))
+      assert.equal("refused", reads({ readonly = true }, "/zero"))
+      assert.equal("read", reads({ nodev = false }, "/zero"))
+      assert.equal("read", reads({}, "/dev/zero"))
+    end
+    -- What the host has, it shows.
+    assert.equal("read", trial.word({ root = "/" }, "head -c 1 /dev/zero >/dev/null && echo read"))
+    root:remove()
+  end)
+
+  it("cannot be covered", function()
+    for _, path in ipairs { "/", "//", "/." } do
+      assert.matches("masked_paths%[1%]: the root cannot be covered$",
+        trial.raised(cella.container, { masked_paths = { path } }))
+      assert.matches("readonly_paths%[1%]: the root cannot be covered: `readonly` of the key `root`",
+        trial.raised(cella.container, { readonly_paths = { path } }))
+    end
   end)
 
   it("is one of these", function()

@@ -30,9 +30,17 @@ end
 -- In bwrap's words, what a failing step was there for.
 local function subject(plan, err, request)
   if err.op == "execve" then return "execvp " .. request.command[1] end
+  if err.op == "tell_and_wait" then return nil end
   local copied = err.side == "parent" and tonumber((err.text or ""):match "dup%((%d+)%)")
-  if copied and copied == request.userns then return "Joining specified user namespace failed" end
-  if copied and copied == request.pidns then return "Setting pidns failed" end
+  if copied then
+    if copied == request.userns then return "Joining specified user namespace failed" end
+    if copied == request.pidns then return "Setting pidns failed" end
+    if copied == request.userns2 then return "Setting userns2 failed" end
+    if copied == request.block_fd then return "--block-fd " .. copied end
+    for _, part in ipairs(request.parts) do
+      if copied == part.fd then return part.option .. " " .. copied end
+    end
+  end
   local index = err.step and err.side == "child" and child_step(plan, err.step)
   for _, purpose in ipairs(plan.purposes) do
     if index and index <= purpose.size then
@@ -50,7 +58,8 @@ function M.failed(failure, request)
   local err = failure.err
   local words = subject(failure.plan, err, request)
   -- Where what was looked for was not so, the kernel has no word for it.
-  M.say("bwrap: " .. words .. (err.code == "ENOTRECOVERABLE" and "" or ": " .. err.message))
+  if err.code ~= "ENOTRECOVERABLE" then words = (words and words .. ": " or "") .. err.message end
+  M.say("bwrap: " .. words)
   if err.text and not (err.op == "execve" and err.code == "ENOENT") then
     M.say(("  in step %s, %s"):format(tostring(err.step), err.text) .. (err.why and "\n  " .. err.why or ""))
   end

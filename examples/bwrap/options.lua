@@ -34,9 +34,19 @@ local function octal(option, text)
   return number(text, 8, 4095) or refuse("%s takes an octal argument <= 07777", option)
 end
 
+-- Bytes as strtoull(3) reads them: also octal and hexadecimal.
+local function size(text)
+  local value = text:find "^%d+$" and number(text, text:sub(1, 1) == "0" and 8 or 10, 9223372036854775807)
+    or text:find "^0[xX]%x+$" and #text < 18 and tonumber(text)
+  if not value and text:find "^%d+$" and #text > 15 and not text:find "^0" then value = 9007199254740992 end
+  if not value or value == 0 then refuse "--size takes a non-zero number of bytes" end
+  if value > 9007199254740991 then refuse "--size (for tmpfs) is limited to 9007199254740991" end
+  return value
+end
+
 -- bwrap takes cap_from_name(3)'s words.
 local function capability(text)
-  if text == "ALL" then return text end
+  if text:upper() == "ALL" then return "ALL" end
   local name = text:lower()
   local plan = core.recorder()
   local known = name:find "^cap_" and pcall(plan.record, plan, "ambient_lower", { name })
@@ -89,8 +99,6 @@ local function part(name, arguments, make, help)
     entry.option = name
     if entry.perms then entry.perms, request.perms = request.perms, nil end
     if entry.size then entry.size, request.size = request.size, nil end
-    if request.perms then refuse "--perms must be followed by an option that creates a file" end
-    if request.size then refuse "--size must be followed by --tmpfs" end
     request.parts[#request.parts + 1] = entry
   end, help)
 end
@@ -100,10 +108,9 @@ option("--version", "", function(request) request.print = VERSION end, "Print ve
 option("--args", "FD", function(request, text)
   if request.in_args then refuse "--args not supported in arguments file" end
   local words = {}
-  for word in read_all(fd(text, { descriptors = {} }), "Can't read --args data"):gmatch "([^%z]*)%z?" do
-    words[#words + 1] = word
-  end
-  if words[#words] == "" then words[#words] = nil end
+  local data = read_all(fd(text, { descriptors = {} }), "Can't read --args data")
+  if data ~= "" and data:sub(-1) ~= "\0" then data = data .. "\0" end
+  for word in data:gmatch "([^%z]*)%z" do words[#words + 1] = word end
   request.in_args = true
   local stop = M.words(request, words, 1)
   request.in_args = false
@@ -253,11 +260,10 @@ option("--perms", "OCTAL", function(request, text)
 end, "Set permissions of next argument (--bind-data, --file, etc.)")
 option("--size", "BYTES", function(request, text)
   if request.size then refuse "--size given twice for the same action" end
-  request.size = number(text, 10, 9007199254740991)
-  if not request.size or request.size == 0 then refuse "--size takes a non-zero number of bytes" end
+  request.size = size(text)
 end, "Set size of next argument (only for --tmpfs)")
 part("--chmod", "OCTAL PATH", function(_, text, path)
-  return { kind = "chmod", mode = octal("--chmod", text), octal = text, destination = path }
+  return { kind = "chmod", mode = octal("--chmod", text), destination = path }
 end, "Change permissions of PATH (must already exist)")
 
 --- The text of --help.
@@ -282,6 +288,10 @@ function M.words(request, words, first)
     local count = #entry.arguments
     if count > #words - i then refuse("%s takes %s", entry.name, COUNT[count]) end
     entry.act(request, table.unpack(words, i + 1, i + count))
+    if entry.name ~= "--perms" and entry.name ~= "--size" then
+      if request.perms then refuse "--perms must be followed by an option that creates a file" end
+      if request.size then refuse "--size must be followed by --tmpfs" end
+    end
     i = i + 1 + count
   end
   return i
@@ -324,6 +334,25 @@ local function check_together(request)
   if request.as_pid_1 and #request.locks > 0 then refuse "Specifying --as-pid-1 and --lock-file is not permitted" end
 end
 
+-- Which path is missing that is no path at all.
+local NOTHING = "%s: No such file or directory"
+
+local function check_paths(request)
+  if request.command[1] == "" then refuse(NOTHING, "execvp ") end
+  if request.chdir == "" then refuse(NOTHING, "Can't chdir to ") end
+  for _, path in ipairs(request.locks) do
+    if path == "" then refuse(NOTHING, "Unable to open lock file ") end
+  end
+  local parts = {}
+  for _, entry in ipairs(request.parts) do
+    local missing = entry.source == ""
+    if missing and not entry.optional then refuse(NOTHING, "Can't find source path ") end
+    if entry.target == "" then refuse(NOTHING, "Can't make symlink at " .. entry.destination) end
+    if not missing then parts[#parts + 1] = entry end
+  end
+  request.parts = parts
+end
+
 -- What a descriptor holds is read once everything else is known to be right.
 local function read_data(request)
   for _, entry in ipairs(request.parts) do
@@ -344,6 +373,7 @@ local function parse(arguments)
   request.command = { table.unpack(arguments, first) }
   request.said_unshare_user = request.unshare.user
   check_together(request)
+  check_paths(request)
   if #request.command == 0 then error({ usage = M.usage() }, 0) end
   read_data(request)
   return request

@@ -1,6 +1,8 @@
 -- The file system: what each option is as a part of a root of cella's (`root` of a container, a list of parts), in the
 -- order of the command line.
 local cella = require "cella"
+local core = require "cella.core"
+local description = require "cella.root.description"
 
 local M = {}
 
@@ -12,9 +14,9 @@ local function parents(perms)
   return mode
 end
 
--- Whether what the sandbox will write to is a terminal.
+-- Whether what the sandbox will write to is a terminal, and has a name here.
 local function is_terminal()
-  local result = cella.plan():exec({ "test", "-t", "1" }):run { timeout = 10 }
+  local result = cella.plan():exec({ "tty", stdin = 1, stdout = "capture" }):run { timeout = 10 }
   return result ~= nil and result.code == 0
 end
 
@@ -23,9 +25,16 @@ local make = {}
 -- Later options may make their mount points in what was bound, also on the host: bwrap's users name a directory as
 -- writable for that. Where it is read-only the kernel refuses.
 function make.bind(add, part)
+  local optional = part.optional
+  -- What is not there is no root, and whether it is has to be known now.
+  if optional and description.clean(part.destination) == "/" then
+    local _, _, errno = core.open(part.source, "path")
+    if errno and core.errno_name(errno) == "ENOENT" then return end
+    optional = nil
+  end
   add {
     type = "bind", source = part.fd and { fd = part.fd } or part.source, destination = part.destination,
-    readonly = part.readonly, nodev = not part.devices, optional = part.optional, create = true,
+    readonly = part.readonly, nodev = not part.devices, optional = optional, create = true,
   }
 end
 
@@ -75,6 +84,7 @@ function make.tmpfs(add, part)
 end
 
 function make.directory(add, part)
+  if description.clean(part.destination) == "/" then return end -- which there is
   add {
     type = "directory", destination = part.destination, mode = part.perms or 493, existing = true,
     parents = parents(part.perms),
@@ -83,7 +93,7 @@ end
 
 function make.file(add, part)
   add {
-    type = "file", destination = part.destination, content = part.content, mode = part.perms or 438, existing = true,
+    type = "file", destination = part.destination, content = part.content, mode = part.perms, existing = true,
     parents = parents(part.perms),
   }
 end
@@ -120,7 +130,9 @@ local WORDS = {
 local function words(part)
   return function(err)
     if part.kind == "chmod" then
-      return ("Can't chmod %s %s"):format(part.octal, part.destination)
+      return ("Can't chmod %#o %s"):format(part.mode, part.destination)
+    elseif part.kind == "remount" then
+      return WORDS.remount:format(part.destination)
     elseif part.source and err.op == "open_tree" then
       return "Can't find source path " .. part.source
     elseif err.op == "make_target" or part.kind ~= "symlink" and part.kind ~= "file" and err.op == "openat2" then
@@ -140,17 +152,18 @@ end
 --- The parts of a root, and for each what to say where it fails.
 ---@param request table
 ---@param facts { own_pids: boolean }
----@return table[] parts, function[] words
+---@return table[] parts, function[] words, table[] of  which part of the request each is of
 function M.parts(request, facts)
-  local parts, all_words = {}, {}
+  local parts, all_words, of = {}, {}, {}
   for _, part in ipairs(request.parts) do
     part.destination = absolute(part.destination)
     make[part.kind](function(entry)
       parts[#parts + 1] = entry
       all_words[#all_words + 1] = words(part)
+      of[#of + 1] = part
     end, part, facts)
   end
-  return parts, all_words
+  return parts, all_words, of
 end
 
 return M

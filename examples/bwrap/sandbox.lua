@@ -5,6 +5,7 @@ local cella = require "cella"
 local command = require "cella.command"
 local core = require "cella.core"
 local description = require "cella.root.description"
+local host = require "cella.host"
 local messages = require "bwrap.messages"
 local root = require "cella.root"
 local root_parts = require "bwrap.root"
@@ -60,13 +61,18 @@ local function holder(request, new)
   if not request.info_fd and not request.json_status_fd and not request.userns_block_fd then return nil end
   return function(facts)
     local pid = facts.pid
+    -- Who does not hear of it waits for ever, or takes no program for one.
+    local function tell(fd, format)
+      local ok, message = messages.write(fd, messages.info(pid, new, format))
+      return ok, ok or "Write to info_fd: " .. message:gsub("^write: ", "")
+    end
+    local ok, message = true, nil
     if request.info_fd then
-      messages.write(request.info_fd, messages.info(pid, new, messages.INFO))
+      ok, message = tell(request.info_fd, messages.INFO)
       if request.info_fd > 2 then sys.close(request.info_fd) end
     end
-    if request.json_status_fd then
-      messages.write(request.json_status_fd, messages.info(pid, new, messages.STATUS))
-    end
+    if ok and request.json_status_fd then ok, message = tell(request.json_status_fd, messages.STATUS) end
+    if not ok then return nil, message end
     if request.userns_block_fd then
       sys.wait_for_byte(request.userns_block_fd)
       -- Without a map the program would be nobody inside and its old self outside.
@@ -115,12 +121,21 @@ local function begin(request, wanted, who)
 end
 
 local function file_system(plan, request, wanted)
-  local parts, words = root_parts.parts(request, { own_pids = wanted.pid or request.pidns ~= nil })
+  local parts, words, of = root_parts.parts(request, { own_pids = wanted.pid or request.pidns ~= nil })
   -- 493 is 0755
   parts.mode = 493
   local in_namespace = wanted.user or request.userns ~= nil
-  local done = root.record(plan, { root = description.root_rule(parts, "root"), mounts = {} }, {
-    unprivileged = in_namespace, maps_group = function() return not in_namespace end,
+  local ok, checked = pcall(description.root_rule, parts, "root")
+  if not ok and checked.validation then
+    local number, reason = checked.validation:match "^root%[(%d+)%][^:]*: (.*)$"
+    local part = of[tonumber(number)]
+    error(("%s %s: %s"):format(part.option, part.destination, reason), 0)
+  elseif not ok then
+    error(checked, 0)
+  end
+  local done = root.record(plan, { root = checked, mounts = {} }, {
+    unprivileged = in_namespace,
+    maps_group = function(gid) return not in_namespace and host.facts().gid_map:covers(gid) end,
   })
   for i, one in ipairs(done) do plan.purposes[#plan.purposes + 1] = { size = one.size, words = words[i] } end
   purpose(plan, "pivot_root")
@@ -140,8 +155,9 @@ local function enter_again(plan, request, who, proc)
   purpose(plan, "unshare user ns")
 end
 
--- What --cap-add and --cap-drop leave; root begins with what it has, others with nothing.
-local function capabilities(request, uid)
+-- What --cap-add and --cap-drop leave; root begins with what it has, others with nothing. All are those that there are
+-- to be had: in a user namespace of one's own each.
+local function capabilities(request, uid, in_namespace)
   local kept = {}
   local function set(names, value)
     for _, name in ipairs(names) do kept[name] = value or nil end
@@ -160,8 +176,10 @@ local function capabilities(request, uid)
   for _, change in ipairs(request.capabilities) do
     if change.name ~= "ALL" then
       set({ change.name }, change.add)
-    elseif change.add then
+    elseif change.add and in_namespace then
       for name in pairs(numbers) do kept[name] = true end
+    elseif change.add then
+      set(sys.capabilities().permitted, true)
     else
       kept = {}
     end
@@ -173,7 +191,7 @@ local function capabilities(request, uid)
 end
 
 local function privileges(plan, request, wanted, who)
-  local keep = capabilities(request, who.outer_uid)
+  local keep = capabilities(request, who.outer_uid, wanted.user or request.userns ~= nil)
   local rest = { "all" }
   for _, name in ipairs(keep) do rest[#rest + 1] = "-" .. name end
   -- Root that says nothing of capabilities keeps what it has, as bwrap's users of that kind expect.
@@ -202,10 +220,8 @@ end
 local function current_directory()
   local pwd = os.getenv "PWD"
   if pwd and pwd:sub(1, 1) == "/" and core.same_file(pwd, ".") then return pwd end
-  local pipe = io.popen "pwd -P 2>/dev/null"
-  local answer = pipe and pipe:read "l"
-  if pipe then pipe:close() end
-  return answer
+  local result = cella.plan():exec({ "pwd", "-P", stdout = "capture", stderr = "null" }):run { timeout = 10 }
+  return result and result.code == 0 and result.stdout:gsub("\n$", "") or nil
 end
 
 -- Returns the environment, and whether its PWD has to be found out when it is known.
@@ -216,7 +232,8 @@ local function working_directory(plan, request, old)
     plan:chdir(request.chdir)
   else
     local home = environment.HOME
-    plan:chdir_first { old or "/", home and home ~= "" and home or "/", "/" }
+    home = home and home ~= "" and home or "/"
+    plan:chdir_first { old or home, home, "/" }
   end
   purpose(plan, ("Can't chdir to %s"):format(request.chdir or "/"))
   plan:expect_cwd()

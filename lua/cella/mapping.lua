@@ -54,8 +54,25 @@ local function text_of(ids, kind)
   return ids.text and ids.text[kind] or tostring(ids[kind])
 end
 
+local EXDEV = 18
+
+-- A number is that of another process in a /proc of another pid namespace.
+local function has_own_proc()
+  local own = ("/proc/%d"):format(core.sys.getpid())
+  if core.same_file(own, "/proc/self") or not core.inode "/proc/version" then return true end
+  return nil, {
+    errno = EXDEV, message = core.strerror(EXDEV),
+    why = "the /proc that is mounted here is of another pid namespace, where a process has another number: mount one "
+      .. "of the caller's (unshare --mount-proc)",
+  }
+end
+
 local function step(op, text, perform)
-  return { op = op, text = text, perform = perform }
+  return { op = op, text = text, perform = function(child)
+    local ok, err = has_own_proc()
+    if not ok then return nil, err end
+    return perform(child)
+  end }
 end
 
 -- What the helpers take after the pid: canonical decimals, because they also read octal. A policy may cut extents

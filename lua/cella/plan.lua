@@ -54,8 +54,13 @@ local options_rule = rule.record {
 local function record_expected_namespaces(self, namespaces)
   for _, name in ipairs(namespaces) do
     if name ~= "time" then
-      local inode = Error.must("stat", core.sys.namespace(name))
-      self:expect_namespace("/proc/self/ns/" .. kinds.link(name), inode, false)
+      local path = "/proc/self/ns/" .. kinds.link(name)
+      local inode, _, errno = core.sys.namespace(name)
+      if not inode then
+        local why = core.errno_name(errno) == "ENOENT" and "there is no /proc mounted here" or nil
+        error(Error.new { op = "stat", errno = errno, path = path, why = why }, 0)
+      end
+      self:expect_namespace(path, inode, false)
     end
   end
 end

@@ -39,7 +39,10 @@ local function open_root(plan, state, root)
   state.keys[mount] = "root"
   state.root = bind.open_source(plan, state, mount)
   -- The host's own root may have been named in many ways.
-  state.readonly = root.readonly or bind.of_host_root(mount)
+  local of_host = bind.of_host_root(mount)
+  state.readonly = root.readonly or of_host
+  -- Who has made an image may have made devices in it. What the host has mounted below it is the host's.
+  state.nodev = root.nodev or root.nodev == nil and not of_host
   if state.readonly and root.propagation == "slave" then
     error("root.propagation: what the host mounts there later would not be read-only", 0)
   end
@@ -94,9 +97,13 @@ function M.record(plan, box, facts)
   for key, list in pairs { root = root, mounts = box.mounts } do
     for i, mount in ipairs(list) do state.keys[mount] = ("%s[%d]"):format(key, i) end
   end
-  if root.source and root.propagation == "slave" then open_root(plan, state, root) end
+  -- Whether anything hears of what the host mounts.
+  state.hears = root.source ~= nil and root.propagation == "slave"
+  if state.hears then open_root(plan, state, root) end
   each(box, function(mount)
-    if mount.propagation == "slave" then state.early[mount] = bind.open_source(plan, state, mount) end
+    if mount.propagation ~= "slave" then return end
+    state.hears = true
+    state.early[mount] = bind.open_source(plan, state, mount)
   end)
   -- Whatever we do must stay here, and nothing that the host mounts later may show up here, where it would not be
   -- read-only.
@@ -117,6 +124,7 @@ function M.record(plan, box, facts)
   -- Over our own old root, which nobody will see again: so no directory has to be made to mount on.
   plan:move_mount(state.root, nil, "/")
   if state.readonly then plan:mount_setattr(state.root, true, "rdonly") end
+  if state.nodev then plan:mount_setattr(state.root, false, "nodev") end
   if needs_scratch(state, box) then
     -- It has to be mounted somewhere while overlays and covers are made of it. They keep it.
     state.scratch = filesystem.new(plan, "tmpfs", { { "mode", "0700" } }, { nosuid = true, nodev = true })

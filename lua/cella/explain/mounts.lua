@@ -147,11 +147,16 @@ local places = {
   ELOOP = "too many symbolic links in the path, or one that leaves the root by magic (proc(5))",
   EXDEV = "a link has led to a mount that is not the container's own: nothing is created on the host",
   EEXIST = "something is there already: with `existing = true` it may be",
+  ENAMETOOLONG = "the file system takes no name that long, mostly 255 bytes",
+  ENXIO = "a pipe is there, or a socket, and no file",
   EROFS = "it lies on a read-only mount",
   ENOSPC = "the file system is full: see `size` and `inodes` of a tmpfs",
   EACCES = denied_path,
   EAGAIN = "the tree was being renamed all the time",
 }
+
+-- What is there already is no error to it.
+local DANGLING = "a symbolic link is there that leads to nothing in the new root: no mount point is made through one"
 
 --- Adds the rules of mounts.
 ---@param why table<string, table>  by operation and code
@@ -171,14 +176,22 @@ return function(why, with)
   }
   why.idmapped_tree = why.open_tree
   why.open_tree_of = {
-    ESTALE = "the path of what the descriptor stands for leads to something else by now, or to nothing",
+    ESTALE = "the descriptor stands for nothing that has a path (as a pipe or a socket), or its path leads to "
+      .. "something else by now",
     ENOENT = "what the descriptor stands for has no path any more",
     EACCES = denied_path,
     EINVAL = why.open_tree.EINVAL,
     EPERM = why.open_tree.EPERM,
   }
-  why.mount = { EPERM = function(_, plan) return needs("sys_admin", "mounting", plan, "mount") end }
-  why.openat2, why.make_target, why.mkdir = places, places, places
+  why.mount = {
+    EPERM = function(_, plan) return needs("sys_admin", "mounting", plan, "mount") end,
+    EINVAL = function(fields)
+      return fields.text:find('mount("none", "/",', 1, true)
+        and "the caller's root directory is none that is mounted (it is chrooted): bind it on itself before" or nil
+    end,
+  }
+  why.openat2, why.mkdir = places, places
+  why.make_target = setmetatable({ EEXIST = DANGLING }, { __index = places })
   why.symlink, why.make_symlink, why.expect_same_filesystem = places, places, places
   why.write = { ENOSPC = places.ENOSPC }
   why.fchmod = { EROFS = places.EROFS }
@@ -215,10 +228,14 @@ return function(why, with)
     EPERM = "a flag that a more privileged mount namespace has set cannot be cleared, nor can its way of keeping "
       .. "access times be changed (mount_namespaces(7))",
     EBUSY = "a file on it is open for writing: it cannot become read-only",
-    -- With flags alone there is no other cause.
-    EINVAL = function(fields)
-      return fields.text:find "^mount_setattr%(%w+, %w+, {[^}]*}%)$"
-        and "nothing is mounted right there, and flags are those of a mount: bind it on itself first" or nil
+    EINVAL = function(fields, plan)
+      local slot = fields.text:match "^mount_setattr%((slot%d+)"
+      for _, step in ipairs(plan:steps()) do
+        if slot and step.text:find(slot .. " = openat2(", 1, true) then
+          return "nothing is mounted right there, and flags are those of a mount: bind it on itself first"
+        end
+      end
+      return nil
     end,
     -- Without mount_setattr(2) each mount is looked for in /proc and remounted (csrc/remount.c).
     EACCES = function()

@@ -14,11 +14,22 @@ local KERNEL_NAME = { readonly = "rdonly" }
 
 local mode = rule.integer(0, 4095)
 
+local MOST_BYTES = 9007199254740991 -- 2^53 - 1
+-- How many of each unit there may be.
+local MOST = {
+  [""] = MOST_BYTES, k = MOST_BYTES / 1024, m = MOST_BYTES / 1024 ^ 2, g = MOST_BYTES / 1024 ^ 3, ["%"] = 1000,
+}
+
+-- The kernel takes a number with a leading 0 for octal, and of one that is too large what is left of it in 64 bits:
+-- nothing, or no limit at all.
 local function size(value, path)
-  if type(value) == "number" then return rule.integer(1, 9007199254740991)(value, path) end
+  if type(value) == "number" then return rule.integer(1, MOST_BYTES)(value, path) end
   rule.line(value, path)
-  if not value:find("^%d+[kKmMgG%%]?$") or tonumber(value:match("%d+")) == 0 then
+  local digits, unit = value:match "^([1-9]%d*)([kKmMgG%%]?)$"
+  if not digits then
     validate.fail(path, 'bytes, or a string such as "64M" or "10%%" expected, got %s', validate.show(value))
+  elseif tonumber(digits) > MOST[unit:lower()] then
+    validate.fail(path, "%s is more than there can be", validate.show(value))
   end
   return value
 end
@@ -105,7 +116,8 @@ local types = {
   devpts = { attributes = { nosuid = true, noexec = true } },
   dev = { attributes = { nosuid = true, noexec = true } },
   -- These mount nothing: they are made on a file system of the container's own.
-  -- `existing`: what is there already is as good (of a file: it is overwritten).
+  -- `existing`: what is there already is as good (of a file: it is overwritten, and has another mode only if one is
+  -- given).
   file = { fields = { content = content, mode = mode, existing = boolean }, required = { "content" }, entry = true },
   symlink = { fields = { target = rule.path, existing = boolean }, required = { "target" }, entry = true },
   directory = { fields = { mode = mode, existing = boolean }, entry = true },
@@ -145,20 +157,35 @@ end
 
 local function check_bind(mount, path)
   check_slave(mount, path)
-  if type(mount.source) ~= "table" or not mount.source.content then return end
+  if type(mount.source) ~= "table" then return end
+  if mount.optional then validate.fail(validate.join(path, "optional"), "only a path may lead to nothing") end
+  if not mount.source.content then return end
   for _, key in ipairs { "idmap", "propagation" } do
     if mount[key] then validate.fail(validate.join(path, key), "a file from data is the container's own") end
   end
+end
+
+-- It sets flags, and cannot take any away: the kernel may have locked them.
+local function check_remount(mount, path)
+  local says = false
+  for _, attribute in ipairs(ATTRIBUTES) do
+    says = says or mount[attribute]
+    if mount[attribute] == false then
+      validate.fail(validate.join(path, attribute), "a remount takes no flag away: true expected, got false")
+    end
+  end
+  if not says then validate.fail(path, "a remount sets flags, readonly for one, and there is none") end
 end
 
 local function entry_rule(value, path)
   if type(value) ~= "table" then validate.fail(path, "a table expected, got %s", validate.show(value)) end
   if value.type == nil then validate.fail(validate.join(path, "type"), "missing") end
   local mount = types[type_rule(value.type, validate.join(path, "type"))].rule(value, path)
-  if mount.type == "overlay" and (mount.upper == nil) ~= (mount.work == nil) and mount.upper ~= "tmpfs" then
+  if mount.type == "overlay" and (mount.upper == nil or mount.upper == "tmpfs") ~= (mount.work == nil) then
     validate.fail(path, "upper and work go together (on the same file system), or upper is \"tmpfs\"")
   end
   if mount.type == "bind" then check_bind(mount, path) end
+  if mount.type == "remount" then check_remount(mount, path) end
   if mount.noatime and mount.strictatime then validate.fail(path, "noatime and strictatime exclude each other") end
   for attribute, default in pairs(types[mount.type].attributes or {}) do
     if mount[attribute] == nil then mount[attribute] = default end
@@ -178,8 +205,12 @@ end
 --- One part of a root: it may also lie over those before it.
 function M.part_rule(value, path)
   local mount = entry_rule(value, path)
-  if M.clean(mount.destination) == "/" and not types[mount.type].at_root then
-    validate.fail(validate.join(path, "destination"), "a %s cannot be a root", mount.type)
+  if M.clean(mount.destination) == "/" then
+    if not types[mount.type].at_root then
+      validate.fail(validate.join(path, "destination"), "a %s cannot be a root", mount.type)
+    elseif mount.optional then
+      validate.fail(validate.join(path, "optional"), "there has to be a root")
+    end
   end
   return mount
 end
@@ -196,12 +227,13 @@ end
 
 local root_propagation = rule.one_of { "private", "shared", "slave" }
 local directory_root = rule.record { path = rule.path, fd = rule.integer(0, 2147483647), readonly = boolean,
-  idmap = idmap, propagation = root_propagation }
+  nodev = boolean, idmap = idmap, propagation = root_propagation }
 local parts_root = rule.record({ readonly = boolean, size = size, mode = mode, inodes = inodes,
   propagation = rule.one_of { "private", "shared" } }, nil, M.part_rule)
 
---- `root`: a directory's path; { path = or fd =, readonly =, idmap =, propagation = }; or a list of parts, put together
---- on an empty tmpfs. The host's own root is always read-only. What a directory is taken from becomes its `source`.
+--- `root`: a directory's path; { path = or fd =, readonly =, nodev =, idmap =, propagation = }; or a list of parts, put
+--- together on an empty tmpfs. The host's own root is always read-only. What a
+--- directory is taken from becomes its `source`.
 function M.root_rule(value, path)
   if type(value) == "string" then value = { path = rule.path(value, path) } end
   if type(value) ~= "table" then
@@ -227,8 +259,13 @@ local MASKED = { "/proc/acpi", "/proc/asound", "/proc/kcore", "/proc/keys", "/pr
   "/proc/sched_debug", "/proc/timer_list", "/proc/timer_stats", "/sys/devices/virtual/powercap", "/sys/firmware" }
 local READONLY = { "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger" }
 
-local function path_list(default)
-  local list = rule.list(rule.absolute)
+local function path_list(default, instead)
+  local list = rule.list(function(value, path)
+    if M.clean(rule.absolute(value, path)) == "/" then
+      validate.fail(path, "the root cannot be covered%s", instead)
+    end
+    return value
+  end)
   return function(value, path)
     if value == "default" then return default end
     if type(value) == "string" then
@@ -239,6 +276,7 @@ local function path_list(default)
 end
 
 --- `masked_paths` and `readonly_paths`: lists of paths inside, or "default". What is not there needs no covering.
-M.masked_rule, M.readonly_rule = path_list(MASKED), path_list(READONLY)
+M.masked_rule = path_list(MASKED, "")
+M.readonly_rule = path_list(READONLY, ": `readonly` of the key `root` makes it read-only")
 
 return M

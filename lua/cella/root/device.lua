@@ -30,7 +30,11 @@ local DEVICE_FLAGS = { "rdonly", "nosuid", "noexec" }
 --- shared memory.
 function M.make.dev(plan, state, mount)
   local at = clean(mount.destination)
-  place.attach(plan, state, mount, filesystem.new(plan, "tmpfs", { { "mode", "0755" } }, mount), true)
+  local flags = {}
+  for key, value in pairs(mount) do flags[key] = value end
+  flags.readonly = false -- before anything is in it
+  local tmpfs = filesystem.new(plan, "tmpfs", { { "mode", "0755" } }, flags)
+  place.attach(plan, state, mount, tmpfs, true)
   local function put(name, slot, set)
     place.attach(plan, state, { destination = at .. "/" .. name }, slot, false, set)
   end
@@ -45,6 +49,7 @@ function M.make.dev(plan, state, mount)
   put("pts", filesystem.new(plan, "devpts", filesystem.devpts_options(state), inner))
   inner.nodev = true
   put("shm", filesystem.new(plan, "tmpfs", { { "mode", "1777" } }, inner))
+  if mount.readonly then plan:mount_setattr(tmpfs, false, "rdonly") end
 end
 
 --- Covers paths: directories with an empty one, anything else with /dev/null.

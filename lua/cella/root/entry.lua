@@ -11,14 +11,17 @@ M.make = make
 function make.file(plan, state, mount)
   local parent, name = place.open_parent(plan, state, mount)
   local slot
+  local mode = mount.mode
   if mount.existing then
-    -- A link there is followed, as a process in the container would.
-    slot = plan:openat2(clean(mount.destination), { "wronly", "creat", "trunc" }, place.IN_ROOT, state.root, 384)
+    -- A link there is followed, as a process in the container would. Nobody is waited for at the other end of a pipe.
+    slot = plan:openat2(clean(mount.destination), { "wronly", "creat", "trunc", "nonblock" }, place.IN_ROOT, state.root,
+      mode and 384 or 438)
   else
     slot = plan:openat2(name, { "wronly", "creat", "excl", "nofollow" }, { "beneath" }, parent, 384)
+    mode = mode or 420 -- 0644, whatever the umask
   end
   plan:write(slot, mount.content)
-  plan:fchmod(slot, mount.mode or 420) -- 0644, whatever the umask
+  if mode then plan:fchmod(slot, mode) end -- else what is there already keeps its own
   plan:close(slot)
   plan:close(parent)
 end
