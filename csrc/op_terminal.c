@@ -99,7 +99,7 @@ static int act_setctty(const struct arg *a)
 }
 
 /* send_fd(fd) [in a plan]
- * A copy for the parent, which says that it has it (launch.c): there may be no room for it there, and then the program
+ * A copy for the parent, which says that it has it (settle.c): there may be no room for it there, and then the program
  * must not run. */
 static int act_send_fd(const struct arg *a)
 {

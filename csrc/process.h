@@ -52,7 +52,7 @@ void keeper_settle(struct keeper *keeper, int last);
 /* Once the child has ended: its status. Frees the keeper. Returns 0 or a negative errno. */
 int keeper_finish(struct process *process);
 
-/* launch.c: waits until the child has come to an `await`, or has exec'd or ended, at most `patience` (NULL: for
+/* settle.c: waits until the child has come to an `await`, or has exec'd or ended, at most `patience` (NULL: for
  * ever). Returns 1, or 0 if it has ended (what stopped it is for launch_settle to say), or -ETIMEDOUT, or another
  * negative errno. */
 int launch_ready(struct process *process, const struct timespec *patience);
@@ -60,7 +60,7 @@ int launch_ready(struct process *process, const struct timespec *patience);
 /* Waits until the child has exec'd or ended. Returns 0, or a negative errno. */
 int launch_settle(struct process *process, const struct timespec *patience);
 
-/* Frees what only a child before its exec needs. */
+/* launch.c: frees what only a child before its exec needs. */
 void launch_end(struct process *process);
 
 int launch_plan(lua_State *L);
