@@ -162,8 +162,8 @@ end
 -- Steps after which what shares our memory makes us undumpable, or must not be traced by those whom it has joined.
 local GUARDED = { setresuid = true, setresgid = true, dumpable = true }
 
--- The child waits here for steps of the parent: { op =, text =, perform = function(child) } each, which return true or
--- nil and the fields of an error.
+-- The child waits here for steps of the parent: { op =, text =, perform = function(child, left) } each, which return
+-- true or nil and the fields of an error; `left` is how many seconds there are, if they are limited.
 local function meet(self, steps)
   local apart = false
   for i = 1, self.recorder:size() do
@@ -443,7 +443,7 @@ local function keep_meetings(self, child, options)
     if ready == nil then return nil, err end
     if not ready then return true end
     for i, step in ipairs(meeting.steps) do
-      local ok, fields = step.perform(child)
+      local ok, fields = step.perform(child, options.timeout and options.started + options.timeout - core.now())
       if not ok then
         return nil, failure(self, number_of_child_step(self, meeting.index) + i, fields)
       end
