@@ -1043,6 +1043,25 @@ describe("starting programs works", function()
 end)
 
 describe("a helper that fails", function()
+  it("by taking too long has the time of the set-up, and no more", needs("user_namespaces", function()
+    local op, message, seconds, left = outside.lua [[
+      local helper = os.tmpname()
+      local file = io.open(helper, "w")
+      file:write("#!/bin/sh\nexec sleep 60\n")
+      file:close()
+      os.execute("chmod 755 " .. helper)
+      local began = core.now()
+      local ok, err = cella.plan({ namespaces = { "user" }, ids = { uid = "0 0 1", gid = "0 0 1", via = "helper",
+        newuidmap = helper, newgidmap = helper } }):exec { "true" } :run { timeout = 0.5 }
+      os.remove(helper)
+      return err and err.op, err and err.message, core.now() - began, #children()
+    ]]
+    assert.equal("newuidmap", op)
+    assert.is_string(message)
+    assert.is_true(seconds < 5, seconds)
+    assert.equal(0, left)
+  end))
+
   it("leaves nothing of the other, though the plan is kept", needs("user_namespaces", function()
     local code, left, grown = outside.lua [[
       local helper = os.tmpname()

@@ -68,10 +68,10 @@ local function has_own_proc()
 end
 
 local function step(op, text, perform)
-  return { op = op, text = text, perform = function(child)
+  return { op = op, text = text, perform = function(child, context)
     local ok, err = has_own_proc()
     if not ok then return nil, err end
-    return perform(child)
+    return perform(child, context)
   end }
 end
 
@@ -128,21 +128,25 @@ end
 -- Newer helpers take a descriptor of /proc/PID in place of the pid; their usage says so. Asked once.
 local takes_fd = {}
 
-local function helper_takes_fd(path)
+local function helper_takes_fd(path, patience)
   if takes_fd[path] == nil then
     local Plan = require "cella.plan" -- which needs this module
     local result = Plan.new():exec({ path, stdin = "null", stdout = "null", stderr = "capture" })
-      :run { timeout = 10, capture_limit = 4096 }
-    takes_fd[path] = result ~= nil and result.stderr:find("fd:", 1, true) ~= nil
+      :run { timeout = math.min(10, patience), capture_limit = 4096 }
+    if not result or result.reason == "timeout" then return false end -- is asked again
+    takes_fd[path] = result.stderr:find("fd:", 1, true) ~= nil
   end
   return takes_fd[path]
 end
 
-local function start_helper(path, child, ids, kind)
+-- `left`: how many seconds there are for all of the set-up, if they are limited.
+local function start_helper(path, child, ids, kind, left)
+  local till = core.now() + math.min(30, left or 30)
+  local function patience() return math.max(0.001, till - core.now()) end
   local Plan = require "cella.plan"
   local command = { path, tostring(child:pid()), stdin = "null", stdout = "null", stderr = "capture" }
   local directory
-  if helper_takes_fd(path) then
+  if helper_takes_fd(path, patience()) then
     directory = core.open(("/proc/%d"):format(child:pid()), { "path", "directory" })
     if directory and child:kill(0) then
       command[2] = "fd:3"
@@ -150,7 +154,7 @@ local function start_helper(path, child, ids, kind)
     end
   end
   for _, argument in ipairs(helper_arguments(ids, kind)) do command[#command + 1] = argument end
-  local process, err = Plan.new():exec(command):spawn { timeout = 30, capture_limit = 4096 }
+  local process, err = Plan.new():exec(command):spawn { timeout = patience(), capture_limit = 4096 }
   if directory then directory:close() end
   return process, err
 end
@@ -164,7 +168,8 @@ local function finish_helper(process, err, child, kind, ids)
   if result.code ~= 0 then
     local said = result.stderr:gsub("%s+$", "")
     return nil, {
-      message = said ~= "" and said or "ended with " .. tostring(result.code or result.signal),
+      message = said ~= "" and said or result.reason == "timeout" and "has not ended in time"
+        or "ended with " .. tostring(result.code or result.signal),
       map = { kind = kind, ids = ids },
     }
   end
@@ -180,9 +185,9 @@ local function helper_steps(ids)
   if ids.setgroups == "deny" then steps[1] = parent_steps(ids)[1] end
   -- The two run at once: each takes longer than everything else together.
   local gid_process, gid_error
-  steps[#steps + 1] = step("newuidmap", text("uid"), function(child)
-    local uid_process, uid_error = start_helper(paths.uid, child, ids, "uid")
-    gid_process, gid_error = start_helper(paths.gid, child, ids, "gid")
+  steps[#steps + 1] = step("newuidmap", text("uid"), function(child, context)
+    local uid_process, uid_error = start_helper(paths.uid, child, ids, "uid", context.left)
+    gid_process, gid_error = start_helper(paths.gid, child, ids, "gid", context.left)
     local ok, problem = finish_helper(uid_process, uid_error, child, "uid", ids)
     if not ok and gid_process then
       gid_process:close() -- nobody will ask for it

@@ -66,7 +66,8 @@ local function record_expected_namespaces(self, namespaces)
 end
 
 -- The child waits here for steps of the parent: { op =, text =, perform = function(child, context) } each, which return
--- true, or nil and the fields of an error or the error itself. `context` is what the steps before the clone have left.
+-- true, or nil and the fields of an error or the error itself. `context` is what the steps before the clone have left;
+-- `context.left` is how many seconds there are, if they are limited.
 local function meet(self, steps)
   -- While a stranger's code of unknown length runs in the parent, its own files in /proc are to be its own.
   self.recorder:record("await", self.guarded or false)

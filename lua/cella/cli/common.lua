@@ -36,6 +36,24 @@ function M.print_json(streams, value, order)
   streams.out:write(library.encode(value, { indent = true, keyorder = order }), "\n")
 end
 
+--- What a command has whose subcommands answer questions. Returns how to add one.
+---@param command table  of argparse
+---@param target string  the key of the subcommand's name
+---@return fun(name: string, summary: string, description: string): table
+function M.with_subcommands(command, target)
+  command:help_max_width(80)
+  command:command_target(target)
+  command:require_command(true)
+  return function(name, summary, description)
+    return command:command(name):summary(summary):description(description)
+  end
+end
+
+--- Gives a subcommand the option that print_json goes with.
+function M.json_option(command)
+  command:flag("--json", "Print JSON (needs the Lua module dkjson).")
+end
+
 --- Runs an action of a command; returns the exit status.
 ---@param name string  of the command, for messages
 ---@return integer

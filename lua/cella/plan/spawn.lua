@@ -94,6 +94,7 @@ local function keep_meetings(plan, child, options, context)
     if ready == nil then return nil, err end
     if not ready then return true end
     for i, step in ipairs(meeting.steps) do
+      context.left = options.timeout and options.started + options.timeout - core.now()
       local ok, kept, errno = step.perform(child, context)
       if not ok then
         return nil, failure(plan, number_of_child_step(plan, meeting.index) + i, fields_of(kept, errno))
