@@ -358,6 +358,12 @@ describe("the error", function()
       end
     end)
 
+    it("that a link in the root has led over the root", function()
+      local link = { type = "symlink", destination = "/l", target = "/" }
+      local err = refused { root = { link }, readonly_paths = { "/l" } }
+      says(err, "expect_root", "ENOTRECOVERABLE", "over the new root", "a link in it")
+    end)
+
     it("that a tmpfs is full, or read-only", function()
       local function file(keys)
         local tmpfs = { type = "tmpfs", destination = "/mnt" }

@@ -245,6 +245,10 @@ return function(why, with)
     E2BIG = function() return needs_linux("changing more than 1024 mounts at once", "5.12") end,
   }
   why.pivot_root = { EINVAL = "the new root is not a mount, or shares its mounts with others" }
+  why.expect_root = {
+    ENOTRECOVERABLE = "something lies over the new root, where nothing can get past it: a link in it has led a mount "
+      .. "or a path to be covered to /",
+  }
   why.expect_node = { ENOTRECOVERABLE = "what the host has there is not the device of that name" }
   why.dup = { EBADF = "the caller has no such descriptor" }
 end
