@@ -116,8 +116,9 @@ function M.for_plan(command, environment, limits)
   return result
 end
 
---- Ends a plan with what for_plan has made.
-function M.record(plan, command)
+--- Ends a plan with what for_plan has made, and the hook of the last moment before.
+function M.record(plan, command, hooks)
+  if hooks.before_exec then plan:await(hooks.before_exec, "hooks.before_exec(PROCESS)") end
   if call.is(command) then return plan:call(command) end
   return plan:exec(command)
 end

@@ -117,9 +117,9 @@ local function build(box, command, host)
   if box.init then plan:init(box.die_with_parent == false) end
   if box.new_session ~= false then plan:setsid() end -- of the program: an init belongs to none
   plan.hides_interpreter = interpreter.is_endangered(who.maps, host)
-  if hooks.before_exec then plan:await(hooks.before_exec, "hooks.before_exec(PROCESS)") end
   command_module.record(plan, command_module.for_plan(command,
-    box.environment or command_module.default_environment(), with_backstop(box.rlimits or {}, command.cpu_limit)))
+    box.environment or command_module.default_environment(), with_backstop(box.rlimits or {}, command.cpu_limit)),
+    hooks)
   -- Whoever asks for capabilities, or gives them up without a namespace of its own, learns here what cannot hold.
   if not box.capabilities:empty() or box.namespaces.user == "host" then
     local ok

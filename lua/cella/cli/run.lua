@@ -113,6 +113,20 @@ local function show(streams, text)
   return ok ~= nil and ok ~= false
 end
 
+-- Signals are held from the moment on at which there will be a program to hand them on to. Until then they end this
+-- process, and what is being set up with it. Returns a function that gives the descriptor to read them from.
+local function held_at_exec(box, list)
+  local hooks, signals = box.description.hooks, nil
+  local own = hooks.before_exec
+  function hooks.before_exec(process)
+    local result, message = true, nil
+    if own then result, message = own(process) end
+    if result or message == nil then signals = signals or assert(core.signals(list)) end
+    return result, message
+  end
+  return function() return signals end
+end
+
 --- Starts a program in what a file returned, or in what is entered, and waits for its end.
 ---@param box cella.container|cella.entrance
 ---@param request { command: string[]? }
@@ -125,6 +139,7 @@ function M.start(box, request, streams)
     streams.err:write('cella: command.stdin: "pipe" is for programs that write to it: here nobody would\n')
     return SETUP_FAILED
   end
+  local held = held_at_exec(box, is_own and WITH_TERMINAL or FORWARDED)
   local ok, process, err = pcall(box.spawn, box, command)
   if ok and err and err.op == "openpt" and may_be_ours then
     command.terminal.from = "host"
@@ -134,8 +149,7 @@ function M.start(box, request, streams)
     streams.err:write("cella: ", tostring(not ok and process or err), "\n")
     return status_of_error(not ok and process or err)
   end
-  -- Not before: until there is a program to hand them on to, they end this process, and what is being set up with it.
-  local signals = assert(core.signals(is_own and WITH_TERMINAL or FORWARDED))
+  local signals = held()
   local relay = is_own and terminal.relay(process) or nil
   watch_signals(process, signals, relay)
   local result
