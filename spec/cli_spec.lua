@@ -530,15 +530,17 @@ describe("the command line", function()
       assert.equal("", trial.read(marker))
     end)
 
-    it("prints what `box:plan` is", function()
+    it("prints what `box:plan` is, and from where on signals are handed on", function()
       -- A plan hides the interpreter from who may own it.
       local function owner(path) return (select(4, core.inode(path))) end
       if owner "/proc/self/exe" ~= owner(trial.sh "command -v lua5.4":gsub("\n", "")) then
         return pending "is run by another interpreter than the command line"
       end
       local path = container 'hostname = "moon", command = { "true" }, environment = {}'
-      local box = cella.container { hostname = "moon", command = { "true" }, environment = {} }
-      assert.equal(tostring(box:plan()) .. "\n", trial.cella({ "plan", path }).stdout)
+      local box = cella.container { hostname = "moon", command = { "true" }, environment = {},
+        hooks = { before_exec = print } }
+      local wanted = tostring(box:plan()):gsub("hooks%.before_exec%(PROCESS%)", "hold_signals()")
+      assert.equal(wanted .. "\n", trial.cella({ "plan", path }).stdout)
     end)
 
     it("takes arguments and another program as `run` does", function()

@@ -116,9 +116,11 @@ function M.for_plan(command, environment, limits)
   return result
 end
 
---- Ends a plan with what for_plan has made, and the hook of the last moment before.
-function M.record(plan, command, hooks)
-  if hooks.before_exec then plan:await(hooks.before_exec, "hooks.before_exec(PROCESS)") end
+--- Ends a plan with what for_plan has made. What is to happen in the last moment before that: the hook of the caller,
+--- and then that of who starts it for others (`hold_signals`, of the command line).
+function M.record(plan, command, box)
+  if box.hooks.before_exec then plan:await(box.hooks.before_exec, "hooks.before_exec(PROCESS)") end
+  if box.hold_signals then plan:await(box.hold_signals, "hold_signals()") end
   if call.is(command) then return plan:call(command) end
   return plan:exec(command)
 end

@@ -119,7 +119,7 @@ local function build(box, command, host)
   plan.hides_interpreter = interpreter.is_endangered(who.maps, host)
   command_module.record(plan, command_module.for_plan(command,
     box.environment or command_module.default_environment(), with_backstop(box.rlimits or {}, command.cpu_limit)),
-    hooks)
+    box)
   -- Whoever asks for capabilities, or gives them up without a namespace of its own, learns here what cannot hold.
   if not box.capabilities:empty() or box.namespaces.user == "host" then
     local ok

@@ -204,7 +204,7 @@ function Entrance.build(options, command, host)
   end
   return command_module.record(plan,
     command_module.for_plan(command, options.environment or command_module.default_environment()),
-    options.hooks)
+    options)
 end
 
 --- Lets go of the process. What has been started in there runs on.

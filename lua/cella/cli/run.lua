@@ -115,14 +115,11 @@ end
 
 -- Signals are held from the moment on at which there will be a program to hand them on to. Until then they end this
 -- process, and what is being set up with it. Returns a function that gives the descriptor to read them from.
-local function held_at_exec(box, list)
-  local hooks, signals = box.description.hooks, nil
-  local own = hooks.before_exec
-  function hooks.before_exec(process)
-    local result, message = true, nil
-    if own then result, message = own(process) end
-    if result or message == nil then signals = signals or assert(core.signals(list)) end
-    return result, message
+local function hold_signals(box, list)
+  local signals
+  function box.description.hold_signals()
+    signals = signals or assert(core.signals(list))
+    return true
   end
   return function() return signals end
 end
@@ -139,7 +136,7 @@ function M.start(box, request, streams)
     streams.err:write('cella: command.stdin: "pipe" is for programs that write to it: here nobody would\n')
     return SETUP_FAILED
   end
-  local held = held_at_exec(box, is_own and WITH_TERMINAL or FORWARDED)
+  local held = hold_signals(box, is_own and WITH_TERMINAL or FORWARDED)
   local ok, process, err = pcall(box.spawn, box, command)
   if ok and err and err.op == "openpt" and may_be_ours then
     command.terminal.from = "host"
@@ -176,7 +173,9 @@ end
 ---@param box cella.container|cella.entrance
 ---@return integer status
 function M.print(box, request, streams)
-  local ok, plan, err = pcall(box.plan, box, (terminal.choose(box, request)))
+  local command, is_own = terminal.choose(box, request)
+  hold_signals(box, is_own and WITH_TERMINAL or FORWARDED)
+  local ok, plan, err = pcall(box.plan, box, command)
   if not ok or not plan then
     streams.err:write("cella: ", tostring(not ok and plan or err), "\n")
     return SETUP_FAILED
