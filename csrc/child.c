@@ -43,7 +43,7 @@ static void say(const struct launch *launch, const char *what)
 		raw_leave(EXIT_SETUP_FAILED);
 }
 
-/* The process behind a fork step: goes on once the parent has hold of it. */
+/* The child of a keeper, or the process behind a fork step: goes on once the parent has hold of it. */
 static void take_over(struct launch *launch)
 {
 	char byte;

@@ -27,11 +27,7 @@ struct keeper {
 	struct launch *launch;
 	int caller; /* its pid */
 
-	/* Words that one side waits for the other to set; futex(2). */
-	uint32_t started; /* child_pid is known, or is a negative errno */
-	uint32_t settled; /* last_pid is known */
-
-	int32_t child_pid;
+	uint32_t settled; /* last_pid is known: a word that the keeper waits for (futex(2)) */
 	int32_t last_pid;
 	int32_t result; /* of wait4 */
 	int wait_status;
@@ -39,18 +35,6 @@ struct keeper {
 
 	char stack[KEEPER_STACK] __attribute__((aligned(16)));
 };
-
-static void announce(uint32_t *word)
-{
-	__atomic_store_n(word, 1, __ATOMIC_SEQ_CST);
-	RAW(SYS_futex, word, FUTEX_WAKE, INT_MAX, 0, 0, 0);
-}
-
-static void await_word(uint32_t *word)
-{
-	while (!__atomic_load_n(word, __ATOMIC_SEQ_CST))
-		RAW(SYS_futex, word, FUTEX_WAIT, 0, 0, 0, 0);
-}
 
 /* Those before the last have ended, and nobody else waits for them. Where no last is known, all. */
 static int await_last(struct keeper *keeper)
@@ -79,12 +63,13 @@ static void keeper_body(void *data)
 		if (child == 0)
 			return;
 	}
-	keeper->child_pid = child;
-	/* The streams of the child would never end while a copy is open here. */
+	if (child < 0)
+		keeper->launch->error = -child;
+	/* The streams of the child would never end while a copy is open here, nor would the channel. */
 	RAW(SYS_close_range, 0, UINT_MAX, 0);
-	announce(&keeper->started);
-	if (keeper->child_pid > 0) {
-		await_word(&keeper->settled);
+	if (child > 0) {
+		while (!__atomic_load_n(&keeper->settled, __ATOMIC_SEQ_CST))
+			RAW(SYS_futex, &keeper->settled, FUTEX_WAIT, 0, 0, 0, 0);
 		if (!goes_with_caller)
 			RAW(SYS_prctl, PR_SET_PDEATHSIG, 0, 0, 0, 0);
 		keeper->result = await_last(keeper);
@@ -103,7 +88,8 @@ static void discard(struct keeper *keeper)
 void keeper_settle(struct keeper *keeper, int last)
 {
 	keeper->last_pid = last;
-	announce(&keeper->settled);
+	__atomic_store_n(&keeper->settled, 1, __ATOMIC_SEQ_CST);
+	RAW(SYS_futex, &keeper->settled, FUTEX_WAKE, INT_MAX, 0, 0, 0);
 }
 
 int keeper_start(struct process *process, const struct clone_args *child)
@@ -114,6 +100,7 @@ int keeper_start(struct process *process, const struct clone_args *child)
 	if (keeper == MAP_FAILED)
 		return -errno;
 	keeper->launch = process->launch;
+	keeper->launch->handed_over = true; /* as behind a fork: a child that is not the caller's own */
 	keeper->result = -ECHILD; /* should it be killed before it knows */
 	keeper->caller = getpid();
 	keeper->child = *child;
@@ -137,26 +124,12 @@ int keeper_start(struct process *process, const struct clone_args *child)
 	} else {
 		result = (int)raw_clone3(&args, sizeof args, keeper_body, keeper);
 	}
-	if (result > 0) {
-		keeper->pid = result;
-		await_word(&keeper->started);
-		result = keeper->child_pid;
+	if (result < 0) {
+		discard(keeper);
+		return result;
 	}
-	if (result > 0) {
-		process->pid = result;
-		process->pidfd = open_pidfd(result);
-		if (process->pidfd >= 0) {
-			process->keeper = keeper;
-			return process->pid;
-		}
-		result = process->pidfd;
-		process->pidfd = -1;
-		RAW(SYS_kill, process->pid, SIGKILL); /* cannot be another's: the keeper has not reaped it */
-		/* It may have handed over, to one that ends when nobody answers: not before that is its memory let go. */
-		close_once(&process->channel);
-		keeper_settle(keeper, 0);
-	}
-	discard(keeper);
+	keeper->pid = result;
+	process->keeper = keeper;
 	return result;
 }
 

@@ -4,7 +4,7 @@
 
 #include "args.h"
 
-/* What a process behind a fork step says on the channel, and one behind an init step. The parent reads its pid from
+/* What the child of a keeper and a process behind a fork step say on the channel, and one behind an init step. The parent reads its pid from
  * the sender's credentials, which the kernel translates (unix(7), SCM_CREDENTIALS). */
 #define I_GO_ON "g"
 #define HERE_I_AM "p"
@@ -28,7 +28,7 @@ struct launch {
 	void *mapping;
 	size_t mapping_size;
 	char *spare_stack; /* the next of those for the processes behind fork and init steps */
-	bool handed_over;  /* by a fork step: who begins has to say so */
+	bool handed_over;  /* by a keeper or a fork step: who begins has to say so */
 	int gate;          /* behind which the process after an init step waits; 0 if there is none */
 
 	struct step *next; /* the step that the child performs next */

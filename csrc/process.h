@@ -42,8 +42,8 @@ bool read_report(struct process *process, int fd);
 /* keeper.c: a process between the caller and its child that waits for the child. Used where the caller
  * ignores SIGCHLD, because the kernel then throws the status away. */
 
-/* Makes the child by way of a keeper; fills in pid, pidfd and keeper. Returns the pid, 0 in a child that is a copy, or a
- * negative errno. */
+/* Makes the child by way of a keeper. Who it is comes over the channel, and that there is none as what has failed.
+ * Returns something positive, 0 in a child that is a copy, or a negative errno. */
 int keeper_start(struct process *process, const struct clone_args *child);
 
 /* The child has exec'd or ended: who of those that have gone on, one after the other, is the last. */

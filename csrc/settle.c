@@ -10,7 +10,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Where a process has handed over to another, that one is the child from now on, and goes on when it is told to. */
+/* The child of a keeper, or where a process has handed over to another, that one: it is the child from now on, and goes
+ * on when it is told to. */
 static void adopt(struct process *process, int pid)
 {
 	long result;

@@ -1085,7 +1085,7 @@ end)
 describe("a caller that has no room to hold on to its child", function()
   it("lets go of no memory in which another runs, behind a fork", needs("strace", "plain_memory", function()
     local log = os.tmpname()
-    local said = outside.sh(("timeout 60 strace -f -o %s -e inject=pidfd_open:error=EMFILE:delay_enter=100000 "
+    local said = outside.sh(("timeout 60 strace -f -o %s -e inject=pidfd_open:error=EMFILE:delay_enter=100000:when=2 "
       .. "-e inject=read:delay_exit=100000:when=1 %s -e %s")
       :format(log, outside.interpreter(),
         outside.quote [[print(require("cella").plan():fork():exec({ "true" }):spawn())]]))

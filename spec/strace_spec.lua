@@ -170,6 +170,8 @@ local function follow(steps, processes, last_call)
 
   -- The executor's own: the end of the channel that is the parent's.
   if is_call(calls[at], "close") then at = at + 1 end
+  -- And who is a keeper's child says so, and waits for an answer.
+  if keeper and is_call(calls[at], "sendto") and is_call(calls[at + 1], "read") then at = at + 2 end
 
   for _, step in ipairs(steps) do
     if step.side == "child" then

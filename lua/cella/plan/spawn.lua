@@ -110,6 +110,7 @@ local function settle(plan, child, options, group)
   if ok then return true end
   if ok == nil then return nil, step end
   local fields = { errno = errno }
+  if step == 0 and errno ~= 0 and group then fields.why = group:explain_birth(errno) end
   if errno == 0 then
     fields.errno, fields.message = nil, "the child was killed in this step"
     if group and group:oom() then fields.why = "setting it up takes more memory than cgroup.memory allows" end
