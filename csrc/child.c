@@ -1,4 +1,5 @@
 /* The child between clone and exec. No libc, no Lua, no allocation: see raw.h. */
+#include "channel.h"
 #include "digits.h"
 #include "launch.h"
 #include "raw.h"
@@ -7,7 +8,6 @@
 #include <fcntl.h>
 #include <linux/sched.h>
 #include <signal.h>
-#include <sys/socket.h>
 
 int launch_clone(struct launch *launch, struct clone_args *args)
 {
@@ -35,23 +35,11 @@ static int continue_in(struct launch *launch, uint64_t flags, uint64_t exit_sign
 	return launch_clone(launch, &args);
 }
 
-static void say(const struct launch *launch, const char *what)
-{
-	long result;
-	RAW_RETRY(result, SYS_sendto, launch->channel, what, 1, MSG_NOSIGNAL, 0, 0);
-	if (result < 0)
-		raw_leave(EXIT_SETUP_FAILED);
-}
-
 /* The child of a keeper, or the process behind a fork step: goes on once the parent has hold of it. */
 static void take_over(struct launch *launch)
 {
-	char byte;
-	long result;
 	launch->handed_over = false;
-	say(launch, I_GO_ON);
-	RAW_RETRY(result, SYS_read, launch->channel, &byte, 1);
-	if (result != 1)
+	if (channel_say(launch->channel, I_GO_ON) < 0 || channel_await(launch->channel) < 0)
 		raw_leave(EXIT_SETUP_FAILED);
 }
 
@@ -133,7 +121,8 @@ static void pass_gate(struct launch *launch)
 	if (result != 1)
 		raw_leave(EXIT_SETUP_FAILED);
 	RAW(SYS_close, gate);
-	say(launch, HERE_I_AM);
+	if (channel_say(launch->channel, HERE_I_AM) < 0)
+		raw_leave(EXIT_SETUP_FAILED);
 }
 
 /* In a slot whose optional step found nothing. */

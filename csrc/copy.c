@@ -18,7 +18,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-
 unsigned copy_generation;
 
 unsigned process_epoch(void)

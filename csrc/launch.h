@@ -4,17 +4,6 @@
 
 #include "args.h"
 
-/* What the child of a keeper and a process behind a fork step say on the channel, and one behind an init step. The parent reads its pid from
- * the sender's credentials, which the kernel translates (unix(7), SCM_CREDENTIALS). */
-#define I_GO_ON "g"
-#define HERE_I_AM "p"
-
-/* What comes with a descriptor for the parent (send_fd). */
-#define TAKE_THIS "d"
-
-/* And what one in an await step says. */
-#define AWAITING "a"
-
 enum { STACK_SIZE = 256 * 1024 }; /* untouched pages cost nothing */
 
 /* From one stack to the next: below each a page faults. */

@@ -1,7 +1,8 @@
 /* The process itself: its limits, its signals, its tie to the parent, and the program that it becomes. */
+#include "channel.h"
 #include "digits.h"
 #include "exec_first.h"
-#include "launch.h"
+#include "ops.h"
 #include "raw.h"
 
 #include <errno.h>
@@ -23,15 +24,8 @@
  * memory of its own, because it may be waiting for long while the parent is to stay dumpable. */
 static int act_await(const struct arg *a)
 {
-	char byte = AWAITING[0];
-	long result;
-	RAW_RETRY(result, SYS_sendto, a[1].n, &byte, 1, MSG_NOSIGNAL, 0, 0);
-	if (result < 0)
-		return (int)result;
-	RAW_RETRY(result, SYS_read, a[1].n, &byte, 1);
-	if (result == 0)
-		return -ECANCELED;
-	return result < 0 ? (int)result : 0;
+	int result = channel_say(a[1].n, AWAITING);
+	return result < 0 ? result : channel_await(a[1].n);
 }
 
 static bool await_needs_own_memory(const struct arg *a)

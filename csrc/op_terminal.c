@@ -2,9 +2,9 @@
  *
  * The slave is never opened by its name, which says nothing in another mount namespace, and which somebody could lead
  * elsewhere: the kernel hands it out for the master (TIOCGPTPEER). */
+#include "channel.h"
 #include "ops.h"
 #include "raw.h"
-#include "launch.h"
 
 #include <asm/ioctls.h>
 #include <asm/termbits.h>
@@ -115,12 +115,7 @@ static int act_send_fd(const struct arg *a)
 				  .msg_controllen = sizeof control };
 	long result;
 	RAW_RETRY(result, SYS_sendmsg, a[1].n, &message, MSG_NOSIGNAL);
-	if (result < 0)
-		return (int)result;
-	RAW_RETRY(result, SYS_read, a[1].n, &byte, 1);
-	if (result == 0)
-		return -ECANCELED;
-	return result < 0 ? (int)result : 0;
+	return result < 0 ? (int)result : channel_await(a[1].n);
 }
 
 const struct op ops_terminal[] = {

@@ -1,5 +1,6 @@
 /* A child as a Lua value that owns it: whoever drops the value kills and reaps the child. It is addressed
  * by pidfd, so never by a number that has come to mean another process (pitfalls I17). */
+#include "channel.h"
 #include "copy.h"
 #include "io.h"
 #include "raw.h"
@@ -58,11 +59,10 @@ static int process_gc(lua_State *L)
 static int process_release(lua_State *L)
 {
 	struct process *process = check_process(L);
-	long result;
-	RAW_RETRY(result, SYS_sendto, process->channel, "", 1, MSG_NOSIGNAL, 0, 0);
+	int result = channel_answer(process->channel);
 	/* EPIPE: the child has ended already; settle() says why. */
 	if (result < 0 && result != -EPIPE)
-		return push_error(L, "release", (int)-result);
+		return push_error(L, "release", -result);
 	lua_pushboolean(L, true);
 	return 1;
 }

@@ -1,4 +1,5 @@
 /* The parent's end of the channel to a child that performs a plan: what it says, until it has exec'd or ended. */
+#include "channel.h"
 #include "exec_first.h"
 #include "process.h"
 #include "raw.h"
@@ -14,7 +15,6 @@
  * on when it is told to. */
 static void adopt(struct process *process, int pid)
 {
-	long result;
 	close_once(&process->pidfd); /* first, so that there is room for the other */
 	process->pid = pid;
 	/* The keeper, whose child it is, has not reaped it. */
@@ -26,7 +26,7 @@ static void adopt(struct process *process, int pid)
 	if (pidfd < 0 || process->unwanted)
 		RAW(SYS_kill, pid, SIGKILL);
 	else
-		RAW_RETRY(result, SYS_sendto, process->channel, "", 1, MSG_NOSIGNAL, 0, 0);
+		channel_answer(process->channel);
 }
 
 /* What the kernel has put in for a message with descriptors: one is kept, and only the first that there is. */
@@ -75,7 +75,7 @@ static int receive(struct process *process)
 		/* There was no room for it, or it is the second: it stays unanswered, and the program does not run. */
 		if (brought || process->sent < 0)
 			return brought ? -EEXIST : -EMFILE;
-		RAW_RETRY(count, SYS_sendto, process->channel, "", 1, MSG_NOSIGNAL, 0, 0);
+		channel_answer(process->channel);
 		return data.kind;
 	}
 	if (!sender)
