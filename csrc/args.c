@@ -1,6 +1,7 @@
 /* The one place where a Lua value becomes a C number or pointer: an ID of -1 or 2^32, a string with a
  * NUL inside, a float or a misspelt flag stops here, before the first system call (pitfalls I03, I22). */
 #include "args.h"
+#include "capset.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -153,54 +154,15 @@ static uint64_t flags(const struct decoder *d, int parameter, int index, const s
 	return value;
 }
 
-static uint64_t every_capability(void)
-{
-	return UINT64_MAX >> (63 - last_capability());
-}
-
-/* "net_raw", "cap_net_raw", "CAP_NET_RAW", or a number for one that libcap has no name for yet. A leading
- * "-" is handled by the caller. */
-static int capability(const struct decoder *d, int parameter, int index, const char *wanted, bool removing)
-{
-	char full[64];
-	cap_value_t value = -1;
-	if (!wanted)
-		return (int)integer(d, parameter, index, 0, last_capability());
-	/* Behind a "-" an unnamed one can only be a text. */
-	if (removing && *wanted && wanted[strspn(wanted, "0123456789")] == '\0' && strlen(wanted) <= 2 &&
-	    atoi(wanted) <= last_capability())
-		return atoi(wanted);
-	snprintf(full, sizeof full, "%s%s", strncasecmp(wanted, "cap_", 4) == 0 ? "" : "cap_", wanted);
-	/* libcap stops reading at the first character that is in no name, and takes what stands before it. */
-	bool junk = wanted[strspn(wanted, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_")] != '\0';
-	if (junk || cap_from_name(full, &value) < 0 || value > last_capability())
-		refuse(d, parameter, lua_pushfstring(d->L, "unknown capability '%s'", wanted));
-	return value;
-}
-
 static uint64_t capabilities(const struct decoder *d, int parameter, int index)
 {
-	lua_State *L = d->L;
-	uint64_t set = 0;
-	int count = lua_istable(L, index) ? list_length(d, parameter, index) : 1;
-	for (int i = 1; i <= count; i++) {
-		if (lua_istable(L, index))
-			lua_rawgeti(L, index, i);
-		else
-			lua_pushvalue(L, index);
-		int item = lua_gettop(L);
-		size_t length;
-		const char *wanted =
-			lua_type(L, item) == LUA_TNUMBER ? NULL : text(d, parameter, item, &length, false);
-		if (wanted && strcmp(wanted, "all") == 0)
-			set |= every_capability();
-		else if (wanted && wanted[0] == '-')
-			set &= ~((uint64_t)1 << capability(d, parameter, item, wanted + 1, true));
-		else if (!wanted || strcmp(wanted, "none") != 0)
-			set |= (uint64_t)1 << capability(d, parameter, item, wanted, false);
-		lua_settop(L, item - 1);
-	}
-	return set;
+	struct capset set;
+	capset_read(d->L, index, &set);
+	if (set.problem == CAPSET_TYPE)
+		refuse(d, parameter, lua_pushfstring(d->L, "%s, got %s", capset_problem_text(d->L, &set), shown(d->L, index)));
+	if (set.problem != CAPSET_GOOD)
+		refuse(d, parameter, capset_problem_text(d->L, &set));
+	return set.mask;
 }
 
 static uint64_t signals(const struct decoder *d, int parameter, int index)

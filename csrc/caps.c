@@ -1,6 +1,7 @@
 /* What cella.caps takes from libcap: names, both of its text forms, and the mode; and plans as data. core.caps is
  * for lua/cella/caps alone; the interface is there. */
 #include "caps.h"
+#include "capset.h"
 #include "raw.h"
 
 #include <dirent.h>
@@ -273,9 +274,37 @@ static int caps_pids(lua_State *L)
 	return 1;
 }
 
+/* read(value) -> mask | nil, problem, item, name
+ * A list or a text, as capset.h has them; `item` is the number of the one in a list that is wrong, `name` is given where
+ * it is an unknown one. */
+static int caps_read(lua_State *L)
+{
+	struct capset set;
+	luaL_checkany(L, 1);
+	capset_read(L, 1, &set);
+	if (set.problem == CAPSET_GOOD) {
+		push_mask(L, set.mask);
+		return 1;
+	}
+	capset_problem_text(L, &set);
+	lua_replace(L, 1);
+	lua_settop(L, 1);
+	lua_pushnil(L);
+	lua_insert(L, 1);
+	if (set.item)
+		lua_pushinteger(L, set.item);
+	else
+		lua_pushnil(L);
+	if (set.problem != CAPSET_NAME)
+		return 3;
+	lua_pushstring(L, set.subject);
+	return 4;
+}
+
 void open_caps(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
+		{ "read", caps_read },
 		{ "name", caps_name },
 		{ "to_text", caps_to_text },
 		{ "from_text", caps_from_text },

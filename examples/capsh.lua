@@ -350,7 +350,8 @@ local options = {
       print("unsupported mode: " .. text)
       fail ""
     end
-    local ok, err = state:apply()
+    -- With nothing inheritable PURE1E is PURE1E_INIT, which cap_set_mode(3) does not mind: a copy wants no mode.
+    local ok, err = state:with({}):apply()
     if not ok then fail("failed to set mode [%s]: %s", text, err) end
   end,
   ["--inmode="] = function(text)

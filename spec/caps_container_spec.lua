@@ -5,8 +5,10 @@ local core = require "cella.core"
 local container = require("cella.container").new
 local Plan = require "cella.plan"
 local caps = require "cella.caps"
+local host = require "cella.host"
 local idmap = require "cella.idmap"
 local policy = require "cella.policy"
+local trial = require "spec.support.trial"
 
 local directory, problem
 local all, none = caps.all(), caps.none
@@ -337,6 +339,105 @@ describe("a plan's child", function()
     assert.equal("EPERM", err.code)
     assert.is_string(err.why)
     assert.is_nil(io.open(marker))
+  end)
+
+  it("is known for every operation that changes credentials", function()
+    local nobody = root:with { uid = 7, gid = 7, effective = none, permitted = none }
+    local changes = {
+      keep_caps = { true }, securebits = { { "noroot" } }, capset = { "kill", "kill", "kill" },
+      capbset_drop = { "kill" },
+      ambient_raise = { "kill" }, ambient_lower = { "kill" }, ambient_clear = {}, no_new_privs = {},
+      setresuid = { 5, 5, 5 }, setresgid = { 5, 5, 5 }, setgroups = { { 5 } },
+    }
+    local start = root:with { inheritable = "kill", ambient = "chown", groups = {} }
+    for op, arguments in pairs(changes) do
+      local plan = Plan.new()
+      plan[op](plan, table.unpack(arguments)):exec { "/bin/true" }
+      local of_root = step(assert(caps.walk(plan, { state = start })), op)
+      local of_nobody = step(assert(caps.walk(plan, { state = nobody })), op)
+      assert.is_truthy(of_root.err or of_root.state.origin:find("after " .. op, 1, true), op)
+      assert.is_truthy(of_nobody.err or of_nobody.state.origin:find("after " .. op, 1, true), op)
+    end
+    -- The table in C marks what changes one thread alone.
+    for path in trial.sh("ls csrc/op_*.c"):gmatch "%S+" do
+      for name in trial.read(path):gmatch '{ "([%w_]+)", [%w_]+, OP_CREDENTIALS' do
+        -- These three change more than the sets.
+        assert.is_truthy(changes[name] or name == "seccomp" or name == "unshare" or name == "setns", name)
+      end
+    end
+  end)
+
+  it("keeps permitted over a switch of IDs after keep_caps, as the kernel does", function()
+    local plan = Plan.new():keep_caps(true):setresuid(33, 33, 33):capset("kill", "kill", "kill"):ambient_raise("kill")
+      :expect_capabilities("kill", "kill", "kill", "all", "kill"):exec { "/bin/true" }
+    assert.is_true(caps.check_plan(plan, { state = root }))
+    plan = Plan.new():keep_caps(true):keep_caps(false):setresuid(33, 33, 33):capset("kill", "kill", "none")
+      :exec { "/bin/true" }
+    local ok, err = caps.check_plan(plan, { state = root })
+    assert.is_nil(ok)
+    assert.equal("capset", err.op)
+    plan = Plan.new():securebits({ "keep_caps_locked" }):keep_caps(true):exec { "/bin/true" }
+    ok, err = caps.check_plan(plan, { state = root })
+    assert.is_nil(ok)
+    assert.equal("keep_caps", err.op)
+  end)
+
+  it("is the kernel's for plans of random steps", function()
+    if problem then return pending(problem) end
+    local seed = 4711
+    local function pick(list)
+      seed = (seed * 1664525 + 1013904223) % 4294967296
+      return list[(seed >> 16) % #list + 1]
+    end
+    local sets = { "all", "none", "net_raw", "setuid,setpcap,kill", "setpcap", "all,-net_raw", "setgid,setuid,setpcap" }
+    local bits = { {}, { "noroot" }, { "keep_caps" }, { "no_setuid_fixup" }, { "keep_caps_locked" } }
+    local kinds = {
+      function(plan) plan:capset(pick(sets), pick(sets), pick(sets)) end,
+      function(plan) plan:capset("setuid,setgid,setpcap", "setuid,setgid,setpcap,kill", pick(sets)) end,
+      function(plan) plan:capbset_drop(pick(sets)) end,
+      function(plan) plan:ambient_raise(pick { "kill", "net_raw" }) end,
+      function(plan) plan:ambient_clear() end,
+      function(plan) plan:securebits(pick(bits)) end,
+      function(plan) plan:keep_caps(pick { true, true, false }) end,
+      function(plan) plan:keep_caps(true):setresuid(33, 33, 33) end,
+      function(plan) plan:setresuid(pick { 0, 33 }, pick { 0, 33 }, pick { 0, 33 }) end,
+      function(plan) plan:setresgid(pick { 0, 33 }, pick { 0, 33 }, pick { 0, 33 }) end,
+      function(plan) plan:setgroups(pick { {}, { 33 } }) end,
+      function(plan) plan:no_new_privs() end,
+    }
+    local ended = { executed = 0, refused = 0 }
+    local maps_of_plan = ids()
+    if type(maps_of_plan) == "function" then
+      local decided = assert(policy.resolve(maps_of_plan, host.facts()))
+      maps_of_plan = { uid = decided.uid, gid = decided.gid, text = decided.text, setgroups = decided.setgroups,
+        via = decided.via, helper = decided.helper }
+    else
+      maps_of_plan.via = "parent"
+    end
+    for number = 1, 150 do
+      local plan = Plan.new { namespaces = { "user" }, ids = maps_of_plan }
+      plan:setresgid(0, 0, 0):setresuid(0, 0, 0)
+      for _ = 1, 1 + number % 6 do pick(kinds)(plan) end
+      plan:exec { "/bin/cat", "/proc/self/status", stdout = "capture", stderr = "null" }
+      local list = assert(caps.walk(plan))
+      local last = list[#list]
+      local result, err = plan:run { timeout = 30 }
+      if last.state then
+        assert(result, ("%s\n%s"):format(tostring(err), tostring(plan)))
+        for field, label in pairs { effective = "CapEff", permitted = "CapPrm", inheritable = "CapInh",
+          bounding = "CapBnd", ambient = "CapAmb" } do
+          assert.equal(result.stdout:match(label .. ":%s*(%x+)"), last.state[field]:mask(),
+            field .. "\n" .. tostring(plan))
+        end
+        ended.executed = ended.executed + 1
+      else
+        assert.is_nil(result, tostring(plan))
+        assert.equal(last.number, err.step, tostring(plan))
+        assert.equal(last.err.code, err.code)
+        ended.refused = ended.refused + 1
+      end
+    end
+    assert.is_true(ended.executed > 20 and ended.refused > 20, ("%d, %d"):format(ended.executed, ended.refused))
   end)
 
   it("that a file's capabilities change is predicted with the file", function()

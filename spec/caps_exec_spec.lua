@@ -366,6 +366,7 @@ describe("what a program will hold after exec", function()
       function() return { "setresgid", pick(ids), pick(ids), pick(ids) } end,
       function() return { "setgroups", pick { {}, { 1001 }, { 7, 8 } } } end,
       function() return { "no_new_privs" } end,
+      function() return { "keep_caps", pick { true, false } } end,
     }
     local list, trials = programs(ALL_FILES), {}
     for number = 1, 2000 do

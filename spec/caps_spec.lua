@@ -3,6 +3,7 @@
 local core = require "cella.core"
 local Plan = require "cella.plan"
 local caps = require "cella.caps"
+local cella = require "cella"
 local idmap = require "cella.idmap"
 
 local sys = core.sys
@@ -26,7 +27,7 @@ end
 describe("a set of capabilities", function()
   it("is made from names in any spelling, lists, numbers and masks", function()
     local wanted = caps.set { "chown", "net_raw" }
-    for _, value in ipairs { "net_raw,chown", "CAP_NET_RAW, cap_chown", "chown net_raw", { 0, 13 }, { "0", "13" },
+    for _, value in ipairs { "net_raw,chown", "CAP_NET_RAW, cap_chown", "chown net_raw", { 0, 13 }, "0,13",
       "0x2001", "0000000000002001", 0x2001, wanted } do
       assert.equal(wanted, caps.set(value))
     end
@@ -95,6 +96,29 @@ describe("a set of capabilities", function()
     assert.truthy(message(function() all[99] = "chown" end):find "does not change")
   end)
 
+  it("is read alike by cella.caps, by operations and by containers", function()
+    local values = { "all,-net_raw", { "all", "-net_raw" }, "net_raw, kill", { "CAP_KILL", 13 }, { "13" },
+      { "-13" }, { "-kill" }, "0,13", "-13", "13", "0x2001", {}, "", "none", { "net_rwa" }, { 63 }, { 2.5 }, { true },
+      { x = true }, "a\0b", true }
+    for _, value in ipairs(values) do
+      local good, set = pcall(caps.set, value)
+      local planned, plan = pcall(function() return Plan.new():capbset_drop(value) end)
+      local contained, box = pcall(function() return cella.container { capabilities = value } end)
+      assert.equal(good, planned)
+      assert.equal(good, contained)
+      if good then
+        assert.equal(Plan.new():capbset_drop(set).recorder:describe(1), (plan.recorder:describe(1)))
+        assert.equal(set, box.description.capabilities)
+      end
+    end
+  end)
+
+  it("is no bare number but where caps.set makes it of a mask", function()
+    assert.equal(caps.set "chown,dac_read_search,fowner", caps.set(13))
+    assert.truthy(message(function() cella.container { capabilities = 13 } end):find("{ number }", 1, true))
+    assert.truthy(message(function() Plan.new():capbset_drop(13) end):find("got 13", 1, true))
+  end)
+
   it("ends where the running kernel's capabilities end", function()
     local file = assert(io.open "/proc/sys/kernel/cap_last_cap")
     local last = file:read "n"
@@ -130,6 +154,11 @@ describe("a set of capabilities", function()
     refuses("chown,", "an empty name")
     refuses("chown\0kill", "NUL")
     refuses("cap_chown=ep", "unknown capability")
+    refuses({ "13" }, "capabilities[1]", "'13' is a string")
+    refuses({ "all", "-13" }, "capabilities[2]", "'-13' is a string")
+    refuses("-13", "is no capability")
+    refuses("-chown", "nothing before it")
+    refuses({ "-chown" }, "capabilities[1]", "nothing before it")
     refuses("-", "unknown capability")
     refuses({ "chown", x = true }, "capabilities.x")
     refuses({ "chown", [3] = "kill" }, "capabilities[3]")
@@ -413,6 +442,17 @@ describe("applying a state", function()
       assert.equal("", result.stderr)
       assert.equal(mode, result.stdout)
     end
+  end)
+
+  it("is refused where the sets would make it another mode, and nothing is changed", function()
+    if unable() then return pending(unable()) end
+    local result = applied [[
+      local before = caps.state()
+      local ok, err = before:with { inheritable = "none" }:with_mode("PURE1E"):apply()
+      assert(caps.state() == before, tostring(caps.state()))
+      io.write(tostring(ok), " ", err.code, " ", err.why)]]
+    assert.equal("", result.stderr)
+    assert.truthy(result.stdout:find("nil EPERM the mode would be PURE1E_INIT and not PURE1E", 1, true), result.stdout)
   end)
 
   it("is in the mode that libcap sees, whatever the securebits", function()

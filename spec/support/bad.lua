@@ -98,11 +98,13 @@ end
 
 function kinds.capabilities(parameter)
   local right = parameter.right
-  return with({ { "an unknown name", "nonsense" }, { "an empty string", "" }, { "a boolean", true },
+  return with({ { "an unknown name", "nonsense" }, { "a boolean", true },
+    { "an unknown name and another", "nonsense " .. right },
     { "a NUL byte after the name", right .. "\0" }, { "a name and more", right .. " or so" },
-    { "a name in libcap's text form", right .. "=ep" }, { "two names in one", right .. "," .. right },
+    { "a name in libcap's text form", right .. "=ep" }, { "an empty name", right .. ",," .. right },
     { "an empty name behind the prefix", "cap_" }, { "-1", -1 }, { "a fraction", 1.5 }, { "63", 63 }, { "64", 64 },
-    { "2^32", 4294967296 }, { "2^63", 2 ^ 63 }, { "a string of digits", "8" },
+    { "2^32", 4294967296 }, { "2^63", 2 ^ 63 }, { "digits in the list", { "8" } },
+    { "what is taken away from nothing", "-" .. right },
     { "an unknown name taken away", "-nonsense" },
     { "everything taken away", "-all" }, { "a long name", ("x"):rep(200) }, { "-1 in the list", { -1 } },
     { "an unknown name in the list", { right, "nonsense" } }, { "a digit string in the list", { "8" } } },

@@ -172,6 +172,8 @@ static int step(char *text)
 		return prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 	if (strcmp(name, "securebits") == 0)
 		return prctl(PR_SET_SECUREBITS, strtoul(argument[0], NULL, 10), 0, 0, 0);
+	if (strcmp(name, "keep_caps") == 0)
+		return prctl(PR_SET_KEEPCAPS, strcmp(argument[0], "true") == 0, 0, 0, 0);
 	if (strcmp(name, "no_new_privs") == 0)
 		return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	if (strcmp(name, "setresuid") == 0)

@@ -68,8 +68,15 @@ local function cannot(why)
   return nil, Error.new { op = "apply", errno = 1, why = why }
 end
 
+-- The modes of libcap are names for what the sets are. Of two that with_mode makes alike, the sets decide which it is.
+local function other_mode(wanted, is)
+  if not wanted or is == wanted then return nil end
+  return ("the mode would be %s and not %s%s"):format(is, wanted, wanted == "PURE1E" and is ~= "UNCERTAIN"
+    and ": with nothing inheritable, cap_get_mode(3) calls it that" or "")
+end
+
 -- What the pure rules say of the steps, before the first is taken: all or nothing.
-local function rehearse(now, steps, to)
+local function rehearse(now, steps, to, mode)
   local missing = to.bounding - now.bounding
   if not missing:empty() then
     return cannot("the bounding set only shrinks, and it does not hold " .. tostring(missing))
@@ -88,6 +95,8 @@ local function rehearse(now, steps, to)
     return cannot(("the kernel's rules do not lead there: %s would be %s"):format(differ[1],
       tostring(predicted[differ[1]])))
   end
+  local problem = other_mode(mode, predicted:mode())
+  if problem then return cannot(problem) end
   return true
 end
 
@@ -124,7 +133,7 @@ function state.methods:apply()
   if not now then return nil, err end
   local to = with_default(self, now)
   local steps = steps_between(now, to)
-  ok, err = rehearse(now, steps, to)
+  ok, err = rehearse(now, steps, to, self.wanted_mode)
   if not ok then return nil, err end
   for _, step in ipairs(steps) do
     local done, message, errno = sys[step[1]](unpack_list(step, 2))
@@ -144,6 +153,8 @@ function state.methods:apply()
     return nil, Error.new { op = "apply", errno = 131, why = ("%s reads back as %s and not as %s"):format(name,
       shown(actual[name]), shown(to[name])) }
   end
+  local problem = other_mode(self.wanted_mode, actual:mode())
+  if problem then return nil, Error.new { op = "apply", errno = 131, why = problem } end
   return true
 end
 

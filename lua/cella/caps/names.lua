@@ -29,6 +29,12 @@ local function check_number(number, path)
   return number
 end
 
+--- What there is in place of an unknown name: the nearest one, or all.
+function M.instead_of(name)
+  local near = validate.nearest((name:lower():gsub("^cap_", "")), known)
+  return near and ("; did you mean '%s'?"):format(near) or "; there are " .. table.concat(known, ", ")
+end
+
 -- "net_raw", "CAP_NET_RAW", "13"
 local function check_name(text, path)
   local name = text:lower():gsub("^cap_", "")
@@ -38,9 +44,7 @@ local function check_name(text, path)
     fail(path, "%s is no capability: this kernel has 0 (%s) to %d (%s)", text, label[0], M.last,
       tostring(label[M.last]))
   end
-  local near = validate.nearest(name, known)
-  fail(path, "unknown capability %s; %s", validate.show(text), near and ("did you mean '%s'?"):format(near)
-    or "there are " .. table.concat(known, ", "))
+  fail(path, "unknown capability %s%s", validate.show(text), M.instead_of(text))
 end
 
 --- The number of a name or number of a capability; refuses what this kernel does not have, naming what is near.
@@ -74,6 +78,5 @@ M.label = label
 M.number_of = number_of
 --- Every name that there is, in the order of the numbers.
 M.known = known
-M.named = check_name
 
 return M

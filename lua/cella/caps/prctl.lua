@@ -132,3 +132,18 @@ function methods:after_no_new_privs()
   fields.no_new_privs = true
   return after(fields, "no_new_privs")
 end
+
+--- The state after PR_SET_KEEPCAPS, which needs no capability: the securebit keep_caps, until the next exec.
+---@param on boolean
+---@return cella.caps.state?, cella.error?
+function methods:after_keep_caps(on)
+  validate.check(validate.rule.boolean, on, "on", 2)
+  state.need(self, { "securebits" }, "after_keep_caps")
+  if securebits.has(self.securebits, "keep_caps_locked") then
+    return refused("keep_caps", "EPERM", "keep_caps is locked")
+  end
+  local fields = state.fields(self)
+  fields.securebits = securebits.without(self.securebits, "keep_caps")
+  if on then fields.securebits = securebits.with(self.securebits, "keep_caps") end
+  return after(fields, "keep_caps")
+end

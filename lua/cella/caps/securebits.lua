@@ -60,6 +60,12 @@ function M.has(list, wanted)
   return false
 end
 
+function M.with(list, wanted)
+  local members = { [wanted] = true }
+  for _, name in ipairs(list) do members[name] = true end
+  return from_members(members)
+end
+
 function M.without(list, unwanted)
   local copy = {}
   for _, name in ipairs(list) do

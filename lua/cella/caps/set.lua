@@ -4,6 +4,7 @@
 -- (cella.sys, a plan, a container) takes a set. What a kernel newer than libcap has is in it as its number. The
 -- highest is that of the running kernel (pitfalls I02), asked at run time.
 
+local core = require "cella.core"
 local names = require "cella.caps.names"
 local validate = require "cella.validate"
 
@@ -43,19 +44,6 @@ end
 
 local fail = validate.fail
 
-local function from_digits(digits, shown, path)
-  digits = digits:gsub("^0+", "")
-  if #digits > 16 then fail(path, "the mask %s has more than 64 bits", shown) end
-  local members = names.mask_members(digits)
-  for number in pairs(members) do
-    if number > M.last then
-      fail(path, "the mask %s has bit %d, and this kernel's highest capability is %d (%s)", shown, number, M.last,
-        tostring(label[M.last]))
-    end
-  end
-  return members
-end
-
 local function from_number(mask, path)
   local whole = mask == math.floor(mask) and (not math.type or math.type(mask) == "integer") -- luacheck: ignore 143
   if not whole or mask < 0 or mask > 9007199254740992 then
@@ -65,57 +53,28 @@ local function from_number(mask, path)
   local high = (mask - mask % 4294967296) / 4294967296
   local digits = ("%04x%04x%04x%04x"):format(math.floor(high / 65536), high % 65536,
     math.floor(mask % 4294967296 / 65536), mask % 65536)
-  return from_digits(digits, "0x" .. digits:gsub("^0+(.)", "%1"), path)
+  local read, problem = core.caps.read(digits)
+  if not read then fail(path, "%s", problem) end
+  return names.mask_members(read)
 end
 
-local function add_item(members, item, path)
-  if type(item) == "string" then
-    local lower = item:lower()
-    if lower == "all" then
-      for number = 0, M.last do members[number] = true end
-      return
-    elseif lower == "none" then
-      return
-    elseif item:sub(1, 1) == "-" and not item:find("^%-%d") then
-      members[names.named(item:sub(2), path)] = nil
-      return
-    end
-  end
-  members[names.number(item, path)] = true
-end
-
-local function from_text(text, path)
-  if text:find("\0", 1, true) then fail(path, "the text has a NUL byte in it") end
-  local digits = text:match("^0[xX](%x+)$") or #text == 16 and text:match("^%x+$")
-  if digits then return from_digits(digits, text, path) end
-  local members = {}
-  if text:find("^%s*$") then return members end
-  for item in (text:gsub("%s*,%s*", ",") .. ","):gmatch("([^,]*),") do
-    if item == "" then fail(path, "an empty name in %s", validate.show(text)) end
-    for word in item:gmatch("%S+") do add_item(members, word, path) end
-  end
-  return members
-end
-
---- A rule of cella.validate: whatever caps.set takes, as a set.
+--- A rule of cella.validate: a list or a text, as a set. (Not a number: 13 could be a capability, or a mask of three.)
 function M.rule(value, path)
-  if is_set(value) then
-    return value
-  elseif type(value) == "number" then
-    return from_members(from_number(value, path))
-  elseif type(value) == "string" then
-    return from_members(from_text(value, path))
-  elseif type(value) ~= "table" or getmetatable(value) ~= nil then
-    fail(path, "a set of capabilities, a list, a text or a mask expected, got %s", validate.show(value))
+  if is_set(value) then return value end
+  if type(value) ~= "string" and type(value) ~= "table" or type(value) == "table" and getmetatable(value) ~= nil then
+    fail(path, "a set of capabilities, a list or a text expected, got %s%s", validate.show(value),
+      type(value) == "number" and " (a capability by its number is { number }, a mask is caps.set(number))" or "")
   end
-  local members = {}
-  for key in pairs(value) do
-    if type(key) ~= "number" or key < 1 or key > #value or key ~= math.floor(key) then
-      fail(validate.join(path, key), "no such key in a list of capabilities")
+  local digits, problem, item, name = core.caps.read(value)
+  if digits then return from_members(names.mask_members(digits)) end
+  if not item and type(value) == "table" then
+    for key in pairs(value) do
+      if type(key) ~= "number" or key < 1 or key > #value or key ~= math.floor(key) then
+        fail(validate.join(path, key), "no such key in a list of capabilities")
+      end
     end
   end
-  for i = 1, #value do add_item(members, value[i], validate.join(path, i)) end
-  return from_members(members)
+  fail(item and validate.join(path, item) or path, "%s%s", problem, name and names.instead_of(name) or "")
 end
 
 --- Makes a set from text ("net_raw,cap_chown", "all,-sys_admin"), a list of names and numbers, or a mask (a number,
@@ -126,7 +85,13 @@ end
 ---@return cella.caps.set
 function M.new(value, level)
   if value == nil then error("capabilities: missing", (level or 1) + 1) end
-  local set = validate.check(M.rule, value, "capabilities", (level or 1) + 1)
+  local set
+  if type(value) == "number" then
+    local function mask(number, path) return from_members(from_number(number, path)) end
+    set = validate.check(mask, value, "capabilities", (level or 1) + 1)
+  else
+    set = validate.check(M.rule, value, "capabilities", (level or 1) + 1)
+  end
   return set -- no tail call: the level counts this frame
 end
 

@@ -90,7 +90,7 @@ end
 function M.fields(state)
   local copy = {}
   for key, value in pairs(rawget(state, FIELDS)) do copy[key] = value end
-  copy.origin, copy.notes, copy.secure, copy.pid, copy.name = nil, nil, nil, nil, nil
+  copy.origin, copy.notes, copy.secure, copy.pid, copy.name, copy.wanted_mode = nil, nil, nil, nil, nil, nil
   return copy
 end
 
@@ -169,6 +169,7 @@ function methods:with_mode(mode)
   validate.check(rule.one_of(M.MODES), mode, "mode", 2)
   need(self, M.SETS, "with_mode")
   local fields = M.fields(self)
+  fields.wanted_mode = mode
   fields.effective = set.none -- libcap leaves nothing raised, in every mode
   if mode == "HYBRID" then
     fields.securebits = {}

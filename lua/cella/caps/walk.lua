@@ -52,6 +52,7 @@ end
 
 function acts.ambient_clear(current) return current:after_ambient_clear() end
 function acts.securebits(current, a) return current:after_securebits(a.bits) end
+function acts.keep_caps(current, a) return current:after_keep_caps(a.on) end
 function acts.no_new_privs(current) return current:after_no_new_privs() end
 function acts.setresuid(current, a) return current:after_setresuid(a.ruid, a.euid, a.suid) end
 function acts.setresgid(current, a) return current:after_setresgid(a.rgid, a.egid, a.sgid) end

@@ -42,26 +42,6 @@ end
 local namespace_fields = { time = time_namespace }
 for _, name in ipairs(NAMESPACES) do namespace_fields[name] = namespace end
 
--- A list of what stays. Words that stand for others, and "-name", are for operations: in a list of what stays they
--- would be a riddle.
-local function capability_set(value, path)
-  if type(value) == "table" and getmetatable(value) == nil then
-    for i, item in ipairs(value) do
-      if item == "all" or item == "none" or type(item) == "string" and item:sub(1, 1) == "-" then
-        validate.fail(validate.join(path, i), "unknown capability %s", validate.show(item))
-      end
-    end
-  end
-  if type(value) == "string" and value ~= "all" and value ~= "none" then
-    for word in value:gmatch "[^,%s]+" do
-      if word == "all" or word == "none" or word:sub(1, 1) == "-" then
-        validate.fail(path, "unknown capability %s", validate.show(word))
-      end
-    end
-  end
-  return capabilities.rule(value, path)
-end
-
 local user_rule = rule.record { uid = rule.id, gid = rule.id, groups = rule.list(rule.id) }
 
 local function ids_rule(value, path)
@@ -93,7 +73,7 @@ local container_rule = rule.record {
   masked_paths = root.masked_rule,
   readonly_paths = root.readonly_rule,
   cgroup = cgroup.rule,
-  capabilities = capability_set,
+  capabilities = capabilities.rule,
   no_new_privs = rule.boolean,
   new_session = rule.boolean,
   die_with_parent = rule.boolean,
