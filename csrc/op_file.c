@@ -52,7 +52,8 @@ static int act_symlink(const struct arg *a)
 }
 
 /* make_symlink(target, path [, dirfd]) -> true | nil, message, errno
- * A link that is there already and says the same is as good. */
+ * A link that is there already and says the same is as good. EEXIST: it says something else; EINVAL: what is there is no
+ * link. */
 static int act_make_symlink(const struct arg *a)
 {
 	char found[PATH_MAX];
@@ -61,6 +62,8 @@ static int act_make_symlink(const struct arg *a)
 	if (result != -EEXIST)
 		return (int)result;
 	long size = RAW(SYS_readlinkat, directory, a[1].p, found, sizeof found);
+	if (size == -EINVAL)
+		return -EINVAL;
 	if (size != a[0].n)
 		return (int)result;
 	for (long i = 0; i < size; i++)
@@ -214,7 +217,7 @@ static int act_make_target(const struct arg *a)
 		result = RAW(SYS_newfstatat, a[2].n, "", &within, AT_EMPTY_PATH);
 	if (result == 0 && given(&a[3]))
 		result = RAW(SYS_newfstatat, a[3].n, "", &like, AT_EMPTY_PATH);
-	unsigned last = S_ISDIR(like.st_mode) ? given(&a[5]) ? (unsigned)a[5].n : parents : S_IFREG | 0644;
+	unsigned last = S_ISDIR(like.st_mode) ? given(&a[5]) ? (unsigned)a[5].n : parents : S_IFREG | 0444; /* nobody is to write there */
 	for (int i = 0; i < length; i++)
 		path[i] = ((const char *)a[0].p)[i];
 	while (length > 1 && path[length - 1] == '/')

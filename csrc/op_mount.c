@@ -52,13 +52,27 @@ static int act_open_tree(const struct arg *a)
 			(unsigned)a[1].n | OPEN_TREE_CLOEXEC | (unsigned)empty_path(&a[0], AT_EMPTY_PATH));
 }
 
+/* A directory is mounted on a directory only, and a file on a file. mount(2) says which of them it is, move_mount(2) has
+ * EINVAL for that and for more. */
+static int wrong_type(int from, const struct arg *to, const char *path)
+{
+	struct stat source, target;
+	if (RAW(SYS_newfstatat, from, "", &source, AT_EMPTY_PATH) < 0 ||
+	    RAW(SYS_newfstatat, directory_of(to), path, &target, AT_EMPTY_PATH) < 0 ||
+	    S_ISDIR(source.st_mode) == S_ISDIR(target.st_mode))
+		return -EINVAL;
+	return S_ISDIR(source.st_mode) ? -ENOTDIR : -EISDIR;
+}
+
 /* move_mount(from_fd, to_fd | nil [, to_path]) -> true | nil, message, errno
- * Attaches the mount that `from_fd` stands for at `to_fd`, or at `to_path` seen from there. */
+ * Attaches the mount that `from_fd` stands for at `to_fd`, or at `to_path` seen from there. A directory on a file is
+ * ENOTDIR, a file on a directory EISDIR. */
 static int act_move_mount(const struct arg *a)
 {
-	return (int)RAW(SYS_move_mount, a[0].n, "", directory_of(&a[1]), text_of(&a[2]),
-			MOVE_MOUNT_F_EMPTY_PATH |
-				(unsigned)(a[2].n == 0 ? MOVE_MOUNT_T_EMPTY_PATH : 0));
+	int result = (int)RAW(SYS_move_mount, a[0].n, "", directory_of(&a[1]), text_of(&a[2]),
+			      MOVE_MOUNT_F_EMPTY_PATH |
+				      (unsigned)(a[2].n == 0 ? MOVE_MOUNT_T_EMPTY_PATH : 0));
+	return result == -EINVAL ? wrong_type((int)a[0].n, &a[1], text_of(&a[2])) : result;
 }
 
 static int set_attributes(int fd, bool recursive, struct mount_attr *attr)

@@ -36,7 +36,9 @@ local FAILED = 1
 -- Lua has a handler of its own; this process ends as any other would.
 sys.sigdefault { "int" }
 
-local request, problem = options.parse(arg)
+local request, problem, warnings = options.parse(arg)
+messages.level_prefix = request and request.level_prefix
+for _, warning in ipairs(warnings) do messages.say("bwrap: " .. warning, 4) end
 if not request then
   messages.refuse(problem)
   os.exit(FAILED)
@@ -44,7 +46,6 @@ elseif request.print then
   io.stdout:write(request.print)
   os.exit(0)
 end
-messages.level_prefix = request.level_prefix
 
 -- Nothing that was open by chance stays open here, nor gets any further.
 local kept = {}

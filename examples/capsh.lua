@@ -120,7 +120,18 @@ end
 
 local function drop(text)
   local dropped = list_of(text, "capability")
-  check(with_raised("setpcap", function() return sys.capbset_drop(dropped) end), "failed to drop", text)
+  local function perform() return sys.capbset_drop(dropped) end
+  if strict then
+    -- capsh drops one after the other, and names the first that it may not.
+    for n in dropped:each() do
+      if not sys.capbset_drop { n } then
+        if text == "all" then fail("Unable to drop bounding capability [%s]", long_name(n)) end
+        fail("failed to drop [%s=%d]", long_name(n), n)
+      end
+    end
+    return
+  end
+  check(with_raised("setpcap", perform), "failed to drop", text)
 end
 
 local function change_ambient(text, call)

@@ -92,6 +92,8 @@ local CHANGES = {
   "--mode=HYBRID --print", "--mode=PURE --print", "--mode=UNCERTAIN", "--mode=NOPRIV --inmode=NOPRIV --mode",
   "--inh=cap_chown --mode=PURE1E --inmode=PURE1E --print", "--drop=cap_net_raw --print", "--drop=all --print",
   "--drop=cap_net_raw,cap_chown --current", "--drop=40 --current", "--drop=cap_setpcap --drop=cap_chown --current",
+  "--caps=cap_setpcap=p --strict --drop=cap_chown --current", "--caps=cap_setpcap=p --strict --drop=all --current",
+  "--caps=cap_setpcap=ep --strict --drop=cap_chown,cap_kill --current",
   "--caps==ep --current", "--caps=cap_net_raw=ep --current", "--caps=cap_net_raw=eip --current",
   "--caps=cap_net_raw=ep --caps=cap_chown=ep", "--caps=cap_setpcap=p --drop=cap_chown --current",
   "--caps=cap_chown=p --drop=cap_chown --current", "--caps=cap_setpcap,cap_chown=p --caps=cap_net_raw=i --current",

@@ -244,7 +244,7 @@ describe("the error", function()
 
     it("that a file cannot cover a directory", function()
       local mounts = { { type = "bind", source = "/etc/passwd", destination = "/mnt" } }
-      says(refused { root = root.path, mounts = mounts }, "move_mount", "EINVAL", "a file on a file")
+      says(refused { root = root.path, mounts = mounts }, "move_mount", "EISDIR", "a file on a file")
     end)
 
     it("that a part of a mount cannot be had alone", function()

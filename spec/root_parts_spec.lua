@@ -93,6 +93,12 @@ describe("a part of a root #vm", function()
     assert.equal("EEXIST", trial.refused({ root = parts }).code)
   end)
 
+  when_able("makes mount points on the host that nobody writes to", function()
+    local bind = { type = "bind", source = directory, destination = "/d", create = true }
+    inside({ bind, { type = "bind", source = "/etc/passwd", destination = "/d/new/point" } }, "cat /d/new/point")
+    assert.equal("755 new\n444 new/point\n", trial.sh(("cd %s; stat -c '%%a %%n' new new/point"):format(directory)))
+  end)
+
   when_able("leaves a file that is there its mode, unless it has one", function()
     trial.sh(("cd %s; echo secret >f; chmod 600 f; umask 0; echo public >g; mkfifo pipe"):format(directory))
     local bind = { type = "bind", source = directory, destination = "/d", create = true }

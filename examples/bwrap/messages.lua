@@ -4,9 +4,9 @@ local sys = require "cella.sys"
 
 local M = { level_prefix = false }
 
-function M.say(text)
-  -- The level is syslog's for errors, where a journal is to sort the lines (sd-daemon(3)).
-  if M.level_prefix then text = text:gsub("[^\n]+", "<3>%0") end
+--- The level is syslog's, 3 for errors and 4 for warnings, where a journal is to sort the lines (sd-daemon(3)).
+function M.say(text, level)
+  if M.level_prefix then text = text:gsub("[^\n]+", ("<%d>%%0"):format(level or 3)) end
   io.stderr:write(text, "\n")
 end
 
@@ -27,7 +27,7 @@ local function child_step(plan, number)
   return count
 end
 
--- In bwrap's words, what a failing step was there for.
+-- In bwrap's words, what a failing step was there for; and whether that says why, too.
 local function subject(plan, err, request)
   if err.op == "execve" then return "execvp " .. request.command[1] end
   if err.op == "tell_and_wait" then return nil end
@@ -44,7 +44,8 @@ local function subject(plan, err, request)
   local index = err.step and err.side == "child" and child_step(plan, err.step)
   for _, purpose in ipairs(plan.purposes) do
     if index and index <= purpose.size then
-      return type(purpose.words) == "function" and purpose.words(err) or purpose.words
+      if type(purpose.words) == "function" then return purpose.words(err, request) end
+      return purpose.words
     end
   end
   return err.op == "clone3" and "Creating new namespace failed" or err.op .. " failed"
@@ -56,9 +57,9 @@ end
 function M.failed(failure, request)
   if type(failure) == "string" then return M.say("bwrap: " .. failure) end
   local err = failure.err
-  local words = subject(failure.plan, err, request)
+  local words, complete = subject(failure.plan, err, request)
   -- Where what was looked for was not so, the kernel has no word for it.
-  if err.code ~= "ENOTRECOVERABLE" then words = (words and words .. ": " or "") .. err.message end
+  if err.code ~= "ENOTRECOVERABLE" and not complete then words = (words and words .. ": " or "") .. err.message end
   M.say("bwrap: " .. words)
   if err.text and not (err.op == "execve" and err.code == "ENOENT") then
     M.say(("  in step %s, %s"):format(tostring(err.step), err.text) .. (err.why and "\n  " .. err.why or ""))

@@ -86,8 +86,16 @@ local function flag(name, key, help)
   option(name, "", function(request) request[key] = true end, help)
 end
 
+-- Of what can be said once only the last one counts.
+local function once(request, name, key)
+  if request[key] ~= nil then
+    request.warnings[#request.warnings + 1] = ("Only the last %s option will take effect"):format(name)
+  end
+end
+
 local function value(name, argument, key, convert, help)
   option(name, argument, function(request, text)
+    once(request, name, key)
     request[key] = convert and convert(text, request) or text
   end, help)
 end
@@ -116,7 +124,12 @@ option("--args", "FD", function(request, text)
   request.in_args = false
   if words[stop] and not request.print then refuse("--args: '%s' is not an option", words[stop]) end
 end, "Parse NUL-separated args from FD")
-value("--argv0", "VALUE", "argv0", nil, "Set argv[0] to the value VALUE before running the program")
+option("--argv0", "VALUE", function(request, text)
+  if request.argv0 then refuse "--argv0 used multiple times" end
+  request.argv0 = text
+end, "Set argv[0] to the value VALUE before running the program")
+flag("--not-a-security-boundary", "no_boundary",
+  "Accepted, and changes nothing: a step that fails is an error all the same")
 flag("--level-prefix", "level_prefix", "Prepend e.g. <3> to diagnostic messages")
 option("--unshare-all", "", function(request)
   for _, name in ipairs { "ipc", "pid", "net", "uts" } do request.unshare[name] = true end
@@ -234,6 +247,9 @@ part("--symlink", "SRC DEST", function(_, target, destination)
 end, "Create symlink at DEST with target SRC")
 option("--seccomp", "FD", function(request, text)
   if request.filters.added then refuse "--seccomp cannot be combined with --add-seccomp-fd" end
+  if request.filters.only then
+    request.warnings[#request.warnings + 1] = "Only the last --seccomp option will take effect"
+  end
   request.filters = { fd(text, request), only = true }
 end, "Load and use seccomp rules from FD (not repeatable)")
 option("--add-seccomp-fd", "FD", function(request, text)
@@ -364,9 +380,9 @@ local function read_data(request)
   end
 end
 
-local function parse(arguments)
+local function parse(arguments, warnings)
   local request = { unshare = {}, parts = {}, locks = {}, overlay = {}, filters = {}, capabilities = {},
-    descriptors = {}, environment = environment() }
+    descriptors = {}, environment = environment(), warnings = warnings }
   if #arguments == 0 then error({ usage = M.usage() }, 0) end
   local first = M.words(request, arguments, 1)
   if request.print then return request end
@@ -383,11 +399,13 @@ end
 ---@param arguments string[]
 ---@return table? request
 ---@return { message: string?, usage: string? }? problem
+---@return string[] warnings  in any case
 function M.parse(arguments)
-  local ok, result = pcall(parse, arguments)
-  if ok then return result end
+  local warnings = {}
+  local ok, result = pcall(parse, arguments, warnings)
+  if ok then return result, nil, warnings end
   if type(result) ~= "table" then error(result, 0) end
-  return nil, result
+  return nil, result, warnings
 end
 
 return M

@@ -127,8 +127,18 @@ local WORDS = {
   symlink = "Can't make symlink at %s",
 }
 
+-- Where a link leads that an option before this one has made at the same place.
+local function link_before(part, request)
+  local target
+  for _, other in ipairs(request.parts) do
+    if other == part then break end
+    if other.kind == "symlink" and other.destination == part.destination then target = other.target end
+  end
+  return target
+end
+
 local function words(part)
-  return function(err)
+  return function(err, request)
     if part.kind == "chmod" then
       return ("Can't chmod %#o %s"):format(part.mode, part.destination)
     elseif part.kind == "remount" then
@@ -137,6 +147,15 @@ local function words(part)
       return "Can't find source path " .. part.source
     elseif err.op == "make_target" or part.kind ~= "symlink" and part.kind ~= "file" and err.op == "openat2" then
       return "Can't mkdir " .. part.destination
+    elseif err.op == "make_symlink" and err.code == "EINVAL" then
+      return ("Can't make symlink at %s: destination exists and is not a symlink"):format(part.destination), true
+    elseif err.op == "make_symlink" and err.code == "EEXIST" and link_before(part, request) then
+      return ("Can't make symlink at %s: existing destination is %s"):format(part.destination,
+        link_before(part, request)), true
+    elseif err.op == "move_mount" and err.code == "ENOTDIR" then
+      return "Can't mkdir " .. part.destination
+    elseif err.op == "move_mount" and err.code == "EISDIR" then
+      return "Can't create file at " .. part.destination
     elseif part.kind == "bind" then
       return ("Can't bind mount /oldroot%s on /newroot%s"):format(part.source or "", part.destination)
     end

@@ -192,7 +192,9 @@ return function(why, with)
   }
   why.openat2, why.mkdir = places, places
   why.make_target = setmetatable({ EEXIST = DANGLING }, { __index = places })
-  why.symlink, why.make_symlink, why.expect_same_filesystem = places, places, places
+  why.symlink, why.expect_same_filesystem = places, places
+  why.make_symlink = setmetatable({ EEXIST = "there is a link already, and it leads elsewhere",
+    EINVAL = "what is there already is no symbolic link" }, { __index = places })
   why.write = { ENOSPC = places.ENOSPC }
   why.fchmod = { EROFS = places.EROFS }
 
@@ -217,9 +219,11 @@ return function(why, with)
   why.fsconfig_at = why.fsconfig
 
   why.move_mount = {
-    ENOTDIR = "a directory can be mounted on a directory only, and a file on a file",
-    EINVAL = "a directory can be mounted on a directory only, and a file on a file; and nothing below itself"
-      .. SHARED,
+    ENOTDIR = "what is mounted is a directory, and the destination is none: a directory can be mounted on a directory "
+      .. "only, and a file on a file",
+    EISDIR = "what is mounted is a file, and the destination is a directory: a directory can be mounted on a directory "
+      .. "only, and a file on a file",
+    EINVAL = "nothing can be attached below itself" .. SHARED,
     ENOSPC = mount_limit,
     ELOOP = "the mount would lie below itself",
   }
