@@ -153,6 +153,18 @@ static int act_expect_root(const struct arg *a)
 	return result < 0 ? result : verdict(same_place(&wanted, &root) && same_place(&root, &above));
 }
 
+/* expect_not_root(fd) -> true | nil, message, errno
+ * That the descriptor is not the root directory of this process, under whatever name it was opened: what a plan takes
+ * for a directory of its own may have been exchanged since. */
+static int act_expect_not_root(const struct arg *a)
+{
+	struct stat it, root;
+	long result = RAW(SYS_newfstatat, a[0].n, "", &it, AT_EMPTY_PATH);
+	if (result == 0)
+		result = RAW(SYS_newfstatat, AT_FDCWD, "/", &root, 0);
+	return result < 0 ? (int)result : verdict(it.st_dev != root.st_dev || it.st_ino != root.st_ino);
+}
+
 /* expect_same_filesystem(fd, other_fd) -> true | nil, message, errno
  * EXDEV where they are not: a link has led to another mount. */
 static int act_expect_same_filesystem(const struct arg *a)
@@ -236,6 +248,7 @@ const struct op ops_expect[] = {
 	{ "expect_node", act_expect_node, 0, RESULT_TRUE,
 	  { { "fd", K_FD }, { "type", K_NAME, false, &names_node }, { "major", K_MAJOR }, { "minor", K_MINOR } } },
 	{ "expect_root", act_expect_root, 0, RESULT_TRUE, { { "fd", K_FD } } },
+	{ "expect_not_root", act_expect_not_root, 0, RESULT_TRUE, { { "fd", K_FD } } },
 	{ "expect_same_filesystem", act_expect_same_filesystem, 0, RESULT_TRUE,
 	  { { "fd", K_FD }, { "other_fd", K_FD } } },
 	{ "expect_cwd", act_expect_cwd, 0, RESULT_TRUE, { { 0 } } },

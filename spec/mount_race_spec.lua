@@ -103,6 +103,33 @@ describe("while somebody exchanges directories for links", function()
         assert.equal("file\n", root:shell "cd trapdir; [ -L link ] || place=link; ls ${place:-place}/sub")
       end)
 
+      able("what has become the host's root is not written to: neither as a root nor as a bind", function()
+        trial.sh(("cd %s && mkdir -p image bound && : >image/busybox"):format(victim))
+        local namespaces = { user = user, pid = "host", ipc = "host", uts = "host", net = "host", cgroup = "host" }
+        local function exchanged(name)
+          trial.sh(("cd %s && mv %s kept && ln -s / %s"):format(victim, name, name))
+        end
+        local function back(name) trial.sh(("cd %s && rm %s && mv kept %s"):format(victim, name, name)) end
+        local binaries = { { type = "bind", source = "/bin/busybox", destination = "/busybox", readonly = true } }
+        local image = cella.container { namespaces = namespaces, root = victim .. "/image", mounts = binaries }
+        local bound = container(user, { { type = "bind", source = victim .. "/bound", destination = "/mnt" } })
+        local plans = {
+          image = assert(image:plan { "/busybox", "sh", "-c", "echo >/new; exit 7", stderr = "null" }),
+          bound = assert(bound:plan { "/bin/sh", "-c", "echo >/mnt/new; exit 7", stderr = "null" }),
+        }
+        for name, plan in pairs(plans) do
+          exchanged(name)
+          local result, err = plan:run()
+          back(name)
+          assert.is_nil(result)
+          assert.equal("expect_not_root", err.op)
+          assert.truthy(err.why:find "the host's root")
+          assert.equal(7, assert(plan:run()).code)
+          assert.equal("new\n", trial.sh(("cd %s/%s && ls new && rm new"):format(victim, name)))
+        end
+        trial.sh(("cd %s && rm -r image bound"):format(victim))
+      end)
+
       able("a source that a descriptor stands for is what it was, or nothing", function()
         trial.sh(("mkdir -p %s/other/sub && echo other > %s/other/sub/file && mkdir %s/keep && mv %s/sub %s/keep/sub")
           :format(victim, victim, victim, victim, victim))

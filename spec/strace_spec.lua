@@ -99,6 +99,7 @@ local CALLS = {
   expect_node = { "newfstatat" },
   expect_root = { "statx", "statx", "statx" },
   expect_same_filesystem = { "newfstatat", "newfstatat" },
+  expect_not_root = { "newfstatat", "newfstatat" },
   expect_no_user_namespaces = { "unshare CLONE_NEWUSER" },
   expect_cwd = { "getcwd" },
 }
@@ -306,6 +307,7 @@ describe("strace shows", function()
       local root = plan:openat2("/tmp/root", { "path", "directory" })
       local within = plan:openat2("/tmp/root/", { "path", "directory" })
       plan:expect_same_filesystem(root, within)
+      plan:expect_not_root(root)
       plan:make_target("/a/b", root, within):umask(18)
       local target = plan:openat2("/a/b", "path", { "in_root", "no_magiclinks" }, root)
       plan:move_mount(mount, target)

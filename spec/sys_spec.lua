@@ -1542,6 +1542,23 @@ describe("now,", function()
       assert.equal("EXDEV", core.errno_name(other))
     end))
 
+    it("expect_not_root, under whatever name", needs("user_namespaces", function()
+      local other, root, link, bound = inside [[
+        local tmp = scratch()
+        assert(sys.mkdir(tmp .. "/a", 448))
+        assert(sys.symlink("/", tmp .. "/link"))
+        assert(sys.mkdir(tmp .. "/b", 448))
+        assert(sys.mount("/", tmp .. "/b", nil, { "bind", "rec" }))
+        local function open(name) return assert(sys.openat2(name, "path")) end
+        local function errno(name) return select(3, sys.expect_not_root(open(name))) end
+        return sys.expect_not_root(open(tmp .. "/a")), errno "/", errno(tmp .. "/link"), errno(tmp .. "/b")
+      ]]
+      assert.is_true(other)
+      differs(root)
+      differs(link)
+      differs(bound)
+    end))
+
     it("expect_root, that the root is a certain mount, with nothing over it", needs("user_namespaces", function()
       local before, pivoted, stacked = inside [[
         local tmp = scratch()

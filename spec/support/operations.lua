@@ -114,6 +114,7 @@ return {
   expect_map = { path(), text "text" },
   expect_node = { fd(), p("type", "name", "char"), p("major", "major", 1), p("minor", "minor", 3) },
   expect_same_filesystem = { fd(), fd "other_fd" },
+  expect_not_root = { fd() },
   expect_root = { fd() },
   expect_cwd = {},
 }

@@ -253,6 +253,10 @@ return function(why, with)
     ENOTRECOVERABLE = "something lies over the new root, where nothing can get past it: a link in it has led a mount "
       .. "or a path to be covered to /",
   }
+  why.expect_not_root = {
+    ENOTRECOVERABLE = "what was another directory when the plan was made is the host's root now, of which a container "
+      .. "has no more than a read-only view: somebody has exchanged it",
+  }
   why.expect_node = { ENOTRECOVERABLE = "what the host has there is not the device of that name" }
   why.dup = { EBADF = "the caller has no such descriptor" }
 end

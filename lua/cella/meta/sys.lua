@@ -405,6 +405,10 @@ function sys.expect_node(fd, type, major, minor) end
 ---@param other_fd cella.fd
 function sys.expect_same_filesystem(fd, other_fd) end
 
+--- That a descriptor is not the root directory, under whatever name it was opened.
+---@param fd cella.fd
+function sys.expect_not_root(fd) end
+
 --- That the root is the mount of a descriptor, with nothing above it.
 ---@param fd cella.fd
 function sys.expect_root(fd) end

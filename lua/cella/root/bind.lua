@@ -34,7 +34,11 @@ end
 
 --- Records the taking of what is to be bound. Returns its slot.
 function M.open_source(plan, state, mount)
-  if mount.idmap then return idmap.open(plan, state, mount, state.keys[mount] .. ".idmap") end
+  if mount.idmap then
+    local slot = idmap.open(plan, state, mount, state.keys[mount] .. ".idmap")
+    if not M.of_host_root(mount) then plan:expect_not_root(slot) end
+    return slot
+  end
   local flags = mount.recursive ~= false and { "clone", "recursive" } or { "clone" }
   local slot
   if type(mount.source) == "table" then
@@ -45,6 +49,8 @@ function M.open_source(plan, state, mount)
     slot = plan:open_tree(mount.source, flags)
   end
   if mount.optional then plan:optional() end
+  -- Who may write to it was decided by what its name stood for.
+  if not mount.readonly and not M.of_host_root(mount) then plan:expect_not_root(slot) end
   return slot
 end
 
