@@ -10,6 +10,7 @@
 
 #include <math.h>
 #include <string.h>
+#include <time.h>
 
 #define MAGIC "cella 1 "
 
@@ -62,6 +63,7 @@ static bool charge(struct writer *w, uint64_t cost)
 /* Puts the key at `key` before the message on top. */
 static bool at_key(lua_State *L, int key)
 {
+	luaL_checkstack(L, 4, NULL);
 	const char *rest = lua_tostring(L, -1);
 	if (lua_type(L, key) == LUA_TSTRING) {
 		const char *name = lua_tostring(L, key);
@@ -180,11 +182,9 @@ static bool write_table(struct writer *w, int index, int depth)
 	return true;
 }
 
-/* On failure the message is on top of the stack, above whatever else was left there. */
-static bool write_value(struct writer *w, int index, int depth)
+static bool write_by_type(struct writer *w, int index, int depth)
 {
 	lua_State *L = w->L;
-	luaL_checkstack(L, 12, "a result is nested too deep");
 	switch (lua_type(L, index)) {
 	case LUA_TNIL:
 		put_tag(w, 'n');
@@ -205,10 +205,25 @@ static bool write_value(struct writer *w, int index, int depth)
 	}
 }
 
+/* On failure there is the message on the stack, and nothing else that was not there before: the way back up, where the
+ * path is put before it, needs no more room than the way down had. */
+static bool write_value(struct writer *w, int index, int depth)
+{
+	lua_State *L = w->L;
+	luaL_checkstack(L, 12, "a result is nested too deep");
+	int top = lua_gettop(L);
+	if (write_by_type(w, index, depth))
+		return true;
+	lua_insert(L, top + 1);
+	lua_settop(L, top + 1);
+	return false;
+}
+
 /* The values 1 to count of the table at index 2. */
 static bool write_message(struct writer *w, char kind, int count)
 {
 	lua_State *L = w->L;
+	luaL_checkstack(L, 8, NULL);
 	lua_newtable(L);
 	w->seen = lua_gettop(L);
 	put(w, MAGIC, MAGIC_SIZE);
@@ -253,10 +268,24 @@ static int plain_encode(lua_State *L)
 	return 1;
 }
 
+/* A copy of this process knows by which seed Lua spreads strings over its tables, and can choose some that all meet in one
+ * place: each then costs what all before it number. No count of bytes bounds that, so processor time does: of this thread,
+ * in nanoseconds, some times what any honest message of the size takes. */
+enum { WORK_BASE = 500000000, WORK_BYTE = 400, LOOK_EVERY = 64 };
+
+static uint64_t processor_time(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
 struct reader {
 	lua_State *L;
 	const unsigned char *start, *at, *end;
 	uint64_t cost, limit, number_keys;
+	uint64_t work_until; /* of processor_time() */
+	unsigned strings;
 	int seen; /* stack index of the list of tables */
 	uint32_t tables;
 	const char *problem;
@@ -294,6 +323,8 @@ static bool read_string(struct reader *r)
 		return bad(r, "it ends too early");
 	if (!pay(r, COST_STRING + (uint64_t)size))
 		return false;
+	if (++r->strings % LOOK_EVERY == 0 && processor_time() > r->work_until)
+		return bad(r, "its strings are so chosen that taking it apart takes too long");
 	lua_pushlstring(r->L, (const char *)r->at, size);
 	r->at += size;
 	return true;
@@ -406,6 +437,7 @@ static int plain_decode(lua_State *L)
 	const unsigned char *data = (const unsigned char *)luaL_checklstring(L, 1, &size);
 	struct reader r = { .L = L, .start = data, .at = data, .end = data + size };
 	r.limit = (uint64_t)check_range(L, 2, 0, MOST);
+	r.work_until = processor_time() + WORK_BASE + WORK_BYTE * (uint64_t)size;
 	lua_settop(L, 2);
 	lua_newtable(L);
 	lua_newtable(L);

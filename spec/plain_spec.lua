@@ -281,4 +281,41 @@ describe("bytes that are no plain data", function()
       assert.is_true(grown < 4096, grown .. " KiB")
     end
   end)
+
+  it("is refused with the whole path, however deep down what cannot be handed over lies", function()
+    for _, depth in ipairs { 1, 5, 20, 21, 60, 99 } do
+      local items, keys, path = print, print, ""
+      for _ = 1, depth do items, keys, path = { items }, { 1, 2, key = keys }, path .. ".key" end
+      assert.equal("value 1" .. ("[1]"):rep(depth)
+        .. ": a function has no meaning outside of the process that it is in", refused(items))
+      assert.truthy(refused(keys):find("value 1" .. path .. ": a function", 1, true))
+    end
+  end)
+
+  -- With the seed of this state, as a copy of this process knows it: that of the empty string is its hash (lstring.h).
+  local function seed()
+    local address = tonumber(("%p"):format(""):match "0x(%x+)", 16)
+    local memory = assert(io.open("/proc/self/mem", "rb"))
+    memory:seek("set", address + 12)
+    local number = ("I4"):unpack(memory:read(4))
+    memory:close()
+    return number
+  end
+
+  it("is taken apart in bounded time, whatever strings somebody has chosen", function()
+    if _VERSION ~= "Lua 5.4" then pending "the hash is that of Lua 5.4" end
+    local program = os.tmpname()
+    if not os.execute("cc -O1 -o " .. program .. " spec/support/collide.c") then pending "needs a C compiler (cc)" end
+    local pipe = assert(io.popen(("%s %d 59000"):format(program, seed())))
+    local items = pipe:read "a"
+    pipe:close()
+    os.remove(program)
+    local start = os.clock()
+    local kind, message = plain.decode(MAGIC .. "vT" .. items .. "ez", LIMIT * 100)
+    -- Some five seconds, on a machine that does nothing else, for who goes on to the end.
+    assert.is_nil(kind)
+    assert.truthy(message:find("takes too long", 1, true), message)
+    assert.is_true(os.clock() - start < 60)
+    assert.equal("v", (plain.decode(MAGIC .. "vT" .. items:sub(1, 17 * 500) .. "ez", LIMIT))) -- a few are no harm
+  end)
 end)
