@@ -1,0 +1,134 @@
+/* Other processes: of the host, the init of the container, and who comes in from outside. */
+#include "hostile.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifndef SYS_pidfd_getfd
+#define SYS_pidfd_getfd 438
+#endif
+
+static void list(const char *unused) {
+  (void)unused;
+  DIR *stream = opendir("/proc");
+  struct dirent *entry;
+  while (stream && (entry = readdir(stream))) {
+    if (entry->d_name[strspn(entry->d_name, "0123456789")]) continue;
+    char path[300];
+    snprintf(path, sizeof path, "/proc/%s/comm", entry->d_name);
+    const char *text = text_of(path);
+    say("%s %.*s", entry->d_name, (int)strcspn(text, "\n"), text);
+  }
+}
+
+static void kill_one(const char *pid) { verdict(kill(atoi(pid), 0)); }
+
+/* Signal 0: nobody gets one, and the answer is the same. */
+static void kill_all(const char *unused) {
+  (void)unused;
+  verdict(kill(-1, 0));
+}
+
+static void trace(const char *pid) { verdict(ptrace(PTRACE_SEIZE, atoi(pid), NULL, NULL)); }
+
+static void read_memory(const char *pid) {
+  char byte;
+  struct iovec here = {&byte, 1}, there = {(void *)0x400000, 1};
+  verdict(process_vm_readv(atoi(pid), &here, 1, &there, 1, 0));
+}
+
+static void open_pidfd(const char *pid) { verdict(syscall(SYS_pidfd_open, atoi(pid), 0)); }
+
+static void take_descriptor(const char *pid) {
+  long fd = syscall(SYS_pidfd_open, atoi(pid), 0);
+  verdict(fd < 0 ? -1 : syscall(SYS_pidfd_getfd, fd, 1, 0));
+}
+
+static unsigned long inode(const char *path) {
+  struct stat info;
+  return stat(path, &info) == 0 ? (unsigned long)info.st_ino : 0;
+}
+
+/* True in a pid namespace other than that one, by its inode: nothing on the host is signalled. */
+static int apart_from(const char *host) {
+  unsigned long own = inode("/proc/self/ns/pid");
+  return own != 0 && own != strtoul(host, NULL, 10);
+}
+
+/* What ends or stops any other process, and reports of children that it does not have. (Others it hands on to the
+ * program.) Then it still has to do its work. */
+static void attack_init(const char *host) {
+  if (!apart_from(host)) return say("this is the host");
+  for (int i = 0; i < 100; i++) {
+    kill(1, SIGKILL);
+    kill(1, SIGSTOP);
+    kill(1, SIGCHLD);
+  }
+  nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+  const char *text = text_of("/proc/1/stat");
+  const char *state = strrchr(text, ')');
+  say("%s", state && (state[2] == 'S' || state[2] == 'R') ? "it works on" : "it does not work");
+}
+
+/* Stops whoever comes in, for as long as it lives. The argument is the host's pid namespace: not there. */
+static void stop_all(const char *host) {
+  if (!apart_from(host)) return say("this is the host");
+  say("begins");
+  fflush(stdout);
+  alarm(20);
+  for (;;) kill(-1, SIGSTOP);
+}
+
+/* SECONDS:DEVICE:INODE: watches all other processes for what they must not show: that file as their program, memory or
+ * descriptors that open while it is, namespaces or an environment of the caller's (HOSTILE_MARK). */
+static void hunt(const char *argument) {
+  unsigned long device, wanted;
+  double seconds;
+  if (sscanf(argument, "%lf:%lu:%lu", &seconds, &device, &wanted) != 3) return say("bad argument");
+  struct timespec now, end;
+  clock_gettime(CLOCK_MONOTONIC, &end);
+  int self = (int)getpid(), parent = (int)getppid(), seen = 0;
+  do {
+    for (int pid = 2; pid < 400; pid++) {
+      if (pid == self || pid == parent) continue;
+      char path[64];
+      struct stat info;
+      snprintf(path, sizeof path, "/proc/%d/exe", pid);
+      int fd = open(path, O_PATH | O_CLOEXEC);
+      if (fd >= 0) {
+        seen++;
+        if (fstat(fd, &info) == 0 && info.st_dev == device && info.st_ino == wanted) say("the interpreter of %d", pid);
+        close(fd);
+      }
+      snprintf(path, sizeof path, "/proc/%d/environ", pid);
+      if (strstr(text_of(path), "HOSTILE_MARK")) say("the environment of %d", pid);
+    }
+    clock_gettime(CLOCK_MONOTONIC, &now);
+  } while ((double)(now.tv_sec - end.tv_sec) + (double)(now.tv_nsec - end.tv_nsec) / 1e9 < seconds);
+  say(seen ? "saw others" : "saw nobody");
+}
+
+const struct attempt process_attempts[] = {
+    {"processes", list},
+    {"kill", kill_one},
+    {"kill_all", kill_all},
+    {"ptrace", trace},
+    {"vm_read", read_memory},
+    {"pidfd", open_pidfd},
+    {"pidfd_getfd", take_descriptor},
+    {"init", attack_init},
+    {"stop_all", stop_all},
+    {"hunt", hunt},
+    {NULL, NULL},
+};
