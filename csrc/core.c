@@ -23,5 +23,6 @@ int luaopen_cella_core(lua_State *L)
 	open_plain(L);
 	open_terminal(L);
 	open_cgroup(L);
+	open_ids(L);
 	return 1;
 }

@@ -8,7 +8,9 @@
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <linux/magic.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -163,6 +165,30 @@ static int fd_write(lua_State *L)
 	return 1;
 }
 
+static bool is_named(int fd)
+{
+	struct statfs fs;
+	return fstatfs(fd, &fs) < 0 || fs.f_type != PIPEFS_MAGIC;
+}
+
+/* fd:chown(uid, gid) -> true | false where it is no pipe | nil, message, errno
+ * What else a descriptor may stand for is somebody's, and stays so. */
+static int fd_chown(lua_State *L)
+{
+	int fd = *check_own_fd(L, 1);
+	uid_t uid = (uid_t)check_range(L, 2, 0, 4294967294);
+	gid_t gid = (gid_t)check_range(L, 3, 0, 4294967294);
+	struct stat status;
+	if (fstat(fd, &status) < 0)
+		return push_error(L, "fstat", errno);
+	/* A FIFO has a name somewhere. */
+	bool pipe = S_ISFIFO(status.st_mode) && !is_named(fd);
+	if (pipe && fchown(fd, uid, gid) < 0)
+		return push_error(L, "fchown", errno);
+	lua_pushboolean(L, pipe);
+	return 1;
+}
+
 void open_stream(lua_State *L)
 {
 	static const luaL_Reg functions[] = { { "pipe", io_pipe }, { "content", io_content }, { 0 } };
@@ -170,6 +196,7 @@ void open_stream(lua_State *L)
 		{ "skip", fd_skip },
 		{ "available", fd_available },
 		{ "write", fd_write },
+		{ "chown", fd_chown },
 		{ 0 },
 	};
 	luaL_setfuncs(L, functions, 0);

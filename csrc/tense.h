@@ -44,5 +44,6 @@ void open_copy(lua_State *L);
 void open_plain(lua_State *L);
 void open_terminal(lua_State *L);
 void open_cgroup(lua_State *L);
+void open_ids(lua_State *L);
 
 #endif

@@ -111,7 +111,7 @@ describe("cella enter", function()
       { "is not UID[:GID[:GROUP,...]]", "enter", "-u", "0:", "PID" },
       { "is not UID[:GID[:GROUP,...]]", "enter", "-u", "0x1", "PID" },
       { "is not an ID", "enter", "-u", "4294967295", "PID" },
-      { "user.uid: 5 is not in the map", "enter", "-u", "5", "PID" },
+      { "user.uid: 4000000000 is not in the map", "enter", "-u", "4000000000", "PID" },
       { "does not have it", "enter", "-c", "sys_admin", "PID", "--", "true" },
       { "unknown capability", "enter", "-c", "chwon", "PID" },
       { "is not NAME=VALUE", "enter", "-e", "A", "PID" },

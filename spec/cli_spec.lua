@@ -2,6 +2,7 @@
 
 local cella = require "cella"
 local core = require "cella.core"
+local policy = require "cella.policy"
 local sys = require "cella.sys"
 local trial = require "spec.support.trial"
 
@@ -508,7 +509,7 @@ describe("the command line", function()
     it("prints every step, numbered, with its side, and runs nothing", function()
       local marker = directory .. "/marker"
       local path = container(([[
-        mounts = { { type = "bind", source = %q, destination = %q } },
+        ids = require "cella.policy".root(), mounts = { { type = "bind", source = %q, destination = %q } },
         command = { "touch", %q },
       ]]):format(directory, directory, marker))
       local result = trial.cella { "plan", path }
@@ -536,8 +537,10 @@ describe("the command line", function()
       if owner "/proc/self/exe" ~= owner(trial.sh "command -v lua5.4":gsub("\n", "")) then
         return pending "is run by another interpreter than the command line"
       end
-      local path = container 'hostname = "moon", command = { "true" }, environment = {}'
-      local box = cella.container { hostname = "moon", command = { "true" }, environment = {},
+      -- Without it the two would have IDs of their own.
+      local path = container [[ids = require "cella.policy".root(), hostname = "moon", command = { "true" },
+        environment = {}]]
+      local box = cella.container { ids = policy.root(), hostname = "moon", command = { "true" }, environment = {},
         hooks = { before_exec = print } }
       local wanted = tostring(box:plan()):gsub("hooks%.before_exec%(PROCESS%)", "hold_signals()")
       assert.equal(wanted .. "\n", trial.cella({ "plan", path }).stdout)

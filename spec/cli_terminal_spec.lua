@@ -221,7 +221,8 @@ describe("`cella run` at a terminal", function()
   end)
 
   it("hangs up with it", function()
-    open(([[mounts = { { type = "bind", source = %q, destination = %q } },]]):format(directory, directory))
+    open(([[ids = require "cella.policy".root(),
+      mounts = { { type = "bind", source = %q, destination = %q } },]]):format(directory, directory))
     outer:line(("sh c sh -c 'trap \"echo hup > %s/hup; exit\" HUP; echo ready; %s'"):format(directory, ENDLESS))
     outer:see "\nready"
     local pid = relay()

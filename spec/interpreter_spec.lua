@@ -17,7 +17,7 @@ local HOSTILE = [[
   local cella = require "cella"
   local interpreter = require "cella.interpreter"
   if %s then interpreter.is_endangered = function() return false end end
-  local keys = { init = %s, root = {
+  local keys = { init = %s, ids = require "cella.policy".root(), root = {
     { type = "bind", source = "/usr", destination = "/usr", readonly = true },
     { type = "symlink", target = "usr/lib", destination = "/lib" },
     { type = "symlink", target = "usr/lib64", destination = "/lib64" },
@@ -66,7 +66,8 @@ describe("the caller's interpreter", function()
 
   when_able("gives way to a sealed program that tells what cannot be executed, and passes on what can", function()
     local said = as_owner [[
-      local box = require "cella".container { mounts = { { type = "proc", destination = "/proc" } } }
+      local box = require "cella".container { ids = require "cella.policy".root(),
+        mounts = { { type = "proc", destination = "/proc" } } }
       local function try(name)
         local _, err = box:run { name }
         print(err.op, err.code, err.path, err.side)

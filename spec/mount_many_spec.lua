@@ -69,7 +69,8 @@ describe("a thousand bind mounts", function()
         for i = 1, %d do
           mounts[i + 1] = { type = "bind", source = %q .. i, destination = "/mnt/" .. i, readonly = i %% 2 == 0 }
         end
-        local plan = require "cella".container({ root = %q, mounts = mounts }):plan { "/bin/true" }
+        local ids = require "cella.policy".root()
+        local plan = require "cella".container({ root = %q, ids = ids, mounts = mounts }):plan { "/bin/true" }
         assert(plan:run())
       ]]):format(count, directory .. "/", root.path))
       local log = directory .. "/log"

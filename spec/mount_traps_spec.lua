@@ -284,8 +284,9 @@ describe("the mounts of a container", function()
         { type = "symlink", destination = "/mnt/link", target = "/etc" },
         { type = "directory", destination = "/mnt/directory" },
       }
-      local box = require "cella".container { root = %q, mounts = mounts, namespaces = { user = %q },
-        masked_paths = { "/usr/bin" } }
+      local namespaces = { user = %q }
+      local box = require "cella".container { root = %q, mounts = mounts, namespaces = namespaces,
+        ids = namespaces.user == "new" and require "cella.policy".root() or nil, masked_paths = { "/usr/bin" } }
       local result, err = box:run { "/bin/true" }
       assert(result or err.code == "EPERM" and err.text:find "fsconfig", tostring(err))
     ]]
@@ -295,7 +296,7 @@ describe("the mounts of a container", function()
       if refusal then pending(refusal) end
       root_was = root:fingerprint()
       local file, log = victim:gsub("trial", "file"), victim:gsub("trial", "log")
-      trial.write(file, SOURCE:format(victim, root.path, user))
+      trial.write(file, SOURCE:format(victim, user, root.path))
       local said = trial.sh(("strace -f -qq -o %s %s %s"):format(log, trial.interpreter(), file))
       local made = {}
       for line in io.lines(log) do

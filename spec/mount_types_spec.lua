@@ -10,7 +10,7 @@ local FSTYPE = "stat -f -c %T /mnt"
 
 -- The flags of the mount on /mnt, as /proc/self/mountinfo has them, without what the kernel adds.
 local FLAGS = [[while read -r _ _ _ _ at flags _; do
-  [ $at = /mnt ] && echo ,$flags, | while IFS= read -r line; do echo "$line"; done; done < /proc/self/mountinfo]]
+  [ $at = /mnt ] && echo ,$flags, | while IFS= read -r line; do echo "$line"; done; done < /proc/self/mountinfo; true]]
 
 -- script: what it says is `says`. `refused`: in a user namespace, { namespaces, op, code, words... }: the same mount
 -- where the container has not the namespace that it belongs to.
@@ -49,7 +49,7 @@ local ROWS = {
   { "mqueue", {}, script = "ls -A /mnt; while read -r _ _ _ _ at rest; do [ $at = /mnt ] && rest=${rest#* - } && "
     .. "echo ${rest%% *}; done </proc/self/mountinfo; true", says = "mqueue",
     refused = { { ipc = "host" }, "fsconfig", "EPERM", "ipc namespace" } },
-  { "cgroup2", {}, script = FSTYPE .. "; cat /mnt/cgroup.procs >/dev/null && echo procs", says = "cgroup2fs\nprocs",
+  { "cgroup2", {}, script = FSTYPE .. "; read -r _ </mnt/cgroup.procs && echo procs", says = "cgroup2fs\nprocs",
     refused = { { cgroup = "host" }, "fsconfig", "EPERM", "cgroup namespace" } },
   { "devpts", {}, script = FSTYPE .. "; test -c /mnt/ptmx && echo ptmx", says = "devpts\nptmx" },
   { "dev", {}, script = "echo x > /mnt/null && stat -c '%F %t:%T' /mnt/null /mnt/zero /mnt/full && readlink /mnt/fd",

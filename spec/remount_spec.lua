@@ -19,6 +19,7 @@ local HIDDEN = string.pack("<I2BBI4 I2BBI4 I2BBI4 I2BBI4", LOAD, 0, 0, 0, EQUALS
 local PRELUDE = [[
 local cella, sys = require "cella", require "cella.sys"
 local function inside(description, text)
+  if not description.namespaces then description.ids = require "cella.policy".root() end
   local box = cella.container(description)
   local result, err = box:run { "/bin/sh", "-c", text, stdout = "capture", stderr = "capture" }
   if not result then return tostring(err) end

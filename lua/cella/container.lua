@@ -11,6 +11,7 @@ local host_facts = require "cella.host"
 local identity = require "cella.container.identity"
 local interpreter = require "cella.interpreter"
 local lists = require "cella.list"
+local policy = require "cella.policy"
 local process_limits = require "cella.process.limits"
 local rlimits = require "cella.rlimits"
 local root = require "cella.root"
@@ -31,7 +32,13 @@ local NAMESPACES = description.NAMESPACES
 ---@param table_of_keys table
 ---@return cella.container
 function M.new(table_of_keys)
-  return setmetatable({ description = description.check(table_of_keys, 2) }, Container)
+  local box = description.check(table_of_keys, 2)
+  if box.ids == nil and box.namespaces.user == "new" then
+    -- Chosen now, so that what a plan shows is what another of its plans has; what is wrong is said when it is started.
+    box.ids = policy.default()
+    box.ids(host_facts.facts())
+  end
+  return setmetatable({ description = box }, Container)
 end
 
 -- The new and the joined ones, in the form that a plan takes.
@@ -102,7 +109,7 @@ local function build(box, command, host)
   if box.namespaces.net == "new" then plan:link_up("lo") end
   if box.root then
     root.record(plan, box, {
-      maps = who.maps, stranger = who.stranger, host = host,
+      maps = who.maps, stranger = who.stranger, host = host, obeyed = identity.is_obeyed(who, host),
       unprivileged = who.ids ~= nil or who.stranger or who.maps ~= nil,
       maps_group = function(gid)
         if who.maps then return who.maps.gid:outside(gid) ~= nil end
@@ -131,6 +138,7 @@ local function build(box, command, host)
       return nil, err
     end
   end
+  plan.pipe_owner = identity.pipe_owner(who, host)
   plan.host = host
   plan.id_maps = who.maps
   plan.policy = who.policy

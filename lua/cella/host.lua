@@ -7,6 +7,7 @@
 --- table everything may be absent that an ordinary process in the initial namespace does not have: no
 --- capabilities, no groups, no subordinate IDs, no helpers; absent maps are those of the initial namespace.
 
+local accounts = require "cella.host.accounts"
 local core = require "cella.core"
 local Error = require "cella.error"
 local idmap = require "cella.idmap"
@@ -43,6 +44,11 @@ local M = {}
 ---@field users { name: string, uid: integer, gid: integer }[]  of /etc/passwd
 ---@field kernel { major: integer, minor: integer }?  the version of the running one, where it could be read
 ---@field state string?     directory for what has to outlive a process
+---@field runtime string?   directory for what is to be forgotten at the next boot, of root alone
+---@field taken { first: integer, count: integer }[]?  the IDs that passwd, group, subuid and subgid files name, merged
+---  and in ascending order
+---@field root_uid integer?  the uid, here, that the host's /proc obeys; nil where it has none in this user namespace
+---@field root_gid integer?
 ---@field problems string[] what went wrong in finding out, or was skipped
 
 ---@class cella.host.Owner
@@ -190,6 +196,36 @@ function lazy.state(host)
   return home and home:sub(1, 1) == "/" and home .. "/.local/state/cella" or nil
 end
 
+function lazy.runtime(host)
+  return host.uid == 0 and "/run/cella" or nil
+end
+
+function lazy.taken(host)
+  local ranges, failure = accounts.taken()
+  if not ranges then
+    note(host, ("%s: %s"):format(failure.path, failure.message))
+    rawset(host, "failure", failure)
+  end
+  return ranges
+end
+
+-- What owns the kernel's switches is the root of the initial user namespace, shown as whatever ID that is here: or as
+-- 65534, where it has none. (An ID 65534 may be there as well; then whose it is says the map, whose outside IDs are
+-- those of a namespace that may not be the initial one.)
+local function obeyed(kind)
+  return function(host)
+    if host.initial then return 0 end
+    local status = core.file_status "/proc/sys"
+    local map = host[kind .. "_map"]
+    local id = status and status[kind]
+    if not id then return map:inside(0) end
+    if not map:covers(id) or id == idmap.overflow and map:outside(id) ~= 0 then return nil end
+    return id
+  end
+end
+lazy.root_uid = obeyed "uid"
+lazy.root_gid = obeyed "gid"
+
 local names = {
   "uid", "gid", "real_uid", "real_gid", "groups", "no_new_privs", "problems",
 }
@@ -252,7 +288,7 @@ function M.complete(host, level)
     real_uid = host.uid, real_gid = host.gid, groups = NOTHING, capabilities = NOTHING, subuid = NOTHING,
     subgid = NOTHING, subid_source = "none", login_gid = host.gid, grants_other_groups = false,
     setgroups = "allow", no_new_privs = false, users = NOTHING,
-    owners = NOTHING, problems = {},
+    owners = NOTHING, problems = {}, taken = NOTHING,
   }
   for name, value in pairs(host) do whole[name] = value end
   for _, name in ipairs { "uid_map", "gid_map", "projid_map" } do
@@ -260,6 +296,10 @@ function M.complete(host, level)
   end
   if whole.initial == nil then
     whole.initial = whole.uid_map == idmap.new "0 0 4294967295"
+  end
+  for _, kind in ipairs { "uid", "gid" } do
+    local field = "root_" .. kind
+    if whole[field] == nil then whole[field] = whole[kind .. "_map"]:inside(0) end
   end
   return setmetatable(whole, { __name = "cella.host" })
 end

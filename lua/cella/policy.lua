@@ -20,6 +20,7 @@
 --- The policies below take what they need as arguments and return such a function; `policy.resolve` calls any of
 --- them and completes what it returned.
 
+local allot = require "cella.policy.allot"
 local errors = require "cella.error"
 local facts = require "cella.host"
 local idmap = require "cella.idmap"
@@ -154,7 +155,30 @@ local function me(host)
   return host.user or ("uid %.0f"):format(host.uid)
 end
 
---- Root inside is me outside, and there is nobody else: the default of containers. Needs no privilege.
+--- The default of containers: IDs of its own, and never the host's root.
+---
+--- Who has CAP_SETUID and CAP_SETGID gives 65,536 IDs, inside from 0: one of 4,094 ranges that no account, group or
+--- subordinate range touches, and no other container has. A value of this policy is one range: chosen when it is first
+--- asked, and held as long as the value lives, in a file that only root may write (/run/cella/ids); `notes` says where
+--- that cannot be. Where the caller's own map has none of these ranges, it is a range at the upper end of what it has.
+--- Who has no privilege gives his one ID.
+---@return cella.Policy
+function M.default()
+  local chosen, held
+  return policy("default", function(host)
+    if not chosen then
+      local pair, err = allot.choose(host)
+      if not pair then return nil, err end
+      chosen, held = pair, err
+    end
+    local notes = {}
+    for i, text in ipairs(chosen.notes or {}) do notes[i] = text end
+    return { uid = chosen.uid, gid = chosen.gid, notes = chosen.notes and notes }, held
+  end)
+end
+
+--- Root inside is me outside, and there is nobody else. Needs no privilege. Where I am the host's root, so is the
+--- container's root: the host obeys what it does, as far as nothing else stops it.
 ---@return cella.Policy
 function M.root()
   return policy("root", function(host)

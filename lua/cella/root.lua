@@ -26,6 +26,7 @@ local function needs_scratch(state, box)
   if #(box.masked_paths or {}) > 0 then return true end
   for _, list in ipairs { box.root, box.mounts } do
     for _, mount in ipairs(list) do
+      if mount.type == "proc" and filesystem.is_protected(state, mount) then return true end
       if mount.type == "overlay" and overlay.needs_scratch(state, mount) then return true end
       if mount.type == "bind" and type(mount.source) == "table" and mount.source.content then return true end
     end
@@ -81,6 +82,7 @@ end
 ---@field maps table?       the ID maps of the container where it has others than the caller; for ID-mapped mounts
 ---@field stranger boolean?  it has, but they are not known
 ---@field host cella.Host?  this one if nil
+---@field obeyed boolean?   whether the container has an ID that the host's /proc obeys
 
 --- Records the steps from the caller's mount namespace (a copy of it) to the finished root.
 ---@param plan cella.plan
@@ -92,7 +94,7 @@ function M.record(plan, box, facts)
   local state = {
     mounts = 0, mounted = {}, early = {}, keys = {}, below = 0, user_namespaces = {},
     maps_group = facts.maps_group, unprivileged = facts.unprivileged, maps = facts.maps, stranger = facts.stranger,
-    host = facts.host or host.facts(), scratched = 0,
+    host = facts.host or host.facts(), scratched = 0, obeyed = facts.obeyed or false, masked = {},
   }
   for key, list in pairs { root = root, mounts = box.mounts } do
     for i, mount in ipairs(list) do state.keys[mount] = ("%s[%d]"):format(key, i) end
@@ -136,7 +138,8 @@ function M.record(plan, box, facts)
     done[#done + 1] = { entry = mount, size = plan.recorder:size() }
   end)
   for _, path in ipairs(box.readonly_paths or {}) do cover.readonly(plan, state, path) end
-  device.mask(plan, state, box.masked_paths or {})
+  for _, path in ipairs(box.masked_paths or {}) do state.masked[#state.masked + 1] = path end
+  device.mask(plan, state, state.masked)
   if state.scratch and state.below > 0 then
     state.below = state.below + 1 -- it carries the root that lies over the first, and stays behind with that
   elseif state.scratch then

@@ -19,7 +19,7 @@ end
 -- The ID maps, from a policy or given; nil where there is no new user namespace.
 local function resolve_ids(box, host)
   if box.namespaces.user ~= "new" then return nil end
-  local ids = box.ids or policy.root()
+  local ids = box.ids or policy.default()
   local decide = type(ids) == "function" and ids or function()
     local copy = {}
     for key, value in pairs(ids) do copy[key] = value end
@@ -142,6 +142,32 @@ end
 ---@field stranger boolean  joined a user namespace of which nothing is known
 ---@field user { uid: integer, gid: integer, groups: integer[]? }  groups nil: they stay as they are
 ---@field policy table?   what the policy returned
+
+--- Whether one of the container's IDs is one that the host's /proc obeys: its root's. In a user namespace of which
+--- nothing is known there may be one.
+---@param identity cella.identity
+---@param host cella.Host
+---@return boolean
+function M.is_obeyed(identity, host)
+  if not host.root_uid and not host.root_gid then return false end
+  local maps = identity.maps
+  if not maps then return true end
+  return host.root_uid and maps.uid:inside(host.root_uid) ~= nil or host.root_gid
+    and maps.gid:inside(host.root_gid) ~= nil or false
+end
+
+--- To whom, outside, pipes of the program's are to belong, so that it may open /dev/stdout; nil where they need not be
+--- given away, or cannot.
+---@param identity cella.identity
+---@param host cella.Host
+---@return { uid: integer, gid: integer }?
+function M.pipe_owner(identity, host)
+  local maps, user = identity.maps, identity.user
+  if not maps or not host.capabilities.chown then return nil end
+  local uid, gid = maps.uid:outside(user.uid), maps.gid:outside(user.gid)
+  if not uid or not gid or uid == host.uid and gid == host.gid then return nil end
+  return { uid = uid, gid = gid }
+end
 
 --- Decides, from the description and the host's facts alone.
 ---@param box table

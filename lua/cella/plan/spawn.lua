@@ -63,6 +63,11 @@ local function open_inputs(plan, context)
       context.slots[step.slot:number()] = fd and fd:number() or -1
       local capture = plan.captures[step.slot:number()]
       if capture then context.captures[capture] = kept end
+      -- What else is opened by its name in /proc, /dev/stdout for one, is asked for its owner as any file.
+      if capture and plan.pipe_owner and capture ~= "status" then
+        fd, kept, errno = fd:chown(plan.pipe_owner.uid, plan.pipe_owner.gid)
+        if fd == nil then return nil, failure(plan, i, { op = "fchown", errno = errno, message = kept }) end
+      end
     end
   end
   return true

@@ -39,16 +39,27 @@ function make.tmpfs(plan, state, mount)
   place.attach(plan, state, mount, M.new(plan, "tmpfs", M.tmpfs_options(mount), mount), not mount.readonly)
 end
 
-local SWITCHES = { "sys", "sysrq-trigger", "irq", "bus" }
+-- What acts on the host where whoever writes is its root, and what tells its root of the host.
+local SWITCHES = { "sys", "sysrq-trigger", "irq", "bus", "fs" }
+local TELLTALES = { "kcore", "keys", "timer_list", "sched_debug", "latency_stats", "acpi", "scsi", "interrupts",
+  "kallsyms", "kmsg" }
+
+--- Whether the switches of a proc mount are to be read-only: where the host's /proc obeys one of the container's IDs,
+--- unless the mount says otherwise.
+function M.is_protected(state, mount)
+  if mount.protect == nil then return state.obeyed end
+  return mount.protect
+end
 
 function make.proc(plan, state, mount)
   local options = {}
   if mount.subset then options[#options + 1] = { "subset", mount.subset } end
   if mount.hidepid then options[#options + 1] = { "hidepid", mount.hidepid } end
   place.attach(plan, state, mount, M.new(plan, "proc", options, mount))
-  for _, name in ipairs(mount.protect and SWITCHES or {}) do
-    cover.readonly(plan, state, clean(mount.destination) .. "/" .. name)
-  end
+  if not M.is_protected(state, mount) then return end
+  local at = clean(mount.destination)
+  for _, name in ipairs(SWITCHES) do cover.readonly(plan, state, at .. "/" .. name) end
+  for _, name in ipairs(TELLTALES) do state.masked[#state.masked + 1] = at .. "/" .. name end
 end
 
 local function plain(fstype)
@@ -57,7 +68,15 @@ local function plain(fstype)
   end
 end
 
-make.sysfs, make.mqueue, make.cgroup2 = plain "sysfs", plain "mqueue", plain "cgroup2"
+make.mqueue, make.cgroup2 = plain "mqueue", plain "cgroup2"
+
+function make.sysfs(plan, state, mount)
+  if state.obeyed and not mount.readonly then
+    error(state.keys[mount] .. ".readonly: the container has an ID of the host's root, whose writing to /sys the host "
+      .. "obeys: give it other IDs (`ids`), or leave it read-only", 0)
+  end
+  place.attach(plan, state, mount, M.new(plan, "sysfs", {}, mount))
+end
 
 -- 5 is the group `tty` of most distributions, which terminals belong to; it may be unmapped.
 function M.devpts_options(state)
