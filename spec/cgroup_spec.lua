@@ -557,7 +557,8 @@ describe("a container's cgroup", function()
       local said = lua([[
         local pids = ... and tonumber((...))
         -- As whoever has made the cgroup: root inside is the caller, who owns its files.
-        local process = assert(box({ pids = pids }, { mounts = {}, environment = "inherit" }):spawn(script(
+        local process = assert(box({ pids = pids }, { mounts = {}, environment = "inherit",
+          ids = require "cella.policy".root() }):spawn(script(
           "exec lua5.4 -e '" .. [=[
             local sys = require "cella.core".sys
             assert(sys.unshare { "user", "mount", "cgroup" })

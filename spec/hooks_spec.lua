@@ -15,7 +15,7 @@ local POINTS = { "created", "mapped", "before_exec" }
 
 -- Whether the container's first program has begun: it makes a file outside.
 local function marking(directory, keys)
-  keys.root = keys.root or "/"
+  keys.root, keys.ids = keys.root or "/", require "cella.policy".root()
   keys.mounts = { { type = "bind", source = directory, destination = "/tmp" } }
   keys.command = { "/bin/sh", "-c", "echo ran > /tmp/ran" }
   return cella.container(keys)
@@ -69,7 +69,7 @@ describe("hooks", function()
     local result = assert(box:run { "sh", "-c", "cat /proc/self/uid_map; grep -E 'CapBnd|NoNewPrivs' /proc/self/status",
       stdout = "capture" })
     assert.equal("", maps.created)
-    assert.matches("^%s*0%s+%d+%s+1\n$", maps.mapped)
+    assert.matches("^%s*0%s+%d+%s+%d+\n$", maps.mapped)
     assert.equal(maps.mapped, result.stdout:match "^[^\n]*\n")
     assert.equal("0", nnp.mapped)
     assert.equal("1", nnp.before_exec)

@@ -13,8 +13,8 @@ local M = {}
 local FIRST, SIZE, RANGES = 1879048192, 65536, 4094
 local UNIT = hold.UNIT
 
-local ROOT = "`ids = policy.root()` gives the caller's own ID as root: for the host's root this means that the host obeys "
-  .. "what the container's files and processes do as root"
+local ROOT = "`ids = policy.root()` gives the caller's own ID as root: for the host's root this means that the host "
+  .. "obeys what the container's files and processes do as root"
 
 local function impossible(message, why)
   return nil, errors.new { op = "policy", message = message, why = why }

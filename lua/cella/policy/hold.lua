@@ -1,5 +1,5 @@
---- Who has which IDs at the moment: a file in which each range of IDs that was given to a container is locked as long as
---- that container's value lives, and noted for as long as processes may have its IDs.
+--- Who has which IDs at the moment: a file in which each range of IDs that was given to a container is locked as long
+--- as that container's value lives, and noted for as long as processes may have its IDs.
 --
 -- The lock ends with the process that holds it. What it has started may live on (die_with_parent = false), so a range
 -- that was ever given is noted, and given again only after a look at all processes has found none with its IDs. The
