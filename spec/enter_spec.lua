@@ -165,7 +165,7 @@ describe("a process that is entered", function()
   end)
 
   it("keeps less than a plain join would give", function()
-    local process = sleeper {}
+    local process = sleeper { ids = policy.root() }
     local show = "while read name value; do case $name in CapEff:|CapBnd:|NoNewPrivs:) echo $value;; esac; done "
       .. "</proc/self/status"
     local pidfd, join = hold(core.pidfd(process.pid)), {}
@@ -297,7 +297,7 @@ describe("a process that is entered", function()
     end)
 
     it("as it could if that were dumpable", function()
-      local process = sleeper {}
+      local process = sleeper { ids = policy.root() }
       local seen = look_at(process, function(join)
         local plan = cella.plan()
         plan:setns(plan:input_descriptor(join[1].pidfd), { "user", "mount", "pid" })
@@ -513,7 +513,7 @@ describe("a process that is entered", function()
     local directory = trial.directory()
     trial.write(directory .. "/program", LINK)
     trial.host { "chmod", "755", directory .. "/program" }
-    for _, keys in ipairs { {}, { namespaces = { user = "host" } } } do
+    for _, keys in ipairs { { ids = policy.root() }, { namespaces = { user = "host" } } } do
       keys.mounts = { PROC, { type = "bind", source = directory, destination = "/mnt" } }
       local process = sleeper(keys)
       local command = { "/mnt/program", stdin = "null", stdout = "capture", stderr = "capture" }
@@ -529,7 +529,8 @@ describe("a process that is entered", function()
     local directory = trial.directory()
     trial.write(directory .. "/program", LINK)
     trial.sh(("cp $(command -v lua5.4) %s/lua; chmod 755 %s/*"):format(directory, directory))
-    local process = sleeper { mounts = { PROC, { type = "bind", source = directory, destination = "/mnt" } } }
+    local process = sleeper { ids = policy.root(),
+      mounts = { PROC, { type = "bind", source = directory, destination = "/mnt" } } }
     local script = ([[
       local cella = require "cella"
       for _, exceed in ipairs { { "interpreter" }, {} } do

@@ -270,7 +270,8 @@ describe("the error", function()
 
     it("what it is that covers part of /proc, so that no fresh one can be mounted", function()
       local prefix = [[unshare --user --map-root-user --mount sh -c 'mount -t tmpfs c /proc/irq && exec "$@"' - LUA]]
-      local source = 'run(cella.container { mounts = { { type = "proc", destination = "/proc" } } })'
+      local source = 'run(cella.container { ids = require "cella.policy".root(), '
+        .. 'mounts = { { type = "proc", destination = "/proc" } } })'
       says_there(prefix, source, "fsmount", "EPERM", "/proc/irq", "whole")
       -- Without the cover it works.
       assert.is_true(ran("unshare --user --map-root-user --mount LUA", source))

@@ -38,7 +38,7 @@ function M.sh(command)
   return output, how == "signal" and 128 + status or status
 end
 
-local SECONDS = 120 -- against a hang; nothing is decided by it
+local SECONDS = 480 -- against a hang; nothing is decided by it
 
 --- Runs Lua source in a process of its own; see spec/support/inside.lua for what it finds there.
 ---

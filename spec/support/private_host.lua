@@ -26,12 +26,19 @@ end
 
 local files = {}
 
+-- What is mounted there belongs to the caller, whom the container is to have.
+local AS_CALLER = [[
+local box = %s
+if not (box.namespaces and box.namespaces.user == "host") then box.ids = box.ids or require "cella.policy".root() end
+return box
+]]
+
 --- The shell's words that run a script in a container with this description, in Lua.
 ---@param description string
 ---@param script string
 function M.run(description, script)
   local path = trial.sh("mktemp /tmp/cella-trial-file.XXXXXX"):gsub("\n$", "")
-  files[#files + 1] = trial.write(path, "return " .. description)
+  files[#files + 1] = trial.write(path, AS_CALLER:format(description))
   return trial.cli_text { "run", path, "--", "sh", "-c", script }
 end
 
