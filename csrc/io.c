@@ -132,6 +132,19 @@ static int io_inode(lua_State *L)
 	return 4;
 }
 
+/* readlink(path) -> target | nil, message, errno
+ * EINVAL: it is no symbolic link. */
+static int io_readlink(lua_State *L)
+{
+	char target[PATH_MAX];
+	const char *path = luaL_checkstring(L, 1);
+	ssize_t size = readlink(path, target, sizeof target);
+	if (size < 0)
+		return push_error(L, path, errno);
+	lua_pushlstring(L, target, (size_t)size);
+	return 1;
+}
+
 /* errno_name(errno) -> "EPERM" | nil */
 static int io_errno_name(lua_State *L)
 {
@@ -224,6 +237,7 @@ void open_io(lua_State *L)
 		{ "fileno", io_fileno },
 		{ "same_file", io_same_file },
 		{ "inode", io_inode },
+		{ "readlink", io_readlink },
 		{ "strerror", io_strerror },
 		{ "errno_name", io_errno_name },
 		{ "signal_name", io_signal_name },

@@ -28,8 +28,9 @@ function M.candidates(name, environment)
 end
 
 --- The environment where nothing is said of it: nothing of the caller's, but what terminal it sits at.
-function M.default_environment()
-  return { PATH = PATH, TERM = os.getenv "TERM" }
+---@param home string?
+function M.default_environment(home)
+  return { PATH = PATH, TERM = os.getenv "TERM", HOME = home }
 end
 
 local function variable(value, path)

@@ -11,6 +11,7 @@ local host_facts = require "cella.host"
 local identity = require "cella.container.identity"
 local interpreter = require "cella.interpreter"
 local lists = require "cella.list"
+local own = require "cella.root.own"
 local policy = require "cella.policy"
 local process_limits = require "cella.process.limits"
 local rlimits = require "cella.rlimits"
@@ -26,7 +27,7 @@ local M = {}
 local NAMESPACES = description.NAMESPACES
 
 --- Describes a container; nothing happens yet. Keys: hostname, domainname, namespaces, ids, user, root, mounts,
---- masked_paths, readonly_paths, cgroup, capabilities, no_new_privs, new_session, init, die_with_parent, hooks,
+--- masked_paths, readonly_paths, proc, cgroup, capabilities, no_new_privs, new_session, init, die_with_parent, hooks,
 --- rlimits, environment, cwd, command. See the manual for each. Raises at an unknown key or a bad value, naming its
 --- path.
 ---@param table_of_keys table
@@ -108,7 +109,7 @@ local function build(box, command, host)
   if box.domainname then plan:setdomainname(box.domainname) end
   if box.namespaces.net == "new" then plan:link_up("lo") end
   if box.root then
-    root.record(plan, box, {
+    root.record(plan, own.complete(box, host), {
       maps = who.maps, stranger = who.stranger, host = host, obeyed = identity.is_obeyed(who, host),
       unprivileged = who.ids ~= nil or who.stranger or who.maps ~= nil,
       maps_group = function(gid)
@@ -125,7 +126,7 @@ local function build(box, command, host)
   if box.new_session ~= false then plan:setsid() end -- of the program: an init belongs to none
   plan.hides_interpreter = interpreter.is_endangered(who.maps, host)
   command_module.record(plan, command_module.for_plan(command,
-    box.environment or command_module.default_environment(), with_backstop(box.rlimits or {}, command.cpu_limit)),
+    box.environment or command_module.default_environment "/tmp", with_backstop(box.rlimits or {}, command.cpu_limit)),
     box)
   -- Whoever asks for capabilities, or gives them up without a namespace of its own, learns here what cannot hold.
   if not box.capabilities:empty() or box.namespaces.user == "host" then
@@ -219,7 +220,7 @@ function Container:__tostring()
   end
   local from = self.description.root or {}
   return ("%s (%s; new: %s)"):format(Container.__name, from.path or from.fd and "descriptor " .. from.fd
-    or "a root of parts", table.concat(new, " "))
+    or from.system and "system" or "a root of parts", table.concat(new, " "))
 end
 
 return M

@@ -13,6 +13,7 @@ local Error = require "cella.error"
 local idmap = require "cella.idmap"
 local program = require "cella.subid.program"
 local subid = require "cella.subid"
+local system = require "cella.root.system"
 local validate = require "cella.validate"
 
 local M = {}
@@ -43,6 +44,8 @@ local M = {}
 ---@field owners table<string|integer, cella.host.Owner>  subordinate ranges of others, by user name or uid
 ---@field users { name: string, uid: integer, gid: integer }[]  of /etc/passwd
 ---@field kernel { major: integer, minor: integer }?  the version of the running one, where it could be read
+---@field system cella.root.Piece[]  what programs need of its files, as it has it (cella.root.system)
+---@field resolver string?  where /etc/resolv.conf leads to, if that is not part of it
 ---@field state string?     directory for what has to outlive a process
 ---@field runtime string?   directory for what is to be forgotten at the next boot, of root alone
 ---@field taken { first: integer, count: integer }[]?  the IDs that passwd, group, subuid and subgid files name, merged
@@ -181,6 +184,10 @@ function lazy.kernel()
   return major and { major = tonumber(major), minor = tonumber(minor) } or nil
 end
 
+function lazy.system() return system.pieces() end
+
+function lazy.resolver() return system.resolver() end
+
 function lazy.users(host)
   local users, err = subid.users()
   if not users then note(host, err) end
@@ -288,7 +295,7 @@ function M.complete(host, level)
     real_uid = host.uid, real_gid = host.gid, groups = NOTHING, capabilities = NOTHING, subuid = NOTHING,
     subgid = NOTHING, subid_source = "none", login_gid = host.gid, grants_other_groups = false,
     setgroups = "allow", no_new_privs = false, users = NOTHING,
-    owners = NOTHING, problems = {}, taken = NOTHING,
+    owners = NOTHING, problems = {}, taken = NOTHING, system = NOTHING,
   }
   for name, value in pairs(host) do whole[name] = value end
   for _, name in ipairs { "uid_map", "gid_map", "projid_map" } do

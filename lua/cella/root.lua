@@ -24,7 +24,7 @@ end
 
 local function needs_scratch(state, box)
   if #(box.masked_paths or {}) > 0 then return true end
-  for _, list in ipairs { box.root, box.mounts } do
+  for _, list in ipairs { box.root, box.own or {}, box.mounts } do
     for _, mount in ipairs(list) do
       if mount.type == "proc" and filesystem.is_protected(state, mount) then return true end
       if mount.type == "overlay" and overlay.needs_scratch(state, mount) then return true end
@@ -42,8 +42,8 @@ local function open_root(plan, state, root)
   -- The host's own root may have been named in many ways.
   local of_host = bind.of_host_root(mount)
   state.readonly = root.readonly or of_host
-  -- Who has made an image may have made devices in it. What the host has mounted below it is the host's.
-  state.nodev = root.nodev or root.nodev == nil and not of_host
+  -- Whoever may have made them: a device is one wherever it lies.
+  state.nodev = root.nodev ~= false
   if state.readonly and root.propagation == "slave" then
     error("root.propagation: what the host mounts there later would not be read-only", 0)
   end
@@ -59,9 +59,10 @@ local function empty_root(plan, state, root)
   place.note(state, "/", state.root)
 end
 
--- Calls visit(mount) for every part of the root and every mount, in their order.
+-- Calls visit(mount) for every part of the root, for what the container has to itself, and for every mount, in their
+-- order.
 local function each(box, visit)
-  for _, list in ipairs { box.root, box.mounts } do
+  for _, list in ipairs { box.root, box.own or {}, box.mounts } do
     for _, mount in ipairs(list) do visit(mount) end
   end
 end
@@ -86,7 +87,7 @@ end
 
 --- Records the steps from the caller's mount namespace (a copy of it) to the finished root.
 ---@param plan cella.plan
----@param box table  the description: root, mounts, masked_paths, readonly_paths
+---@param box table  the description: root, own (cella.root.own), mounts, masked_paths, readonly_paths
 ---@param facts cella.root.facts
 ---@return { entry: table, size: integer }[]  after which step of the plan each part and mount is done
 function M.record(plan, box, facts)
@@ -96,7 +97,7 @@ function M.record(plan, box, facts)
     maps_group = facts.maps_group, unprivileged = facts.unprivileged, maps = facts.maps, stranger = facts.stranger,
     host = facts.host or host.facts(), scratched = 0, obeyed = facts.obeyed or false, masked = {},
   }
-  for key, list in pairs { root = root, mounts = box.mounts } do
+  for key, list in pairs { root = root, own = box.own or {}, mounts = box.mounts } do
     for i, mount in ipairs(list) do state.keys[mount] = ("%s[%d]"):format(key, i) end
   end
   -- Whether anything hears of what the host mounts.
@@ -126,7 +127,7 @@ function M.record(plan, box, facts)
   -- Over our own old root, which nobody will see again: so no directory has to be made to mount on.
   plan:move_mount(state.root, nil, "/")
   if state.readonly then plan:mount_setattr(state.root, true, "rdonly") end
-  if state.nodev then plan:mount_setattr(state.root, false, "nodev") end
+  if state.nodev then plan:mount_setattr(state.root, true, "nodev") end
   if needs_scratch(state, box) then
     -- It has to be mounted somewhere while overlays and covers are made of it. They keep it.
     state.scratch = filesystem.new(plan, "tmpfs", { { "mode", "0700" } }, { nosuid = true, nodev = true })
@@ -134,6 +135,7 @@ function M.record(plan, box, facts)
   end
   local done = {}
   each(box, function(mount)
+    if mount.reserved then mount.target = place.reserve(plan, state, mount.destination) end
     make[mount.type](plan, state, mount)
     done[#done + 1] = { entry = mount, size = plan.recorder:size() }
   end)

@@ -74,6 +74,7 @@ local container_rule = rule.record {
   readonly_paths = root.readonly_rule,
   cgroup = cgroup.rule,
   capabilities = capabilities.rule,
+  proc = rule.boolean,
   no_new_privs = rule.boolean,
   new_session = rule.boolean,
   die_with_parent = rule.boolean,
@@ -98,6 +99,18 @@ local function check_idmap(box, mount, path)
   end
 end
 
+-- Either there is none, or somebody has put something there.
+local function check_proc(box)
+  if box.proc ~= false then return end
+  for key, list in pairs { root = box.root or {}, mounts = box.mounts or {} } do
+    for i, mount in ipairs(list) do
+      if root.clean(mount.destination) == "/proc" then
+        error(("proc: false, and %s[%d] is one: leave one of the two away"):format(key, i), 0)
+      end
+    end
+  end
+end
+
 --- Where the kind of a namespace decides about other keys, say so now.
 local function check_together(box)
   local kinds = box.namespaces
@@ -108,7 +121,7 @@ local function check_together(box)
   end
   needs("hostname", "uts")
   needs("domainname", "uts")
-  for _, key in ipairs { "root", "mounts", "masked_paths", "readonly_paths" } do
+  for _, key in ipairs { "root", "mounts", "proc", "masked_paths", "readonly_paths" } do
     if box[key] ~= nil and kinds.mount ~= "new" then
       error(key .. ": needs a new mount namespace: what is mounted would appear in the other one", 0)
     end
@@ -117,6 +130,10 @@ local function check_together(box)
   for key, list in pairs { root = box.root or {}, mounts = box.mounts or {} } do
     for i, mount in ipairs(list) do check_idmap(box, mount, ("%s[%d]"):format(key, i)) end
   end
+  if box.proc and kinds.pid == "host" then
+    error("proc: a /proc of its own needs a pid namespace of its own, and namespaces.pid is \"host\"", 0)
+  end
+  check_proc(box)
   if box.init and kinds.pid ~= "new" then
     error("init: needs a new pid namespace, of which it is the first process", 0)
   end
@@ -143,7 +160,7 @@ function M.check(description, level)
   box.hooks = box.hooks or {}
   if box.init == nil then box.init = box.namespaces.pid == "new" end
   if box.namespaces.mount == "new" then
-    box.root = box.root or root.root_rule("/", "root")
+    box.root = box.root or root.root_rule("system", "root")
     box.mounts = box.mounts or {}
   end
   return box

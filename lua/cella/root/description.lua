@@ -231,13 +231,15 @@ local directory_root = rule.record { path = rule.path, fd = rule.integer(0, 2147
 local parts_root = rule.record({ readonly = boolean, size = size, mode = mode, inodes = inodes,
   propagation = rule.one_of { "private", "shared" } }, nil, M.part_rule)
 
---- `root`: a directory's path; { path = or fd =, readonly =, nodev =, idmap =, propagation = }; or a list of parts, put
---- together on an empty tmpfs. The host's own root is always read-only. What a
---- directory is taken from becomes its `source`.
+--- `root`: "system", what the host's programs need of its files; a directory's path; { path = or fd =, readonly =,
+--- nodev =, idmap =, propagation = }; or a list of parts, put together on an empty tmpfs. The host's own root is always
+--- read-only. What a directory is taken from becomes its `source`.
 function M.root_rule(value, path)
+  if value == "system" then return { system = true, readonly = true } end
   if type(value) == "string" then value = { path = rule.path(value, path) } end
   if type(value) ~= "table" then
-    validate.fail(path, "a directory, { path = ... } or a list of parts expected, got %s", validate.show(value))
+    validate.fail(path, "\"system\", a directory, { path = ... } or a list of parts expected, got %s",
+      validate.show(value))
   end
   if type(value) == "table" and value.path == nil and value.fd == nil then return parts_root(value, path) end
   local root = directory_root(value, path)

@@ -12,6 +12,7 @@ M.make = make
 --- Records the making of a file system; `before_create` may give it more options. Returns the slot of its mount.
 function M.new(plan, fstype, options, mount, before_create)
   local context = plan:fsopen(fstype)
+  if mount.target then plan:only_with(mount.target) end
   plan:fsconfig(context, "string", "source", fstype)
   for _, option in ipairs(options) do
     plan:fsconfig(context, option[2] and "string" or "flag", option[1], option[2])

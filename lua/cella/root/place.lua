@@ -36,17 +36,31 @@ function M.make_target(plan, state, destination, mount, like, mode)
   return true
 end
 
+--- Opens the place of a mount that nobody has asked for by name: it is made where the file system is ours; elsewhere,
+--- if there is none, the slot stays empty and what depends on it is left out.
+---@return cella.slot
+function M.reserve(plan, state, destination)
+  local within = cover(state, destination)
+  if within then plan:make_target(destination, state.root, within) end
+  local target = plan:openat2(destination, "path", IN_ROOT, state.root)
+  if not within then plan:optional() end
+  return target
+end
+
 -- Attaches a mount; `ours` says that later ones may have things made in it. `set` are flags for it and, if `recursive`,
 -- for all that is mounted below it.
 function M.attach(plan, state, mount, slot, ours, set, recursive)
   local destination = clean(mount.destination)
   local at_root = destination == "/"
-  if not at_root then
+  if not at_root and not mount.target then
     local made = M.make_target(plan, state, destination, mount, slot)
     if made and mount.optional then plan:only_with(slot) end
   end
-  local target = plan:openat2(destination, "path", IN_ROOT, state.root)
-  if mount.optional then plan:only_with(slot) end
+  local target = mount.target
+  if not target then
+    target = plan:openat2(destination, "path", IN_ROOT, state.root)
+    if mount.optional then plan:only_with(slot) end
+  end
   plan:move_mount(slot, target)
   plan:close(target)
   if set and #set > 0 then plan:mount_setattr(slot, recursive or false, set) end
