@@ -540,7 +540,8 @@ describe("the command line", function()
       -- Without it the two would have IDs of their own.
       local path = container [[ids = require "cella.policy".root(), hostname = "moon", command = { "true" },
         environment = {}]]
-      local box = cella.container { ids = policy.root(), hostname = "moon", command = { "true" }, environment = {},
+      local box = cella.container { ids = policy.root(), hostname = "moon", environment = {},
+        command = { "true", stdin = "inherit" },
         hooks = { before_exec = print } }
       local wanted = tostring(box:plan()):gsub("hooks%.before_exec%(PROCESS%)", "hold_signals()")
       assert.equal(wanted .. "\n", trial.cella({ "plan", path }).stdout)

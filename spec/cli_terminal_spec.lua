@@ -272,14 +272,41 @@ describe("`cella run` at a terminal", function()
       assert.equal("not\n", trial.read(directory .. "/log"))
     end)
 
-    it("streams that are none stay as they are, and the program gets no terminal of its own", function()
+    it("streams that are none stay as they are; what would have been ours is of the program's own terminal", function()
       local show = "test -t 0 && echo 0 >&2; test -t 1 && echo 1 >&2; (: </dev/tty) 2>/dev/null && echo tty >&2; "
         .. "echo end >&2"
-      assert.equal("0\nend\n", (trial.terminal(command { "BOX", "--", "sh", "-c", show } .. " | cat")))
-      assert.equal("1\nend\n", (trial.terminal(command { "BOX", "--", "sh", "-c", show } .. " < /dev/null")))
+      -- Nothing is read from where others of the pipeline may read.
+      assert.equal("tty\nend\n", (trial.terminal(command { "BOX", "--", "sh", "-c", show } .. " | cat")))
+      assert.equal("1\ntty\nend\n", (trial.terminal(command { "BOX", "--", "sh", "-c", show } .. " < /dev/null")))
       assert.equal("end\n", trial.cella({ "run", container(), "--", "sh", "-c", show }).stderr)
       -- A control.
       assert.equal("0\n1\ntty\nend\n", (trial.terminal(command { "BOX", "--", "sh", "-c", show })))
+    end)
+
+    it("no terminal of ours gets inside, whichever streams lead elsewhere", function()
+      local show = "for fd in 0 1 2; do [ -t $fd ] && stat -L -c 'inside %d:%i' /proc/self/fd/$fd >&3; done 3>>$0; true"
+      local mount = ('mounts = { { type = "bind", source = %q, destination = "/mnt" } },'):format(directory)
+      local function seen(redirections, ...)
+        local log = directory .. "/seen"
+        trial.sh(">" .. log .. "; chmod 666 " .. log)
+        local words = { ... }
+        for _, word in ipairs { "BOX", "--", "sh", "-c", show, "/mnt/seen" } do words[#words + 1] = word end
+        trial.terminal(("stat -L -c 'ours %%d:%%i' /proc/self/fd/0 >%s; "):format(log) .. command(words, mount)
+          .. redirections)
+        local text = trial.read(log)
+        local ours = assert(text:match "ours (%S+)", text)
+        return text:find("inside " .. ours, 1, true) ~= nil, select(2, text:gsub("inside", ""))
+      end
+      for redirections, number in pairs {
+        [""] = 3, [" </dev/null"] = 2, [" >/dev/null"] = 1, [" 2>/dev/null"] = 2, [" </dev/null >/dev/null"] = 1,
+        [" </dev/null 2>/dev/null"] = 1, [" >/dev/null 2>&1"] = 0,
+      } do
+        local ours, terminals = seen(redirections)
+        assert.is_false(ours, redirections)
+        assert.equal(number, terminals, redirections)
+      end
+      -- A control.
+      assert.is_true((seen(" >/dev/null", "--no-terminal")))
     end)
 
     it("a file that says no gets none: `terminal = false`, no session, no init, streams of its own", function()

@@ -40,6 +40,52 @@ describe("a stream", function()
     assert.equal("first out\nerr\nin\n", output)
   end)
 
+  it("of a container's standard input is nothing, unless somebody hands in the caller's", needs("user_namespaces",
+    function()
+      local function read(keys, redirect)
+        return outside.lua(([[
+          local result = assert(cella.container({}):run { "sh", "-c", "cat; readlink /proc/self/fd/0", %s
+            stdout = "capture" })
+          io.write(result.stdout)
+        ]]):format(keys), { output = true, redirect = redirect or "<<'END'\nsecret\nEND" })
+      end
+      assert.equal("/dev/null\n", read "")
+      assert.equal("secret\n", read 'stdin = "inherit",':match "^[^\n]*\n")
+      assert.equal("/dev/null\n", outside.lua([[
+        local process = assert(cella.container({}):spawn { "sleep", "60" })
+        local result = assert(assert(process:enter()):run { "sh", "-c", "cat; readlink /proc/self/fd/0",
+          stdout = "capture" })
+        process:close()
+        io.write(result.stdout)
+      ]], { output = true, redirect = "<<'END'\nsecret\nEND" }))
+    end))
+
+  it("of a number that the caller has not open is EBADF, not what cella opens meanwhile", needs("user_namespaces",
+    function()
+      for free = 3, 12 do
+        local said = outside.lua(([[
+          local sys = require "cella.sys"
+          local free = %d
+          assert(sys.dup2(assert(sys.openat2("/etc/passwd", "rdonly")), 100))
+          sys.close_range(3, 60)
+          local none = { net = "host", cgroup = "host", ipc = "host", uts = "host" }
+          local function code(description, command)
+            description.namespaces = description.namespaces or none
+            local result, err = cella.container(description):run(command or { "true" })
+            return result and "ran" or err.op .. " " .. err.code
+          end
+          print(code({}, { "true", fds = { [20] = free } }), code({}, { "true", stdin = free }),
+            code({}, { "true", stdout = free }), code({}, { "true", stderr = free }), code { root = { fd = free } },
+            code { mounts = { { type = "bind", source = { fd = free }, destination = "/mnt" } } },
+            code { namespaces = { net = { fd = free } } },
+            code({}, { "true", terminal = { like = free }, stdout = "capture" }))
+          -- A control.
+          print(code({}, { "true", fds = { [20] = 100 } }))
+        ]]):format(free), { output = true })
+        assert.equal(("dup EBADF\t"):rep(7) .. "dup EBADF\nran\n", said)
+      end
+    end))
+
   it("is nothing", function()
     local script = "cat; echo out; echo err >&2; a=$(readlink /proc/$$/fd/0) b=$(readlink /proc/$$/fd/1); echo $a $b > "
     assert.equal(0, run(sh(script .. path)).code)

@@ -108,9 +108,11 @@ function M.for_spawn(command)
   return result
 end
 
---- The part of a container's command that goes into its plan.
+--- The part of a container's command that goes into its plan. What the caller has for its standard input is handed in
+--- where somebody says so: a terminal could be read and written, whoever types there.
 function M.for_plan(command, environment, limits)
   local result = { environment = environment, rlimits = limits }
+  if command.stdin == nil and not command.terminal then result.stdin = "null" end
   for key, value in pairs(command) do
     if fields[key] or type(key) == "number" or key == "n" then result[key] = value end
   end

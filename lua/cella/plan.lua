@@ -154,12 +154,13 @@ end
 ---@param text string      for print
 ---@param perform function
 ---@param capture string?  the stream of which the parent keeps the end
-function methods:input(text, perform, capture)
+---@param needs integer?   the number of a descriptor that the caller has to have open, before anything of ours is
+function methods:input(text, perform, capture, needs)
   validate.check(rule.line, text, "text", 2)
   validate.check(rule.callable, perform, "perform", 2)
   local slot = self.recorder:input()
   self.before[#self.before + 1] = { text = ("%s = %s"):format(tostring(slot), text), perform = perform, slot = slot,
-    op = text:match("^[%w_]+"), path = text:match('^open%("(.-)"') }
+    op = text:match("^[%w_]+"), path = text:match('^open%("(.-)"'), needs = needs }
   if capture then self.captures[slot:number()] = capture end
   return slot
 end
@@ -222,7 +223,7 @@ end
 function methods:input_descriptor(fd, lowest)
   validate.check(rule.integer(0, 2147483647), fd, "fd", 2)
   if lowest ~= nil then validate.check(rule.integer(0, 2147483647), lowest, "lowest", 2) end
-  return self:input(("dup(%d)"):format(fd), function() return core.dup(fd, lowest) end)
+  return self:input(("dup(%d)"):format(fd), function() return core.dup(fd, lowest) end, nil, fd)
 end
 
 --- From here on this process is the init of its pid namespace, and a child of it goes on: reaps orphans, hands signals

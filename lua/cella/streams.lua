@@ -84,7 +84,7 @@ local function highest(command)
 end
 
 -- Each opener returns the text of a step and a function that performs it: a descriptor to pass on, and the
--- end that the parent keeps.
+-- end that the parent keeps; and the number of a descriptor that has to be there already.
 local opener = {}
 
 function opener.null(_, lowest)
@@ -126,7 +126,7 @@ end
 function opener.descriptor(value, lowest)
   return ("dup(%d)"):format(value), function()
     return core.dup(value, lowest)
-  end
+  end, value
 end
 
 --- The child's end of a pipe for what a function returns.
@@ -148,9 +148,9 @@ function M.record(plan, command, open_more)
 
   local function put(target, kind, value)
     keep[#keep + 1] = target
-    local text, perform = opener[kind](value, lowest, target)
+    local text, perform, needs = opener[kind](value, lowest, target)
     local has_other_end = kind == "capture" or kind == "pipe"
-    local slot = plan:input(text, perform, has_other_end and NAMES[target] or nil)
+    local slot = plan:input(text, perform, has_other_end and NAMES[target] or nil, needs)
     plan:dup2(slot, target)
   end
 

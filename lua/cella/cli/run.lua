@@ -147,7 +147,7 @@ function M.start(box, request, streams)
     return status_of_error(not ok and process or err)
   end
   local signals = held()
-  local relay = is_own and terminal.relay(process) or nil
+  local relay = is_own and terminal.relay(process, is_own) or nil
   watch_signals(process, signals, relay)
   local result
   ok, result, err = pcall(relay and relay.wait or process.wait, relay or process)

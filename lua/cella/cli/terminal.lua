@@ -11,18 +11,41 @@ local EOF = "\4"
 
 local function is_inherited(value) return value == nil or value == "inherit" end
 
--- Without a word about it: where somebody sits at a terminal, and the program may have one. What is process 1 itself
--- would not get the signals that a terminal makes (pid_namespaces(7)).
-local function is_natural(box, command)
-  return core.isatty(0) and core.isatty(1) and is_inherited(command.stdin) and is_inherited(command.stdout)
-    and box.new_session ~= false and not (box.init == false and box.namespaces.pid == "new")
+local NAMES = { [0] = "stdin", "stdout", "stderr" }
+
+-- Which of the streams that the program would have of ours are a terminal, which it could read and write as we can.
+local function shared_terminals(command)
+  local list = {}
+  for number = 0, 2 do
+    list[number] = is_inherited(command[NAMES[number]]) and core.isatty(number)
+  end
+  return list
 end
 
---- What is to be run, with the terminal that it is to have.
+-- Whether a program may have a terminal of its own without a word about it. What is process 1 itself would not get the
+-- signals that a terminal makes (pid_namespaces(7)).
+local function may_have(box)
+  return box.new_session ~= false and not (box.init == false and box.namespaces.pid == "new")
+end
+
+-- Somebody sits there, but not at both ends: what is shown goes by way of a terminal of the program's own, and nothing
+-- is read, because others in the pipeline may do that.
+local function show_only(command, shared)
+  for number = 0, 2 do
+    local name = NAMES[number]
+    if not shared[number] then command[name] = command[name] or "inherit" else command[name] = nil end
+  end
+  if shared[0] then command.stdin = "null" end
+  command.terminal = { like = shared[1] and 1 or 2 }
+end
+
+--- What is to be run, with the terminal that it is to have. No terminal of ours gets inside, but where somebody asks
+--- for that: `--no-terminal`, or a file with `terminal = false`, `new_session = false` or `init = false`. What is no
+--- terminal, a pipe or a file, the program has as any that a shell starts.
 ---@param box cella.container
 ---@param request { command: string[]?, terminal: boolean? }
 ---@return table? command
----@return boolean is_own      whether it gets a terminal of its own
+---@return "whole"|"shown"|false terminal  of its own: to type into and to be seen, only the latter, or none
 ---@return boolean may_be_ours  whether that may be made in our /dev/pts, where the container has none
 function M.choose(box, request)
   -- A container may be any table that has its methods.
@@ -31,19 +54,31 @@ function M.choose(box, request)
   if not given then return request.command, false, false end
   local said = description.command and description.command.terminal
   if request.terminal ~= nil then said = request.terminal and (said or true) end
-  local natural = said == nil and is_natural(description, given)
-  if not said and not natural and not given.terminal then return request.command, false, false end
   local command = {}
   for key, value in pairs(given) do command[key] = value end
+  local shared = shared_terminals(command)
+  local natural = said == nil and may_have(description) and (shared[0] or shared[1] or shared[2])
   if not said and not natural then
     command.terminal = nil
+    command.stdin = command.stdin or "inherit"
+    return command, false, false
+  elseif natural and not (shared[0] and shared[1]) then
+    local read_by_us = command.stdout == "capture" or type(command.stdout) == "function"
+    if read_by_us and shared[2] then
+      command.stderr = "capture" -- is shown at the end, as what the file has captured
+    elseif shared[1] or shared[2] then
+      show_only(command, shared)
+      return command, "shown", true
+    end
+    if shared[0] then command.stdin = "null" end
+    command.stdin = command.stdin or "inherit"
     return command, false, false
   end
   command.terminal = {}
   for key, value in pairs(type(said) == "table" and said or {}) do command.terminal[key] = value end
   if core.isatty(0) and command.terminal.like == nil then command.terminal.like = 0 end
   if command.stderr == nil and not core.isatty(2) then command.stderr = "inherit" end
-  return command, true, natural
+  return command, "whole", natural and true or false
 end
 
 ---@class cella.cli.relay
@@ -61,13 +96,16 @@ end
 
 --- Passes on between our streams and the terminal of a process, while that is waited for.
 ---@param process cella.process
+---@param terminal "whole"|"shown"  what comes out of it only, or also what is typed here
 ---@return cella.cli.relay
-function M.relay(process)
-  local self = setmetatable({ process = process, out = "", reads = true, attached = true, watched = {} }, Relay)
-  self.is_terminal = core.isatty(0)
+function M.relay(process, terminal)
+  local self = setmetatable({ process = process, out = "", reads = terminal == "whole", attached = true, watched = {} },
+    Relay)
+  self.reads_nothing = terminal == "shown"
+  self.is_terminal = self.reads and core.isatty(0)
   self.modes = self.is_terminal and core.modes(0) or nil
-  self.input = open_own(0, "rdonly")
-  self.output, self.most = open_own(1, "wronly")
+  self.input = self.reads and open_own(0, "rdonly") or nil
+  self.output, self.most = open_own((self.reads or core.isatty(1)) and 1 or 2, "wronly")
   self:resume()
   return self
 end
@@ -135,6 +173,11 @@ function Relay:take_input()
   end
 end
 
+-- Where nothing is typed ours is not raw, and makes of each newline what the program's has made of it already.
+function Relay:as_ours_wants_it(data)
+  return self.reads_nothing and data:gsub("\r+\n", "\n") or data
+end
+
 function Relay:take_output()
   local data = self.process.pty.master:read()
   if data == false then return end
@@ -142,7 +185,7 @@ function Relay:take_output()
     self.ended = true
     return
   end
-  self.out = data
+  self.out = self:as_ours_wants_it(data)
   self:give_output()
 end
 
@@ -190,7 +233,7 @@ function Relay:finish(signals, ends)
   set:watch(signals:number())
   set:watch(self.output:number(), true) -- a file is always ready
   while master and master:number() and not self.ended do
-    if self.out == "" then self.out = master:read() or "" end
+    if self.out == "" then self.out = self:as_ours_wants_it(master:read() or "") end
     if self.out == "" then break end
     if not self:give_output() then core.poll { set:number() } end
     if ends() then break end

@@ -68,7 +68,7 @@ local function opener(one)
       return core.dup(number)
     end
   elseif fd then
-    return ("dup(%d)"):format(fd), function() return core.dup(fd) end
+    return ("dup(%d)"):format(fd), function() return core.dup(fd) end, nil, fd
   end
   local path = one.path or ("/proc/%d/ns/%s"):format(one.pid, kinds.link(one.type))
   return ('open(%q, {"rdonly"})'):format(path), function() return core.open(path, "rdonly") end

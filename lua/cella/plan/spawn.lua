@@ -11,6 +11,8 @@ local usage = require "cella.process.usage"
 
 local M = {}
 
+local EBADF = 9
+
 -- The number in steps() of a step of the child.
 local function number_of_child_step(plan, index)
   local number = #plan.before + 1 + index
@@ -47,6 +49,14 @@ local function fields_of(kept, errno)
   if not Error.is(kept) then return kept end
   return { errno = kept.errno, code = kept.code, message = kept.message, why = kept.why, op = kept.op,
     path = kept.path }
+end
+
+-- A number is the caller's, or nobody's: asked before a descriptor of ours could have it.
+local function check_needed(plan)
+  for i, step in ipairs(plan.before) do
+    if step.needs and not core.is_open(step.needs) then return nil, failure(plan, i, { errno = EBADF }) end
+  end
+  return true
 end
 
 local function open_inputs(plan, context)
@@ -160,7 +170,8 @@ function M.perform(plan, options)
   if plan.called then refused = called.refused() end
   if refused then return nil, refused end
   local context = { slots = {}, owned = {}, captures = {} }
-  local ok, err = prepare_waiting(plan, options)
+  local ok, err = check_needed(plan)
+  if ok then ok, err = prepare_waiting(plan, options) end
   if ok then ok, err = open_inputs(plan, context) end
   local child, message, errno
   local group = context.cgroup

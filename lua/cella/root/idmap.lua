@@ -149,7 +149,8 @@ function M.open(plan, state, mount, path)
   local flags = mount.recursive ~= false and { "clone", "recursive" } or { "clone" }
   local shown = ('idmapped_tree(%s, {"%s"}, %s)'):format(source.fd or ("%q"):format(source.path),
     table.concat(flags, '", "'), tostring(shared.slot))
-  return plan:input(shown, function() return mapped_tree(source, flags, mount, shared.descriptor) end)
+  return plan:input(shown, function() return mapped_tree(source, flags, mount, shared.descriptor) end,
+    nil, source.fd)
 end
 
 return M
