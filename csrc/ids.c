@@ -65,14 +65,19 @@ static int new_registry(lua_State *L)
 	luaL_getmetatable(L, REGISTRY_TYPE);
 	lua_setmetatable(L, -2);
 	registry->fd = fcntl(number, F_DUPFD_CLOEXEC, LOWEST_FD);
-	return registry->fd < 0 ? push_error(L, "dup", errno) : 1;
+	if (registry->fd < 0)
+		return push_error(L, "dup", errno);
+	keep_private(registry->fd);
+	return 1;
 }
 
 static int registry_gc(lua_State *L)
 {
 	struct registry *registry = check_registry(L);
-	if (registry->fd >= 0)
+	if (registry->fd >= 0) {
+		is_closed(registry->fd);
 		close(registry->fd);
+	}
 	registry->fd = -1;
 	free(registry->held);
 	registry->held = NULL;

@@ -1,5 +1,6 @@
 /* The init (csrc/init/init.c) as a file that can be executed and changed by nobody: a sealed memfd. */
 #include "copy.h"
+#include "io.h"
 #include "process.h"
 #include "tense.h"
 
@@ -35,8 +36,10 @@ static int make_program(void)
 	size_t size = (size_t)cella_init_size;
 	ssize_t written = write(fd, cella_init_begin, size);
 	int seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
-	if (written == (ssize_t)size && fcntl(fd, F_ADD_SEALS, seals) == 0)
+	if (written == (ssize_t)size && fcntl(fd, F_ADD_SEALS, seals) == 0) {
+		keep_private(fd);
 		return fd;
+	}
 	int error = written < 0 || written == (ssize_t)size ? errno : EIO;
 	close(fd);
 	return -error;

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -170,10 +171,41 @@ static int io_signal_name(lua_State *L)
 	return 1;
 }
 
-/* is_open(number) -> boolean */
+/* Their numbers plus one; some for each Lua state, of which a process with many threads has many. */
+enum { PRIVATE = 1024 };
+static _Atomic int private_fds[PRIVATE];
+
+void keep_private(int fd)
+{
+	for (int i = 0; i < PRIVATE; i++) {
+		int nothing = 0;
+		if (atomic_compare_exchange_strong(&private_fds[i], &nothing, fd + 1))
+			return;
+	}
+}
+
+void is_closed(int fd)
+{
+	for (int i = 0; i < PRIVATE; i++) {
+		int number = fd + 1;
+		if (private_fds[i] == number)
+			atomic_compare_exchange_strong(&private_fds[i], &number, 0);
+	}
+}
+
+static bool is_private(int fd)
+{
+	for (int i = 0; i < PRIVATE; i++)
+		if (private_fds[i] == fd + 1)
+			return true;
+	return false;
+}
+
+/* is_open(number) -> boolean: whether the caller has a descriptor of that number */
 static int io_is_open(lua_State *L)
 {
-	lua_pushboolean(L, fcntl(check_fd(L, 1), F_GETFD) >= 0 || errno != EBADF);
+	int fd = check_fd(L, 1);
+	lua_pushboolean(L, !is_private(fd) && (fcntl(fd, F_GETFD) >= 0 || errno != EBADF));
 	return 1;
 }
 

@@ -19,6 +19,10 @@ int opt_lowest(lua_State *L, int index);
 /* Seconds, from 0 to 10^9, in `time`, which is returned; NULL where nothing is said. */
 const struct timespec *opt_seconds(lua_State *L, int index, struct timespec *time);
 
+/* Descriptors that cella keeps for itself from one container to the next: to the caller their numbers are free. */
+void keep_private(int fd);
+void is_closed(int fd);
+
 void add_fd_methods(lua_State *L, const luaL_Reg *methods);
 
 #endif
