@@ -1,13 +1,6 @@
 /* The init (csrc/init/init.c) as a file that can be executed and changed by nobody: a sealed memfd. */
-#include "copy.h"
 #include "io.h"
-#include "process.h"
-#include "tense.h"
-
-#include <errno.h>
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <unistd.h>
+#include "memory_file.h"
 
 /* The linked program, as the build leaves it. */
 __asm__(".section .rodata\n"
@@ -21,42 +14,28 @@ __asm__(".section .rodata\n"
 extern const char cella_init_begin[] __attribute__((visibility("hidden")));
 extern const uint64_t cella_init_size __attribute__((visibility("hidden")));
 
-#ifndef MFD_EXEC
-#define MFD_EXEC 0x10U /* Linux 6.3 */
-#endif
-
-static int make_program(void)
-{
-	int fd = memfd_create("cella-init", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC);
-	if (fd < 0 && errno == EINVAL)
-		fd = memfd_create("cella-init", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	fd = move_up(fd, LOWEST_FD);
-	if (fd < 0)
-		return -errno;
-	size_t size = (size_t)cella_init_size;
-	ssize_t written = write(fd, cella_init_begin, size);
-	int seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
-	if (written == (ssize_t)size && fcntl(fd, F_ADD_SEALS, seals) == 0) {
-		keep_private(fd);
-		return fd;
-	}
-	int error = written < 0 || written == (ssize_t)size ? errno : EIO;
-	close(fd);
-	return -error;
-}
-
 /* init_program() -> descriptor number | nil, message, errno
- * Made once in a process, and kept as long as the module. */
+ * Made once in a Lua state, which closes it when it is closed itself: the module may be unloaded then, and nothing of it
+ * would know the descriptor. */
 static int init_program(lua_State *L)
 {
-	static int program = -1;
-	static unsigned generation;
-	if (program < 0 || generation != copy_generation)
-		program = make_program();
-	generation = copy_generation;
-	if (program < 0)
-		return push_error(L, "memfd_create", -program);
-	lua_pushinteger(L, program);
+	static const char key;
+	lua_pushlightuserdata(L, (void *)(uintptr_t)&key);
+	lua_rawget(L, LUA_REGISTRYINDEX);
+	if (lua_isnil(L, -1) || *check_own_fd(L, -1) < 0) {
+		int *fd = new_fd(L);
+		*fd = memory_file("cella-init", true, cella_init_begin, (size_t)cella_init_size);
+		if (*fd < 0) {
+			int error = -*fd;
+			*fd = -1;
+			return push_error(L, "memfd_create", error);
+		}
+		keep_private(*fd);
+		lua_pushlightuserdata(L, (void *)(uintptr_t)&key);
+		lua_pushvalue(L, -2);
+		lua_rawset(L, LUA_REGISTRYINDEX);
+	}
+	lua_pushinteger(L, *check_own_fd(L, -1));
 	return 1;
 }
 

@@ -223,8 +223,10 @@ static int fd_number(lua_State *L)
 static int fd_close(lua_State *L)
 {
 	int *fd = check_own_fd(L, 1);
-	if (*fd >= 0)
+	if (*fd >= 0) {
+		is_closed(*fd);
 		close(*fd);
+	}
 	*fd = -1;
 	return 0;
 }

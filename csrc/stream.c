@@ -1,13 +1,12 @@
 /* What a program reads from and writes to: pipes of which the caller has an end, and files that are a string. */
 #include "io.h"
+#include "memory_file.h"
 #include "raw.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <linux/magic.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -15,10 +14,6 @@
 #include <unistd.h>
 
 enum { READ_MOST = 65536, SKIP_ROUNDS = 4 };
-
-#ifndef MFD_NOEXEC_SEAL
-#define MFD_NOEXEC_SEAL 0x8U /* Linux 6.3 */
-#endif
 
 /* pipe([lowest [, writes]]) -> read end, write end | nil, message, errno
  * One end is the caller's, the one to read from or, with `writes`, to write to: it does not block. That of the
@@ -40,76 +35,24 @@ static int io_pipe(lua_State *L)
 	return 2;
 }
 
-static uint64_t pending_signals(void)
-{
-	uint64_t set = 0;
-	RAW(SYS_rt_sigpending, &set, sizeof set);
-	return set;
-}
-
-/* A pipe without a reader sends SIGPIPE to the thread that writes (pipe(7)), a file beyond RLIMIT_FSIZE SIGXFSZ: either
- * would end a caller that has not thought of it. Held back, and taken away again, unless one was there before. Returns as
- * write(2), raw. */
-static long write_quietly(int fd, const char *data, size_t size)
-{
-	uint64_t before, pipe = (uint64_t)1 << (SIGPIPE - 1), file = (uint64_t)1 << (SIGXFSZ - 1);
-	uint64_t set = pipe | file, were_pending = pending_signals();
-	long count = RAW(SYS_rt_sigprocmask, SIG_BLOCK, &set, &before, sizeof set);
-	if (count < 0)
-		return count;
-	RAW_RETRY(count, SYS_write, fd, data, size);
-	set = count == -EPIPE ? pipe : count == -EFBIG ? file : 0;
-	set &= ~were_pending;
-	if (set) {
-		struct timespec now = { 0 };
-		long taken;
-		RAW_RETRY(taken, SYS_rt_sigtimedwait, &set, 0, &now, sizeof set);
-	}
-	RAW(SYS_rt_sigprocmask, SIG_SETMASK, &before, 0, sizeof before);
-	return count;
-}
-
-/* Returns 0 or an errno. */
-static int write_all(int fd, const char *data, size_t size)
-{
-	while (size > 0) {
-		long count = write_quietly(fd, data, size);
-		if (count <= 0)
-			return count ? (int)-count : EIO;
-		data += count;
-		size -= (size_t)count;
-	}
-	return 0;
-}
-
 /* content(data [, lowest]) -> fd object | nil, message, errno
  * A file in memory that holds the data, open for reading: nobody can write to it, or execute it. */
 static int io_content(lua_State *L)
 {
-	static const int seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
 	size_t size;
 	char path[32];
 	const char *data = luaL_checklstring(L, 1, &size);
 	int lowest = opt_lowest(L, 2);
 	int *fd = new_fd(L);
-	int made = memfd_create("cella-content", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
-	if (made < 0 && errno == EINVAL)
-		made = memfd_create("cella-content", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	made = move_up(made, LOWEST_FD);
-	if (made < 0)
-		return push_error(L, "memfd_create", errno);
-	int error = write_all(made, data, size);
-	/* Before Linux 6.3 it would be executable. */
-	if (!error && fchmod(made, 0444) < 0)
-		error = errno;
-	if (!error && fcntl(made, F_ADD_SEALS, seals) < 0)
-		error = errno;
+	int made = memory_file("cella-content", false, data, size);
+	int error = made < 0 ? -made : 0;
 	if (!error) {
 		snprintf(path, sizeof path, "/proc/self/fd/%d", made);
 		*fd = move_up(open(path, O_RDONLY | O_CLOEXEC), lowest);
 		error = *fd < 0 ? errno : 0;
 	}
-	close(made);
+	if (made >= 0)
+		close(made);
 	return error ? push_error(L, "memfd_create", error) : 1;
 }
 

@@ -312,6 +312,11 @@ local general = {
     return ("RLIMIT_NOFILE of the caller is %s descriptors"):format(tostring(sys.getrlimit("nofile")))
   end,
   ENFILE = "the system has no more descriptors",
+  EFBIG = function()
+    local soft, hard = sys.getrlimit "fsize"
+    return ("RLIMIT_FSIZE of the caller is %s bytes (the hard limit %s), and counts for files in memory too"):format(
+      tostring(soft), tostring(hard))
+  end,
   ENOSYS = function(fields)
     local since = SINCE[fields.op]
     if not since then return "this kernel does not have the system call, or a seccomp filter hides it" end

@@ -47,6 +47,14 @@ function questions.strace()
   return true
 end
 
+-- CAP_SYS_RESOURCE over the initial user namespace.
+function questions.raise_limits()
+  if not succeeds "sh -c 'ulimit -f 1; ulimit -H -f unlimited'" then
+    return false, "needs to be allowed to raise hard limits"
+  end
+  return true
+end
+
 function questions.block_signal()
   if not succeeds "env --block-signal=USR1 --ignore-signal=USR2 true" then
     return false, "needs an env(1) that blocks signals (coreutils 8.31)"

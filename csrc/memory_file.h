@@ -1,0 +1,15 @@
+/* A file in memory that nobody can change: memfd_create(2), filled and sealed. */
+#ifndef CELLA_MEMORY_FILE_H
+#define CELLA_MEMORY_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Returns a descriptor that is open for reading and writing, or a negative errno: EFBIG where RLIMIT_FSIZE forbids a
+ * file of that size. */
+int memory_file(const char *name, bool executable, const char *data, size_t size);
+
+/* As write(2), raw, without the signals that could come of it. */
+long write_quietly(int fd, const char *data, size_t size);
+
+#endif
