@@ -412,6 +412,19 @@ describe("a container", function()
       root:shell "rmdir work/only-here"
     end)
 
+    with_ids("is one that the program could enter itself", function()
+      local description = { ids = several, mounts = { { type = "tmpfs", destination = "/tmp", mode = 448 } },
+        cwd = "/tmp" }
+      assert.equal("/tmp", word(description, "pwd"))
+      description.user = { uid = 7, gid = 7 }
+      local err = refused(description)
+      assert.equal("chdir EACCES child", ("%s %s %s"):format(err.op, err.code, err.side))
+      assert.truthy(err.why:find("may not search", 1, true), err.why)
+      -- Who keeps the right to, does.
+      description.capabilities = { "dac_override" }
+      assert.equal("/tmp", word(description, "pwd"))
+    end)
+
     it("that is not there is refused", function()
       local err = refused { cwd = "/no/such/directory" }
       assert.equal("ENOENT", err.code)

@@ -241,6 +241,20 @@ describe("a process that is entered", function()
       assert.equal("chdir", err.op)
     end)
 
+    it("no directory that it could not enter itself", function()
+      local ids = trial.several_ids()
+      if not ids then return pending "needs several IDs" end
+      local process = sleeper { ids = ids, mounts = { { type = "tmpfs", destination = "/tmp", mode = 448 } } }
+      assert.equal("/tmp", word(entering(process, { cwd = "/tmp" }), "pwd"))
+      local err = refused(process, { cwd = "/tmp", user = { uid = 7, gid = 7 } })
+      assert.equal("chdir EACCES", ("%s %s"):format(err.op, err.code))
+      process = sleeper { ids = ids, mounts = { { type = "tmpfs", destination = "/tmp", mode = 448 } }, cwd = "/tmp" }
+      assert.equal("/tmp", word(entering(process), "pwd"))
+      err = refused(process, { user = { uid = 7, gid = 7 } })
+      assert.equal("fchdir EACCES", ("%s %s"):format(err.op, err.code))
+      assert.truthy(err.why:find("give another, `cwd`", 1, true), err.why)
+    end)
+
     it("no session", function()
       local guest = hold(entering(sleeper {}):spawn(SLEEP))
       local session = trial.read(("/proc/%d/stat"):format(guest.pid)):match "%) %a %d+ %d+ (%d+)"

@@ -1,5 +1,4 @@
--- Files in memory: the caller's limit on the size of files is not in their way, and none outlives the Lua state that has
--- made it.
+-- Files in memory: the limit on the size of files is not in their way, and none outlives the Lua state that made it.
 
 local able = require "spec.support.able"
 local outside = require "spec.support.outside"

@@ -118,10 +118,10 @@ local function build(box, command, host)
       end,
     })
   end
-  plan:chdir(command.cwd or box.cwd or "/")
-  plan:expect_cwd()
   rlimits.record_raised(plan, box.rlimits or {})
   identity.record_privileges(plan, box, who.user)
+  plan:chdir(command.cwd or box.cwd or "/") -- as who the program is: never where it could not go itself
+  plan:expect_cwd()
   if box.init then plan:init(box.die_with_parent == false) end
   if box.new_session ~= false then plan:setsid() end -- of the program: an init belongs to none
   plan.hides_interpreter = interpreter.is_endangered(who.maps, host)

@@ -113,23 +113,25 @@ local function shares_root(target)
   return same and id ~= nil and id == mount_of(target:path "root")
 end
 
-local function record_places(plan, target, cwd, place)
-  if place.enters_root then
-    local root = plan:input(opened(target, "root"))
-    plan:fchdir(root)
-    plan:chroot(".")
-    plan:expect_root(root)
-    plan:close(root)
-  end
+local function record_root(plan, target)
+  local root = plan:input(opened(target, "root"))
+  plan:fchdir(root)
+  plan:chroot(".")
+  plan:expect_root(root)
+  plan:close(root)
+end
+
+-- As who the program is: never where it could not go itself.
+local function record_cwd(plan, target, cwd, shares_mounts)
   if cwd then
     plan:chdir(cwd)
-  elseif place.shares_mounts then
+  elseif shares_mounts then
     local slot = plan:input(opened(target, "cwd"))
     plan:fchdir(slot)
     plan:close(slot)
   end
   -- Also where nothing was said: a descriptor of the host's is a way out (pitfalls I08).
-  if cwd or place.shares_mounts then plan:expect_cwd() end
+  if cwd or shares_mounts then plan:expect_cwd() end
 end
 
 -- The kernel is asked in its own words where the namespaces are to be entered have no /proc.
@@ -180,11 +182,12 @@ function M.prepare(options, cwd, host)
   plan:join(joins)
   plan:dumpable(false) -- entering a user namespace makes new credentials: fs.suid_dumpable decides what they are
   record_expected(plan, facts, joined)
-  record_places(plan, target, cwd or options.cwd, { shares_mounts = shares_mounts, enters_root = enters_root })
+  if enters_root then record_root(plan, target) end
   plan:umask(facts.umask)
   rlimits.record_others(plan, facts.limits, own.limits)
   container_identity.record_privileges(plan, { sets = who.sets, no_new_privs = who.no_new_privs, hidden = true,
     die_with_parent = options.die_with_parent ~= false }, who.user)
+  record_cwd(plan, target, cwd or options.cwd, shares_mounts)
   if options.new_session ~= false then plan:setsid() end
   plan.host, plan.entered = host, target.pid
   plan.id_maps = joins_user and { uid = facts.maps.uid, gid = facts.maps.gid, setgroups = facts.setgroups } or nil

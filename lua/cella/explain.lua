@@ -221,7 +221,14 @@ why.fork = {
   EAGAIN = why.clone3.EAGAIN,
 }
 why.chroot = { EPERM = function() return needs("sys_chroot", "another root directory") end }
-why.fchdir = { EACCES = "the directory may not be searched" }
+why.fchdir = {
+  EACCES = function(_, plan)
+    if plan.entered then
+      return "the working directory of the process may not be searched by who enters: give another, `cwd`"
+    end
+    return "the directory may not be searched"
+  end,
+}
 why.expect_cwd = { ENOENT = "the working directory is deleted: give another, `cwd`" }
 
 why.unshare = {
