@@ -196,6 +196,15 @@ static int look_dumpable(lua_State *L)
 	return push_flag(L, "PR_GET_DUMPABLE", PR_GET_DUMPABLE);
 }
 
+/* get_seccomp() -> mode: 0 where there is no filter, or it is not compiled in */
+static int look_seccomp(lua_State *L)
+{
+	at_most(L, 0);
+	long mode = RAW(SYS_prctl, PR_GET_SECCOMP, 0, 0, 0, 0);
+	lua_pushinteger(L, mode < 0 ? 0 : mode);
+	return 1;
+}
+
 static void push_limit(lua_State *L, rlim_t limit)
 {
 	if (limit == RLIM_INFINITY)
@@ -285,6 +294,7 @@ void open_look(lua_State *L)
 		{ "get_securebits", look_securebits },
 		{ "get_no_new_privs", look_no_new_privs },
 		{ "get_dumpable", look_dumpable },
+		{ "get_seccomp", look_seccomp },
 		{ "getrlimit", look_getrlimit },
 		{ "namespace", look_namespace },
 		{ "gethostname", look_gethostname },

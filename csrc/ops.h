@@ -117,6 +117,8 @@ extern const struct op ops_descriptor[];
 extern const struct op ops_identity[];
 extern const struct op ops_capability[];
 extern const struct op ops_process[];
+extern const struct op ops_keys[];
+extern const struct op ops_inherited[];
 extern const struct op ops_terminal[];
 extern const struct op ops_expect[];
 

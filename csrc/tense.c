@@ -11,7 +11,7 @@
 
 static const struct op *const tables[] = {
 	ops_namespace, ops_mount, ops_file, ops_descriptor, ops_identity, ops_capability, ops_process, ops_terminal,
-	ops_expect,
+	ops_keys, ops_inherited, ops_expect,
 };
 
 const struct op *op_at(size_t number)

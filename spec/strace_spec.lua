@@ -65,6 +65,12 @@ local CALLS = {
   keep_caps = { "prctl PR_SET_KEEPCAPS" },
   no_new_privs = { "prctl PR_SET_NO_NEW_PRIVS" },
   seccomp = { "prctl PR_SET_SECCOMP" },
+  deny_keys = { "prctl PR_SET_SECCOMP" },
+  join_session_keyring = { "keyctl", "keyctl", "keyctl" },
+  personality = { "personality" },
+  timer_slack = { "prctl PR_SET_TIMERSLACK" },
+  thp_disable = { "prctl PR_SET_THP_DISABLE" },
+  memory_merge = { "prctl" },
 
   await = { "sendto", "read" },
   fork = { "clone3", "exit_group" },
@@ -77,7 +83,7 @@ local CALLS = {
   dumpable = { "prctl PR_SET_DUMPABLE" },
   setrlimit = { "prlimit64" },
   -- The first two are those of the sealed program in between, where there is one.
-  execve = { { "fcntl", "execveat", "execve", "faccessat", "getcwd" } },
+  execve = { { "fcntl", "execveat", "prctl", "execve", "faccessat", "getcwd" } }, -- the prctl of the sealed program
   -- Memory for the environment; descriptors held; then out of the reach of others, and on its own.
   call = { { "brk", "mmap", "fcntl F_GETFD", "epoll_create1", "dup3" }, "close?", "prctl PR_SET_DUMPABLE",
     { "brk", "mmap" }, "munmap", "close" },
@@ -94,6 +100,10 @@ local CALLS = {
   expect_capabilities = { "capget", { "prctl PR_CAPBSET_READ", "prctl PR_CAP_AMBIENT_IS_SET" } },
   expect_securebits = { "prctl PR_GET_SECUREBITS" },
   expect_no_new_privs = { "prctl PR_GET_NO_NEW_PRIVS" },
+  expect_no_keys = { "prctl PR_GET_SECCOMP", "add_key", "request_key", "keyctl" },
+  expect_personality = { "personality" },
+  expect_timer_slack = { "prctl PR_GET_TIMERSLACK" },
+  expect_memory_defaults = { "prctl PR_GET_THP_DISABLE", "prctl" },
   expect_namespace = { "newfstatat" },
   expect_map = { "openat", "read+", "close" },
   expect_node = { "newfstatat" },

@@ -1609,7 +1609,7 @@ describe("now,", function()
       unshare = { "uts" }, setns = { 0 }, setgroups = { {} }, setresuid = { 0, 0, 0 }, setresgid = { 0, 0, 0 },
       capset = { "none", "none", "none" }, capbset_drop = { "all" }, ambient_raise = { "chown" },
       ambient_lower = { "chown" }, ambient_clear = {}, securebits = { "noroot" }, no_new_privs = {},
-      seccomp = { "12345678" }, keep_caps = { true },
+      seccomp = { "12345678" }, keep_caps = { true }, deny_keys = {}, join_session_keyring = {},
     }
     local library, problem
 

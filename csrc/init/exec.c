@@ -10,8 +10,23 @@
 #include "../digits.h"
 #include "../exec_first.h"
 
+#include <linux/prctl.h>
 #include <signal.h>
 #include <sys/socket.h>
+
+#ifndef PR_SET_MEMORY_MERGE
+#define PR_SET_MEMORY_MERGE 67 /* Linux 6.4 */
+#define PR_GET_MEMORY_MERGE 68
+#endif
+
+/* What exec hands on with the memory (csrc/op_inherited.c), here where it is nobody else's. */
+static long reset_memory(void)
+{
+	long result = RAW(SYS_prctl, PR_SET_THP_DISABLE, 0, 0, 0, 0);
+	if (result >= 0 && RAW(SYS_prctl, PR_GET_MEMORY_MERGE, 0, 0, 0, 0) > 0)
+		result = RAW(SYS_prctl, PR_SET_MEMORY_MERGE, 0, 0, 0, 0);
+	return result;
+}
 
 void exec_if_asked(const char *const *argv, const char *const *environment)
 {
@@ -24,6 +39,8 @@ void exec_if_asked(const char *const *argv, const char *const *environment)
 	mark += *mark == ' ';
 	long count = take_number(&mark);
 	long result = RAW(SYS_fcntl, channel, F_SETFD, FD_CLOEXEC);
+	if (result >= 0)
+		result = reset_memory();
 	if (result >= 0)
 		result = exec_first(environment + 1, count, argv, environment + 1 + count);
 	struct exec_failure failure = { .kind = EXEC_FAILED[0], .error = (int32_t)-result };

@@ -9,6 +9,7 @@ local core = require "cella.core"
 local description = require "cella.container.description"
 local host_facts = require "cella.host"
 local identity = require "cella.container.identity"
+local inherited = require "cella.container.inherited"
 local interpreter = require "cella.interpreter"
 local lists = require "cella.list"
 local own = require "cella.root.own"
@@ -27,9 +28,9 @@ local M = {}
 local NAMESPACES = description.NAMESPACES
 
 --- Describes a container; nothing happens yet. Keys: hostname, domainname, namespaces, ids, user, root, mounts,
---- masked_paths, readonly_paths, proc, cgroup, capabilities, no_new_privs, new_session, init, die_with_parent, hooks,
---- rlimits, environment, cwd, command. See the manual for each. Raises at an unknown key or a bad value, naming its
---- path.
+--- masked_paths, readonly_paths, proc, cgroup, capabilities, no_new_privs, keyrings, new_session, init,
+--- die_with_parent, hooks, rlimits, environment, cwd, command. See the manual for each. Raises at an unknown key or a
+--- bad value, naming its path.
 ---@param table_of_keys table
 ---@return cella.container
 function M.new(table_of_keys)
@@ -120,11 +121,12 @@ local function build(box, command, host)
   end
   rlimits.record_raised(plan, box.rlimits or {})
   identity.record_privileges(plan, box, who.user)
+  plan.hides_interpreter = interpreter.is_endangered(who.maps, host)
+  inherited.record_memory(plan, call.is(command))
   plan:chdir(command.cwd or box.cwd or "/") -- as who the program is: never where it could not go itself
   plan:expect_cwd()
   if box.init then plan:init(box.die_with_parent == false) end
   if box.new_session ~= false then plan:setsid() end -- of the program: an init belongs to none
-  plan.hides_interpreter = interpreter.is_endangered(who.maps, host)
   command_module.record(plan, command_module.for_plan(command,
     box.environment or command_module.default_environment "/tmp", with_backstop(box.rlimits or {}, command.cpu_limit)),
     box)

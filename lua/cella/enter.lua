@@ -17,6 +17,7 @@ local command_module = require "cella.command"
 local container = require "cella.container"
 local container_identity = require "cella.container.identity"
 local identity = require "cella.enter.identity"
+local inherited = require "cella.container.inherited"
 local interpreter = require "cella.interpreter"
 local kinds = require "cella.kinds"
 local lists = require "cella.list"
@@ -48,6 +49,7 @@ local options_rule = rule.record {
   user = rule.record { uid = rule.id, gid = rule.id, groups = rule.list(rule.id) },
   capabilities = capabilities.rule,
   no_new_privs = rule.boolean,
+  keyrings = container_identity.keyrings_rule,
   exceed = rule.list(rule.one_of { "capabilities", "no_new_privs", "seccomp", "cgroup", "interpreter" }),
   cwd = rule.absolute,
   environment = command_module.environment_rule,
@@ -59,9 +61,9 @@ local options_rule = rule.record {
 --- Takes hold of a process to enter; nothing else happens yet. Keys: `pid` or `process` (which); `namespaces` (of these
 --- kinds only: by default all that are not this process's own); `user` { uid, gid, groups }, `capabilities`,
 --- `no_new_privs`, `cwd`, `environment`, `new_session`, `command` as of a container, by default what the process has;
---- `die_with_parent` (default true); `exceed`: in what it may have more than the process: "capabilities",
---- "no_new_privs", "seccomp", "cgroup"; or get hold of the caller's "interpreter". Raises at an unknown key or a bad
---- value; nil and an error where there is no such process (ESRCH).
+--- `keyrings` as of a container; `die_with_parent` (default true); `exceed`: in what it may have more than the process:
+--- "capabilities", "no_new_privs", "seccomp", "cgroup"; or get hold of the caller's "interpreter". Raises at an unknown
+--- key or a bad value; nil and an error where there is no such process (ESRCH).
 ---@param options table
 ---@param level integer?  whom to blame for it: 1, if not given, is who calls this
 ---@return cella.entrance?, cella.error?
@@ -150,7 +152,8 @@ end
 ---@param cwd string?
 ---@param host cella.Host
 ---@return cella.plan?, cella.error?
-function M.prepare(options, cwd, host)
+---@param is_function boolean?  what runs in the end
+function M.prepare(options, cwd, host, is_function)
   local target = options.target
   local facts, err = target:facts()
   if not facts then return nil, err end
@@ -160,7 +163,8 @@ function M.prepare(options, cwd, host)
   local joins_user = lists.contains(joined, "user")
   local who
   who, err = identity.resolve(facts, { pid = target.pid, maps = joins_user and facts.maps or nil,
-    foreign = not same_user and not joins_user, filters = own.seccomp }, options, host)
+    foreign = not same_user and not joins_user, filters = own.seccomp,
+    keys_filter = target:filters_with_keys(own.seccomp) }, options, host)
   if not who then return nil, err end
   local moves = {}
   if not identity.consented(options, "cgroup") then
@@ -186,7 +190,8 @@ function M.prepare(options, cwd, host)
   plan:umask(facts.umask)
   rlimits.record_others(plan, facts.limits, own.limits)
   container_identity.record_privileges(plan, { sets = who.sets, no_new_privs = who.no_new_privs, hidden = true,
-    die_with_parent = options.die_with_parent ~= false }, who.user)
+    keyrings = options.keyrings, die_with_parent = options.die_with_parent ~= false }, who.user)
+  inherited.record_memory(plan, is_function)
   record_cwd(plan, target, cwd or options.cwd, shares_mounts)
   if options.new_session ~= false then plan:setsid() end
   plan.host, plan.entered = host, target.pid
@@ -196,7 +201,7 @@ end
 
 function Entrance.build(options, command, host)
   if not options.target.pidfd:number() then error("the entrance is closed", 0) end
-  local plan, err = M.prepare(options, command.cwd, host)
+  local plan, err = M.prepare(options, command.cwd, host, called.is(command))
   if not plan then return nil, err end
   if plan.hides_interpreter and called.is(command) then
     return nil, Error.new {

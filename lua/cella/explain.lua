@@ -286,6 +286,21 @@ why.seccomp = {
     .. "accepts",
   EACCES = "a filter needs no_new_privs, or CAP_SYS_ADMIN in the user namespace (seccomp(2))",
 }
+why.deny_keys = {
+  EINVAL = 'this kernel has no seccomp filters (CONFIG_SECCOMP_FILTER): `keyrings = "host"` does without one',
+  EACCES = "the filter that keeps a program from keys needs no_new_privs, or CAP_SYS_ADMIN in the user namespace "
+    .. '(seccomp(2)): leave no_new_privs true, or say `keyrings = "host"`',
+}
+why.join_session_keyring = {
+  EDQUOT = function()
+    local me = sys.getresuid()
+    local prefix = "/proc/sys/kernel/keys/" .. (me == 0 and "root_" or "")
+    return ("the user has as many keys, or bytes in them, as kernel.keys allows one (maxkeys %s, maxbytes %s; root has "
+      .. 'more): each running container with `keyrings = "own"` takes one'):format(
+      tostring(read(prefix .. "maxkeys")), tostring(read(prefix .. "maxbytes")))
+  end,
+  ENOSYS = "this kernel has no keys (CONFIG_KEYS), or a seccomp filter of the caller's hides them",
+}
 local OWN_DEV = '{ type = "dev", destination = "/dev" } in its mounts gives it a /dev of its own'
 why.openpt = {
   ENOENT = "there is no /dev/ptmx, with the terminals that belong to it, in the container: " .. OWN_DEV,

@@ -182,7 +182,8 @@ end
 ---@return cella.plan
 function methods:exec(command)
   command = validate.check(commands.rule, command, "command", 2)
-  local environment, through = record_end(self, command, self.hides_interpreter and function(lowest)
+  local through_sealed = self.hides_interpreter or self.resets_memory
+  local environment, through = record_end(self, command, through_sealed and function(lowest)
     return interpreter.sealed(self, lowest)
   end or nil)
   local argv = {}

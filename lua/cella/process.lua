@@ -58,6 +58,7 @@ function M.new(child, ends, options)
     exited = options.exited,
     result_limit = options.result_limit,
     cgroup = options.cgroup,
+    keys_filter = options.keys_filter,
   }, Process)
   local ok, err = self.set:add(child:pidfd(), function() self.ended = true end)
   if pty then

@@ -42,6 +42,7 @@ local function options_of(arguments)
   if arguments.user then options.user = user_of(arguments.user) end
   if arguments.capabilities then options.capabilities = arguments.capabilities end
   if arguments.no_new_privs then options.no_new_privs = true end
+  options.keyrings = arguments.keyrings
   if arguments.exceed then options.exceed = words_of(arguments.exceed) end
   if #arguments.environment > 0 then options.environment = variables_of(arguments.environment) end
   return options
@@ -71,6 +72,7 @@ working directory.]]
   command:option("-u --user", "Be this one there, UID[:GID[:GROUP,...]]."):argname "USER"
   command:option("-c --capabilities", 'What stays, "chown,kill" or "none".'):argname "LIST"
   command:flag("--no-new-privs", "Nothing is to be gained by exec.")
+  command:option("--keyrings", 'Keys: "none", "own" or "host", as of a container.'):argname "WORD"
   command:option("--exceed", "In what it may have more than the process: capabilities, no_new_privs, seccomp, cgroup, "
     .. "interpreter."):argname "LIST"
   command:option("-d --cwd", "Working directory, there."):argname "DIRECTORY"

@@ -3,6 +3,7 @@
 local capabilities = require "cella.caps.set"
 local cgroup = require "cella.cgroup.description"
 local command = require "cella.command"
+local identity = require "cella.container.identity"
 local mapping = require "cella.mapping"
 local rlimits = require "cella.rlimits"
 local root = require "cella.root.description"
@@ -76,6 +77,7 @@ local container_rule = rule.record {
   capabilities = capabilities.rule,
   proc = rule.boolean,
   no_new_privs = rule.boolean,
+  keyrings = identity.keyrings_rule,
   new_session = rule.boolean,
   die_with_parent = rule.boolean,
   init = rule.boolean,

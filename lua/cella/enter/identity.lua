@@ -113,8 +113,10 @@ local CONSENT = '; exceed = { "%s" } allows it'
 
 --- Decides, from what is known of the process and of the host.
 ---@param facts cella.enter.facts
----@param where { pid: integer, maps: table?, foreign: boolean, filters: integer }  `maps`: of the user namespace that
----  is joined; `foreign`: the process is in another, which is not; `filters`: of seccomp, that the caller has itself
+---@param where { pid: integer, maps: table?, foreign: boolean, filters: integer, keys_filter: integer? }
+---  `maps`: of the user namespace that is joined; `foreign`: the process is in another, which is not; `filters`: of
+---  seccomp, that the caller has itself; `keys_filter`: how many the process has if they are those that it was started
+---  with and the one that denies keys
 ---@param options table
 ---@param host cella.Host
 ---@return cella.enter.who?, cella.error?
@@ -129,7 +131,13 @@ function M.resolve(facts, where, options, host)
   groups, before, err = choose_groups(facts, wanted.groups or wanted.uid and {} or nil, where, host)
   if err then return nil, err end
 
-  if facts.seccomp.mode ~= 0 and facts.seccomp.filters > where.filters and not consented(options, "seccomp") then
+  local filtered = facts.seccomp.mode ~= 0 and facts.seccomp.filters > where.filters
+  local keys_only = filtered and facts.seccomp.mode == 2 and facts.seccomp.filters == where.keys_filter
+  if keys_only and (options.keyrings or "none") ~= "none" and not consented(options, "seccomp") then
+    return nil, refuse(("keyrings: process %d reaches no keys"):format(where.pid),
+      "what enters would have system calls that it has not" .. CONSENT:format "seccomp")
+  end
+  if filtered and not keys_only and not consented(options, "seccomp") then
     return nil, refuse(("process %d is under %s, which cannot be put on another"):format(where.pid,
       facts.seccomp.mode == 2 and ("%d seccomp filters"):format(facts.seccomp.filters) or "strict seccomp"),
       "what enters would have system calls that it has not" .. CONSENT:format "seccomp")

@@ -65,6 +65,7 @@ function M.of(process)
   if process.result or not child:pidfd() then return nil, gone(process.pid) end
   local self, err = M.hold(process.pid)
   if not self then return nil, err end
+  self.keys_filter = process.keys_filter
   -- Behind an init the program is not ours to wait for: but a child of what is.
   local init = child:pid()
   if init ~= process.pid and self:status("PPid") ~= tostring(init) then
@@ -198,6 +199,45 @@ function Target:facts()
   facts.setgroups = texts.setgroups:match("^%a+")
   facts.limits, facts.cgroups = read_limits(texts.limits), texts.cgroup
   return facts
+end
+
+local function bytes(path)
+  local file = io.open(path, "rb")
+  local all = file and file:read "*a"
+  if file then file:close() end
+  return all
+end
+
+-- The first process of its pid namespace, if that is among those above it: its number here.
+local function first_of_namespace(pid)
+  local depth
+  for _ = 1, 4096 do
+    local file = io.open(("/proc/%d/status"):format(pid))
+    local text = file and file:read "*a"
+    if file then file:close() end
+    local numbers_of = numbers(text and text:match "\nNSpid:([^\n]*)" or "")
+    depth = depth or #numbers_of
+    if #numbers_of < 2 or #numbers_of ~= depth then return nil end
+    if numbers_of[#numbers_of] == 1 then return pid, text end
+    pid = tonumber(text:match "\nPPid:%s*(%d+)")
+  end
+  return nil
+end
+
+--- How many seccomp filters the process has if they are those of who started it and the one that denies keys. A handle
+--- knows. Of a bare number it is what the init says, where it is cella's: it has been given its filters before the
+--- program has run, and nobody in there can give it any.
+---@param own integer  filters of this process
+---@return integer?
+function Target:filters_with_keys(own)
+  if self.keys_filter ~= nil then return self.keys_filter or nil end
+  local init, status = first_of_namespace(self.pid)
+  if not init or status:match "^Name:%s*([^\n]*)" ~= "cella-init" then return nil end
+  -- Who may look at its executable compares it.
+  local theirs, program = bytes(("/proc/%d/exe"):format(init)), core.init_program()
+  if theirs and (not program or theirs ~= bytes("/proc/self/fd/" .. program)) then return nil end
+  local count = tonumber(status:match "\nSeccomp_filters:%s*(%d+)")
+  return count == own + 1 and count or nil
 end
 
 --- What Target:facts says of limits and cgroups, of this process.

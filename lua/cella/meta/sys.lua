@@ -314,6 +314,28 @@ function sys.wait_for_byte(fd) end
 ---@param filter string  a compiled classic BPF program, as seccomp_export_bpf(3) writes it
 function sys.seccomp(filter) end
 
+--- add_key(2), request_key(2) and keyctl(2) answer ENOSYS from here on: a filter, as by sys.seccomp.
+function sys.deny_keys() end
+
+--- A new session keyring, without a name: keyctl_join_session_keyring(3).
+function sys.join_session_keyring() end
+
+--- personality(2).
+---@param persona integer
+function sys.personality(persona) end
+
+--- PR_SET_TIMERSLACK.
+---@param nanoseconds integer
+function sys.timer_slack(nanoseconds) end
+
+--- PR_SET_THP_DISABLE.
+---@param on boolean
+function sys.thp_disable(on) end
+
+--- PR_SET_MEMORY_MERGE (Linux 6.4).
+---@param on boolean
+function sys.memory_merge(on) end
+
 --- Terminals: pty(7), ioctl_tty(2).
 
 --- posix_openpt(3) and unlockpt(3): the master of a new pseudo-terminal, which does not block. ENOTTY where there is
@@ -380,6 +402,20 @@ function sys.expect_securebits(bits) end
 --- PR_GET_NO_NEW_PRIVS.
 ---@param on boolean
 function sys.expect_no_new_privs(on) end
+
+--- That there is a seccomp filter, and that the three calls of sys.deny_keys answer ENOSYS.
+function sys.expect_no_keys() end
+
+--- personality(2).
+---@param persona integer
+function sys.expect_personality(persona) end
+
+--- PR_GET_TIMERSLACK; 0 where the scheduling policy is a realtime one, which has none.
+---@param nanoseconds integer
+function sys.expect_timer_slack(nanoseconds) end
+
+--- That PR_GET_THP_DISABLE and PR_GET_MEMORY_MERGE are not set.
+function sys.expect_memory_defaults() end
 
 --- Whether /proc/self/ns/... has the inode, or has not.
 ---@param link string
@@ -463,6 +499,10 @@ function sys.get_no_new_privs() end
 --- PR_GET_DUMPABLE: whether it is not 0.
 ---@return boolean
 function sys.get_dumpable() end
+
+--- PR_GET_SECCOMP: 2 where this thread is under filters; 0 where it is not, or the kernel has none.
+---@return integer
+function sys.get_seccomp() end
 
 --- prlimit(2).
 ---@param resource string
