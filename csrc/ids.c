@@ -3,6 +3,7 @@
  * gone when the last process that has it open has ended, however that ends. */
 #include "copy.h"
 #include "io.h"
+#include "memory_file.h"
 #include "raw.h"
 
 #include <dirent.h>
@@ -188,9 +189,9 @@ static int registry_note(lua_State *L)
 	luaL_argcheck(L, length == 0 || length == NOTE, 3, "8 bytes expected");
 	if (length)
 		memcpy(data, text, NOTE);
-	RAW_RETRY(count, SYS_pwrite64, registry->fd, data, NOTE, place);
-	if (count != NOTE)
-		return push_error(L, "pwrite", count < 0 ? (int)-count : EIO);
+	int result = write_at(registry->fd, data, NOTE, place);
+	if (result < 0)
+		return push_error(L, "pwrite", -result);
 	lua_pushboolean(L, true);
 	return 1;
 }

@@ -30,14 +30,17 @@ static uint64_t pending_signals(void)
 
 /* A pipe without a reader sends SIGPIPE to the thread that writes (pipe(7)), a file beyond RLIMIT_FSIZE SIGXFSZ: either
  * would end a caller that has not thought of it. Held back, and taken away again, unless one was there before. */
-long write_quietly(int fd, const char *data, size_t size)
+static long write_held(int fd, const char *data, size_t size, int64_t place)
 {
 	uint64_t before, pipe = (uint64_t)1 << (SIGPIPE - 1), file = (uint64_t)1 << (SIGXFSZ - 1);
 	uint64_t set = pipe | file, were_pending = pending_signals();
 	long count = RAW(SYS_rt_sigprocmask, SIG_BLOCK, &set, &before, sizeof set);
 	if (count < 0)
 		return count;
-	RAW_RETRY(count, SYS_write, fd, data, size);
+	if (place < 0)
+		RAW_RETRY(count, SYS_write, fd, data, size);
+	else
+		RAW_RETRY(count, SYS_pwrite64, fd, data, size, place);
 	set = count == -EPIPE ? pipe : count == -EFBIG ? file : 0;
 	set &= ~were_pending;
 	if (set) {
@@ -49,17 +52,9 @@ long write_quietly(int fd, const char *data, size_t size)
 	return count;
 }
 
-/* Returns 0 or a negative errno. */
-static int write_all(int fd, const char *data, size_t size)
+long write_quietly(int fd, const char *data, size_t size)
 {
-	while (size > 0) {
-		long count = write_quietly(fd, data, size);
-		if (count <= 0)
-			return count ? (int)count : -EIO;
-		data += count;
-		size -= (size_t)count;
-	}
-	return 0;
+	return write_held(fd, data, size, -1);
 }
 
 struct limits {
@@ -68,7 +63,7 @@ struct limits {
 
 /* In a process of its own, whose limit can be raised without touching the caller's. It is a copy, as by fork(2), makes raw
  * calls only, and has no exit signal, so that nobody but this function hears of it. */
-static int write_in_copy(int fd, const char *data, size_t size, struct limits limits)
+static int write_in_copy(int fd, const char *data, size_t size, int64_t place, struct limits limits)
 {
 	uint64_t all = UINT64_MAX, before;
 	long result = RAW(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof all);
@@ -76,15 +71,17 @@ static int write_in_copy(int fd, const char *data, size_t size, struct limits li
 		return (int)result;
 	long pid = RAW(SYS_clone, 0, 0, 0, 0, 0);
 	if (pid == 0) {
-		limits.soft = limits.hard = size > limits.hard ? size : limits.hard;
+		uint64_t end = (uint64_t)place + size;
+		limits.soft = limits.hard = end > limits.hard ? end : limits.hard;
 		if (RAW(SYS_prlimit64, 0, RLIMIT_FSIZE, &limits, 0) < 0)
 			raw_leave(EFBIG);
 		while (size > 0) {
 			long count;
-			RAW_RETRY(count, SYS_write, fd, data, size);
+			RAW_RETRY(count, SYS_pwrite64, fd, data, size, place);
 			if (count <= 0)
 				raw_leave(count ? (int)-count : EIO);
 			data += count;
+			place += count;
 			size -= (size_t)count;
 		}
 		raw_leave(0);
@@ -99,12 +96,20 @@ static int write_in_copy(int fd, const char *data, size_t size, struct limits li
 	return WIFEXITED(status) ? -WEXITSTATUS(status) : -ECANCELED;
 }
 
-static int fill(int fd, const char *data, size_t size)
+int write_at(int fd, const char *data, size_t size, int64_t place)
 {
 	struct limits limits;
-	if (RAW(SYS_prlimit64, 0, RLIMIT_FSIZE, 0, &limits) == 0 && size > limits.soft)
-		return write_in_copy(fd, data, size, limits);
-	return write_all(fd, data, size);
+	if (RAW(SYS_prlimit64, 0, RLIMIT_FSIZE, 0, &limits) == 0 && (uint64_t)place + size > limits.soft)
+		return write_in_copy(fd, data, size, place, limits);
+	while (size > 0) {
+		long count = write_held(fd, data, size, place);
+		if (count <= 0)
+			return count ? (int)count : -EIO;
+		data += count;
+		place += count;
+		size -= (size_t)count;
+	}
+	return 0;
 }
 
 int memory_file(const char *name, bool executable, const char *data, size_t size)
@@ -117,7 +122,7 @@ int memory_file(const char *name, bool executable, const char *data, size_t size
 	fd = move_up(fd, LOWEST_FD);
 	if (fd < 0)
 		return -errno;
-	int result = fill(fd, data, size);
+	int result = write_at(fd, data, size, 0);
 	/* Before Linux 6.3 it would be executable. */
 	if (result == 0 && !executable && fchmod(fd, 0444) < 0)
 		result = -errno;

@@ -4,10 +4,14 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* Returns a descriptor that is open for reading and writing, or a negative errno: EFBIG where RLIMIT_FSIZE forbids a
  * file of that size. */
 int memory_file(const char *name, bool executable, const char *data, size_t size);
+
+/* Writes all of it at this place of a file, whatever the soft RLIMIT_FSIZE is. Returns 0 or a negative errno. */
+int write_at(int fd, const char *data, size_t size, int64_t place);
 
 /* As write(2), raw, without the signals that could come of it. */
 long write_quietly(int fd, const char *data, size_t size);

@@ -18,7 +18,10 @@ local EACCES, ENOENT, EROFS, EPERM, EEXIST = 13, 2, 30, 1, 17
 -- Nothing can be noted there; what else fails is to be mended.
 local NOWHERE = { [EACCES] = true, [ENOENT] = true, [EROFS] = true, [EPERM] = true }
 
+local EFBIG = 27
+
 local function failed(path, message, errno, why)
+  if errno == EFBIG then why = "the hard RLIMIT_FSIZE of this process (ulimit -f) is smaller than that file" end
   return nil, errors.new { op = "ids", path = path, message = message, errno = errno, why = why }
 end
 
