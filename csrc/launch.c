@@ -109,6 +109,8 @@ static struct launch *prepare(const struct plan *plan, bool own_memory)
 	launch->thread_id = own_memory ? place_of_thread_id() : NULL;
 	launch->dies_with_parent = dies_with_parent;
 	launch->needs_keeper = needs_keeper;
+	unsigned last = plan->steps ? op_at(plan_step(plan, plan->steps - 1)->op)->flags : 0;
+	launch->executes = (last & OP_EXEC) && !(last & OP_CALL);
 	for (size_t i = 0; i < processes; i++)
 		mprotect(mapping + i * STACK_DISTANCE, PAGE, PROT_NONE);
 	launch->spare_stack = mapping + STACK_DISTANCE + PAGE;
@@ -248,7 +250,7 @@ static int start(struct process *process, const struct plan *plan, uint64_t name
 	struct clone_args args = {
 		.flags = namespaces | CLONE_PIDFD | CLONE_CLEAR_SIGHAND | (launch->own_memory ? 0 : CLONE_VM),
 		.pidfd = (uint64_t)(uintptr_t)&pidfd,
-		.exit_signal = SIGCHLD,
+		.exit_signal = launch->executes ? 0 : SIGCHLD, /* exec makes it SIGCHLD: settle.c */
 		.stack = (uint64_t)(uintptr_t)((char *)launch->mapping + PAGE),
 		.stack_size = STACK_SIZE,
 	};

@@ -28,6 +28,8 @@ struct launch {
 	int *thread_id; /* where libc keeps that of the only thread; or NULL */
 	bool dies_with_parent;
 	bool needs_keeper;
+	bool executes; /* the plan ends with execve(2) */
+	bool died; /* in that step, so that no program ran */
 	uint64_t ignored; /* signals that the caller ignores */
 
 	/* From the child. A number counts from 1; error is 0 while all is well. */

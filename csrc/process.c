@@ -98,7 +98,7 @@ static int process_settle(lua_State *L)
 	if (process->launch) {
 		current = process->launch->current;
 		error = process->launch->error;
-		finished = process->launch->next == process->launch->end;
+		finished = process->launch->next == process->launch->end && !process->launch->died;
 	}
 	launch_end(process);
 	if (!error && finished) {

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* The child of a keeper, or where a process has handed over to another, that one: it is the child from now on, and goes
@@ -109,6 +110,16 @@ int launch_ready(struct process *process, const struct timespec *patience)
 	return said < 0 ? said : said == AWAITING[0];
 }
 
+/* The channel is closed by exec and by death. A child that was made without an exit signal has SIGCHLD from exec on, and
+ * so is one of those that __WCLONE stands for until then (wait(2)). */
+static bool died_in_exec(const struct process *process)
+{
+	siginfo_t info = { 0 };
+	if (!process->launch->executes || process->launch->error || process->keeper || process->pidfd < 0)
+		return false;
+	return RAW(SYS_waitid, P_PIDFD, process->pidfd, &info, WEXITED | WNOHANG | WNOWAIT | __WCLONE, 0) == 0;
+}
+
 int launch_settle(struct process *process, const struct timespec *patience)
 {
 	if (process->channel < 0)
@@ -121,5 +132,7 @@ int launch_settle(struct process *process, const struct timespec *patience)
 	close_once(&process->channel);
 	if (process->keeper)
 		keeper_settle(process->keeper, process->pid);
+	if (process->launch)
+		process->launch->died = died_in_exec(process);
 	return 0;
 }

@@ -1,0 +1,38 @@
+-- A death in the execve step is no end of a program: none ran.
+
+local cella = require "cella"
+local outside = require "spec.support.outside"
+
+local MACHINE = outside.sh "uname -m":match "%S+"
+local EXECVE = ({ x86_64 = 59, aarch64 = 221 })[MACHINE]
+
+-- A filter (seccomp(2)) that ends who calls execve with SIGSYS, and allows the rest.
+local function instruction(code, yes, no, k) return ("<I2BBI4"):pack(code, yes, no, k) end
+local function kills(number)
+  return instruction(0x20, 0, 0, 0) .. instruction(0x15, 1, 0, number) .. instruction(0x06, 0, 0, 0x7fff0000)
+    .. instruction(0x06, 0, 0, 0x80000000)
+end
+
+describe("a death in execve", function()
+  it("is an error of the set-up, which names the step", function()
+    for _ = 1, 20 do
+      local result, err = cella.plan():no_new_privs():seccomp(kills(EXECVE)):exec({ "/bin/true" }):run()
+      assert.is_nil(result)
+      assert.equal("execve child /bin/true", ("%s %s %s"):format(err.op, err.side, err.path))
+      assert.equal("the child was killed in this step", err.message)
+    end
+  end)
+
+  it("is not the same signal, sent by the program to itself as its first act", function()
+    -- The control: the filter stops nobody who does not execute again.
+    assert.equal(0, cella.plan():no_new_privs():seccomp(kills(4000)):exec({ "/bin/true" }):run().code)
+    for _ = 1, 20 do
+      local result = assert(cella.plan():exec({ "/bin/sh", "-c", "kill -SYS $$" }):run())
+      assert.equal("signaled sys", result.reason .. " " .. result.signal)
+    end
+  end)
+
+  it("is not the end of a plan without a program", function()
+    assert.equal(0, assert(cella.plan():umask(18):run()).code)
+  end)
+end)
