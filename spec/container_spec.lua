@@ -357,10 +357,11 @@ describe("a container", function()
       assert.equal("", environment { environment = {} })
     end)
 
-    it("is, without a word, PATH, and TERM if the caller has one", function()
+    it("is, without a word, PATH, a HOME that is the container's own, and TERM if the caller has one", function()
       local names = {}
       for name in environment({}):gmatch "([^\n=]+)=" do names[#names + 1] = name end
-      assert.same(os.getenv "TERM" and { "PATH", "TERM" } or { "PATH" }, names)
+      assert.same(os.getenv "TERM" and { "HOME", "PATH", "TERM" } or { "HOME", "PATH" }, names)
+      assert.truthy(environment({}):find "^HOME=/tmp\n")
     end)
 
     it("is the caller's if it is to be inherited", function()
@@ -487,7 +488,8 @@ describe("a container", function()
 
     for _, name in ipairs { "mount", "pid", "ipc", "uts", "net", "cgroup" } do
       it(("may be the host's: %s"):format(name), function()
-        local found = namespaces { namespaces = { [name] = "host" } }
+        -- A system root has no /proc to look at without a pid namespace of its own.
+        local found = namespaces { namespaces = { [name] = "host" }, root = name == "pid" and "/" or nil }
         for _, other in ipairs(ALL) do
           assert.equal(other == name, own(other) == found[LINK[other] or other], other)
         end
@@ -1086,34 +1088,46 @@ describe("a container", function()
   end)
 
   describe("`root`", function()
-    it("is, without a word, the host's, where nothing can be written, wherever something is mounted", function()
-      local text = inside({}, "cat /proc/self/mountinfo")
+    it("that is the host's has nothing that can be written, wherever something is mounted, but its own", function()
+      local text = inside({ root = "/" }, "cat /proc/self/mountinfo")
       local count = 0
+      local own = { ["/dev"] = true, ["/dev/pts"] = true, ["/dev/shm"] = true, ["/proc"] = true, ["/run"] = true,
+        ["/tmp"] = true, ["/var/tmp"] = true }
+      local last = {} -- of those that lie at one place the last is what is seen
       for line in text:gmatch "[^\n]+" do
         local point, options = line:match "^%S+ %S+ %S+ %S+ (%S+) (%S+) "
-        assert.truthy((options .. ","):find "^ro,", point .. " is writable: " .. options)
+        last[point] = options
         count = count + 1
+      end
+      for point, options in pairs(last) do
+        assert.truthy((options .. ","):find "^ro," or own[point], point .. " is writable: " .. options)
       end
       assert.is_true(count > 1)
     end)
 
     it("that is the host's cannot be written to where the caller can", function()
-      local ok, message = succeeds({}, ("touch %s/file"):format(directory))
+      -- Below a directory of the host's that everybody may write to, shown where it is not the container's own.
+      local place = { type = "bind", source = directory, destination = "/mnt" }
+      local function writes(readonly)
+        place.readonly = readonly
+        return succeeds({ root = "/", ids = policy.root(), mounts = { place } }, "touch /mnt/file && rm /mnt/file")
+      end
+      assert.is_true((writes(false)))
+      local ok, message = writes(true)
       assert.is_false(ok)
       assert.truthy(message:find("Read-only file system", 1, true), message)
-      trial.sh(("touch %s/file"):format(directory))
-      assert.equal("", trial.read(directory .. "/file"))
-      -- Nor on another file system of the host.
-      if trial.sh "touch /dev/shm/cella-spec && echo yes" == "yes\n" then
-        trial.sh "rm /dev/shm/cella-spec"
-        assert.is_false((succeeds({}, "touch /dev/shm/cella-spec")))
-      end
+      ok, message = succeeds({ root = "/" }, "touch /cella-spec /usr/cella-spec")
+      assert.is_false(ok)
+      assert.truthy(message:find("Read-only file system", 1, true), message)
+      -- What it writes where the host has its own places stays with it.
+      inside({ root = "/" }, ("touch /tmp/%s /dev/shm/cella-spec"):format(directory:match "[^/]+$"))
+      assert.is_nil(io.open "/dev/shm/cella-spec")
     end)
 
     it("that is the host's cannot be made writable again, not in a user namespace of one's own either", function()
       -- Not as 0: to map that once more takes a capability, setfcap.
       local ids = { uid = ("1000 %d 1"):format(uid), gid = ("1000 %d 1"):format(gid) }
-      local description, as_root = { ids = ids, mounts = { PROC } }, "unshare --user --map-root-user --mount "
+      local description, as_root = { root = "/", ids = ids, mounts = { PROC } }, "unshare --user --map-root-user --mount "
       assert.is_false((succeeds(description, "mount -o remount,bind,rw /")))
       assert.is_false((succeeds(description, as_root .. "mount -o remount,bind,rw /")))
       -- In there it may mount: the probe works.
@@ -1129,8 +1143,9 @@ describe("a container", function()
 
     it("is the host's by whatever path, and read-only", function()
       for _, path in ipairs { "/.", "/./", "/usr/..", "/proc/self/root" } do
-        local ok = succeeds({ root = path }, ("touch %s/file"):format(directory))
+        local ok, message = succeeds({ root = path }, "touch /cella-spec")
         assert.is_false(ok, path .. " is writable")
+        assert.truthy(message:find("Read-only file system", 1, true), message)
       end
     end)
 
@@ -1159,7 +1174,7 @@ describe("a container", function()
     end)
 
     it("is the only mount there is, if it has none: the old root is gone", function()
-      local box = cella.container { root = root.path }
+      local box = cella.container { root = root.path, namespaces = { pid = "host" } }
       local process = assert(box:spawn { "sleep", "1000" })
       local points = {}
       for line in io.lines(("/proc/%d/mountinfo"):format(trial.program(process.pid, "sleep"))) do
@@ -1204,6 +1219,7 @@ describe("a container", function()
       list[#list + 1] = { type = "directory", destination = "/srv" }
       local expected = {}
       for _, part in ipairs(list) do expected[#expected + 1] = part.destination:match "^/[^/]+" end
+      expected[#expected + 1] = "/proc"
       table.sort(expected)
       assert.equal(table.concat(expected, "\n") .. "\n", inside({ root = list }, "ls -d /*"))
       assert.equal("hello", word({ root = list }, "cat /etc/motd"))
@@ -1421,7 +1437,7 @@ describe("a container", function()
   end)
 
   it("is printed as what it is", function()
-    assert.equal("cella.container (/; new: user mount pid ipc uts net cgroup)", tostring(cella.container {}))
+    assert.equal("cella.container (system; new: user mount pid ipc uts net cgroup)", tostring(cella.container {}))
     assert.equal("cella.container (/srv; new: user mount pid ipc uts cgroup)",
       tostring(cella.container { root = "/srv", namespaces = { net = "host" } }))
   end)
@@ -1515,7 +1531,7 @@ describe("a container table", function()
     ["a number in place of capabilities"] =
       { { capabilities = 13 }, "capabilities: a set of capabilities, a list or a text" },
     ["a root that is no path"] =
-      { { root = 7 }, "root: a directory, { path = ... } or a list of parts expected, got 7" },
+      { { root = 7 }, "root: \"system\", a directory, { path = ... } or a list of parts expected, got 7" },
     ["an unknown key of a root"] =
       { { root = { path = "/srv", readnly = true } }, "root.readnly: unknown key; did you mean 'readonly'?" },
     ["an empty root"] = { { root = "" }, "root: the path is empty" },

@@ -110,7 +110,8 @@ local function build(box, command, host)
   if box.domainname then plan:setdomainname(box.domainname) end
   if box.namespaces.net == "new" then plan:link_up("lo") end
   if box.root then
-    root.record(plan, own.complete(box, host), {
+    plan.box = own.complete(box, host)
+    root.record(plan, plan.box, {
       maps = who.maps, stranger = who.stranger, host = host, obeyed = identity.is_obeyed(who, host),
       unprivileged = who.ids ~= nil or who.stranger or who.maps ~= nil,
       maps_group = function(gid)

@@ -3,6 +3,7 @@
 
 local core = require "cella.core"
 local lists = require "cella.list"
+local program = require "cella.explain.program"
 
 local sys = core.sys
 local M = {}
@@ -263,14 +264,14 @@ why.setrlimit = {
 local NOT_THERE = "there is no such program in the container"
 why.execve = {
   ENOENT = function(_, plan)
-    if plan.program and not plan.program:find("/", 1, true) then
-      return NOT_THERE .. "'s PATH"
-    end
-    return NOT_THERE
+    local in_path = plan.program and not plan.program:find("/", 1, true)
+    return NOT_THERE .. (in_path and "'s PATH" or "") .. program.missing(plan)
   end,
   -- The child's way to say that the file exists and still the kernel says ENOENT.
-  ELIBACC = "the program is there, but not its interpreter: the one that its first line names (#!), or the dynamic "
-    .. "linker, is missing in the container",
+  ELIBACC = function(_, plan)
+    return program.interpreter(plan) or "the program is there, but not its interpreter: the one that its first line "
+      .. "names (#!), or the dynamic linker, is missing in the container"
+  end,
   EACCES = "the file is not executable for the container's user, is a directory, or lies on a noexec mount",
   ENOEXEC = "the file is neither a program for this machine nor a script that begins with #!",
   ETXTBSY = "the file is open for writing",

@@ -188,7 +188,8 @@ function methods:exec(command)
   end or nil)
   local argv = {}
   for i = 1, #command do argv[i] = command[i] end
-  self:execve(commands.candidates(command[1], environment), argv, environment, nil, through)
+  self.candidates = commands.candidates(command[1], environment)
+  self:execve(self.candidates, argv, environment, nil, through)
   self.program = command[1]
   return self
 end

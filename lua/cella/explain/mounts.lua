@@ -36,13 +36,15 @@ local function filesystem_of(fields, plan)
 end
 
 -- Mounts on parts of /proc make the kernel refuse a fresh one that would show them.
+local WITHOUT = "; `proc = false` starts without one"
+
 local function proc_refused()
   local covered = mounts_below "/proc"
   if #covered > 0 then
     return "the kernel mounts a fresh /proc only where the old one is whole, and here parts of it are covered: "
-      .. table.concat(covered, ", ")
+      .. table.concat(covered, ", ") .. WITHOUT
   end
-  return "a fresh /proc needs a pid namespace of the same user namespace, and an old /proc to be seen"
+  return "a fresh /proc needs a pid namespace of the same user namespace, and an old /proc to be seen" .. WITHOUT
 end
 
 local not_permitted = {

@@ -73,7 +73,7 @@ end
 ---@param pieces cella.root.Piece[]
 ---@return table[]
 function M.parts(pieces)
-  local parts = { readonly = true }
+  local parts = { system = true, readonly = true }
   for i, piece in ipairs(pieces) do
     if piece.link then
       parts[i] = { type = "symlink", target = piece.link, destination = piece.path }
