@@ -54,7 +54,8 @@ describe("who gave a wrong argument is told where:", function()
   it("a container, in words that name what there may be", function()
     says('namespaces.net: "new", "host", a path, { pid = N } or { fd = N } expected, got false', cella.container,
       { namespaces = { net = false } })
-    says("root: \"system\", a directory, { path = ... } or a list of parts expected, got true", cella.container, { root = true })
+    says("root: \"system\", a directory, { path = ... } or a list of parts expected, got true", cella.container,
+      { root = true })
   end)
 
   it("a plan", function()

@@ -102,6 +102,12 @@ describe("the command line", function()
   end)
 
   describe("`run`", function()
+    -- A container that has a file of the host's.
+    local function with(path)
+      return container(('mounts = { { type = "bind", source = %q, destination = %q, readonly = true } }')
+        :format(path, path))
+    end
+
     it("has the status of the program", function()
       for _, status in ipairs { 0, 1, 2, 77, 124, 125, 126, 127, 128, 255 } do
         assert.equal(status, script("exit " .. status).status)
@@ -120,7 +126,7 @@ describe("the command line", function()
     it("has the status 126 if there is one that cannot be executed", function()
       local path = trial.write(directory .. "/not-executable", "#!/bin/sh\n")
       for _, program in ipairs { path, "/etc" } do
-        local result = run(container(), "--", program)
+        local result = run(with(path), "--", program)
         assert.equal(126, result.status, program)
         assert.truthy(result.stderr:find("EACCES", 1, true), result.stderr)
       end
@@ -129,7 +135,7 @@ describe("the command line", function()
     it("has the status 126 if it is nothing that the kernel can execute", function()
       local path = trial.write(directory .. "/no-format", "echo this is no script without #!\n")
       trial.sh("chmod 755 " .. path)
-      local result = run(container(), "--", path)
+      local result = run(with(path), "--", path)
       assert.equal(126, result.status)
       assert.truthy(result.stderr:find("ENOEXEC", 1, true), result.stderr)
     end)
@@ -137,7 +143,7 @@ describe("the command line", function()
     it("has the status 127 if the program's interpreter is missing, and says that it is the interpreter", function()
       local path = trial.write(directory .. "/orphan", "#!/no/such/interpreter\n")
       trial.sh("chmod 755 " .. path)
-      local result = run(container(), "--", path)
+      local result = run(with(path), "--", path)
       assert.equal(127, result.status)
       assert.truthy(result.stderr:find("interpreter", 1, true), result.stderr)
     end)
@@ -309,14 +315,14 @@ describe("the command line", function()
       assert.equal("/dev/null\n/dev/null\n", trial.sh(words .. " <&- 2>&1 >&-"))
     end)
 
-    it("gives the program PATH and TERM, and nothing else of the caller's environment", function()
+    it("gives the program PATH, TERM and a HOME, and nothing of the caller's environment", function()
       local words = trial.cli { "run", container(), "--", "env" }
       words.environment = { SECRET = "s", TERM = "vt100", PATH = os.getenv "PATH", LUA_PATH = os.getenv "LUA_PATH",
         LUA_CPATH = os.getenv "LUA_CPATH", LD_PRELOAD = os.getenv "LD_PRELOAD" }
       local names = {}
       for name in trial.host(words).stdout:gmatch "([^\n=]+)=" do names[#names + 1] = name end
       table.sort(names)
-      assert.same({ "PATH", "TERM" }, names)
+      assert.same({ "HOME", "PATH", "TERM" }, names)
     end)
 
     it("does not hand on signals that the caller ignores or holds back", function()

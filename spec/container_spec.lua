@@ -1091,8 +1091,10 @@ describe("a container", function()
     it("that is the host's has nothing that can be written, wherever something is mounted, but its own", function()
       local text = inside({ root = "/" }, "cat /proc/self/mountinfo")
       local count = 0
-      local own = { ["/dev"] = true, ["/dev/pts"] = true, ["/dev/shm"] = true, ["/proc"] = true, ["/run"] = true,
-        ["/tmp"] = true, ["/var/tmp"] = true }
+      local own = {}
+      for _, place in ipairs { "/dev", "/dev/pts", "/dev/shm", "/proc", "/run", "/tmp", "/var/tmp" } do
+        own[place] = true
+      end
       local last = {} -- of those that lie at one place the last is what is seen
       for line in text:gmatch "[^\n]+" do
         local point, options = line:match "^%S+ %S+ %S+ %S+ (%S+) (%S+) "
@@ -1127,7 +1129,8 @@ describe("a container", function()
     it("that is the host's cannot be made writable again, not in a user namespace of one's own either", function()
       -- Not as 0: to map that once more takes a capability, setfcap.
       local ids = { uid = ("1000 %d 1"):format(uid), gid = ("1000 %d 1"):format(gid) }
-      local description, as_root = { root = "/", ids = ids, mounts = { PROC } }, "unshare --user --map-root-user --mount "
+      local description = { root = "/", ids = ids, mounts = { PROC } }
+      local as_root = "unshare --user --map-root-user --mount "
       assert.is_false((succeeds(description, "mount -o remount,bind,rw /")))
       assert.is_false((succeeds(description, as_root .. "mount -o remount,bind,rw /")))
       -- In there it may mount: the probe works.

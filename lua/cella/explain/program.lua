@@ -110,7 +110,7 @@ local function interpreter_of(path)
   local script, found = head:match "^#![ \t]*([^%s%z]+)", nil
   if head:sub(1, 4) == "\127ELF" then found = dynamic_linker(file, head) end
   file:close()
-  return script or found, script and "its first line" or "its header"
+  return script or found, script and "its first line names" or "its header names the dynamic linker"
 end
 
 --- What is missing of a program that is there itself.
@@ -120,7 +120,7 @@ function M.interpreter(plan)
   for _, path in ipairs(plan.box and plan.candidates or {}) do
     local found, where = interpreter_of(origin(plan.box, clean(path), 0))
     if found then
-      return ("%s is there, but not its interpreter: %s names %s, which is missing in the container%s"):format(path,
+      return ("%s is there, but not its interpreter: %s %s, which is missing in the container%s"):format(path,
         where, found, elsewhere(plan.box, { found }))
     end
   end
