@@ -1,4 +1,4 @@
--- A first container: the host's files, read-only, with a /proc, a /dev and a /tmp of its own; no privileges.
+-- A first container: the host's programs, read-only, with a /proc, a /dev and a /tmp of its own; no privileges.
 -- It shows what it is.
 --
 --   cella run examples/first.lua
@@ -35,7 +35,7 @@ for status in /proc/[0-9]*/comm; do
 done
 
 say "the mounts that are mine (the rest is the host's, read-only)"
-awk '$5 ~ "^/(proc|tmp|dev)" && $6 ~ "^rw" { print $5, $6 }' /proc/self/mountinfo
+awk '$5 ~ "^/(proc|tmp|dev|run|var)" && $6 ~ "^rw" { print $5, $6 }' /proc/self/mountinfo
 
 say "and writing to the host's files?"
 touch /etc/hello 2>&1
@@ -50,11 +50,7 @@ end
 
 return cella.container {
   hostname = "moon",
-  mounts = {
-    { type = "proc", destination = "/proc" },
-    { type = "dev", destination = "/dev" },
-    { type = "tmpfs", destination = "/tmp", size = "16M" },
-  },
+  mounts = { { type = "tmpfs", destination = "/tmp", size = "16M" } },
   environment = environment,
   command = { "/bin/sh", "-c", look .. "true" },
 }

@@ -265,7 +265,9 @@ describe("crabcan", function()
     from_outside(0, function(pid)
       local mounts = {}
       for line in io.lines(("/proc/%d/mountinfo"):format(pid)) do mounts[#mounts + 1] = line end
-      assert.equal(1, #mounts, table.concat(mounts, "\n"))
+      -- And a /proc of its own.
+      assert.equal(2, #mounts, table.concat(mounts, "\n"))
+      assert.truthy(mounts[2]:find(" / /proc rw,nosuid,nodev,noexec,", 1, true), mounts[2])
       local directory, point, tags = mounts[1]:match "^%d+ %d+ %d+:%d+ (%S+) (%S+) %S+ (.-)%- "
       assert.equal("/", point)
       assert.truthy((root.path):find(directory, 1, true), directory)
@@ -310,7 +312,11 @@ describe("crabcan", function()
     end
     local box = cella.container {
       ids = room, user = { uid = 0, gid = 0 }, capabilities = "all", no_new_privs = false, environment = "inherit",
-      mounts = { { type = "proc", destination = "/proc" } },
+      root = "/",
+      mounts = {
+        { type = "bind", source = trial.top, destination = trial.top, readonly = true },
+        { type = "bind", source = root.path, destination = root.path, readonly = true },
+      },
     }
     local command = trial.cli { "run", "examples/crabcan.lua", "--mount-dir", root.path, "--uid", "7", "--",
       "sh", "-c", "id -u" }

@@ -279,7 +279,9 @@ describe("`terminal`", function()
     trial.sh(("%s %s/script.lua <&- >&- 2>&-"):format(trial.interpreter(), directory))
     for _, where in ipairs { "container", "host" } do
       local said = trial.read(directory .. "/" .. where)
-      assert.truthy(said and said:find "^/dev/pts/%d+\r\n$", said)
+      -- One of the host's has no name in the container's own /dev.
+      local expected = where == "container" and "^/dev/pts/%d+\r\n$" or "^not a tty\r\n$"
+      assert.truthy(said and said:find(expected), said)
     end
   end)
 
