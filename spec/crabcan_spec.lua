@@ -314,6 +314,8 @@ describe("crabcan", function()
       ids = room, user = { uid = 0, gid = 0 }, capabilities = "all", no_new_privs = false, environment = "inherit",
       root = "/",
       mounts = {
+        -- Whole, or the kernel would give none to the container in there.
+        { type = "proc", destination = "/proc", protect = false },
         { type = "bind", source = trial.top, destination = trial.top, readonly = true },
         { type = "bind", source = root.path, destination = root.path, readonly = true },
       },
