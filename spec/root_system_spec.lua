@@ -188,6 +188,26 @@ describe("the host's root #vm", function()
   end)
 end)
 
+describe("with the host's network", function()
+  when_able("names can be resolved where /etc/resolv.conf leads into /run; without, nothing of it is there", function()
+    if trial.lacks_root() then pending(trial.lacks_root()) end
+    -- A host that is so, in a mount namespace that ends with this caller.
+    local text = ([[
+      mount --make-rprivate / && mount -t tmpfs none /run && mkdir -p /run/upper /run/work /run/systemd/resolve &&
+      mount -t overlay -o lowerdir=/etc,upperdir=/run/upper,workdir=/run/work overlay /etc &&
+      echo "nameserver 127.0.0.53" >/run/systemd/resolve/stub && rm -f /etc/resolv.conf &&
+      ln -s ../run/systemd/resolve/stub /etc/resolv.conf && %s -e %s]]):format(trial.interpreter(), trial.quote [[
+      for _, keys in ipairs { { namespaces = { net = "host" } }, { namespaces = { net = "host" }, root = "/" }, {} } do
+        local result = assert(require("cella").container(keys):run { "/bin/sh", "-c",
+          "cat /etc/resolv.conf; { echo x >/run/systemd/resolve/stub; } 2>/dev/null && echo written; "
+          .. "find /run -type f", stdout = "capture", stderr = "null" })
+        io.write("[", result.stdout, "]")
+      end]])
+    local there = "[nameserver 127.0.0.53\n/run/systemd/resolve/stub\n]"
+    assert.equal(there .. there .. "[]", trial.sh("unshare -m sh -c " .. trial.quote(text)))
+  end)
+end)
+
 describe("`proc = false` #vm", function()
   when_able("is no /proc at all, of any root", function()
     local script = "ls -A /proc 2>/dev/null | wc -l; touch /proc/x 2>/dev/null && echo written || true"
