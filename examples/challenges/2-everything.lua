@@ -24,7 +24,10 @@ local function inside(which, script)
     user = { uid = 0, gid = 0 },
     capabilities = "all",
     namespaces = { uts = "host" },
-    mounts = { { type = "tmpfs", destination = "/mnt" } },
+    mounts = {
+      { type = "tmpfs", destination = "/mnt" },
+      { type = "bind", source = secret, destination = secret, readonly = true },
+    },
   }:run { "/bin/sh", "-c", script .. " 2>&1", secret, stdout = "capture" }
   return result and (result.stdout:gsub("\n$", "")) or tostring(why)
 end

@@ -18,10 +18,12 @@ if not ids then
 else
   local secret = io.popen("f=$(mktemp) && chmod 600 $f && echo only root may read this > $f && echo $f"):read("l")
   local command = { "/bin/cat", secret, stdout = "capture", stderr = "null" }
-  -- No capabilities, no_new_privs, a read-only root: none of it helps, because the program *is* the file's owner.
-  local result = assert(cella.container({ ids = careless, user = { uid = 0, gid = 0 } }):run(command))
+  local mounts = { { type = "bind", source = secret, destination = secret, readonly = true } }
+  -- No capabilities, no_new_privs, a read-only mount: none of it helps, because the program *is* the file's owner.
+  local result = assert(cella.container({ ids = careless, user = { uid = 0, gid = 0 }, mounts = mounts }):run(command))
   print("A careless map: root in the container reads: " .. result.stdout:gsub("\n", ""))
-  result = assert(cella.container({ ids = policy.range(0, 100000, 65536), user = { uid = 0, gid = 0 } }):run(command))
+  local careful = policy.range(0, 100000, 65536)
+  result = assert(cella.container({ ids = careful, user = { uid = 0, gid = 0 }, mounts = mounts }):run(command))
   print("A careful one:  root in the container reads: " .. (result.stdout == "" and "nothing" or result.stdout))
   os.remove(secret)
 end
