@@ -1,0 +1,125 @@
+-- Other processes: the host's, the container's init, and who comes in from outside.
+
+local cella = require "cella"
+local core = require "cella.core"
+local escape = require "spec.support.escape"
+local policy = require "cella.policy"
+local trial = require "spec.support.trial"
+
+teardown(escape.remove)
+
+describe("processes", function()
+  local host
+
+  setup(function() host = escape.host "/tmp" end)
+  teardown(function() host:close() end)
+
+  it("of the host are reached from the host", function()
+    local said = escape.outside { "kill=" .. host.pid, "ptrace=" .. host.pid, "vm_read=" .. host.pid,
+      "pidfd=" .. host.pid, "pidfd_getfd=" .. host.pid, "open=/proc/" .. host.pid .. "/mem", "prlimit=" .. host.pid,
+      "exists=/proc/" .. host.pid .. "/root/usr", "kill_all" }
+    for name, answer in pairs(said) do assert.equal("yes", answer, name) end
+  end)
+
+  for _, container in ipairs(escape.each_container()) do
+    it("of the host are none in " .. container.name, function()
+      local attempts, gone = {}, { "no ESRCH", "no EINVAL" }
+      -- Their number means nobody there, or somebody else.
+      for _, name in ipairs { "kill", "ptrace", "vm_read", "pidfd", "pidfd_getfd", "prlimit" } do
+        attempts[name .. "=" .. host.pid] = gone
+      end
+      attempts["exists=/proc/" .. host.pid] = "no ENOENT"
+      attempts["exists=/proc/" .. host.pid .. "/root/usr"] = "no ENOENT"
+      local said = escape.refuse(container, attempts)
+      assert.truthy(said)
+    end)
+
+    it("are its own alone in " .. container.name, function()
+      local said = container.try(container.description, { "processes" })
+      for line in said.processes:gmatch "[^\n]+" do
+        assert.truthy(tonumber(line:match "^%d+") < 20, line)
+      end
+    end)
+
+    it("number 1 cannot be traced, read, entered or ended in " .. container.name, function()
+      local refused = { "no EPERM", "no EACCES" }
+      local attempts = { ["ptrace=1"] = refused, ["vm_read=1"] = refused, ["pidfd_getfd=1"] = refused,
+        ["prlimit=1"] = { "no EPERM", "yes" }, ["init=" .. escape.pid_namespace()] = "it works on" }
+      for _, name in ipairs { "mem", "exe", "root/usr", "cwd/usr", "fd/0", "ns/user", "ns/mnt" } do
+        attempts["read=/proc/1/" .. name] = { "no EPERM", "no EACCES" }
+      end
+      for _, name in ipairs { "environ", "auxv", "maps", "stack", "syscall" } do
+        attempts["content=/proc/1/" .. name] = { "no EPERM", "no EACCES", "no ENOENT" }
+      end
+      attempts["write=/proc/1/mem"] = refused
+      attempts["write=/proc/1/exe"] = refused
+      for _, kind in ipairs { "user", "mnt", "pid", "net", "ipc", "uts", "cgroup" } do
+        attempts["setns=/proc/1/ns/" .. kind] = refused
+      end
+      for _, kind in ipairs { "user", "pid" } do
+        attempts["parent=/proc/self/ns/" .. kind] = "no EPERM"
+      end
+      if container.description.namespaces then attempts["parent=/proc/self/ns/user"] = "no %w+" end
+      escape.refuse(container, attempts)
+    end)
+  end
+
+  it("of the host are there with the host's pid namespace", function()
+    local said = escape.inside({ root = "/", namespaces = { pid = "host" },
+      ids = not trial.lacks_root() and policy.root() or nil },
+      { "kill=" .. host.pid })
+    assert.equal("yes", said["kill=" .. host.pid])
+  end)
+
+  it("of the host are none where only the user namespace is its", function()
+    if trial.lacks_root() then return pending "needs root, without whom there is no container without one" end
+    for _, description in ipairs {
+      { namespaces = { user = "host" } },
+      { namespaces = { user = "host" }, root = "/" },
+      { namespaces = { user = "host" }, root = "/", user = { uid = 65534, gid = 65534, groups = {} } },
+    } do
+      escape.refuse({ name = "it", description = description, try = escape.inside },
+        { ["exists=/proc/" .. host.pid .. "/root/usr"] = "no ENOENT", ["exists=/proc/" .. host.pid] = "no ENOENT" })
+    end
+  end)
+
+  it("who comes in is stopped for no longer than the caller waits", function()
+    local file, begins = assert(io.open(escape.program(), "rb")), nil
+    local process = assert(cella.container({}):spawn { "/proc/self/fd/9", "stop_all=" .. escape.pid_namespace(),
+      fds = { [9] = file }, stdin = "null", stdout = function(line) begins = line end })
+    file:close()
+    trial.wait_for(function() return process:step() or begins end, "the hostile program")
+    assert.truthy(begins:find("begins", 1, true), begins)
+    local before = core.now()
+    local entrance = process:enter()
+    -- It is stopped before its program or in it, or it was quicker than that.
+    local result, err = entrance:run { "true", timeout = 1 }
+    assert.truthy(result or err)
+    assert.falsy(process:step())
+    entrance:close()
+    process:close()
+    assert.truthy(core.now() - before < 10 * (tonumber(os.getenv "CELLA_PATIENCE") or 1))
+  end)
+
+  local function hunt(description)
+    local file = assert(io.open(escape.program(), "rb"))
+    local interpreter = trial.sh "stat -L -c %d:%i \"$(command -v lua5.4)\"":gsub("\n$", "")
+    local process = assert(cella.container(description):spawn { "/proc/self/fd/9", "hunt=2:" .. interpreter,
+      fds = { [9] = file }, stdin = "null", stdout = "capture" })
+    file:close()
+    local entrance = assert(process:enter())
+    local till = core.now() + 1.5
+    repeat
+      assert(entrance:run { "true", timeout = 10 })
+    until core.now() > till
+    entrance:close()
+    local result = assert(process:wait())
+    process:close()
+    return (result.stdout:gsub("[^\n]*\t", ""))
+  end
+
+  it("that come in are not seen with the caller's interpreter or environment", function()
+    assert.equal("saw others\n", hunt {})
+    if not trial.lacks_root() then assert.equal("saw others\n", hunt { ids = policy.root() }) end
+  end)
+end)
