@@ -8,6 +8,7 @@
 #include <linux/capability.h>
 #include <linux/prctl.h>
 #include <linux/limits.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
@@ -35,31 +36,76 @@ static int act_expect_ids(const struct arg *a)
 	return result < 0 ? result : same_ids(SYS_getresgid, SYS_setfsgid, (uint32_t)a[1].n);
 }
 
+/* Heap sort: no recursion, and no order of groups makes it slow. */
+static void sort_ids(uint32_t *ids, size_t count)
+{
+	for (size_t end = count, start = count / 2; end > 1;) {
+		if (start > 0) {
+			start--;
+		} else {
+			end--;
+			uint32_t greatest = ids[0];
+			ids[0] = ids[end];
+			ids[end] = greatest;
+		}
+		for (size_t at = start, child; (child = 2 * at + 1) < end; at = child) {
+			if (child + 1 < end && ids[child] < ids[child + 1])
+				child++;
+			if (ids[at] >= ids[child])
+				break;
+			uint32_t lower = ids[at];
+			ids[at] = ids[child];
+			ids[child] = lower;
+		}
+	}
+}
+
+/* Whether two sorted lists have the same members, however often. */
+static bool same_members(const uint32_t *a, size_t count_a, const uint32_t *b, size_t count_b)
+{
+	size_t i = 0, j = 0;
+	while (i < count_a && j < count_b && a[i] == b[j]) {
+		uint32_t id = a[i];
+		while (i < count_a && a[i] == id)
+			i++;
+		while (j < count_b && b[j] == id)
+			j++;
+	}
+	return i == count_a && j == count_b;
+}
+
+/* `room` is for both lists, which are sorted in there. */
+static int compare_groups(uint32_t *room, size_t actual, const uint32_t *wanted, size_t count)
+{
+	long result = RAW(SYS_getgroups, actual, room);
+	if (result < 0)
+		return (int)result;
+	uint32_t *copy = room + result;
+	for (size_t i = 0; i < count; i++)
+		copy[i] = wanted[i];
+	sort_ids(room, (size_t)result);
+	sort_ids(copy, count);
+	return verdict(same_members(room, (size_t)result, copy, count));
+}
+
 /* expect_groups(groups) -> true | nil, message, errno
- * Exactly these supplementary groups, in any order. */
+ * Exactly these supplementary groups, in any order: up to NGROUPS_MAX of them, which no stack here has room for. */
 static int act_expect_groups(const struct arg *a)
 {
-	enum { ROOM = 1024 }; /* a plan with more names that many groups is refused before (args.c) */
-	uint32_t actual[ROOM];
-	const uint32_t *wanted = a[0].p;
-	long count = RAW(SYS_getgroups, ROOM, actual);
-	if (count < 0)
-		return count == -EINVAL ? -ENOTRECOVERABLE : (int)count;
-	for (long i = 0; i < count; i++) {
-		bool found = false;
-		for (int64_t j = 0; j < a[0].n; j++)
-			found = found || actual[i] == wanted[j];
-		if (!found)
-			return -ENOTRECOVERABLE;
-	}
-	for (int64_t j = 0; j < a[0].n; j++) {
-		bool found = false;
-		for (long i = 0; i < count; i++)
-			found = found || actual[i] == wanted[j];
-		if (!found)
-			return -ENOTRECOVERABLE;
-	}
-	return 0;
+	enum { FEW = 128 };
+	uint32_t few[FEW];
+	long actual = RAW(SYS_getgroups, 0, NULL);
+	if (actual < 0)
+		return (int)actual;
+	size_t count = (size_t)a[0].n, all = (size_t)actual + count;
+	if (all <= FEW)
+		return compare_groups(few, (size_t)actual, a[0].p, count);
+	long room = RAW(SYS_mmap, NULL, all * sizeof(uint32_t), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (room < 0 && room > -4096)
+		return (int)room;
+	int result = compare_groups((uint32_t *)room, (size_t)actual, a[0].p, count);
+	RAW(SYS_munmap, room, all * sizeof(uint32_t));
+	return result;
 }
 
 /* The kernel keeps bits above the last capability out of every set, whatever was asked. */

@@ -96,7 +96,7 @@ local CALLS = {
   send_fd = { "sendmsg", "read" },
 
   expect_ids = { "getresuid", "setfsuid", "getresgid", "setfsgid" },
-  expect_groups = { "getgroups" },
+  expect_groups = { "getgroups", "getgroups" },
   expect_capabilities = { "capget", { "prctl PR_CAPBSET_READ", "prctl PR_CAP_AMBIENT_IS_SET" } },
   expect_securebits = { "prctl PR_GET_SECUREBITS" },
   expect_no_new_privs = { "prctl PR_GET_NO_NEW_PRIVS" },
