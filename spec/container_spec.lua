@@ -181,10 +181,12 @@ describe("a container", function()
       assert.truthy(message:find("user.groups[2]: 2000 is not in the map", 1, true), message)
     end)
 
-    it("with groups is refused where setgroups is denied", function()
+    it("with groups that cannot be given up is refused where setgroups is denied", function()
+      if not trial.lacks_root() then return pending "root gives them up before (groups_spec.lua)" end
       local ids = { uid = ("0 %d 1"):format(uid), gid = ("0 %d 1"):format(gid), setgroups = "deny" }
-      local message = raised(function() return refused { ids = ids, user = { groups = { 0 } } } end)
-      assert.truthy(message:find("setgroups is denied", 1, true), message)
+      if #core.sys.getgroups() == 0 then return pending "this user has no groups" end
+      local message = raised(function() return refused { ids = ids, user = { groups = {} } } end)
+      assert.truthy(message:find("user.groups: they cannot be given up: setgroups is denied", 1, true), message)
     end)
   end)
 
@@ -641,7 +643,7 @@ describe("a container", function()
 
     it("that are joined have to be there", function()
       local err = refused { namespaces = { net = { pid = 2147483647 } } }
-      assert.equal("ENOENT", err.code)
+      assert.equal("ESRCH", err.code)
       assert.equal("parent", err.side)
       err = refused { namespaces = { net = "/no/such/namespace" } }
       assert.equal("ENOENT", err.code)

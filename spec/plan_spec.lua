@@ -10,6 +10,7 @@ local outside = require "spec.support.outside"
 local program = require "spec.support.program"
 
 local raises = program.raises
+local me = core.sys.getpid()
 
 local needs = able.needs(function(reason) pending(reason) end)
 
@@ -421,22 +422,35 @@ describe("a plan", function()
     end)
 
     it("with what joins namespaces: the user namespace before all others, and new ones by a fork after", function()
-      local plan = cella.plan { namespaces = { "uts" }, join = { { type = "net", pid = 7 },
-        { type = "user", fd = 5 } } }
-      assert.equal("p dup\np open\np clone3\nc dumpable\nc setns\nc close\nc setns\nc close\nc fork\n"
-        .. "c expect_namespace", sides(plan))
+      local user = assert(core.open("/proc/self/ns/user", "rdonly"))
+      local plan = cella.plan { namespaces = { "uts" }, join = { { type = "net", pid = me },
+        { type = "user", fd = user:number() } } }
+      assert.equal("p dup\np open\np open\np clone3\nc dumpable\nc setns\nc close\nc setns\nc close\nc fork\n"
+        .. "c expect_namespace\nc expect_namespace\nc close\nc expect_namespace", sides(plan))
       local text = tostring(plan)
-      assert.truthy(text:find('slot0 = dup(5)', 1, true))
-      assert.truthy(text:find('slot1 = open("/proc/7/ns/net"', 1, true))
+      assert.truthy(text:find(('slot0 = dup(%d)'):format(user:number()), 1, true))
+      assert.truthy(text:find(('slot1 = open("/proc/%d/ns/net"'):format(me), 1, true))
+      user:close()
       assert.truthy(text:find('setns(slot0, {"user"})', 1, true))
       assert.truthy(text:find('fork({"uts"})', 1, true))
       assert.truthy(text:find('clone3({})', 1, true))
     end)
 
     it("with a fork after joining a pid namespace, which holds children only", function()
-      assert.equal("p open\np clone3\nc dumpable\nc setns\nc close\nc fork",
-        sides(cella.plan { join = { { type = "pid", pid = 7 } } }))
-      assert.equal("p open\np clone3\nc setns\nc close", sides(cella.plan { join = { { type = "net", pid = 7 } } }))
+      assert.equal("p open\np open\np clone3\nc dumpable\nc setns\nc close\nc fork\nc expect_namespace\nc close",
+        sides(cella.plan { join = { { type = "pid", pid = me } } }))
+      assert.equal("p open\np open\np clone3\nc setns\nc close\nc expect_namespace\nc close",
+        sides(cella.plan { join = { { type = "net", pid = me } } }))
+    end)
+
+    it("with nothing to read back where what is joined could not be opened, which is an error then", function()
+      local plan = cella.plan { join = { { type = "net", path = "/nonexistent" } } }:exec { "true" }
+      assert.falsy(tostring(plan):find("expect_namespace", 1, true))
+      for _ = 1, 2 do
+        local result, err = plan:run()
+        assert.is_nil(result)
+        assert.equal("1 open ENOENT /nonexistent", ("%d %s %s %s"):format(err.step, err.op, err.code, err.path))
+      end
     end)
   end)
 

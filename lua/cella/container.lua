@@ -7,6 +7,7 @@ local caps = require "cella.caps"
 local command_module = require "cella.command"
 local core = require "cella.core"
 local description = require "cella.container.description"
+local held = require "cella.plan.held"
 local host_facts = require "cella.host"
 local identity = require "cella.container.identity"
 local inherited = require "cella.container.inherited"
@@ -63,6 +64,14 @@ local function sort_namespaces(kinds)
   return new, join, nil
 end
 
+-- Of the user namespace among those that are joined, where they are known.
+local function maps_of_joined(joins)
+  for _, one in ipairs(joins) do
+    if one.type == "user" then return held.maps(one) end
+  end
+  return nil
+end
+
 -- The kernel stops a process that computes for too long even where nobody is looking.
 local function with_backstop(limits, cpu_limit)
   if not cpu_limit then return limits end
@@ -79,9 +88,14 @@ local function build(box, command, host)
   if command.terminal and box.new_session == false then
     error("command.terminal: a terminal of its own needs a session of its own, and new_session is false", 0)
   end
-  local who, err = identity.resolve(box, host)
-  if not who then return nil, err end
   local new, join, time_offsets = sort_namespaces(box.namespaces)
+  -- From here on what is joined is what it is now.
+  join = held.hold(join)
+  local joined_maps, err = maps_of_joined(join)
+  if err then return nil, err end
+  local who
+  who, err = identity.resolve(box, host, joined_maps)
+  if not who then return nil, err end
   if box.namespaces.user == "host" and #new > 0 and not host.capabilities.sys_admin then
     return nil, Error.new {
       op = "clone3", errno = 1,
@@ -90,7 +104,8 @@ local function build(box, command, host)
     }
   end
   local hooks = box.hooks
-  local plan = Plan.new { namespaces = new, join = join, ids = who.ids, cgroup = box.cgroup, created = hooks.created }
+  local plan = Plan.new { namespaces = new, join = join, ids = who.ids, groups = who.groups_before,
+    cgroup = box.cgroup, created = hooks.created }
   if hooks.mapped then plan:await(hooks.mapped, "hooks.mapped(PROCESS)") end
 
   if time_offsets then

@@ -180,7 +180,7 @@ function M.prepare(options, cwd, host, is_function)
   local enters_root = enters_mount or shares_mounts and not shares_root(target)
   plan.hides_interpreter = enters_root and not identity.consented(options, "interpreter")
     and interpreter.is_endangered(joins_user and facts.maps or nil, host)
-  if who.groups_before then plan:setgroups(who.groups_before) end
+  if who.groups_before then plan:setgroups(who.groups_before):expect_groups(who.groups_before) end
   local joins = {}
   for i, kind in ipairs(joined) do joins[i] = { type = kind, pidfd = target.pidfd } end
   plan:join(joins)

@@ -11,6 +11,22 @@ function M.contains(list, wanted)
   return false
 end
 
+--- Whether two lists have the same items, in whatever order and however often.
+---@param a any[]
+---@param b any[]
+---@return boolean
+function M.same_members(a, b)
+  local function covers(list, other)
+    local set = {}
+    for _, item in ipairs(list) do set[item] = true end
+    for _, item in ipairs(other) do
+      if not set[item] then return false end
+    end
+    return true
+  end
+  return covers(a, b) and covers(b, a)
+end
+
 --- The keys of a table, in order.
 ---@return any[]
 function M.sorted_keys(t)

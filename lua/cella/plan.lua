@@ -46,6 +46,7 @@ local options_rule = rule.record {
   namespaces = rule.list(rule.one_of(kinds.list)),
   join = join.rule,
   ids = mapping.rule,
+  groups = rule.list(rule.id),
   created = rule.callable,
   cgroup = cgroup.rule,
 }
@@ -114,9 +115,11 @@ end
 --- `namespaces`: the new ones it is born into (clone(2)). `join`: existing ones that it joins before that, each
 --- `{ type = "net", path | pid | fd | pidfd = ... }` (setns(2)). `ids`: the ID maps of a new user namespace,
 --- `{ uid = map, gid = map, setgroups = "allow"|"deny", via = "self"|"parent"|"helper" }`, as a policy returns them.
+--- `groups`: supplementary groups that the child has before it enters any of them.
 --- `cgroup`: limits, as the key of a container: the child is born in a cgroup of its own. `created`: called as by
 --- plan:await before anything else happens, the maps included.
----@param options { namespaces: string[]?, join: table[]?, ids: table?, cgroup: table?, created: function? }?
+---@param options { namespaces: string[]?, join: table[]?, ids: table?, groups: integer[]?, cgroup: table?,
+---  created: function? }?
 ---@return cella.plan
 function M.new(options)
   options = validate.check(options_rule, options or {}, "", 2)
@@ -126,15 +129,19 @@ function M.new(options)
     before = {},   -- steps of the parent before clone
     meetings = {}, -- steps of the child in which it waits, and those of the parent meanwhile
     namespaces = namespaces, -- of clone3
-    new_namespaces = namespaces, -- behind a join they are made by the fork
+    new_namespaces = namespaces, -- behind a join, or groups, they are made by the fork
     captures = {}, -- stream names by slot number
     functions = {}, -- of those streams that a function of the caller's gets, by name
   }, Plan)
   if options.ids and not lists.contains(namespaces, "user") then
     error("ids: there are no ID maps to write without a new user namespace", 2)
   end
+  if options.groups then self:setgroups(options.groups):expect_groups(options.groups) end
   if #joins > 0 then
     join.record(self, joins, namespaces)
+    self.namespaces = {}
+  elseif options.groups and #namespaces > 0 then
+    self:fork(namespaces)
     self.namespaces = {}
   end
   if options.created then self:await(options.created, "hooks.created(PROCESS)") end

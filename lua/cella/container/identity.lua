@@ -2,11 +2,10 @@
 
 local Error = require "cella.error"
 local explain = require "cella.explain"
-local idmap = require "cella.idmap"
+local groups = require "cella.groups"
 local mapping = require "cella.mapping"
 local inherited = require "cella.container.inherited"
 local policy = require "cella.policy"
-local sys = require "cella.sys"
 local validate = require "cella.validate"
 
 local M = {}
@@ -42,18 +41,6 @@ local function resolve_ids(box, host)
   }, "ids"), nil, result
 end
 
--- The maps of a user namespace that is joined, where a process in it is known.
-local function joined_maps(kind)
-  local pid = kind.pid or kind.path and tonumber(kind.path:match("^/proc/(%d+)/ns/user$"))
-  if not pid then return nil end
-  local uid, err = idmap.of(pid, "uid")
-  if not uid then return nil, err end
-  local gid
-  gid, err = idmap.of(pid, "gid")
-  if not gid then return nil, err end
-  return { uid = uid, gid = gid, setgroups = sys.setgroups_state(pid) }
-end
-
 -- Who the program is. Without a word about it: the caller, where the map has the caller; else the container's root;
 -- else somebody has to say.
 local function resolve_user(box, host, ids, keep_groups, stranger)
@@ -72,25 +59,19 @@ local function resolve_user(box, host, ids, keep_groups, stranger)
     if ids[key]:outside(0) then return 0 end
     error(("user.%s: missing, and the map has neither you (%d) nor a root\n%s"):format(key, own, tostring(ids[key])), 0)
   end
-  local user = { uid = choose("u", host.uid), gid = choose("g", host.gid), groups = wanted.groups }
+  local user = { uid = choose("u", host.uid), gid = choose("g", host.gid) }
   if keep_groups then
-    if user.groups then error("user.groups: the policy of `ids` keeps the caller's", 0) end
-  elseif (ids or host).setgroups == "deny" and not stranger then
-    if user.groups and #user.groups > 0 then
-      error("user.groups: setgroups is denied in this user namespace, because the gid_map is written without "
-        .. "CAP_SETGID (user_namespaces(7)); use a policy with subordinate IDs, or leave the groups away", 0)
-    end
-  else
-    -- Whether a joined namespace allows setgroups is not known: who wants groups says so.
-    user.groups = user.groups or not stranger and {} or nil
-    for i, gid in ipairs(user.groups or {}) do
-      if ids and not ids.gid:outside(gid) then
-        error(("user.groups[%d]: %d is not in the map\n%s"):format(i, gid, tostring(ids.gid)), 0)
-      end
-    end
+    if wanted.groups then error("user.groups: the policy of `ids` keeps the caller's", 0) end
+    return user
   end
-  if (ids or host).setgroups == "deny" and not stranger then user.groups = nil end
-  return user
+  local kind = box.namespaces.user
+  local choice, why = groups.choose(wanted.groups, {
+    crosses = kind ~= "host", joined = type(kind) == "table", map = ids and ids.gid,
+    setgroups = ids and (ids.via == "self" and "deny" or ids.setgroups or "allow") or nil,
+  }, host)
+  if not choice then error("user.groups" .. why, 0) end
+  user.groups, user.sets_groups = choice.groups, choice.inside
+  return user, choice.before
 end
 
 --- The IDs under which the container is built: those of its root, which own what is mounted.
@@ -129,7 +110,7 @@ function M.record_privileges(plan, box, user)
   inherited.record_reset(plan)
   -- Or leaving uid 0 would empty the sets that the next steps need.
   plan:securebits { "no_setuid_fixup" }
-  if user.groups then plan:setgroups(user.groups) end
+  if user.groups and user.sets_groups ~= false then plan:setgroups(user.groups) end
   plan:setresgid(user.gid, user.gid, user.gid)
   plan:setresuid(user.uid, user.uid, user.uid)
   if box.hidden then plan:dumpable(false) end -- where fs.suid_dumpable is 1 the switch has made it so
@@ -160,7 +141,9 @@ end
 ---@field ids table?      maps to be written
 ---@field maps table?     maps that there will be, written or joined; nil where there is no new user namespace
 ---@field stranger boolean  joined a user namespace of which nothing is known
----@field user { uid: integer, gid: integer, groups: integer[]? }  groups nil: they stay as they are
+---@field user { uid: integer, gid: integer, groups: integer[]?, sets_groups: boolean? }  groups nil: they stay as they
+---  are; sets_groups false: they are those, by what happened before
+---@field groups_before integer[]?  to be set before the user namespace is crossed, in the caller's IDs
 ---@field policy table?   what the policy returned
 
 --- Whether one of the container's IDs is one that the host's /proc obeys: its root's. In a user namespace of which
@@ -189,24 +172,20 @@ function M.pipe_owner(identity, host)
   return { uid = uid, gid = gid }
 end
 
---- Decides, from the description and the host's facts alone.
+--- Decides, from the description, the host's facts and the maps of a user namespace that is joined, where a process in
+--- it is known.
 ---@param box table
 ---@param host cella.Host
+---@param joined_maps table?
 ---@return cella.identity?, cella.error?
-function M.resolve(box, host)
+function M.resolve(box, host, joined_maps)
   local ids, err, decided = resolve_ids(box, host)
   if err then return nil, err end
   local joined = type(box.namespaces.user) == "table"
-  local maps = ids
-  if joined then
-    maps, err = joined_maps(box.namespaces.user)
-    if err then return nil, err end
-  end
+  local maps = ids or joined_maps
   local stranger = joined and not maps
-  return {
-    ids = ids, maps = maps, stranger = stranger, policy = decided,
-    user = resolve_user(box, host, maps, decided and decided.keep_groups, stranger),
-  }
+  local user, before = resolve_user(box, host, maps, decided and decided.keep_groups, stranger)
+  return { ids = ids, maps = maps, stranger = stranger, policy = decided, user = user, groups_before = before }
 end
 
 return M

@@ -2,6 +2,7 @@
 
 local Error = require "cella.error"
 local caps = require "cella.caps.set"
+local groups = require "cella.groups"
 local lists = require "cella.list"
 
 local M = {}
@@ -41,41 +42,30 @@ local function choose(kind, facts, wanted, where)
     shown), "no one there can become that" .. SAY)
 end
 
-local function same_members(a, b)
-  local function covers(list, other)
-    local set = {}
-    for _, item in ipairs(list) do set[item] = true end
-    for _, item in ipairs(other) do
-      if not set[item] then return false end
-    end
-    return true
-  end
-  return covers(a, b) and covers(b, a)
-end
-
--- Supplementary groups can be set inside, where the namespace allows it and has them all; or before one goes; or they
--- are those of the caller anyhow.
+-- Those that are said, or of another user none; else those of the process: set inside, where the namespace allows it
+-- and has them all, or before one goes, or they are the caller's anyhow.
 local function choose_groups(facts, wanted, where, host)
   local map = where.maps and where.maps.gid
-  if wanted then
-    for i, gid in ipairs(wanted) do
-      if map and not map:outside(gid) then
-        return nil, nil, refuse(("user.groups[%d]: %d is not in the map of the process"):format(i, gid), tostring(map))
-      end
-    end
-    if (map and facts or host).setgroups == "allow" then return wanted end
-    if #wanted == 0 then return nil end -- as in a container: they cannot be given up here, and are the caller's
-    return nil, nil, refuse("user.groups: setgroups is denied in that user namespace")
+  local crossing = { crosses = map ~= nil, joined = true, map = map, setgroups = facts.setgroups }
+  if wanted.groups or wanted.uid then
+    local choice, why = groups.choose(wanted.groups, crossing, host)
+    if not choice then return nil, refuse("user.groups" .. why) end
+    -- Who may not give them up keeps them, if nobody says otherwise.
+    if not map and not wanted.groups and not host.capabilities.setgid then choice = { inside = false } end
+    return choice
   end
-  local inside = {}
-  for i, gid in ipairs(facts.groups) do
-    if not map then inside[i] = gid else inside[i] = map:inside(gid) end
+  local may = host.capabilities.setgid and host.setgroups == "allow"
+  local inside, all = {}, true
+  for _, gid in ipairs(facts.groups) do
+    if map then gid = map:inside(gid) end
+    inside[#inside + 1] = gid
+    all = all and gid ~= nil
   end
-  if map and facts.setgroups == "allow" and #inside == #facts.groups then return inside end
-  if same_members(facts.groups, host.groups) then return nil end
-  if not map then return inside end
-  if host.capabilities.setgid and host.setgroups == "allow" then return nil, facts.groups end
-  return nil, nil, refuse(("the groups of process %d (%s) are not yours (%s), and cannot be taken on"):format(where.pid,
+  if map and facts.setgroups == "allow" and all then return groups.choose(inside, crossing, host) end
+  if lists.same_members(facts.groups, host.groups) then return { groups = all and inside or nil, inside = false } end
+  if not map then return { groups = inside, inside = true } end
+  if may then return { groups = all and inside or nil, before = facts.groups, inside = false } end
+  return nil, refuse(("the groups of process %d (%s) are not yours (%s), and cannot be taken on"):format(where.pid,
     table.concat(facts.groups, " "), table.concat(host.groups, " ")),
     "its user namespace denies setgroups, or does not map them; from outside it takes CAP_SETGID")
 end
@@ -106,7 +96,8 @@ M.consented = consented
 local CONSENT = '; exceed = { "%s" } allows it'
 
 ---@class cella.enter.who
----@field user { uid: integer, gid: integer, groups: integer[]? }  groups nil: they stay as they are
+---@field user { uid: integer, gid: integer, groups: integer[]?, sets_groups: boolean }  groups nil: they stay as they
+---  are; sets_groups false: they are those, by what happened before
 ---@field groups_before integer[]?  to be set before one goes
 ---@field sets table<string, cella.caps.set>
 ---@field no_new_privs boolean
@@ -122,14 +113,13 @@ local CONSENT = '; exceed = { "%s" } allows it'
 ---@return cella.enter.who?, cella.error?
 function M.resolve(facts, where, options, host)
   local wanted = options.user or {}
-  local uid, gid, groups, before, err
+  local uid, gid, choice, err
   uid, err = choose("uid", facts, wanted.uid, where)
   if not uid then return nil, err end
   gid, err = choose("gid", facts, wanted.gid, where)
   if not gid then return nil, err end
-  -- Who becomes another has that one's groups: none, unless they are said.
-  groups, before, err = choose_groups(facts, wanted.groups or wanted.uid and {} or nil, where, host)
-  if err then return nil, err end
+  choice, err = choose_groups(facts, wanted, where, host)
+  if not choice then return nil, err end
 
   local filtered = facts.seccomp.mode ~= 0 and facts.seccomp.filters > where.filters
   local keys_only = filtered and facts.seccomp.mode == 2 and facts.seccomp.filters == where.keys_filter
@@ -165,8 +155,8 @@ function M.resolve(facts, where, options, host)
     end
     sets = { effective = keep, permitted = keep, inheritable = keep, bounding = keep, ambient = keep }
   end
-  return { user = { uid = uid, gid = gid, groups = groups }, groups_before = before, sets = sets,
-    no_new_privs = no_new_privs }
+  return { user = { uid = uid, gid = gid, groups = choice.groups, sets_groups = choice.inside },
+    groups_before = choice.before, sets = sets, no_new_privs = no_new_privs }
 end
 
 return M

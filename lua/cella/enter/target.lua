@@ -159,6 +159,32 @@ local function read_status(facts, text)
     ambient = set.from_mask(field "CapAmb") }
 end
 
+local MAPS = { "uid_map", "gid_map", "setgroups" }
+
+local function parse_maps(self, texts)
+  local maps = { setgroups = texts.setgroups:match "^%a+" }
+  for _, kind in ipairs { "uid", "gid" } do
+    local map, message = idmap.parse(texts[kind .. "_map"])
+    if not map then
+      return nil, Error.new { op = "idmap", path = ("/proc/%d/%s_map"):format(self.pid, kind), message = message }
+    end
+    maps[kind] = map
+  end
+  return maps
+end
+
+--- The maps of its user namespace.
+---@return { uid: cella.IdMap, gid: cella.IdMap, setgroups: "allow"|"deny" }?, cella.error?
+function Target:maps()
+  local texts = {}
+  for _, name in ipairs(MAPS) do
+    local err
+    texts[name], err = self:read(name)
+    if err then return nil, err end
+  end
+  return parse_maps(self, texts)
+end
+
 ---@class cella.enter.facts
 ---@field uid integer[]  real, effective, saved, of the file system: as this process's user namespace has them
 ---@field gid integer[]
@@ -176,7 +202,7 @@ end
 --- How it is confined now.
 ---@return cella.enter.facts?, cella.error?
 function Target:facts()
-  local facts, texts = { namespaces = {}, maps = {} }, {}
+  local facts, texts = { namespaces = {} }, {}
   for _, name in ipairs { "status", "uid_map", "gid_map", "setgroups", "limits", "cgroup" } do
     local err
     texts[name], err = self:read(name)
@@ -189,14 +215,9 @@ function Target:facts()
   end
   if self:ended() then return nil, gone(self.pid) end
   read_status(facts, texts.status)
-  for _, kind in ipairs { "uid", "gid" } do
-    local map, message = idmap.parse(texts[kind .. "_map"])
-    if not map then
-      return nil, Error.new { op = "idmap", path = ("/proc/%d/%s_map"):format(self.pid, kind), message = message }
-    end
-    facts.maps[kind] = map
-  end
-  facts.setgroups = texts.setgroups:match("^%a+")
+  local maps, err = parse_maps(self, texts)
+  if not maps then return nil, err end
+  facts.maps, facts.setgroups = { uid = maps.uid, gid = maps.gid }, maps.setgroups
   facts.limits, facts.cgroups = read_limits(texts.limits), texts.cgroup
   return facts
 end

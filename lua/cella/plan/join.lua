@@ -1,6 +1,7 @@
 --- Joining namespaces that exist (setns(2)), as steps of a plan.
 
 local core = require "cella.core"
+local held_module = require "cella.plan.held"
 local kinds = require "cella.kinds"
 local lists = require "cella.list"
 local validate = require "cella.validate"
@@ -27,6 +28,7 @@ local join_rule = rule.record({
 
 --- A list of `{ type = "net", path | pid | fd | pidfd = ... }`.
 M.rule = rule.list(function(value, path)
+  if held_module.is(value) then return value end
   local copy = join_rule(value, path)
   local given = (copy.path and 1 or 0) + (copy.pid and 1 or 0) + (copy.fd and 1 or 0) + (copy.pidfd and 1 or 0)
   if given ~= 1 then validate.fail(path, "exactly one of path, pid, fd and pidfd expected") end
@@ -59,19 +61,24 @@ local function in_calls(joins)
   return calls
 end
 
+-- A plan may be performed often, and every time its error is another.
+local function copy_of(fields)
+  local copy = {}
+  for key, value in pairs(fields) do copy[key] = value end
+  return setmetatable(copy, getmetatable(fields))
+end
+
 local function opener(one)
   local fd = one.fd or one.pidfd
-  if type(fd) == "userdata" then
-    return ("dup(%d)"):format(fd:number()), function()
-      local number = fd:number()
-      if not number then return nil, "the process was let go of before it was joined" end
-      return core.dup(number)
-    end
-  elseif fd then
+  if type(one.pidfd) == "number" then
     return ("dup(%d)"):format(fd), function() return core.dup(fd) end, nil, fd
   end
-  local path = one.path or ("/proc/%d/ns/%s"):format(one.pid, kinds.link(one.type))
-  return ('open(%q, {"rdonly"})'):format(path), function() return core.open(path, "rdonly") end
+  return one.text or ("dup(%d)"):format(fd:number()), function()
+    if one.failure then return nil, copy_of(one.failure) end
+    local number = fd:number()
+    if not number then return nil, "the process was let go of before it was joined" end
+    return core.dup(number)
+  end
 end
 
 -- Records the joining itself.
@@ -89,6 +96,21 @@ local function record(plan, joins)
   end
 end
 
+-- That this process is in what is held, and in nothing else. The kernel is asked in its own words where the namespaces
+-- that are joined have no /proc. `left`: of which kinds it makes new ones next, or has.
+local function record_expected(plan, joins, namespaces, left)
+  local proc
+  for _, one in ipairs(joins) do
+    if one.inode and lists.contains(namespaces, one.type) == left then
+      proc = proc or plan:input('open("/proc", {"path", "directory"})', function()
+        return core.open("/proc", { "path", "directory" })
+      end)
+      plan:expect_namespace("self/ns/" .. kinds.link(one.type), one.inode, true, proc)
+    end
+  end
+  if proc then plan:close(proc) end
+end
+
 --- Records the steps into namespaces that exist, and from there into new ones. Of a pid namespace only the children are
 --- in it, and new namespaces come behind those that are joined. A new pid namespace is made only by who is in the one
 --- above it (pid_namespaces(7)).
@@ -96,11 +118,14 @@ end
 ---@param joins table[]
 ---@param namespaces string[]
 function M.record(plan, joins, namespaces)
+  joins = held_module.hold(joins)
   record(plan, joins)
   local children_only = false
   for _, one in ipairs(joins) do children_only = children_only or one.type == "pid" end
   if children_only and lists.contains(namespaces, "pid") then plan:fork {} end
+  record_expected(plan, joins, namespaces, true)
   if #namespaces > 0 or children_only then plan:fork(namespaces) end
+  record_expected(plan, joins, namespaces, false)
 end
 
 return M
