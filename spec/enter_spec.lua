@@ -685,10 +685,11 @@ describe("a process that is entered", function()
 
   it("leaves the caller as it was", function()
     local differences = outside.lua [[
-      local process = assert(cella.container { mounts = { { type = "proc", destination = "/proc" } } }:spawn {
-        "sleep", "1000", stdin = "null" })
+      local box = cella.container { mounts = { { type = "proc", destination = "/proc" } } }
+      local process = assert(box:spawn { "sleep", "1000", stdin = "null" })
       local entrance = assert(process:enter())
       assert(entrance:run { "true" })
+      collectgarbage() collectgarbage()
       local before = snapshot()
       for _ = 1, 3 do
         assert(entrance:run { "true" })
@@ -698,7 +699,7 @@ describe("a process that is entered", function()
       collectgarbage() collectgarbage()
       local list = changes(before, snapshot())
       process:close()
-      return list
+      return list, tostring(box) -- which holds its IDs as long as it is there
     ]]
     assert.same({}, differences)
   end)
