@@ -69,6 +69,12 @@ describe("cella enter", function()
     assert.equal("/usr", said("-d", "/usr", "PID", "--", "pwd"))
     assert.equal("a=b c", said("-e", "A=a=b", "-e", "C=c", "PID", "--", "sh", "-c", "echo $A $C"))
     assert.equal("0", said("-u", "0:0", "PID", "--", "id", "-u"))
+    -- Of the host's root, which it would be without the user namespace, nobody becomes a user by the way.
+    local result = enter("-n", "mount", "-u", "0", "PID", "--", "id", "-u")
+    assert.equal(125, result.status)
+    if trial.lacks_root() then return end
+    assert.truthy((result.stderr or result.output):find("this would be a user of the host", 1, true))
+    assert.equal("3 4", said("-n", "net", "-u", "host:3:4", "PID", "--", "sh", "-c", "echo $(id -u) $(id -g)"))
   end)
 
   it("enters some namespaces only", function()
@@ -107,9 +113,10 @@ describe("cella enter", function()
       { "has ended, or never was", "enter", "2147483647" },
       { "there is no command behind `--`", "enter", "PID", "--" },
       { "did you mean 'net'", "enter", "-n", "nett", "PID" },
-      { "is not UID[:GID[:GROUP,...]]", "enter", "-u", "root", "PID" },
-      { "is not UID[:GID[:GROUP,...]]", "enter", "-u", "0:", "PID" },
-      { "is not UID[:GID[:GROUP,...]]", "enter", "-u", "0x1", "PID" },
+      { "is not [host:]UID[:GID[:GROUP,...]]", "enter", "-u", "root", "PID" },
+      { "is not [host:]UID[:GID[:GROUP,...]]", "enter", "-u", "0:", "PID" },
+      { "is not [host:]UID[:GID[:GROUP,...]]", "enter", "-u", "0x1", "PID" },
+      { "is not [host:]UID[:GID[:GROUP,...]]", "enter", "-u", "host:", "PID" },
       { "is not an ID", "enter", "-u", "4294967295", "PID" },
       { "user.uid: 4000000000 is not in the map", "enter", "-u", "4000000000", "PID" },
       { "does not have it", "enter", "-c", "sys_admin", "PID", "--", "true" },

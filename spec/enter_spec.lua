@@ -365,6 +365,23 @@ describe("a process that is entered", function()
       assert.equal("0000000000001000", confinement(process.pid).CapEff)
     end))
 
+    it("as a user of the caller's own user namespace, which is said", needs("root", function()
+      local process = sleeper {}
+      local part = { "net" }
+      for _, user in ipairs { { uid = 0 }, { gid = 0 }, { groups = {} } } do
+        local err = refused(process, { namespaces = part, user = user })
+        assert.truthy(err.message:find("this would be a user of the host", 1, true), err.message)
+        assert.truthy(err.why:find("--user host:UID", 1, true), err.why)
+      end
+      local show = "echo $(id -u) $(id -g); grep '^Groups' /proc/self/status | tr -d '\t '"
+      local function as(user) return word(entering(process, { namespaces = part, user = user }), show) end
+      assert.equal("0 0\nGroups:", as "host")
+      assert.equal("7 0\nGroups:", as { namespace = "host", uid = 7 })
+      assert.equal("7 8\nGroups:9", as { namespace = "host", uid = 7, gid = 8, groups = { 9 } })
+      local err = refused(process, { user = "host" })
+      assert.truthy(err.message:find("the user namespace of the process is entered", 1, true), err.message)
+    end))
+
     it("which takes rights that an ordinary user has in the user namespace only", function()
       if not trial.lacks_root() then return pending "needs an ordinary user" end
       local err = refused(sleeper {}, { namespaces = { "net" } })
@@ -725,6 +742,8 @@ describe("a process that is entered", function()
       ["with a user of 2^32"] = { { pid = 1, user = { uid = 4294967296 } }, "user.uid" },
       ["with a user of -1"] = { { pid = 1, user = { uid = -1 } }, "user.uid" },
       ["with a name for a user"] = { { pid = 1, user = { uid = "root" } }, "user.uid" },
+      ["with a user of another namespace"] = { { pid = 1, user = { namespace = "guest" } }, "user.namespace" },
+      ["with a user that is a word"] = { { pid = 1, user = "guest" }, 'or "host" expected' },
       ["with a relative directory"] = { { pid = 1, cwd = "tmp" }, "cwd" },
       ["with an excess that there is not"] = { { pid = 1, exceed = { "everything" } }, "exceed[1]" },
       ["with an empty command"] = { { pid = 1, command = {} }, "command" },

@@ -621,15 +621,23 @@ describe("a function as the program", function()
       local box = cella.container { hostname = "moon" }
       local target <close> = assert(box:spawn { "sleep", "60", stdin = "null" })
       -- Where the interpreter may belong to somebody in there it is not brought in.
-      local hidden = assert(target:enter())
+      local hidden = assert(target:enter { copy = true })
       local _, err = hidden:run(function() return 1 end)
       assert.equal(interpreter.is_endangered(hidden.description.target:facts().maps, facts.facts()), err ~= nil)
       if err then assert.equal("call", err.op) end
       hidden:close()
-      local entrance = assert(target:enter { exceed = { "interpreter" } })
+      local entrance = assert(target:enter { exceed = { "interpreter" }, copy = true })
       assert.same({ n = 2, "moon", 5 }, assert(entrance:run(function(x) return sys.gethostname(), x end, 5)).values)
       entrance:close()
-      local result = run({}, { function() while true do print(("x"):rep(1000)) end end, stdout = "capture",
+      -- Nor is a copy of the caller's memory, unless that is said.
+      entrance = assert(target:enter { exceed = { "interpreter" } })
+      local result
+      result, err = entrance:run(function() return 1 end)
+      assert.is_nil(result)
+      assert.equal("call", err.op)
+      assert.truthy(err.why:find("`copy = true`", 1, true), err.why)
+      entrance:close()
+      result = run({}, { function() while true do print(("x"):rep(1000)) end end, stdout = "capture",
         output_limit = 5000 })
       assert.equal("output", result.reason)
       -- What is returned is no output.

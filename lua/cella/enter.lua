@@ -42,11 +42,22 @@ local function process_handle(value, path)
   return value
 end
 
+local user_fields = rule.record { uid = rule.id, gid = rule.id, groups = rule.list(rule.id),
+  namespace = rule.one_of { "host" } }
+
+local function user_rule(value, path)
+  if value == "host" then return { namespace = "host" } end
+  if type(value) ~= "table" then
+    validate.fail(path, '{ uid =, gid =, groups = } or "host" expected, got %s', validate.show(value))
+  end
+  return user_fields(value, path)
+end
+
 local options_rule = rule.record {
   pid = rule.integer(1, 2147483647),
   process = process_handle,
   namespaces = rule.list(rule.one_of(kinds.list)),
-  user = rule.record { uid = rule.id, gid = rule.id, groups = rule.list(rule.id) },
+  user = user_rule,
   capabilities = capabilities.rule,
   no_new_privs = rule.boolean,
   keyrings = container_identity.keyrings_rule,
@@ -55,15 +66,18 @@ local options_rule = rule.record {
   environment = command_module.environment_rule,
   new_session = rule.boolean,
   die_with_parent = rule.boolean,
+  copy = rule.boolean,
   command = command_module.container_rule,
 }
 
 --- Takes hold of a process to enter; nothing else happens yet. Keys: `pid` or `process` (which); `namespaces` (of these
---- kinds only: by default all that are not this process's own); `user` { uid, gid, groups }, `capabilities`,
---- `no_new_privs`, `cwd`, `environment`, `new_session`, `command` as of a container, by default what the process has;
---- `keyrings` as of a container; `die_with_parent` (default true); `exceed`: in what it may have more than the process:
---- "capabilities", "no_new_privs", "seccomp", "cgroup"; or get hold of the caller's "interpreter". Raises at an unknown
---- key or a bad value; nil and an error where there is no such process (ESRCH).
+--- kinds only: by default all that are not this process's own); `user` { uid, gid, groups } as IDs there, or "host" or
+--- { namespace = "host", ... }: the caller's, as IDs of the caller's user namespace; `capabilities`, `no_new_privs`,
+--- `cwd`, `environment`, `new_session`, `command` as of a container, by default what the process has;
+--- `keyrings` as of a container; `die_with_parent` (default true); `copy`: functions may be run there, in a copy of our
+--- memory; `exceed`: in what it may have more than the process: "capabilities", "no_new_privs", "seccomp", "cgroup"; or
+--- get hold of the caller's "interpreter". Raises at an unknown key or a bad value; nil and an error where there is no
+--- such process (ESRCH).
 ---@param options table
 ---@param level integer?  whom to blame for it: 1, if not given, is who calls this
 ---@return cella.entrance?, cella.error?
@@ -201,6 +215,13 @@ end
 
 function Entrance.build(options, command, host)
   if not options.target.pidfd:number() then error("the entrance is closed", 0) end
+  if called.is(command) and not options.copy then
+    return nil, Error.new {
+      op = "call", message = "a function is not brought in where others live, unless that is said",
+      why = "it runs in a copy of this process, and the copy is all of its memory: not dumpable, but who has "
+        .. "CAP_SYS_PTRACE in that user namespace reads and changes it. If it may be read there: `copy = true`",
+    }
+  end
   local plan, err = M.prepare(options, command.cwd, host, called.is(command))
   if not plan then return nil, err end
   if plan.hides_interpreter and called.is(command) then

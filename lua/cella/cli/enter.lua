@@ -11,14 +11,17 @@ local function words_of(text)
   return list
 end
 
--- UID[:GID[:GROUP,GROUP]]
+-- UID[:GID[:GROUP,GROUP]], or host and the same behind it
 local function user_of(text)
+  local is_host, of_host = text == "host", text:match "^host:(.*)$"
+  if is_host then return "host" end
+  if of_host then text = of_host end
   local uid, rest = text:match("^(%d+)(.*)$")
   local gid, groups = (rest or ""):match("^:(%d+)(.*)$")
   if not uid or rest ~= "" and not gid or gid and groups ~= "" and not groups:find("^:[%d,]*$") then
-    common.stop("%q is not UID[:GID[:GROUP,...]]", text)
+    common.stop("%q is not [host:]UID[:GID[:GROUP,...]]", text)
   end
-  local user = { uid = common.id(uid), gid = gid and common.id(gid) or nil }
+  local user = { uid = common.id(uid), gid = gid and common.id(gid) or nil, namespace = of_host and "host" or nil }
   if gid and groups ~= "" then
     user.groups = {}
     for number in groups:gmatch("%d+") do user.groups[#user.groups + 1] = common.id(number) end
@@ -69,7 +72,8 @@ working directory.]]
   command:usage "Usage: cella enter [OPTIONS] PID [-- COMMAND [ARGUMENT ...]]"
   command:argument("pid", "The process."):argname "PID"
   command:option("-n --namespaces", "Only these: user, mount, pid, ipc, uts, net, cgroup, time."):argname "LIST"
-  command:option("-u --user", "Be this one there, UID[:GID[:GROUP,...]]."):argname "USER"
+  command:option("-u --user", "Be this one there, UID[:GID[:GROUP,...]]. Where its user namespace is not entered: "
+    .. "host (who you are) or host:UID[:...], of your own user namespace."):argname "USER"
   command:option("-c --capabilities", 'What stays, "chown,kill" or "none".'):argname "LIST"
   command:flag("--no-new-privs", "Nothing is to be gained by exec.")
   command:option("--keyrings", 'Keys: "none", "own" or "host", as of a container.'):argname "WORD"

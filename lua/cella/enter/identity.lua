@@ -25,7 +25,7 @@ local function only(ids, kind, pid)
 end
 
 -- An ID where one goes: the user's word, or that of the process.
-local function choose(kind, facts, wanted, where)
+local function choose(kind, facts, wanted, where, own)
   local map = where.maps and where.maps[kind]
   if wanted then
     if map and not map:outside(wanted) then
@@ -33,6 +33,7 @@ local function choose(kind, facts, wanted, where)
     end
     return wanted
   end
+  if own then return own end
   local shown, err = only(facts[kind], kind, where.pid)
   if not shown then return nil, err end
   if not map then return shown end
@@ -47,7 +48,7 @@ end
 local function choose_groups(facts, wanted, where, host)
   local map = where.maps and where.maps.gid
   local crossing = { crosses = map ~= nil, joined = true, map = map, setgroups = facts.setgroups }
-  if wanted.groups or wanted.uid then
+  if wanted.groups or wanted.uid or wanted.namespace then
     local choice, why = groups.choose(wanted.groups, crossing, host)
     if not choice then return nil, refuse("user.groups" .. why) end
     -- Who may not give them up keeps them, if nobody says otherwise.
@@ -114,9 +115,18 @@ local CONSENT = '; exceed = { "%s" } allows it'
 function M.resolve(facts, where, options, host)
   local wanted = options.user or {}
   local uid, gid, choice, err
-  uid, err = choose("uid", facts, wanted.uid, where)
+  local is_host = wanted.namespace == "host"
+  if where.foreign and not is_host and (wanted.uid or wanted.gid or wanted.groups) then
+    return nil, refuse(("user: process %d is in another user namespace, which is not entered: this would be a user of "
+      .. "the host"):format(where.pid), 'name "user" in `namespaces` too; or, for an ID of the caller\'s own user '
+      .. 'namespace, say `user = { namespace = "host", uid = ... }` (--user host:UID)')
+  elseif is_host and where.maps then
+    return nil, refuse('user.namespace: "host", and the user namespace of the process is entered',
+      "what is said of a user counts there: leave \"user\" away in `namespaces`, or say who it is there")
+  end
+  uid, err = choose("uid", facts, wanted.uid, where, is_host and host.uid or nil)
   if not uid then return nil, err end
-  gid, err = choose("gid", facts, wanted.gid, where)
+  gid, err = choose("gid", facts, wanted.gid, where, is_host and host.gid or nil)
   if not gid then return nil, err end
   choice, err = choose_groups(facts, wanted, where, host)
   if not choice then return nil, err end
