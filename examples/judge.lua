@@ -92,6 +92,7 @@ local function runner(program)
     { type = "tmpfs", destination = "/tmp", size = "4M" },
   }
   description.environment = {}
+  description.proc = false -- it has nothing to look for there
   return cella.container(description)
 end
 
