@@ -61,3 +61,34 @@ describe("an error", function()
     end
   end)
 end)
+
+describe("an error object that cannot be made text", function()
+  local trial = require "spec.support.trial"
+  local function silent(text) return setmetatable({}, { __tostring = text }) end
+  local MUTE = { silent(function() error "no" end), silent(function() return {} end), silent(function() end) }
+
+  it("is an error all the same, in hooks and in functions that get output, and nothing stays", function()
+    local before = trial.look()
+    for _, bad in ipairs(MUTE) do
+      local function raise() error(bad) end
+      local result, err = cella.plan():await(raise):exec({ "true" }):run()
+      assert.is_nil(result)
+      assert.matches("error object is a table value", tostring(err), 1, true)
+      assert.equal(bad, err.cause)
+      result, err = cella.plan():await(function() return nil, bad end):exec({ "true" }):run()
+      assert.is_nil(result)
+      assert.equal(bad, err.cause)
+      local ok, raised = pcall(function()
+        return cella.plan():exec({ "echo", "x", stdout = raise }):run()
+      end)
+      assert.is_false(ok)
+      assert.equal(bad, raised)
+      result, err = cella.plan():exec({ "true" }):run { exited = raise }
+      assert.is_nil(result)
+      assert.equal(0, err.result.code)
+      result = assert(cella.plan():call(raise):run())
+      assert.matches("error object is a table value", result.error.message, 1, true)
+    end
+    trial.nothing_left(before)
+  end)
+end)

@@ -93,7 +93,7 @@ local function describe(err)
     local meta = getmetatable(err)
     local speaks = type(meta) == "table" and rawget(meta, "__tostring") ~= nil
     local ok, text = pcall(tostring, err)
-    message = speaks and ok and text or ("(error object is a %s value)"):format(type(err))
+    message = speaks and ok and type(text) == "string" and text or ("(error object is a %s value)"):format(type(err))
   end
   if #message > LONGEST then message = message:sub(1, LONGEST) .. "..." end
   local trace = debug.traceback(message, 2)

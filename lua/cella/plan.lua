@@ -18,6 +18,7 @@ local spawn = require "cella.plan.spawn"
 local streams = require "cella.streams"
 local Terminal = require "cella.terminal"
 local validate = require "cella.validate"
+local words = require "cella.words"
 
 local rule = validate.rule
 
@@ -269,8 +270,8 @@ function methods:await(call, text)
     local ok, result, message = xpcall(function() return call(facts) end, function(err)
       return type(err) == "string" and debug.traceback(err, 2) or err
     end)
-    if not ok then return nil, { message = tostring(result), cause = result } end
-    if not result and message ~= nil then return nil, { message = tostring(message), cause = message } end
+    if not ok then return nil, { message = words.of(result), cause = result } end
+    if not result and message ~= nil then return nil, { message = words.of(message), cause = message } end
     return true
   end } })
   return self

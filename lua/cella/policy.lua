@@ -27,6 +27,7 @@ local idmap = require "cella.idmap"
 local ranges = require "cella.policy.ranges"
 local slices = require "cella.policy.slices"
 local validate = require "cella.validate"
+local words = require "cella.words"
 local via = require "cella.policy.via"
 
 local M = {}
@@ -107,7 +108,7 @@ function M.resolve(policy, host)
   local result, err = policy(host)
   if result == nil then
     if err == nil then error("the policy returned nothing: neither maps nor an error", 2) end
-    return nil, errors.is(err) and err or errors.new { op = "policy", message = tostring(err) }
+    return nil, errors.is(err) and err or errors.new { op = "policy", message = words.of(err) }
   end
   result = validate.check(check_result, result, "policy", 2)
   for _, kind in ipairs(KINDS) do

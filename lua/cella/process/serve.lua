@@ -8,6 +8,7 @@ local Error = require "cella.error"
 local lines = require "cella.process.lines"
 local output = require "cella.process.output"
 local usage = require "cella.process.usage"
+local words = require "cella.words"
 
 local M = {}
 
@@ -23,7 +24,7 @@ local function guarded(self, call)
   if ok or self.raised then return end
   self.raised = { raised }
   self.failure = self.failure or Error.new { op = "wait",
-    message = "a function that got the program's output raised: " .. tostring(raised) }
+    message = "a function that got the program's output raised: " .. words.of(raised) }
 end
 
 local function close_output(self, stream)
@@ -122,7 +123,7 @@ local function call_exited(self, result, err)
   if not call then return end
   local ok, message = xpcall(function() return call(result, err) end, debug.traceback)
   if not ok and not self.failure then
-    self.hook_error = Error.new { op = "hooks.exited", message = tostring(message), result = result }
+    self.hook_error = Error.new { op = "hooks.exited", message = words.of(message), result = result }
   end
 end
 
