@@ -51,8 +51,12 @@ static int hand_over(struct launch *launch, uint64_t namespaces)
 	int result = continue_in(launch, namespaces | CLONE_PARENT, 0);
 	if (result < 0)
 		return result;
-	if (result > 0)
+	if (result > 0) {
+		/* Those behind it may number their children in another pid namespace. */
+		if (!launch->successor)
+			launch->successor = result;
 		raw_leave(0);
+	}
 	take_over(launch);
 	return 0;
 }

@@ -61,7 +61,9 @@ int reap(struct process *process, int options)
 			if (result <= 0)
 				return (int)result;
 		}
-		result = keeper_finish(process);
+		result = keeper_finish(process, options & WNOHANG);
+		if (result == -EAGAIN)
+			return 0;
 		process->reaped = true;
 		if (result == -ECHILD)
 			return ask_pidfd(process);

@@ -133,10 +133,13 @@ int keeper_start(struct process *process, const struct clone_args *child)
 	return result;
 }
 
-int keeper_finish(struct process *process)
+int keeper_finish(struct process *process, int options)
 {
 	struct keeper *keeper = process->keeper;
-	reap_quietly(keeper->pid);
+	long ended;
+	RAW_RETRY(ended, SYS_wait4, keeper->pid, 0, __WALL | options, 0);
+	if (ended == 0)
+		return -EAGAIN;
 	keeper->pid = 0;
 	int result = keeper->result;
 	if (result == 0) {

@@ -318,6 +318,7 @@ int launch_plan(lua_State *L)
 	luaL_getmetatable(L, PROCESS_TYPE);
 	lua_setmetatable(L, -2);
 
+	reap_owed();
 	process->launch = prepare(plan, own_memory);
 	if (!process->launch)
 		return push_error(L, "mmap", errno);

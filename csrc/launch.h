@@ -35,6 +35,8 @@ struct launch {
 	/* From the child. A number counts from 1; error is 0 while all is well. */
 	uint32_t current;
 	int32_t error;
+	/* The first process behind a fork step, as the caller's pid namespace has it: who it is before it can say so. */
+	int32_t successor;
 
 	int slots[];
 };

@@ -23,34 +23,9 @@ static struct process *check_process(lua_State *L)
 	return &nobody;
 }
 
-static void kill_now(const struct process *process)
-{
-	if (!process->reaped && process->pidfd >= 0)
-		RAW(SYS_pidfd_send_signal, process->pidfd, SIGKILL, 0, 0);
-}
-
-/* Ends whatever there is; may be called any number of times. */
-static void let_go(struct process *process)
-{
-	if (!process->reaped) {
-		/* It may have handed over to another meanwhile: only the end of the channel says that nobody is left. */
-		process->unwanted = true;
-		kill_now(process);
-		int settled;
-		do
-			settled = launch_settle(process, NULL);
-		while (settled == -EINTR || settled == -EPROTO || settled == -EEXIST || settled == -EMFILE);
-		kill_now(process);
-		reap(process, 0);
-	}
-	launch_end(process);
-	close_once(&process->pidfd);
-	close_once(&process->sent);
-}
-
 static int process_gc(lua_State *L)
 {
-	let_go(check_process(L));
+	process_let_go(check_process(L));
 	return 0;
 }
 
@@ -105,11 +80,19 @@ static int process_settle(lua_State *L)
 		lua_pushboolean(L, true);
 		return 1;
 	}
-	reap(process, 0);
+	process_let_go(process); /* it ends by itself, unless somebody stops it */
 	lua_pushboolean(L, false);
 	push_int64(L, current);
 	push_int64(L, error);
 	return 3;
+}
+
+/* process:current() -> the number of the step that the child is at, from 1; 0 before the first and once it is over */
+static int process_current(lua_State *L)
+{
+	const struct process *process = check_process(L);
+	push_int64(L, process->launch ? process->launch->current : 0);
+	return 1;
 }
 
 static void set_seconds(lua_State *L, const char *field, struct timeval time)
@@ -244,6 +227,7 @@ void open_process(lua_State *L)
 		{ "ready", process_ready },
 		{ "release", process_release },
 		{ "settle", process_settle },
+		{ "current", process_current },
 		{ "reap", process_reap },
 		{ "kill_group", process_kill_group },
 		{ "kill", process_kill },

@@ -49,8 +49,16 @@ int keeper_start(struct process *process, const struct clone_args *child);
 /* The child has exec'd or ended: who of those that have gone on, one after the other, is the last. */
 void keeper_settle(struct keeper *keeper, int last);
 
-/* Once the child has ended: its status. Frees the keeper. Returns 0 or a negative errno. */
-int keeper_finish(struct process *process);
+/* Once the child has ended: its status. Frees the keeper. Returns 0 or a negative errno; with WNOHANG -EAGAIN where the
+ * keeper has not yet ended. */
+int keeper_finish(struct process *process, int options);
+
+/* owed.c: kills whatever there is of a child and waits for its end for a moment; what lives on is reaped later. May be
+ * called any number of times. */
+void process_let_go(struct process *process);
+
+/* Reaps what has ended meanwhile of those that were let go. */
+void reap_owed(void);
 
 /* settle.c: waits until the child has come to an `await`, or has exec'd or ended, at most `patience` (NULL: for
  * ever). Returns 1, or 0 if it has ended (what stopped it is for launch_settle to say), or -ETIMEDOUT, or another

@@ -130,8 +130,9 @@ int launch_settle(struct process *process, const struct timespec *patience)
 	if (result == AWAITING[0])
 		return -EPROTO; /* it awaits somebody who will not come */
 	close_once(&process->channel);
+	/* One that was killed before it could say who it is is another than the last that we know. */
 	if (process->keeper)
-		keeper_settle(process->keeper, process->pid);
+		keeper_settle(process->keeper, process->unwanted ? 0 : process->pid);
 	if (process->launch)
 		process->launch->died = died_in_exec(process);
 	return 0;

@@ -57,6 +57,7 @@ for key, check in pairs(streams.fields) do fields[key] = check end
 --- What concerns the running, not the program.
 M.spawn_fields = {
   timeout = rule.seconds,
+  setup_timeout = rule.seconds,
   cpu_limit = rule.seconds,
   output_limit = rule.integer(0, 9007199254740992),
   capture_limit = rule.integer(0, 1099511627776),

@@ -264,7 +264,7 @@ end
 function methods:await(call, text)
   validate.check(rule.callable, call, "call", 2)
   text = text or "call(...)"
-  meet(self, { { op = text:match "^[%w_.]+", text = text, perform = function(child)
+  meet(self, { { op = text:match "^[%w_.]+", text = text, is_call = true, perform = function(child)
     local pid, program = child:pid(), child:program()
     local facts = { pid = program, init = program ~= pid and pid or nil }
     local ok, result, message = xpcall(function() return call(facts) end, function(err)

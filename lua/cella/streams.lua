@@ -4,6 +4,7 @@
 -- that the program will have, so that no copy can overwrite another.
 
 local core = require "cella.core"
+local open = require "cella.open"
 local terminal = require "cella.terminal"
 local validate = require "cella.validate"
 
@@ -118,8 +119,8 @@ end
 function opener.path(value, lowest, target)
   local flags = { "rdonly" }
   if target ~= 0 then flags = { "wronly", "creat", value.append and "append" or "trunc" } end
-  return ('open(%q, {"%s"})'):format(value.path, table.concat(flags, '", "')), function()
-    return core.open(value.path, flags, 438, lowest) -- 0666, less the umask
+  return ('open(%q, {"%s"})'):format(value.path, table.concat(flags, '", "')), function(context)
+    return open.within(value.path, flags, target ~= 0 and 438 or nil, lowest, context.left) -- 0666, less the umask
   end
 end
 

@@ -11,7 +11,7 @@ local usage = require "cella.process.usage"
 
 local M = {}
 
-local EBADF = 9
+local EBADF, ETIMEDOUT = 9, 110
 
 -- The number in steps() of a step of the child.
 local function number_of_child_step(plan, index)
@@ -59,8 +59,20 @@ local function check_needed(plan)
   return true
 end
 
-local function open_inputs(plan, context)
+-- How long the set-up may take where nothing is said: more than any takes that does not hang.
+local SETUP_TIMEOUT = 10
+
+-- Seconds until the set-up has to be over, by both limits.
+local function seconds_left(options)
+  local now = core.now()
+  local left = options.setup_until - now
+  if options.timeout then left = math.min(left, options.started + options.timeout - now) end
+  return left
+end
+
+local function open_inputs(plan, context, options)
   for i, step in ipairs(plan.before) do
+    context.left = math.max(seconds_left(options), 0)
     local fd, kept, errno = step.perform(context)
     if fd == nil then
       local fields = fields_of(kept, errno)
@@ -83,16 +95,24 @@ local function open_inputs(plan, context)
   return true
 end
 
-local function out_of_time(options)
-  return Error.new { op = "clone3", code = "ETIMEDOUT",
-    message = ("the set-up took longer than %g seconds"):format(options.timeout) }
+-- The step that it hangs in is the child's, or it has not come to one.
+local function out_of_time(plan, child, options)
+  local current = child:current()
+  local seconds = options.timeout and options.timeout < options.setup_timeout and options.timeout
+    or options.setup_timeout
+  local fields = { errno = ETIMEDOUT, message = ("the set-up took longer than %g seconds"):format(seconds) }
+  if current < 1 or current > plan.recorder:size() then
+    fields.op, fields.code = "clone3", "ETIMEDOUT"
+    return Error.new(fields)
+  end
+  return failure(plan, number_of_child_step(plan, current), fields)
 end
 
 -- Repeats a wait for the child until it has an answer or the time is over.
-local function patiently(options, wait)
+local function patiently(plan, child, options, wait)
   while true do
-    local left = options.timeout and options.started + options.timeout - core.now()
-    if left and left <= 0 then return nil, out_of_time(options) end
+    local left = seconds_left(options)
+    if left <= 0 then return nil, out_of_time(plan, child, options) end
     local answer, step, errno = wait(left)
     if answer ~= nil then return answer, step, errno end
     local code = core.errno_name(errno)
@@ -105,12 +125,15 @@ end
 -- Does the parent's part while the child waits. Returns true also where the child has died: settle knows why.
 local function keep_meetings(plan, child, options, context)
   for _, meeting in ipairs(plan.meetings) do
-    local ready, err = patiently(options, function(left) return child:ready(left) end)
+    local ready, err = patiently(plan, child, options, function(left) return child:ready(left) end)
     if ready == nil then return nil, err end
     if not ready then return true end
     for i, step in ipairs(meeting.steps) do
-      context.left = options.timeout and options.started + options.timeout - core.now()
+      context.left = math.max(seconds_left(options), 0)
+      local began = core.now()
       local ok, kept, errno = step.perform(child, context)
+      -- What others do while the child waits is their business: it counts for `timeout` alone.
+      if step.is_call then options.setup_until = options.setup_until + core.now() - began end
       if not ok then
         return nil, failure(plan, number_of_child_step(plan, meeting.index) + i, fields_of(kept, errno))
       end
@@ -121,7 +144,7 @@ local function keep_meetings(plan, child, options, context)
 end
 
 local function settle(plan, child, options, group)
-  local ok, step, errno = patiently(options, function(left) return child:settle(left) end)
+  local ok, step, errno = patiently(plan, child, options, function(left) return child:settle(left) end)
   if ok then return true end
   if ok == nil then return nil, step end
   local fields = { errno = errno }
@@ -175,6 +198,8 @@ end
 ---@return cella.process?, cella.error?
 function M.perform(plan, options)
   options.started = core.now()
+  options.setup_timeout = options.setup_timeout or SETUP_TIMEOUT
+  options.setup_until = options.started + options.setup_timeout
   local body, refused
   if plan.called then refused = called.refused() end
   if refused then return nil, refused end
@@ -182,7 +207,7 @@ function M.perform(plan, options)
   local context = { slots = {}, owned = {}, captures = {} }
   local ok, err = check_needed(plan)
   if ok then ok, err = prepare_waiting(plan, options) end
-  if ok then ok, err = open_inputs(plan, context) end
+  if ok then ok, err = open_inputs(plan, context, options) end
   local child, message, errno
   local group = context.cgroup
   if ok then
