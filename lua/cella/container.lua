@@ -14,6 +14,7 @@ local inherited = require "cella.container.inherited"
 local interpreter = require "cella.interpreter"
 local lists = require "cella.list"
 local own = require "cella.root.own"
+local owner = require "cella.container.owner"
 local policy = require "cella.policy"
 local process_limits = require "cella.process.limits"
 local rlimits = require "cella.rlimits"
@@ -96,6 +97,9 @@ local function build(box, command, host)
   local who
   who, err = identity.resolve(box, host, joined_maps)
   if not who then return nil, err end
+  local usable
+  usable, err = owner.check(box, who.maps, host)
+  if not usable then return nil, err end
   if box.namespaces.user == "host" and #new > 0 and not host.capabilities.sys_admin then
     return nil, Error.new {
       op = "clone3", errno = 1,

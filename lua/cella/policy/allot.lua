@@ -53,7 +53,14 @@ local function covers_all(host, first, count)
   return host.uid_map:covers(first, count) and host.gid_map:covers(first, count)
 end
 
--- The ranges that nobody's files name, as a function of a number from 1 on; and how many there are to try.
+local function covers_any(host)
+  for i = 0, RANGES - 1 do
+    if covers_all(host, FIRST + i * SIZE, SIZE) then return true end
+  end
+  return false
+end
+
+-- The ranges that nobody's files name, as a function of a number from 1 on.
 local function of_the_host(host, taken)
   local begin = anywhere(RANGES)
   local next_number = 0
@@ -156,7 +163,13 @@ function M.choose(host)
       why = "whose IDs are in use cannot be known" }
   end
   local candidate = of_the_host(host, taken)
-  if not candidate(1) then candidate = of_the_map(host, taken) end
+  if not candidate(1) then
+    if covers_any(host) then
+      return impossible("accounts have some of each range of IDs that can be given",
+        "see /etc/passwd, /etc/group, /etc/subuid and /etc/subgid; `policy.range` names others")
+    end
+    candidate = of_the_map(host, taken)
+  end
   if not candidate(1) then
     return impossible("this user namespace has no IDs that nobody uses",
       "its own map has too few, or accounts have all of them (/etc/passwd, /etc/group); " .. ROOT)

@@ -10,7 +10,7 @@ local json_option = common.json_option
 M.KINDS = { "uid", "gid", "projid" }
 
 --- The policies that can be named.
-M.MAKERS = { "root", "me", "subids", "range", "identity", "exactly", "slice" }
+M.MAKERS = { "default", "root", "me", "subids", "range", "identity", "exactly", "slice" }
 
 local function kind_option(command)
   command:option("-k --kind", "Which IDs."):choices(M.KINDS)
@@ -91,6 +91,8 @@ started here, by this user, and who writes them.]])
   policy:flag("--keep-groups", "Keep the supplementary groups, and say what becomes of them.")
   json_option(policy)
   policy:epilog [[
+  default                     what a container gets that says nothing: IDs that
+                              nobody else has, or your own one
   root                        root inside is you, and nobody else is there
   me                          you are yourself, and nobody else is there
   subids [OWNER]              root inside is you, behind it are your subordinate
