@@ -167,7 +167,9 @@ static int cgroup_gc(lua_State *L)
 static int block_device(lua_State *L)
 {
 	struct stat status;
-	const char *path = luaL_checkstring(L, 1);
+	size_t length;
+	const char *path = luaL_checklstring(L, 1, &length);
+	luaL_argcheck(L, strlen(path) == length, 1, "the path has a NUL byte in it");
 	if (stat(path, &status) < 0)
 		return push_error(L, path, errno);
 	if (S_ISBLK(status.st_mode))

@@ -104,12 +104,21 @@ static int io_fileno(lua_State *L)
 	return 1;
 }
 
+/* A path that C does not cut off. */
+static const char *check_path(lua_State *L, int index)
+{
+	size_t length;
+	const char *path = luaL_checklstring(L, index, &length);
+	luaL_argcheck(L, strlen(path) == length, index, "the path has a NUL byte in it");
+	return path;
+}
+
 /* same_file(path, other) -> boolean | nil, message, errno
  * Whether both lead to the same file or directory, by whatever links. */
 static int io_same_file(lua_State *L)
 {
 	struct stat one, other;
-	const char *paths[] = { luaL_checkstring(L, 1), luaL_checkstring(L, 2) };
+	const char *paths[] = { check_path(L, 1), check_path(L, 2) };
 	if (stat(paths[0], &one) < 0)
 		return push_error(L, paths[0], errno);
 	if (stat(paths[1], &other) < 0)
@@ -123,7 +132,7 @@ static int io_same_file(lua_State *L)
 static int io_inode(lua_State *L)
 {
 	struct stat status;
-	const char *path = luaL_checkstring(L, 1);
+	const char *path = check_path(L, 1);
 	if (stat(path, &status) < 0)
 		return push_error(L, path, errno);
 	push_int64(L, (int64_t)status.st_ino);
@@ -138,11 +147,21 @@ static int io_inode(lua_State *L)
 static int io_readlink(lua_State *L)
 {
 	char target[PATH_MAX];
-	const char *path = luaL_checkstring(L, 1);
+	const char *path = check_path(L, 1);
 	ssize_t size = readlink(path, target, sizeof target);
 	if (size < 0)
 		return push_error(L, path, errno);
 	lua_pushlstring(L, target, (size_t)size);
+	return 1;
+}
+
+/* is_executable(path) -> boolean: a regular file that this process may execute, as far as its mode says */
+static int io_is_executable(lua_State *L)
+{
+	struct stat status;
+	const char *path = check_path(L, 1);
+	lua_pushboolean(L, stat(path, &status) == 0 && S_ISREG(status.st_mode) &&
+			faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) == 0);
 	return 1;
 }
 
@@ -272,6 +291,7 @@ void open_io(lua_State *L)
 		{ "same_file", io_same_file },
 		{ "inode", io_inode },
 		{ "readlink", io_readlink },
+		{ "is_executable", io_is_executable },
 		{ "strerror", io_strerror },
 		{ "errno_name", io_errno_name },
 		{ "signal_name", io_signal_name },

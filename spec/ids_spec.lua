@@ -1,4 +1,5 @@
--- The IDs of a container that says nothing about them, and what the host's root is kept from where somebody asks for it.
+-- The IDs of a container that says nothing about them, and what the host's root is kept from where somebody asks for
+-- it.
 
 local cella = require "cella"
 local core = require "cella.core"

@@ -39,6 +39,7 @@ local M = {}
 ---@field subuid { first: integer, count: integer }[]  all ranges of the user, in the order of their source
 ---@field subgid { first: integer, count: integer }[]  looked up by user as well
 ---@field subid_source "libsubid"|"getsubids"|"files"|"none"  "none" where asking failed
+---@field subid_problem string?  why there is no answer
 ---@field newuidmap string?  path of the helper
 ---@field newgidmap string?
 ---@field owners table<string|integer, cella.host.Owner>  subordinate ranges of others, by user name or uid
@@ -155,6 +156,7 @@ local function subordinate(field)
   return function(host)
     local own, problems = ranges_of(host.uid)
     for _, problem in ipairs(problems) do note(host, problem) end
+    rawset(host, "subid_problem", own.problem)
     for name, value in pairs { subuid = own.subuid, subgid = own.subgid, subid_source = own.source } do
       if rawget(host, name) == nil then rawset(host, name, value) end
     end

@@ -2,6 +2,7 @@
 --- shadow's privileged helpers. Which, is policy's business (cella.policy); how, is here.
 
 local core = require "cella.core"
+local file = require "cella.host.file"
 local idmap = require "cella.idmap"
 local validate = require "cella.validate"
 
@@ -84,25 +85,37 @@ local function helper_arguments(ids, kind)
   return list
 end
 
--- What the kernel shows has to be what was asked for.
-local function read_back(child, kind, wanted)
-  local actual, err = idmap.of(child:pid(), kind)
-  if not actual then return nil, { message = tostring(err) } end
-  if actual == wanted then return true end
-  return nil, {
-    message = ("%s_map reads back as\n%s\n  and not as\n%s"):format(kind, tostring(actual), tostring(wanted)),
-  }
-end
-
--- Relative to a descriptor of /proc/PID that was opened while the child is ours and not reaped (pitfalls I17).
-local function write_in_proc(child, name, text)
+-- A descriptor of /proc/PID that was opened while the child is ours and not reaped (pitfalls I17): it never comes to
+-- mean another.
+local function open_child(child)
   local directory, message, errno = core.open(("/proc/%d"):format(child:pid()), { "path", "directory" })
   if not directory then return nil, { message = message, errno = errno } end
   local ok
   ok, message, errno = child:kill(0)
-  if ok then
-    ok, message, errno = core.sys.write_file(name, text, nil, nil, directory:number())
-  end
+  if ok then return directory end
+  directory:close()
+  return nil, { message = errno and core.strerror(errno) or message, errno = errno }
+end
+
+-- What the kernel shows has to be what was asked for.
+local function read_back(child, kind, wanted)
+  local directory, err = open_child(child)
+  if not directory then return nil, err end
+  local text, message, errno = file.read(("/proc/self/fd/%d/%s_map"):format(directory:number(), kind))
+  directory:close()
+  if not text then return nil, { message = message, errno = errno } end
+  local ok, actual = pcall(idmap.new, text)
+  if ok and actual == wanted then return true end
+  return nil, {
+    message = ("%s_map reads back as\n%s\n  and not as\n%s"):format(kind, ok and tostring(actual) or text,
+      tostring(wanted)),
+  }
+end
+
+local function write_in_proc(child, name, text)
+  local directory, err = open_child(child)
+  if not directory then return nil, err end
+  local ok, message, errno = core.sys.write_file(name, text, nil, nil, directory:number())
   directory:close()
   if ok then return true end
   return nil, { errno = errno, message = errno and core.strerror(errno) or message }
@@ -131,45 +144,63 @@ local takes_fd = {}
 local function helper_takes_fd(path, patience)
   if takes_fd[path] == nil then
     local Plan = require "cella.plan" -- which needs this module
-    local result = Plan.new():exec({ path, stdin = "null", stdout = "null", stderr = "capture" })
-      :run { timeout = math.min(10, patience), capture_limit = 4096 }
-    if not result or result.reason == "timeout" then return false end -- is asked again
+    local plan = Plan.new()
+    plan:setsid()
+    local process = plan:exec({ path, stdin = "null", stdout = "null", stderr = "capture" })
+      :spawn { capture_limit = 4096 }
+    local result = process and process:wait(math.min(10, patience))
+    if process and not result then
+      process:signal_group "kill"
+      process:close()
+    end
+    if not result then return false end -- is asked again
     takes_fd[path] = result.stderr:find("fd:", 1, true) ~= nil
   end
   return takes_fd[path]
 end
 
--- `left`: how many seconds there are for all of the set-up, if they are limited.
-local function start_helper(path, child, ids, kind, left)
-  local till = core.now() + math.min(30, left or 30)
+-- `till`: when it has to have ended. The child is held by a descriptor, from which newer helpers take it; who takes a
+-- number gets it only while the child is there, as the child of this process that nobody has reaped.
+local function start_helper(path, child, ids, kind, till)
   local function patience() return math.max(0.001, till - core.now()) end
   local Plan = require "cella.plan"
+  local takes = helper_takes_fd(path, patience())
+  local directory, err = open_child(child)
+  if not directory then return nil, err end
   local command = { path, tostring(child:pid()), stdin = "null", stdout = "null", stderr = "capture" }
-  local directory
-  if helper_takes_fd(path, patience()) then
-    directory = core.open(("/proc/%d"):format(child:pid()), { "path", "directory" })
-    if directory and child:kill(0) then
-      command[2] = "fd:3"
-      command.fds = { [3] = directory:number() }
-    end
+  if takes then
+    command[2] = "fd:3"
+    command.fds = { [3] = directory:number() }
   end
   for _, argument in ipairs(helper_arguments(ids, kind)) do command[#command + 1] = argument end
-  local process, err = Plan.new():exec(command):spawn { timeout = patience(), capture_limit = 4096 }
-  if directory then directory:close() end
+  local plan = Plan.new()
+  plan:setsid() -- whatever it starts is of its group, and dies with it
+  local process
+  process, err = plan:exec(command):spawn { capture_limit = 4096 }
+  directory:close()
   return process, err
 end
 
-local function finish_helper(process, err, child, kind, ids)
+-- The whole group of a helper that takes too long, while its number is still its own.
+local function end_helper(process)
+  process:signal_group "kill"
+  process:close()
+end
+
+local function finish_helper(process, err, child, kind, ids, till)
   -- Why not, is for explain to say of a helper, not of a program in a container.
   if not process then return nil, { message = err.message, errno = err.errno, path = err.path } end
   local result
-  result, err = process:wait()
-  if not result then return nil, { message = tostring(err) } end
+  result, err = process:wait(math.max(0, till - core.now()))
+  if not result then
+    local late = err.code == "ETIMEDOUT"
+    end_helper(process)
+    return nil, { message = late and "has not ended in time" or tostring(err), map = { kind = kind, ids = ids } }
+  end
   if result.code ~= 0 then
     local said = result.stderr:gsub("%s+$", "")
     return nil, {
-      message = said ~= "" and said or result.reason == "timeout" and "has not ended in time"
-        or "ended with " .. tostring(result.code or result.signal),
+      message = said ~= "" and said or "ended with " .. tostring(result.code or result.signal),
       map = { kind = kind, ids = ids },
     }
   end
@@ -184,13 +215,14 @@ local function helper_steps(ids)
   end
   if ids.setgroups == "deny" then steps[1] = parent_steps(ids)[1] end
   -- The two run at once: each takes longer than everything else together.
-  local gid_process, gid_error
+  local gid_process, gid_error, till
   steps[#steps + 1] = step("newuidmap", text("uid"), function(child, context)
-    local uid_process, uid_error = start_helper(paths.uid, child, ids, "uid", context.left)
-    gid_process, gid_error = start_helper(paths.gid, child, ids, "gid", context.left)
-    local ok, problem = finish_helper(uid_process, uid_error, child, "uid", ids)
+    till = core.now() + math.min(30, context.left or 30)
+    local uid_process, uid_error = start_helper(paths.uid, child, ids, "uid", till)
+    gid_process, gid_error = start_helper(paths.gid, child, ids, "gid", till)
+    local ok, problem = finish_helper(uid_process, uid_error, child, "uid", ids, till)
     if not ok and gid_process then
-      gid_process:close() -- nobody will ask for it
+      end_helper(gid_process) -- nobody will ask for it
       gid_process = nil
     end
     return ok, problem
@@ -198,7 +230,7 @@ local function helper_steps(ids)
   steps[#steps + 1] = step("newgidmap", text("gid"), function(child)
     local process, err = gid_process, gid_error
     gid_process, gid_error = nil, nil
-    return finish_helper(process, err, child, "gid", ids)
+    return finish_helper(process, err, child, "gid", ids, till)
   end)
   return steps
 end

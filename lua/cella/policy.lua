@@ -222,7 +222,10 @@ local function given(host, owner, except)
   local pools = {}
   for _, kind in ipairs(KINDS) do
     pools[kind] = ranges.distinct(from["sub" .. kind] or {}, except and except[kind])
-    if #pools[kind] == 0 then
+    local problem = from == host and #pools[kind] == 0 and rawget(host, "subid_problem")
+    if problem then
+      return impossible(("the subordinate %ss of %s cannot be found out"):format(kind, who_lacks(host, owner)), problem)
+    elseif #pools[kind] == 0 then
       local name = who_lacks(host, owner)
       return impossible(("%s has no subordinate %ss (source: %s)"):format(name, kind,
         tostring(from.source or from.subid_source)),
@@ -332,7 +335,9 @@ function M.exactly(ids)
       local want = wanted[kind]
       local pool = ranges.distinct(host["sub" .. kind], host[kind])
       local extents = ranges.place(want.ids, pool)
-      if not extents then
+      if not extents and rawget(host, "subid_problem") then
+        return impossible(("the subordinate %ss of %s cannot be found out"):format(kind, me(host)), host.subid_problem)
+      elseif not extents then
         return impossible(("%d %ss are wanted, and %s has %.0f subordinate ones (source: %s)"):format(#want.ids, kind,
           me(host), ranges.total(pool), tostring(host.subid_source)),
           ("an administrator gives some: usermod --add-sub%ss FIRST-LAST %s%s"):format(kind, me(host),

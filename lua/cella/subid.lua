@@ -12,6 +12,7 @@
 
 local core = require "cella.core"
 local errors = require "cella.error"
+local file = require "cella.host.file"
 local files = require "cella.subid.files"
 local program = require "cella.subid.program"
 local validate = require "cella.validate"
@@ -37,22 +38,14 @@ local check_options = rule.record {
   subuid = rule.path, subgid = rule.path, passwd = rule.path, getsubids = rule.absolute,
 }
 
-local function read(path)
-  local file, message, errno = io.open(path)
-  if not file then return nil, message, errno end
-  local text
-  text, message, errno = file:read("*a")
-  file:close()
-  return text, message, errno
-end
-
 --- The users of a passwd(5) file.
 ---@param path? string  default "/etc/passwd"
 ---@return { name: string, uid: integer, gid: integer }[]? users
 ---@return cella.error? err
 function M.users(path)
+  if path ~= nil then validate.check(rule.path, path, "path", 2) end
   path = path or "/etc/passwd"
-  local text, message, errno = read(path)
+  local text, message, errno = file.read(path)
   if not text then
     return nil, errors.new { op = "passwd", path = path, message = message, errno = errno }
   end
@@ -223,7 +216,7 @@ function M.ranges(owner, kind, options)
   if not list and (not source or source == "files") then
     local path = kind == "uid" and (options.subuid or "/etc/subuid") or kind == "gid" and
       (options.subgid or "/etc/subgid")
-    local text, message, errno = read(path)
+    local text, message, errno = file.read(path)
     if text then
       list, answer.problems = files.ranges(text, name, uid)
       for i, problem in ipairs(answer.problems) do answer.problems[i] = path .. ": " .. problem end

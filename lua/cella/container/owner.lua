@@ -33,8 +33,8 @@ end
 local function of_idmap(host)
   local kernel = host.kernel
   if not host.capabilities.sys_admin or not host.initial then
-    return "`idmap = true`, which shows its IDs as the same inside, is not possible here: that needs CAP_SYS_ADMIN in the "
-      .. "user namespace that owns the file system"
+    return "`idmap = true`, which shows its IDs as the same inside, is not possible here: that needs CAP_SYS_ADMIN in "
+      .. "the user namespace that owns the file system"
   elseif kernel and kernel.major * 1000 + kernel.minor < 5012 then
     return ("`idmap = true`, which shows its IDs as the same inside, needs Linux 5.12, and this is %d.%d"):format(
       kernel.major, kernel.minor)
@@ -50,8 +50,8 @@ local function refusal(key, source, status, host, bit)
     and ", the host's root, whom the host obeys" or "")
   return Error.new {
     op = key, code = "EACCES", path = type(source) == "string" and source or nil,
-    message = ("this belongs to uid %.0f outside, who has no ID in the container, and its mode %04o lets nobody else %s")
-      :format(status.uid, status.mode, bit == WRITE and "write to it" or "in"),
+    message = ("this belongs to uid %.0f outside, who has no ID in the container, and its mode %04o lets nobody else "
+      .. "%s"):format(status.uid, status.mode, bit == WRITE and "write to it" or "in"),
     why = table.concat(words, ";\n  "),
   }
 end

@@ -4,7 +4,7 @@ local core = require "cella.core"
 
 local M = {}
 
-local EINVAL = 22
+local EISDIR, EINVAL = 21, 22
 
 --- The text of a file.
 ---@param path string
@@ -17,6 +17,7 @@ function M.read(path)
   local status, data
   status, message, errno = core.file_status(file:number())
   if status and status.type ~= "file" then
+    errno = status.type == "directory" and EISDIR or EINVAL
     status, message = nil, ("%s: not a regular file, but a %s"):format(path, status.type)
   end
   while status do

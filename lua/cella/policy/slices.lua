@@ -3,6 +3,7 @@
 
 local core = require "cella.core"
 local errors = require "cella.error"
+local file_of = require "cella.host.file"
 local ranges = require "cella.policy.ranges"
 
 local M = {}
@@ -25,13 +26,47 @@ local function make_directory(path)
   return ok or errno == EEXIST, message, errno
 end
 
-local function lock(directory)
-  local ok, message, errno = make_directory(directory)
-  if not ok then return failed(directory, message, errno) end
+-- Whoever may write there hands out the IDs of others. Root may in any case.
+local function check_trusted(path, status, type)
+  local _, uid = core.sys.getresuid()
+  if status.type ~= type then
+    return failed(path, ("a %s expected, and this is a %s"):format(type, status.type))
+  elseif status.uid ~= uid and status.uid ~= 0 then
+    return failed(path, ("belongs to uid %.0f, who is neither this user (%.0f) nor root"):format(status.uid, uid))
+  elseif math.floor(status.mode / 16) % 2 == 1 or math.floor(status.mode / 2) % 2 == 1 then
+    return failed(path, ("others may write to this %s (mode %04o)"):format(type, status.mode), nil,
+      "whoever may write there decides which containers share their IDs: chmod go-w")
+  end
+  return true
+end
+
+local function check_file(path, file)
+  local status, message, errno = core.file_status(file:number())
+  if not status then return failed(path, message, errno) end
+  return check_trusted(path, status, "file")
+end
+
+-- The lock, and the directory held open by it: nil, nil where there is no directory and none is to be made.
+local function lock(directory, may_make)
+  local status, message, errno = core.file_status(directory)
+  local ok, err
+  if not status and errno == ENOENT then
+    if not may_make then return nil end
+    ok, message, errno = make_directory(directory)
+    if ok then status, message, errno = core.file_status(directory) end
+  end
+  if not status then return failed(directory, message, errno) end
+  ok, err = check_trusted(directory, status, "directory")
+  if not ok then return nil, err end
   local path = directory .. "/lock"
   local file
-  file, message, errno = core.open(path, { "rdwr", "creat", "nofollow" }, 384) -- 0600
+  file, message, errno = core.open(path, { "rdwr", "creat", "nofollow", "nonblock" }, 384) -- 0600
   if not file then return failed(path, message, errno) end
+  ok, err = check_file(path, file)
+  if not ok then
+    file:close()
+    return nil, err
+  end
   local deadline = core.now() + PATIENCE
   while true do
     ok, message, errno = core.flock(file:number())
@@ -52,17 +87,22 @@ local LINE = "^(%d+) (%d+) (%d+) (%d+) (.+)$"
 
 local function load(directory)
   local path = directory .. "/slices"
-  local file, message, errno = io.open(path)
-  if not file then
+  local status, message, errno = core.file_status(path)
+  if not status then
     if errno == ENOENT then return {} end
     return failed(path, message, errno)
   end
+  local ok, err = check_trusted(path, status, "file")
+  if not ok then return nil, err end
+  local text
+  text, message, errno = file_of.read(path)
+  if not text then return failed(path, message, errno) end
   local list, number = {}, 0
-  for line in file:lines() do
+  for line in (text:sub(-1) == "\n" and text or text .. "\n"):gmatch "([^\n]*)\n" do
+    if text == "" then break end
     number = number + 1
     local uid_first, uid_count, gid_first, gid_count, name = line:match(LINE)
     if not name then
-      file:close()
       return failed(path, ("line %d is not of the form of a slice"):format(number), nil,
         "a slice that is not understood could be given away twice: repair or remove the file")
     end
@@ -72,7 +112,6 @@ local function load(directory)
       gid = { first = tonumber(gid_first), count = tonumber(gid_count) },
     }
   end
-  file:close()
   return list
 end
 
@@ -92,9 +131,11 @@ local function save(directory, list)
 end
 
 --- Calls `change(list)` under the lock. It returns true to have the list written, then what is returned.
-local function with_registry(directory, change)
-  local held, err = lock(directory)
-  if not held then return nil, err end
+-- Where there is no directory, and none is to be made, the list is empty.
+local function with_registry(directory, change, may_make)
+  local held, err = lock(directory, may_make)
+  if err then return nil, err end
+  if not held then return select(2, change {}) end
   local list
   list, err = load(directory)
   if not list then
@@ -213,7 +254,7 @@ function M.claim(directory, name, count, pools)
     end
     list[#list + 1] = slice
     return true, slice
-  end)
+  end, true)
 end
 
 --- Gives a slice back. False if there is none of that name.

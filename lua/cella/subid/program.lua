@@ -11,26 +11,16 @@ local SECONDS = 30 -- a directory service may be slow, or gone
 local FALLBACK = { "/usr/bin", "/bin", "/usr/local/bin", "/run/wrappers/bin", "/run/privileged/bin",
   "/usr/sbin", "/sbin" }
 
-local function exists(path)
-  -- O_PATH, because a set-user-ID program need not be readable.
-  local file = core.open(path, { "path" })
-  if not file then return false end
-  file:close()
-  local directory = core.open(path .. "/.", { "path" })
-  if directory then directory:close() end
-  return directory == nil
-end
-
 --- Where a program is.
 ---@param name string
 ---@return string? path
 function M.find(name)
   for directory in (os.getenv("PATH") or ""):gmatch("[^:]+") do
     local path = directory .. "/" .. name
-    if directory:sub(1, 1) == "/" and exists(path) then return path end
+    if directory:sub(1, 1) == "/" and core.is_executable(path) then return path end
   end
   for _, directory in ipairs(FALLBACK) do
-    if exists(directory .. "/" .. name) then return directory .. "/" .. name end
+    if core.is_executable(directory .. "/" .. name) then return directory .. "/" .. name end
   end
 end
 
@@ -76,6 +66,7 @@ function M.run(argv)
     recorder:record("dup2", slot, number)
   end
   recorder:record("close_others", { 0, 1, 2 })
+  recorder:record("setsid") -- all that it starts is of its group
   recorder:record("sigdefault", "all")
   recorder:record("sigunblock")
   recorder:record("execve", { argv[1] }, argv)
@@ -90,6 +81,7 @@ function M.run(argv)
   local ok
   ok, message = collect(outputs, core.now() + SECONDS)
   if not ok then
+    process:kill_group "kill"
     process:close()
     return nil, message
   end
