@@ -33,8 +33,9 @@ local function read(path)
 end
 
 -- IDs of its own, where there are any: root's own are exempt from the limit of processes, and a user's are the user's.
--- Root needs nobody to grant them; these are far from those of users.
-local ids = policy.first { policy.subids(), policy.range(0, 1879048192, 65536), policy.root() }
+-- Root needs nobody to grant them, and has them by default.
+local ids = require("cella.host").facts().uid == 0 and policy.default()
+  or policy.first { policy.subids(), policy.default() }
 
 local function has_controllers(...)
   local list = cella.cgroup.controllers(request.cgroup ~= "" and request.cgroup or nil)
