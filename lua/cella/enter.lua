@@ -171,7 +171,9 @@ function M.prepare(options, cwd, host, is_function)
   local target = options.target
   local facts, err = target:facts()
   if not facts then return nil, err end
-  local own = targets.own()
+  local own
+  own, err = targets.own()
+  if not own then return nil, err end
   local joined = differing(facts, own, options.namespaces)
   local same_user = facts.namespaces.user == own.namespaces.user
   local joins_user = lists.contains(joined, "user")

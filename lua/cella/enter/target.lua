@@ -3,6 +3,7 @@
 
 local core = require "cella.core"
 local Error = require "cella.error"
+local files = require "cella.host.file"
 local idmap = require "cella.idmap"
 local kinds = require "cella.kinds"
 local set = require "cella.caps.set"
@@ -262,16 +263,20 @@ function Target:filters_with_keys(own)
 end
 
 --- What Target:facts says of limits and cgroups, of this process.
+---@return table? facts, cella.error? err
 function M.own()
-  local function read(name)
-    local file = assert(io.open("/proc/self/" .. name))
-    local text = file:read("*a")
-    file:close()
-    return text
+  local texts = {}
+  for _, name in ipairs { "limits", "cgroup", "status" } do
+    local path = "/proc/self/" .. name
+    local text, message, errno = files.read(path)
+    if not text then
+      return nil, Error.new { op = "open", path = path, message = not errno and message or nil, errno = errno }
+    end
+    texts[name] = text
   end
-  local own = { namespaces = {}, limits = read_limits(read "limits"), cgroups = read "cgroup" }
+  local own = { namespaces = {}, limits = read_limits(texts.limits), cgroups = texts.cgroup }
   for _, kind in ipairs(kinds.list) do own.namespaces[kind] = core.inode("/proc/self/ns/" .. kinds.link(kind)) end
-  own.seccomp = tonumber(read("status"):match("\nSeccomp_filters:%s*(%d+)") or "0")
+  own.seccomp = tonumber(texts.status:match("\nSeccomp_filters:%s*(%d+)") or "0")
   return own
 end
 
