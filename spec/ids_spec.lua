@@ -254,6 +254,18 @@ describe("what nobody in the container can use", function()
     assert.matches("lets nobody else in", err.message)
   end)
 
+  it("is refused where it is the upper directory of an overlay", function()
+    trial.sh(("cd %s; mkdir lower upper work"):format(directory))
+    local keys = { mounts = { PROC, { type = "overlay", destination = "/mnt", lower = directory .. "/lower",
+      upper = directory .. "/upper", work = directory .. "/work" } } }
+    local err = refused(keys)
+    assert.equal("mounts[2].upper", err.op)
+    assert.matches('upper = "tmpfs"', err.why, 1, true)
+    keys.ids = policy.root()
+    inside(keys, "echo x > /mnt/file")
+    assert.equal("x\n", trial.read(directory .. "/upper/file"))
+  end)
+
   it("is not, by each of what it says to write", function()
     local script = "echo written > /mnt/file"
     trial.sh("chmod 755 " .. directory)

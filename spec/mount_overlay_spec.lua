@@ -3,6 +3,7 @@
 local cella = require "cella"
 local core = require "cella.core"
 local host = require "cella.host"
+local policy = require "cella.policy"
 local rootfs = require "spec.support.rootfs"
 local trial = require "spec.support.trial"
 
@@ -25,7 +26,8 @@ describe("an overlay", function()
   local function description(lower, more)
     local mount = { type = "overlay", destination = "/mnt", lower = lower }
     for key, value in pairs(more or {}) do mount[key] = value end
-    return { root = root.path, mounts = { mount } }
+    -- What is written to is the caller's.
+    return { root = root.path, ids = policy.root(), mounts = { mount } }
   end
 
   local refused = trial.lacks_user_namespaces()

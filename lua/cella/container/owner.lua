@@ -42,9 +42,11 @@ local function of_idmap(host)
   return "`idmap = true` shows its IDs as the same inside, where its file system can do that"
 end
 
-local function refusal(key, source, status, host, bit)
-  local words = { of_idmap(host) }
-  if bit == WRITE then words[#words + 1] = "`readonly = true` if it is not to be written to" end
+local function refusal(key, source, status, host, bit, is_upper)
+  local words = { not is_upper and of_idmap(host) or nil }
+  if is_upper then
+    words[1] = "`upper = \"tmpfs\"` keeps what is written as long as the container"
+  elseif bit == WRITE then words[#words + 1] = "`readonly = true` if it is not to be written to" end
   words[#words + 1] = ("`ids` can have a range with %.0f in it"):format(status.uid)
   words[#words + 1] = "with `ids = policy.root()` root inside is the caller" .. (host.uid == host.root_uid
     and ", the host's root, whom the host obeys" or "")
@@ -56,12 +58,13 @@ local function refusal(key, source, status, host, bit)
   }
 end
 
-local function check(key, mount, bit, maps, host)
+local function check(key, mount, bit, maps, host, is_upper)
   if mount.idmap then return true end
-  local status = status_of(mount.source)
+  local source = is_upper and mount.upper or mount.source
+  local status = status_of(source)
   if not status or status.type ~= "directory" and status.type ~= "file" then return true end
   if is_open(status, maps, bit) or not could(status, host) then return true end
-  return nil, refusal(key, mount.source, status, host, bit)
+  return nil, refusal(key, source, status, host, bit, is_upper)
 end
 
 --- Looks at the root and the writable binds of a container.
@@ -80,6 +83,9 @@ function M.check(box, maps, host)
       if mount.type == "bind" and (mount.destination == "/" or not mount.readonly) then
         local bit = mount.destination == "/" and ENTER or WRITE
         local ok, err = check(("%s[%d]"):format(name, i), mount, bit, maps, host)
+        if not ok then return nil, err end
+      elseif mount.type == "overlay" and mount.upper and mount.upper ~= "tmpfs" and not mount.readonly then
+        local ok, err = check(("%s[%d].upper"):format(name, i), mount, WRITE, maps, host, true)
         if not ok then return nil, err end
       end
     end
