@@ -24,6 +24,18 @@ end
 local WAYS = { { "in a default container", "inside" }, { "after enter", "entered" } }
 
 describe("what exec leaves", function()
+  local function resets(prefix, attempt, left, reset)
+    assert.same({ left }, below(prefix, "outside", { attempt }))
+    for _, way in ipairs(WAYS) do
+      assert.same({ reset }, below(prefix, way[2], { attempt }), way[1])
+    end
+  end
+
+  it("of the execution domain is reset", function()
+    if not trial.sh("setarch -R true"):find "^$" then return pending "needs setarch(1)" end
+    resets("setarch -R", "personality", "00040000", "00000000")
+  end)
+
   it("of the umask is reset", function()
     assert.same({ "0000" }, below("sh -c 'umask 0; exec \"$@\"' sh", "outside", { "umask" }))
     assert.same({ "0022" }, below("sh -c 'umask 0; exec \"$@\"' sh", "inside", { "umask" }))
