@@ -130,6 +130,9 @@ static int list_length(const struct decoder *d, int parameter, int index)
 	lua_State *L = d->L;
 	if (!lua_istable(L, index))
 		refuse(d, parameter, lua_pushfstring(L, "a list expected, got %s", shown(L, index)));
+	/* It is read past its metatable, which would show something else to everybody else. */
+	if (lua_getmetatable(L, index))
+		refuse(d, parameter, "a plain table expected, got one with a metatable");
 	int count = 0, length = (int)lua_rawlen(L, index);
 	/* { rdonly = true } has the length 0: it would be taken for an empty list. */
 	for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1))
@@ -418,6 +421,8 @@ uint64_t check_flags(lua_State *L, int index, const struct names *names)
 	uint64_t value = 0;
 	if (!lua_istable(L, index))
 		return check_name(L, index, names);
+	if (lua_getmetatable(L, index))
+		luaL_argerror(L, index, "a plain table expected, got one with a metatable");
 	int count = 0;
 	for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
 		value |= check_name(L, lua_gettop(L), names);

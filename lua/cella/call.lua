@@ -21,7 +21,7 @@ local WORDS = 4 * LONGEST
 
 --- True for a command that is a function with its arguments.
 function M.is(command)
-  return type(command) == "table" and type(command[1]) == "function"
+  return type(command) == "table" and type(rawget(command, 1)) == "function"
 end
 
 --- `f, ...` as a command; any other value as it is.

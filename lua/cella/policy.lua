@@ -65,7 +65,7 @@ local check_result = rule.record({
 
 local function check_map(value, path)
   local class = type(value) == "table" and getmetatable(value)
-  if not class or class.__name ~= "cella.idmap" then
+  if type(class) ~= "table" or rawget(class, "__name") ~= "cella.idmap" then
     validate.fail(path, "an ID map expected, got %s", validate.show(value))
   end
   return value
@@ -471,18 +471,19 @@ function M.keep_groups(inner)
   end
 end
 
+local policies_rule = rule.list(function(value, path)
+  if type(value) ~= "function" then validate.fail(path, "a policy expected, got %s", validate.show(value)) end
+  return value
+end)
+
 --- The first of several policies that works on this host. `name` says which it was, `tried` why none before it.
 ---@param policies cella.Policy[]
 ---@return cella.Policy
 function M.first(policies)
-  if type(policies) ~= "table" or #policies == 0 then
+  if type(policies) ~= "table" or rawget(policies, 1) == nil then
     error("first: a list of policies expected, got " .. validate.show(policies), 2)
   end
-  for i, candidate in ipairs(policies) do
-    if type(candidate) ~= "function" then
-      error(("first[%d]: a policy expected, got %s"):format(i, validate.show(candidate)), 2)
-    end
-  end
+  policies = validate.check(policies_rule, policies, "first", 2)
   return function(host)
     host = facts.complete(host, 2)
     local tried, reasons = {}, {}

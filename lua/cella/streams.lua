@@ -35,7 +35,7 @@ local function descriptor(value, path, others)
     return number(value, path)
   elseif io.type(value) == "file" then
     return core.fileno(value)
-  elseif type(value) == "table" and value.content ~= nil then
+  elseif type(value) == "table" and rawget(value, "content") ~= nil then
     return content(value, path)
   end
   validate.fail(path, "%sa descriptor, a file or { content = ... } expected, got %s", others or "",
@@ -46,7 +46,7 @@ local input_file = rule.record({ path = rule.path }, { "path" })
 
 local function stdin(value, path)
   if type(value) == "string" then return words.stdin(value, path) end
-  if type(value) == "table" and value.content == nil then return input_file(value, path) end
+  if type(value) == "table" and rawget(value, "content") == nil then return input_file(value, path) end
   return descriptor(value, path, "one of the words of stdin, { path = ... }, ")
 end
 

@@ -7,6 +7,9 @@ local lists = require "cella.list"
 
 local M = {}
 
+-- No name is as long. What is longer is like none, and asking how much so would take its length squared.
+local LONGEST_NAME = 40
+
 -- Levenshtein's distance; the words are short.
 local function distance(a, b)
   local row = {}
@@ -31,23 +34,36 @@ end
 ---@return string?
 function M.nearest(wanted, names, any)
   local best, least = nil, math.huge
+  wanted = tostring(wanted)
+  if #wanted > LONGEST_NAME then
+    if not any then return nil end
+    wanted = wanted:sub(1, LONGEST_NAME)
+  end
   for _, name in ipairs(names) do
-    local d = distance(tostring(wanted), name)
+    local d = distance(wanted, name)
     if d < least or d == least and best and name < best then
       best, least = name, d
     end
   end
-  return (any or least <= math.max(2, #tostring(wanted) / 3)) and best or nil
+  return (any or least <= math.max(2, #wanted / 3)) and best or nil
 end
 
 local function fail(path, ...)
   error({ path = path, validation = path .. ": " .. string.format(...) }, 0)
 end
 
+-- A message is for people: of long strings they see the beginning.
+local SHOWN = 400
+
+local function quoted(text)
+  if #text <= SHOWN then return ("%q"):format(text) end
+  return ("%q... (%d bytes)"):format(text:sub(1, SHOWN), #text)
+end
+
 --- A value as a person would write it.
 function M.show(value)
   if type(value) == "string" then
-    return ("the string %q"):format(value)
+    return "the string " .. quoted(value)
   elseif type(value) == "number" or type(value) == "boolean" or value == nil then
     return tostring(value)
   end
@@ -60,11 +76,19 @@ M.rule = rule
 
 local function join(path, key)
   if type(key) == "number" then return path .. "[" .. key .. "]" end
-  local name = tostring(key)
   if type(key) ~= "string" then return path .. "[" .. M.show(key) .. "]" end
-  if not name:find("^[%a_][%w_]*$") then return path .. ("[%q]"):format(key) end
-  return path == "" and name or path .. "." .. name
+  -- Not %a, which is another in each locale.
+  if #key > SHOWN or not key:find("^[A-Za-z_][A-Za-z0-9_]*$") then return path .. "[" .. quoted(key) .. "]" end
+  return path == "" and key or path .. "." .. key
 end
+
+--- Lists, maps and records are tables that hold what they show: what a metatable makes of one may be another thing each
+--- time that somebody looks, and have no end.
+local function check_plain(value, path, expected)
+  if type(value) ~= "table" then fail(path, "%s expected, got %s", expected, M.show(value)) end
+  if getmetatable(value) ~= nil then fail(path, "a plain table expected, got one with a metatable") end
+end
+M.check_plain = check_plain
 
 --- An integer of the given range. Floats, and strings that look like numbers, are refused.
 function rule.integer(low, high)
@@ -97,7 +121,7 @@ end
 --- A function, or what can be called like one.
 function rule.callable(value, path)
   local meta = type(value) == "table" and getmetatable(value)
-  if type(value) ~= "function" and not (meta and meta.__call) then
+  if type(value) ~= "function" and not (type(meta) == "table" and rawget(meta, "__call")) then
     fail(path, "a function expected, got %s", M.show(value))
   end
   return value
@@ -144,21 +168,22 @@ function rule.one_of(words)
   end
 end
 
-local function check_sequence(value, path)
-  if type(value) ~= "table" then fail(path, "a list expected, got %s", M.show(value)) end
-  for key in pairs(value) do
-    if type(key) ~= "number" or key < 1 or key > #value or key ~= math.floor(key) then
-      fail(join(path, key), "no such key in a list")
-    end
-  end
-end
+-- More than anything takes, and few enough to be looked at; the kernel takes more arguments of a program.
+local MOST, MOST_ITEMS = 65536, 1048576
 
 --- A list of which each item follows the rule.
 function rule.list(item)
   return function(value, path)
-    check_sequence(value, path)
+    check_plain(value, path, "a list")
+    local length = #value
+    for key in next, value do
+      if type(key) ~= "number" or key < 1 or key > length or key ~= math.floor(key) then
+        fail(join(path, key), "no such key in a list")
+      end
+    end
+    if length > MOST then fail(path, "%d items, and there may be %d", length, MOST) end
     local copy = {}
-    for i = 1, #value do copy[i] = item(value[i], join(path, i)) end
+    for i = 1, length do copy[i] = item(value[i], join(path, i)) end
     return copy
   end
 end
@@ -166,7 +191,12 @@ end
 --- A table from keys to values.
 function rule.map(key_rule, value_rule)
   return function(value, path)
-    if type(value) ~= "table" then fail(path, "a table expected, got %s", M.show(value)) end
+    check_plain(value, path, "a table")
+    local count = 0
+    for _ in next, value do
+      count = count + 1
+      if count > MOST then fail(path, "more than %d keys", MOST) end
+    end
     local copy = {}
     for _, key in ipairs(lists.sorted_keys(value)) do
       copy[key_rule(key, join(path, key))] = value_rule(value[key], join(path, key))
@@ -192,32 +222,47 @@ function rule.any(words, ...)
   end
 end
 
+-- A path is made only for the item that fails: there may be very many.
+local function copy_items(copy, value, last, item, path)
+  local at
+  local ok, err = pcall(function()
+    for i = 1, last do
+      at = i
+      if value[i] == nil then fail("", "missing") end
+      copy[i] = item(value[i], "")
+    end
+  end)
+  if ok then return end
+  -- What follows a hole (a misspelt variable, say) would be lost without a word.
+  if value[at] == nil then fail(join(path, at), "missing") end
+  item(value[at], join(path, at))
+  error(err, 0)
+end
+
 --- A table with named fields, and no others: `{ name = rule, ... }`. A name in `required` has to be there. With
 --- `items`, the table may also be a list of values that follow that rule.
 function rule.record(fields, required, items)
   local names = lists.sorted_keys(fields)
   return function(value, path)
-    if type(value) ~= "table" then fail(path, "a table expected, got %s", M.show(value)) end
-    if getmetatable(value) ~= nil then fail(path, "a plain table expected, got one with a metatable") end
-    local copy = {}
-    for _, key in ipairs(lists.sorted_keys(value)) do
-      local is_item = items and type(key) == "number"
-      if is_item and (key < 1 or key > 1048576 or key ~= math.floor(key)) then
-        fail(join(path, key), "no such key in a list")
-      elseif not is_item and not fields[key] then
-        local near = type(key) == "string" and M.nearest(key, names)
-        fail(join(path, key), "unknown key; %s",
-          near and "did you mean '" .. near .. "'?" or "there are " .. table.concat(names, ", "))
+    check_plain(value, path, "a table")
+    local last, unknown = 0, nil
+    for key in next, value do
+      if items and type(key) == "number" then
+        if key < 1 or key > MOST_ITEMS or key ~= math.floor(key) then fail(join(path, key), "no such key in a list") end
+        last = math.max(last, key)
+      elseif fields[key] == nil and (unknown == nil or tostring(key) < tostring(unknown)) then
+        unknown = key
       end
-      copy[key] = (is_item and items or fields[key])(value[key], join(path, key))
     end
-    -- What follows a hole (a misspelt variable, say) would be lost without a word.
-    local last = 0
-    for key in pairs(copy) do
-      if items and type(key) == "number" then last = math.max(last, key) end
+    if unknown ~= nil then
+      local near = type(unknown) == "string" and M.nearest(unknown, names)
+      fail(join(path, unknown), "unknown key; %s",
+        near and "did you mean '" .. near .. "'?" or "there are " .. table.concat(names, ", "))
     end
-    for i = 1, last do
-      if copy[i] == nil then fail(join(path, i), "missing") end
+    local copy = {}
+    if last > 0 then copy_items(copy, value, last, items, path) end
+    for _, key in ipairs(names) do
+      if value[key] ~= nil then copy[key] = fields[key](value[key], join(path, key)) end
     end
     for _, key in ipairs(required or {}) do
       if copy[key] == nil then fail(join(path, key), "missing") end

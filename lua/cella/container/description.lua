@@ -36,7 +36,9 @@ local offsets = rule.record { monotonic = rule.integer(-9007199254740991, 900719
 
 -- A time namespace may also be new with its clocks set forward or back, in seconds.
 local function time_namespace(value, path)
-  if type(value) == "table" and (value.monotonic or value.boottime) then return { offsets = offsets(value, path) } end
+  if type(value) == "table" and (rawget(value, "monotonic") or rawget(value, "boottime")) then
+    return { offsets = offsets(value, path) }
+  end
   return namespace(value, path)
 end
 

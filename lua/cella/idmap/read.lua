@@ -55,9 +55,14 @@ local function unknown_key(key)
   return ("unknown key %s; the nearest known key is %q"):format(M.show(key), nearest)
 end
 
+-- What a metatable makes of a table may be another thing each time that somebody looks, and have no end.
+local NOT_PLAIN = "must be a plain table, and has a metatable"
+
 local function fault(extent)
   if type(extent) ~= "table" then
     return "must be a table { inside = , outside = , count = }, not " .. M.show(extent)
+  elseif getmetatable(extent) ~= nil then
+    return NOT_PLAIN
   end
   -- First, as a misspelt key is also a missing one.
   for key in pairs(extent) do
@@ -79,8 +84,12 @@ local function fault(extent)
   end
 end
 
+-- The kernel takes 340; those that are not for it are sorted and compared in Lua.
+local MOST = 65536
+
 local function canonical(extents)
   local numbered = {}
+  if #extents > MOST then return nil, ("%d extents, and there may be %d"):format(#extents, MOST) end
   for number, extent in ipairs(extents) do
     local message = fault(extent)
     if message then
@@ -117,6 +126,8 @@ function M.text(text)
     return nil, "the text has a NUL byte, and the kernel would ignore what follows it"
   end
   local extents = {}
+  local _, newlines = text:gsub("\n", "")
+  if newlines > MOST then return nil, ("more than %d extents"):format(MOST) end
   -- The kernel needs no newline at the end, and takes one, but no empty line.
   local lines = (text == "" or text:sub(-1) == "\n") and text or text .. "\n"
   for line in lines:gmatch("([^\n]*)\n") do
@@ -139,6 +150,7 @@ end
 ---@return cella.idmap.Extent[]? extents
 ---@return string? message
 function M.table(value)
+  if getmetatable(value) ~= nil then return nil, "an ID map " .. NOT_PLAIN end
   local keys = 0
   for key in pairs(value) do
     if type(key) ~= "number" then

@@ -7,19 +7,14 @@ local validate = require "cella.validate"
 
 local M = {}
 
-local function check(processes)
-  if type(processes) ~= "table" then error("processes: a list expected, got " .. validate.show(processes), 3) end
-  for key in pairs(processes) do
-    if type(key) ~= "number" or key < 1 or key > #processes then
-      error(("processes[%s]: no such key in a list"):format(tostring(key)), 3)
-    end
+local function process_rule(value, path)
+  if not process_module.is(value) then
+    validate.fail(path, "a process expected, got %s", validate.show(value))
   end
-  for i = 1, #processes do
-    if not process_module.is(processes[i]) then
-      error(("processes[%d]: a process expected, got %s"):format(i, validate.show(processes[i])), 3)
-    end
-  end
+  return value
 end
+
+local processes_rule = validate.rule.list(process_rule)
 
 -- The least of two times, of which each may be nil: never.
 local function sooner(a, b)
@@ -41,7 +36,7 @@ end
 ---@param timeout number?  seconds; 0 only looks
 ---@return cella.process[]?, cella.error?  nil and "ETIMEDOUT" where none has ended in time
 function M.wait(processes, timeout)
-  check(processes)
+  processes = validate.check(processes_rule, processes, "processes", 2)
   if timeout ~= nil then validate.check(validate.rule.seconds, timeout, "timeout", 2) end
   local till = timeout and core.now() + timeout
   local is_ready = nil -- everyone's turn comes once

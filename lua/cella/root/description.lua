@@ -47,7 +47,7 @@ local data = rule.record({ content = content, mode = mode }, { "content" })
 -- A path, { fd = N } for what a descriptor stands for, or { content = "…" } for a file that is nowhere else.
 local function source(value, path)
   if type(value) ~= "table" then return rule.path(value, path) end
-  return (value.content and data or descriptor)(value, path)
+  return (rawget(value, "content") and data or descriptor)(value, path)
 end
 
 local directories = rule.list(function(value, path)
@@ -56,7 +56,7 @@ end)
 
 -- One, or several: paths and { fd = N }.
 local function lower(value, path)
-  local one = type(value) == "string" or type(value) == "table" and value.fd
+  local one = type(value) == "string" or type(value) == "table" and rawget(value, "fd")
   local list = directories(one and { value } or value, path)
   if #list == 0 then validate.fail(path, "the list is empty") end
   return list
@@ -178,7 +178,7 @@ local function check_remount(mount, path)
 end
 
 local function entry_rule(value, path)
-  if type(value) ~= "table" then validate.fail(path, "a table expected, got %s", validate.show(value)) end
+  validate.check_plain(value, path, "a table")
   if value.type == nil then validate.fail(validate.join(path, "type"), "missing") end
   local mount = types[type_rule(value.type, validate.join(path, "type"))].rule(value, path)
   if mount.type == "overlay" and (mount.upper == nil or mount.upper == "tmpfs") ~= (mount.work == nil) then
@@ -237,11 +237,8 @@ local parts_root = rule.record({ readonly = boolean, size = size, mode = mode, i
 function M.root_rule(value, path)
   if value == "system" then return { system = true, readonly = true } end
   if type(value) == "string" then value = { path = rule.path(value, path) } end
-  if type(value) ~= "table" then
-    validate.fail(path, "\"system\", a directory, { path = ... } or a list of parts expected, got %s",
-      validate.show(value))
-  end
-  if type(value) == "table" and value.path == nil and value.fd == nil then return parts_root(value, path) end
+  validate.check_plain(value, path, '"system", a directory, { path = ... } or a list of parts')
+  if value.path == nil and value.fd == nil then return parts_root(value, path) end
   local root = directory_root(value, path)
   if root.path and root.fd then validate.fail(path, "path and fd exclude each other") end
   if root.path and root.path:find("^/+$") then
