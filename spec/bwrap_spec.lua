@@ -61,6 +61,8 @@ local SAME = {
   ROOT .. " --unshare-user --uid 1 --uid 2 --gid 3 --gid 4 id",
   ROOT .. " --chdir / --chdir x --bogus",
   ROOT .. " --bind $D/rw/file /usr true",
+  "cd $D && $B " .. ROOT .. " --bind nonexistent /mnt true",
+  "cd $D && $B " .. ROOT .. " --tmpfs /tmp --ro-bind rw /mnt --ro-bind none/at/all /srv true",
   ROOT .. " --bind $D /etc/passwd true",
   ROOT .. " --tmpfs /etc/passwd true",
   "cd $D && $B --tmpfs / " .. SMALL .. " sh -c 'pwd; echo $PWD'",

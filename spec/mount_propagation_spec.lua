@@ -127,6 +127,25 @@ describe("the propagation of a mount", function()
     assert.equal("shared \n", of(parts, "new"):match "^[^\n]*\n")
   end)
 
+  it("shared is possible for what lies over /, too", function()
+    local binds = [[{ type = "bind", source = "/usr", destination = "/usr", readonly = true },
+      { type = "symlink", target = "usr/bin", destination = "/bin" },
+      { type = "symlink", target = "usr/lib", destination = "/lib" },
+      { type = "symlink", target = "usr/lib64", destination = "/lib64" }, ]]
+    local over = 'destination = "/", propagation = "shared" }'
+    for _, top in ipairs { ('{ type = "bind", source = %q, '):format(root.path) .. over,
+      '{ type = "tmpfs", ' .. over } do
+      for _, user in ipairs { "new", "host" } do
+        if user == "new" or not trial.lacks_root() then
+          local parts = "{ " .. top .. ", " .. (top:find "tmpfs" and binds or "") .. "}"
+          local said = private_host.sh(private_host.run(("{ namespaces = { user = %q }, root = %s }")
+            :format(user, parts), FIELDS:format() .. "fields /"))
+          assert.equal("shared \n", said)
+        end
+      end
+    end
+  end)
+
   it("may be that of a file system of the container's own", function()
     local function of(keys)
       return trial.inside({ root = root.path, mounts = { { type = "proc", destination = "/proc" }, keys } },

@@ -137,7 +137,11 @@ local function file_system(plan, request, wanted)
     unprivileged = in_namespace,
     maps_group = function(gid) return not in_namespace and host.facts().gid_map:covers(gid) end,
   })
-  for i, one in ipairs(done) do plan.purposes[#plan.purposes + 1] = { size = one.size, words = words[i] } end
+  local words_of = {}
+  for i, part in ipairs(checked) do words_of[part] = words[i] end
+  for _, one in ipairs(done) do
+    plan.purposes[#plan.purposes + 1] = { size = one.size, words = one.entry and words_of[one.entry] or nil }
+  end
   purpose(plan, "pivot_root")
 end
 

@@ -89,7 +89,8 @@ end
 ---@param plan cella.plan
 ---@param box table  the description: root, own (cella.root.own), mounts, masked_paths, readonly_paths
 ---@param facts cella.root.facts
----@return { entry: table, size: integer }[]  after which step of the plan each part and mount is done
+---@return { entry: table?, size: integer }[]  up to which step of the plan it is about which part or mount, in their
+---  order; nil: about none
 function M.record(plan, box, facts)
   local root = box.root
   local state = {
@@ -116,10 +117,14 @@ function M.record(plan, box, facts)
   elseif not state.root then
     open_root(plan, state, root)
   end
+  local done = {}
+  local function note(mount) done[#done + 1] = { entry = mount, size = plan.recorder:size() } end
   -- Taken before anything lies over it, or they would have the new root in them.
   each(box, function(mount)
     if not state.early[mount] and bind.comes_first(mount) then
+      note(nil)
       state.early[mount] = bind.open_source(plan, state, mount)
+      note(mount)
     elseif mount.type == "overlay" then
       overlay.open_relative(plan, state, mount)
     end
@@ -133,11 +138,11 @@ function M.record(plan, box, facts)
     state.scratch = filesystem.new(plan, "tmpfs", { { "mode", "0700" } }, { nosuid = true, nodev = true })
     plan:move_mount(state.scratch, state.root)
   end
-  local done = {}
+  note(nil)
   each(box, function(mount)
     if mount.reserved then mount.target = place.reserve(plan, state, mount.destination) end
     make[mount.type](plan, state, mount)
-    done[#done + 1] = { entry = mount, size = plan.recorder:size() }
+    note(mount)
   end)
   for _, path in ipairs(box.readonly_paths or {}) do cover.readonly(plan, state, path) end
   for _, path in ipairs(box.masked_paths or {}) do state.masked[#state.masked + 1] = path end
@@ -150,7 +155,10 @@ function M.record(plan, box, facts)
   end
   if root.readonly and not root.source then plan:mount_setattr(state.root, false, "rdonly") end
   pivot(plan, state)
-  if root.propagation == "shared" then plan:mount_setattr(state.root, false, {}, nil, "shared") end
+  -- What a later part lies over is not seen any more.
+  local shared = state.shared_root
+  if shared == nil then shared = root.propagation == "shared" end
+  if shared then plan:mount_setattr(state.root, false, {}, nil, "shared") end
   return done
 end
 

@@ -60,6 +60,7 @@ function M.make.bind(plan, state, mount)
   local recursive = mount.recursive ~= false
   local propagation = mount.propagation ~= "private" and mount.propagation or nil
   if propagation then plan:mount_setattr(slot, recursive, {}, nil, propagation) end
+  if place.is_shared_root(mount) then plan:mount_setattr(slot, false, {}, nil, "private") end
   place.attach(plan, state, mount, slot, false, attributes(mount), recursive)
 end
 

@@ -21,7 +21,7 @@ function M.new(plan, fstype, options, mount, before_create)
   plan:fsconfig(context, "create")
   local slot = plan:fsmount(context, attributes(mount))
   plan:close(context)
-  if mount.propagation and mount.propagation ~= "private" then
+  if mount.propagation and mount.propagation ~= "private" and not place.is_shared_root(mount) then
     plan:mount_setattr(slot, false, {}, nil, mount.propagation)
   end
   return slot

@@ -47,6 +47,12 @@ function M.reserve(plan, state, destination)
   return target
 end
 
+--- Whether a mount is to be the root, and shared: the kernel pivots into no shared mount (pivot_root(2)), so that it
+--- becomes so afterwards.
+function M.is_shared_root(mount)
+  return mount.propagation == "shared" and mount.destination ~= nil and clean(mount.destination) == "/"
+end
+
 -- Attaches a mount; `ours` says that later ones may have things made in it. `set` are flags for it and, if `recursive`,
 -- for all that is mounted below it.
 function M.attach(plan, state, mount, slot, ours, set, recursive)
@@ -66,6 +72,7 @@ function M.attach(plan, state, mount, slot, ours, set, recursive)
   if set and #set > 0 then plan:mount_setattr(slot, recursive or false, set) end
   if at_root then
     state.root, state.below = slot, state.below + 1
+    state.shared_root = M.is_shared_root(mount)
   elseif not ours then
     plan:close(slot)
   end
