@@ -106,7 +106,7 @@ static int start_init(struct launch *launch, int program, int status, bool stays
 	if (result < 0)
 		return (int)result;
 	launch->gate = gate[0];
-	child = continue_in(launch, 0, SIGCHLD);
+	child = continue_in(launch, 0, launch->executes ? 0 : SIGCHLD); /* exec makes it SIGCHLD: init.c */
 	if (child == 0)
 		pass_gate(launch);
 	if (child <= 0)

@@ -93,7 +93,9 @@ bool read_report(struct process *process, int fd)
 	struct report report;
 	long count;
 	RAW_RETRY(count, SYS_read, fd, &report, sizeof report);
-	if (count != sizeof report || (report.kind != 'e' && report.kind != 's'))
+	if (count == sizeof report && report.kind == 'x')
+		process->unexecuted = true;
+	else if (count != sizeof report || (report.kind != 'e' && report.kind != 's'))
 		return false;
 	process->code = report.kind == 'e' ? CLD_EXITED : CLD_KILLED;
 	process->status = report.value;

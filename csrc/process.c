@@ -101,7 +101,8 @@ static void set_seconds(lua_State *L, const char *field, struct timeval time)
 	lua_setfield(L, -2, field);
 }
 
-/* process:reap(block [, status]) -> code | nil, signal | nil, usage | false | nil, message, errno
+/* process:reap(block [, status]) -> code | nil, signal | nil, usage | false | nil | nil, message, errno
+ * `nil` alone where the program died in the step that was to execute it.
  * `false` while the child runs. Without `block` it returns at once. `status` is that from which to read what an init
  * says of its program. The usage is an empty table where somebody else has reaped the child. */
 static int process_reap(lua_State *L)
@@ -116,6 +117,10 @@ static int process_reap(lua_State *L)
 	lua_pushboolean(L, false);
 	if (result == 0)
 		return 1;
+	if (process->unexecuted) {
+		lua_pushnil(L);
+		return 1;
+	}
 	if (process->code == CLD_EXITED) {
 		lua_pushinteger(L, process->status);
 		lua_pushnil(L);

@@ -25,6 +25,7 @@ struct process {
 	bool own_memory;
 	bool unwanted; /* who goes on is to be killed */
 	bool reaped;
+	bool unexecuted; /* its init has said that the program died before it was executed */
 	bool has_usage; /* unless somebody else has reaped it */
 	int code, status; /* si_code and si_status of waitid(2) */
 	struct rusage usage;

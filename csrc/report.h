@@ -4,7 +4,7 @@
 #define CELLA_REPORT_H
 
 struct report {
-	char kind; /* 'e', or 's' for a signal */
+	char kind; /* 'e', or 's' for a signal, or 'x' for a death before the program was executed */
 	unsigned char value;
 	struct rusage usage; /* of all that the init has waited for */
 };

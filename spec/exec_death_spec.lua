@@ -2,6 +2,7 @@
 
 local cella = require "cella"
 local outside = require "spec.support.outside"
+local trial = require "spec.support.trial"
 
 local MACHINE = outside.sh "uname -m":match "%S+"
 local EXECVE = ({ x86_64 = 59, aarch64 = 221 })[MACHINE]
@@ -21,6 +22,24 @@ describe("a death in execve", function()
       assert.equal("execve child /bin/true", ("%s %s %s"):format(err.op, err.side, err.path))
       assert.equal("the child was killed in this step", err.message)
     end
+  end)
+
+  it("is so behind an init, too: as in any container", function()
+    if trial.lacks_user_namespaces() then pending(trial.lacks_user_namespaces()) end
+    local function start(number, command)
+      local plan = cella.plan { namespaces = { "user", "pid" } }
+      command.stdout = "capture"
+      return plan:no_new_privs():init():seccomp(kills(number)):exec(command):run()
+    end
+    for _ = 1, 20 do
+      local result, err = start(EXECVE, { "/bin/true" })
+      assert.is_nil(result)
+      assert.equal("execve child /bin/true", ("%s %s %s"):format(err.op, err.side, err.path))
+      assert.equal("the child was killed in this step", err.message)
+      assert.equal("signaled sys", (function(ended) return ended.reason .. " " .. ended.signal end)(
+        assert(start(4000, { "/bin/sh", "-c", "kill -SYS $$" }))))
+    end
+    assert.equal("out\n", assert(start(4000, { "/bin/echo", "out" })).stdout)
   end)
 
   it("is not the same signal, sent by the program to itself as its first act", function()

@@ -62,6 +62,20 @@ static void reap(int program)
 	}
 }
 
+/* A program that has not been executed yet has no exit signal, and is one of those that __WCLONE stands for (wait(2)): it
+ * has died in the last step of its set-up. */
+static void reap_unexecuted(int program)
+{
+	int status;
+	if (RAW(SYS_wait4, program, &status, WNOHANG | __WCLONE, 0) != program)
+		return;
+	struct report report = { .kind = 'x', .value = (unsigned char)(status & 0x7f) };
+	end_others();
+	RAW(SYS_getrusage, RUSAGE_CHILDREN, &report.usage);
+	RAW(SYS_write, STATUS, &report, sizeof report);
+	raw_leave(EXIT_SETUP_FAILED);
+}
+
 /* What a terminal says is for the whole group, as if it were the program's own terminal. A stop is made one that
  * nobody can miss: without a terminal the kernel would not honour the other. */
 static void hand_on(int program, int signal)
@@ -92,12 +106,19 @@ __attribute__((used)) _Noreturn void init_main(long *stack)
 	if (signals < 0)
 		raw_leave(EXIT_SETUP_FAILED);
 	/* The kernel always tells of a pipe without a reader. */
-	struct pollfd fds[] = { { .fd = signals, .events = POLLIN }, { .fd = stack[0] > 2 ? -1 : STATUS } };
+	struct pollfd fds[] = { { .fd = signals, .events = POLLIN },
+				{ .fd = stack[0] > 2 ? -1 : STATUS },
+				{ .fd = (int)RAW(SYS_pidfd_open, program, 0), .events = POLLIN } };
 	for (;;) {
 		struct signalfd_siginfo signal;
-		RAW(SYS_ppoll, fds, 2, 0, 0, 0);
+		RAW(SYS_ppoll, fds, 3, 0, 0, 0);
 		if (fds[1].revents)
 			raw_leave(128 + SIGKILL);
+		if (fds[2].revents) {
+			/* Where no signal tells of it; of any other end there is one. */
+			fds[2].fd = -1;
+			reap_unexecuted(program);
+		}
 		if (!(fds[0].revents & POLLIN) || RAW(SYS_read, signals, &signal, sizeof signal) != sizeof signal)
 			continue;
 		if (signal.ssi_signo == SIGCHLD)

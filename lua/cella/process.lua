@@ -56,6 +56,7 @@ function M.new(child, ends, options)
     watched = {},
     started = options.started,
     exited = options.exited,
+    unexecuted = options.unexecuted,
     result_limit = options.result_limit,
     cgroup = options.cgroup,
     keys_filter = options.keys_filter,

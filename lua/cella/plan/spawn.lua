@@ -232,6 +232,10 @@ function M.perform(plan, options)
     end
     if ok then
       options.cgroup = group
+      function options.unexecuted()
+        return failure(plan, number_of_child_step(plan, plan.recorder:size()), {
+          message = "the child was killed in this step" })
+      end
       options.keys_filter = keys_filter
       return Process.new(child, context.captures, options)
     end

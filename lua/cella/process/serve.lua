@@ -93,6 +93,7 @@ end
 -- How it has ended. Nil and an error where nobody can tell.
 local function reap(self)
   local code, signal, used = self.child:reap(true, self.status)
+  if code == nil and signal == nil then return nil, self.unexecuted() end
   if type(used) ~= "table" then
     return nil, Error.new {
       op = "waitid", errno = used, message = signal,
