@@ -81,6 +81,10 @@ test-kernels:
 	@$(MAKE) --no-print-directory build
 	@tools/test-kernels
 
+# FUZZ_SECONDS (600) each, with sanitizers, in a Lua with assertions.
+fuzz: sanitized
+	@tools/fuzz
+
 check: build
 	@tools/specs $(BUILD)
 
@@ -108,9 +112,10 @@ help:
 	@echo 'make test     install what is missing, build and test everything'
 	@echo 'make test-kernels  the specs that depend on the kernel, on Linux 5.10, 6.1, 6.12 and 7.3'
 	@echo 'make check    the specs alone, as you are'
+	@echo 'make fuzz [FUZZ_SECONDS=600]  options, parsers and what comes back from a function, at random'
 	@echo 'make lint     luacheck and cppcheck'
 	@echo 'make bench    what a start costs: with a large Lua heap, with many mounts'
 	@echo 'make install  INST_LUADIR=DIR INST_LIBDIR=DIR (luarocks make does this)'
 	@echo 'make clean    remove what was built'
 
-.PHONY: build sanitized install run test test-kernels check bench lint luacheck cppcheck clean help FORCE
+.PHONY: build sanitized install run test test-kernels check fuzz bench lint luacheck cppcheck clean help FORCE

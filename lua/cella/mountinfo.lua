@@ -4,7 +4,7 @@ local M = {}
 
 -- Blanks and the like are written in octal.
 local function unescaped(text)
-  return (text:gsub("\\(%d%d%d)", function(digits) return string.char(tonumber(digits, 8)) end))
+  return (text:gsub("\\([0-3][0-7][0-7])", function(digits) return string.char(tonumber(digits, 8)) end))
 end
 
 ---@class cella.mount
