@@ -416,6 +416,13 @@ uint64_t check_name(lua_State *L, int index, const struct names *names)
 	return value;
 }
 
+/* A signal by name or number: the real-time signals have no names. */
+int check_signal(lua_State *L, int index, int lowest)
+{
+	return lua_type(L, index) == LUA_TNUMBER ? (int)check_range(L, index, lowest, 64) :
+						   (int)check_name(L, index, &names_signal);
+}
+
 uint64_t check_flags(lua_State *L, int index, const struct names *names)
 {
 	uint64_t value = 0;

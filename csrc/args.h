@@ -47,6 +47,7 @@ struct slot {
 int check_fd(lua_State *L, int index);
 int64_t check_range(lua_State *L, int index, int64_t low, int64_t high);
 uint64_t check_name(lua_State *L, int index, const struct names *names);
+int check_signal(lua_State *L, int index, int lowest);
 uint64_t check_flags(lua_State *L, int index, const struct names *names);
 
 /* Capabilities as a Lua list of names; unnamed ones as their numbers. */

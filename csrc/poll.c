@@ -126,7 +126,7 @@ static sigset_t check_signals(lua_State *L, int index)
 	luaL_checktype(L, index, LUA_TTABLE);
 	for (int i = 1; i <= (int)lua_rawlen(L, index); i++) {
 		lua_rawgeti(L, index, i);
-		sigaddset(&set, (int)check_name(L, lua_gettop(L), &names_signal));
+		sigaddset(&set, check_signal(L, lua_gettop(L), 1));
 		lua_pop(L, 1);
 	}
 	return set;
@@ -139,7 +139,7 @@ static sigset_t check_signals(lua_State *L, int index)
 static int io_signals(lua_State *L)
 {
 	sigset_t set = check_signals(L, 1);
-	for (int number = 1; number <= SIGSYS; number++) {
+	for (int number = 1; number <= SIGRTMAX; number++) {
 		struct sigaction action;
 		if (sigaction(number, NULL, &action) == 0 && action.sa_handler == SIG_IGN)
 			sigdelset(&set, number);

@@ -138,12 +138,6 @@ static int process_reap(lua_State *L)
 	return 3;
 }
 
-static int check_signal(lua_State *L, int index)
-{
-	return lua_type(L, index) == LUA_TNUMBER ? (int)check_range(L, index, 0, 64) :
-						   (int)check_name(L, index, &names_signal);
-}
-
 #ifndef PIDFD_SIGNAL_PROCESS_GROUP
 #define PIDFD_SIGNAL_PROCESS_GROUP (1U << 2) /* Linux 6.9 */
 #endif
@@ -153,7 +147,7 @@ static int check_signal(lua_State *L, int index)
 static int process_kill_group(lua_State *L)
 {
 	struct process *process = check_process(L);
-	int signal = check_signal(L, 2);
+	int signal = check_signal(L, 2, 0);
 	if (process->reaped || process->pidfd < 0)
 		return push_error(L, "kill", ESRCH);
 	long result = RAW(SYS_pidfd_send_signal, process->pidfd, signal, 0, PIDFD_SIGNAL_PROCESS_GROUP);
@@ -172,7 +166,7 @@ static int process_kill_group(lua_State *L)
 static int process_kill(lua_State *L)
 {
 	struct process *process = check_process(L);
-	int signal = check_signal(L, 2);
+	int signal = check_signal(L, 2, 0);
 	if (process->reaped || process->pidfd < 0)
 		return push_error(L, "pidfd_send_signal", ESRCH);
 	long result = RAW(SYS_pidfd_send_signal, process->pidfd, signal, 0, 0);

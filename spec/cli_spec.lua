@@ -420,6 +420,60 @@ describe("the command line", function()
       assert.equal(0, status)
     end)
 
+    for _, init in ipairs { true, false } do
+      it("of every kind is handed on" .. (init and "" or ", without an init too"), function()
+        local kept = { [9] = "kill", [19] = "stop", [17] = "chld", [21] = "ttin", [22] = "ttou", [4] = "ill",
+          [5] = "trap", [7] = "bus", [8] = "fpe", [11] = "segv", [31] = "sys", [32] = "libc", [33] = "libc",
+          [20] = "tstp stops" }
+        local numbers = {}
+        for number = 1, 64 do if not kept[number] then numbers[#numbers + 1] = number end end
+        local traps = {}
+        for i, number in ipairs(numbers) do traps[i] = ("trap 'echo got %d.' %d"):format(number, number) end
+        traps[#traps + 1] = ("trap 'echo got %d.; exit 7' 64"):format(64)
+        local text = table.concat(traps, "; ") .. "; echo ready; " .. ENDLESS
+        local status, said = during(("init = %s"):format(tostring(init)), text, function(process)
+          for _, number in ipairs(numbers) do
+            process:kill(number)
+            trial.wait_for(function()
+              return trial.read(directory .. "/out"):find(("got %d."):format(number), 1, true)
+            end, ("signal %d"):format(number))
+          end
+        end)
+        local wanted = { "ready" }
+        for _, number in ipairs(numbers) do wanted[#wanted + 1] = ("got %d."):format(number) end
+        assert.equal(table.concat(wanted, "\n") .. "\n", said)
+        assert.equal(7, status)
+      end)
+    end
+
+    for name, number in pairs { pipe = 13, ["real-time signal"] = 37 } do
+      it(("that is a %s ends a program that does nothing about it, as any"):format(name), function()
+        local inner
+        assert.equal(128 + number, (during("", "echo ready; exec sleep 1000", function(process)
+          inner = trial.program(process.pid, "sleep")
+          process:kill(number)
+        end)))
+        assert.is_false(trial.runs(inner))
+      end)
+    end
+
+    it("that stops or continues reaches the program once", function()
+      local text = "trap 'echo on.' CONT; trap 'echo end; exit 0' USR1; echo ready; " .. ENDLESS
+      local _, said = during("", text, function(process)
+        local function is_stopped() return trial.read(("/proc/%d/stat"):format(process.pid)):find "^%d+ %(.*%) T" end
+        for times = 1, 2 do
+          process:kill "tstp"
+          trial.wait_for(is_stopped, "cella to stop")
+          process:kill "cont"
+          trial.wait_for(function()
+            return select(2, trial.read(directory .. "/out"):gsub("on%.", "")) == times
+          end, "the program to go on")
+        end
+        process:kill "usr1"
+      end)
+      assert.equal("ready\non.\non.\nend\n", said)
+    end)
+
     it("SIGINT reaches what the program is waiting for too, as from a terminal", function()
       local text = "trap : INT; sh -c 'trap \"echo child; exit 0\" INT; echo ready; " .. ENDLESS .. "'; echo parent"
       local _, said = during("", text, function(process) process:kill "int" end)

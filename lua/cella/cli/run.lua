@@ -37,11 +37,16 @@ local function status_of_error(err)
   return NOT_EXECUTABLE
 end
 
-local FORWARDED = { "int", "term", "hup", "quit", "usr1", "usr2", "winch", "alrm", "tstp" }
+-- What is not handed on: "kill" and "stop" cannot be held, a fault is this process's own, as "chld" is, and "ttin" and
+-- "ttou" are about the terminal that this process is in the background of. 32 and 33 belong to the C library.
+local KEPT = { kill = true, stop = true, chld = true, ttin = true, ttou = true,
+  ill = true, trap = true, bus = true, fpe = true, segv = true, sys = true }
 
--- Whoever has stopped us continues us with this.
-local WITH_TERMINAL = { "cont" }
-for _, name in ipairs(FORWARDED) do WITH_TERMINAL[#WITH_TERMINAL + 1] = name end
+local FORWARDED = {}
+for number = 1, 64 do
+  local name = core.signal_name(number)
+  if not (KEPT[name] or number == 32 or number == 33) then FORWARDED[#FORWARDED + 1] = number end
+end
 
 -- Whether the program does something of its own with a signal. Without a handler the first process of a pid namespace
 -- does not get it at all (pid_namespaces(7)), where any other program would end.
@@ -55,36 +60,39 @@ local function is_handled(pid, number)
   return false
 end
 
-local ENDS_NOT = { winch = true, tstp = true, cont = true }
+local ENDS_NOT = { winch = true, tstp = true, cont = true, urg = true }
 
 -- Terminals and supervisors talk to this process: it hands on what they say, and dies as the program would have.
 -- With a terminal of the program's own, those that come from ours are about ours.
 local function watch_signals(process, fd, relay)
+  local function hand_on(signal)
+    -- An init knows what is for the whole group.
+    if process.status then return process:kill(signal) end
+    return process:signal_group(signal == "tstp" and "stop" or signal)
+  end
+  local continued = false
   process:watch(fd:number(), function()
     while true do
       local number = fd:read_signal()
       if not number then return end
       local name = core.signal_name(number)
-      if relay and name == "tstp" then relay:suspend() end
       if relay and name == "winch" then
         relay:resize()
-      elseif name == "cont" then
-        relay:resume()
-      elseif process.status then
-        -- An init does what follows by itself.
-        process:kill(name)
-        if name == "tstp" then
-          core.stop_self()
-          process:kill("cont")
-        end
       elseif name == "tstp" then
-        process:signal_group("stop")
+        if relay then relay:suspend() end
+        hand_on(name)
         core.stop_self()
-        process:signal_group("cont")
+        -- The signal that has continued us is still to be read, unless it is ignored.
+        hand_on("cont")
+        continued = true
+      elseif name == "cont" then
+        if relay then relay:resume() end
+        if not continued then hand_on(name) end
+        continued = false
       else
-        process:signal_group(name)
+        hand_on(number)
         local ok, handled = pcall(is_handled, process.pid, number)
-        if not ENDS_NOT[name] and ok and not handled then
+        if not process.status and not ENDS_NOT[name] and ok and not handled then
           process.ended_by = number
           process:kill("kill")
         end
@@ -136,7 +144,7 @@ function M.start(box, request, streams)
     streams.err:write('cella: command.stdin: "pipe" is for programs that write to it: here nobody would\n')
     return SETUP_FAILED
   end
-  local held = hold_signals(box, is_own and WITH_TERMINAL or FORWARDED)
+  local held = hold_signals(box, FORWARDED)
   local ok, process, err = pcall(box.spawn, box, command)
   if ok and err and err.op == "openpt" and may_be_ours then
     command.terminal.from = "host"
@@ -173,8 +181,8 @@ end
 ---@param box cella.container|cella.entrance
 ---@return integer status
 function M.print(box, request, streams)
-  local command, is_own = terminal.choose(box, request)
-  hold_signals(box, is_own and WITH_TERMINAL or FORWARDED)
+  local command = terminal.choose(box, request)
+  hold_signals(box, FORWARDED)
   local ok, plan, err = pcall(box.plan, box, command)
   if not ok or not plan then
     streams.err:write("cella: ", tostring(not ok and plan or err), "\n")
