@@ -6,7 +6,7 @@ local trial = require "spec.support.trial"
 
 local PARTS = [[
   root = {
-    { type = "bind", source = "/usr", destination = "/usr" },
+    { type = "bind", source = "/usr", destination = "/usr", readonly = true },
     { type = "symlink", target = "usr/bin", destination = "/bin" },
     { type = "symlink", target = "usr/lib", destination = "/lib" },
     { type = "symlink", target = "usr/lib64", destination = "/lib64" },
@@ -288,7 +288,7 @@ describe("`cella run` at a terminal", function()
       local mount = ('mounts = { { type = "bind", source = %q, destination = "/mnt" } },'):format(directory)
       local function seen(redirections, ...)
         local log = directory .. "/seen"
-        trial.sh(">" .. log .. "; chmod 666 " .. log)
+        trial.sh((">%s; chmod 666 %s; chmod 777 %s"):format(log, log, directory))
         local words = { ... }
         for _, word in ipairs { "BOX", "--", "sh", "-c", show, "/mnt/seen" } do words[#words + 1] = word end
         trial.terminal(("stat -L -c 'ours %%d:%%i' /proc/self/fd/0 >%s; "):format(log) .. command(words, mount)

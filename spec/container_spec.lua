@@ -838,7 +838,8 @@ describe("a container", function()
       it("are where the mount points of later mounts are made, as directory or as file", function()
         local description = empty()
         description.mounts[3] = { type = "tmpfs", destination = "/tmp/a/b" }
-        description.mounts[4] = { type = "bind", source = "/etc/passwd", destination = "/tmp/c/passwd" }
+        description.mounts[4] = { type = "bind", source = "/etc/passwd", destination = "/tmp/c/passwd",
+          readonly = true }
         assert.equal("directory\nregular file\n", inside(description, "stat -c %F /tmp/a/b /tmp/c/passwd"))
         assert.equal("", root:shell "ls -A tmp")
       end)
@@ -1060,7 +1061,7 @@ describe("a container", function()
 
     it("are made in their order: a later one covers an earlier one", function()
       trial.write(directory .. "/file", "hello\n")
-      local bind = { type = "bind", source = directory, destination = "/mnt" }
+      local bind = { type = "bind", source = directory, destination = "/mnt", readonly = true }
       local tmpfs = { type = "tmpfs", destination = "/mnt" }
       assert.equal("", word({ root = root.path, mounts = { bind, tmpfs } }, "ls /mnt"))
       assert.equal("file", word({ root = root.path, mounts = { tmpfs, bind } }, "ls /mnt"))

@@ -216,7 +216,7 @@ describe("a step that fails", function()
     end)
 
     it("is a namespace that is not there to join", function()
-      fails(run_marker(cella.plan { join = { { type = "net", pid = 2147483647 } } }), "open(", "ENOENT")
+      fails(run_marker(cella.plan { join = { { type = "net", pid = 2147483647 } } }), "open(", "ESRCH")
       fails(run_marker(cella.plan { join = { { type = "net", path = "/nonexistent" } } }), "open(", "ENOENT")
       fails(run_marker(cella.plan { join = { { type = "net", fd = 999 } } }), "dup(999)", "EBADF")
     end)

@@ -58,7 +58,9 @@ local function open_of_process(one, processes)
   if not target then
     local err
     target, err = targets.hold(one.pid)
-    if not target then return nil, nil, err end
+    if not target then
+      return nil, nil, { op = "open", errno = err.errno, path = shown, message = err.message, why = err.why }
+    end
     processes[one.pid] = target
   end
   local fd, inode, fields = open(target:path("ns/" .. kinds.link(one.type)), shown)

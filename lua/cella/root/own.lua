@@ -52,9 +52,9 @@ function M.complete(box, host)
   if root.system then whole.root = system.parts(host.system or {}) end
   local own = whole.own
   if box.proc == false then
-    if not root.system then
-      add(own, box, { type = "tmpfs", destination = "/proc", mode = 365, readonly = true }, true) -- 0555
-    end
+    -- Where the root has such a directory, whatever is in it is covered.
+    whole.masked_paths = { "/proc" }
+    for _, path in ipairs(box.masked_paths or {}) do table.insert(whole.masked_paths, path) end
   elseif box.namespaces.pid ~= "host" then
     add(own, box, { type = "proc", destination = "/proc" }, true)
   end
