@@ -105,7 +105,7 @@ local function describe(err)
     cut, from = at, at + 1
   end
   -- Above it is the call of this file, in the words of each Lua.
-  if cut then trace = trace:sub(1, cut - 1):gsub("\n%s*%([%w. ]*tail calls?[.]*%)[^\n]*$", "") end
+  if cut then trace = trace:sub(1, cut - 1):gsub("\n%s*%([A-Za-z0-9. ]*tail calls?[.]*%)[^\n]*$", "") end
   return { message = message, traceback = trace, value = err }
 end
 

@@ -1,6 +1,7 @@
 --- Why a step failed: from what failed, and from what this host says when it is asked. Nothing is guessed: a cause that
 --- could not be seen is not named as one.
 
+local ascii = require "cella.ascii"
 local core = require "cella.core"
 local lists = require "cella.list"
 local program = require "cella.explain.program"
@@ -72,12 +73,12 @@ local CAP_HINT = "; give the container a user namespace of its own, in which it 
 local function needs(capability, what, plan, namespace)
   if plan and lists.contains(plan.new_namespaces, "user") then
     return ("%s needs CAP_%s in the user namespace that owns what is changed: give the plan a new %s namespace too")
-      :format(what, capability:upper(), namespace)
+      :format(what, ascii.upper(capability), namespace)
   end
   if has(capability) then
-    return ("%s needs CAP_%s in the user namespace that owns what is changed"):format(what, capability:upper())
+    return ("%s needs CAP_%s in the user namespace that owns what is changed"):format(what, ascii.upper(capability))
   end
-  return ("%s needs CAP_%s, which this process does not have"):format(what, capability:upper()) .. CAP_HINT
+  return ("%s needs CAP_%s, which this process does not have"):format(what, ascii.upper(capability)) .. CAP_HINT
 end
 
 local why = {}
@@ -210,7 +211,7 @@ why.setns = {
 }
 local function unshare_limit(fields)
   local names = {}
-  for name in (fields.text or ""):gmatch('"(%a+)"') do names[#names + 1] = name end
+  for name in (fields.text or ""):gmatch('"([A-Za-z]+)"') do names[#names + 1] = name end
   return "a limit on namespaces is reached, or they are nested 33 deep: " .. namespace_limits(names)
 end
 
@@ -254,7 +255,7 @@ why.chdir = {
 }
 why.setrlimit = {
   EPERM = function(fields)
-    local resource = fields.text:match('setrlimit%("(%a+)"')
+    local resource = fields.text:match('setrlimit%("([A-Za-z]+)"')
     local _, hard = sys.getrlimit(resource)
     return ("the hard limit of this process is %s, and raising it needs CAP_SYS_RESOURCE over the initial user "
       .. "namespace"):format(tostring(hard))

@@ -7,6 +7,7 @@
 --- table everything may be absent that an ordinary process in the initial namespace does not have: no
 --- capabilities, no groups, no subordinate IDs, no helpers; absent maps are those of the initial namespace.
 
+local ascii = require "cella.ascii"
 local accounts = require "cella.host.accounts"
 local core = require "cella.core"
 local Error = require "cella.error"
@@ -144,7 +145,7 @@ function lazy.grants_other_groups()
   local word
   for line in file:lines() do word = line:match("^%s*GRANT_AUX_GROUP_SUBIDS%s+(%S+)") or word end
   file:close()
-  return word ~= nil and word:lower() == "yes"
+  return word ~= nil and ascii.lower(word) == "yes"
 end
 
 function lazy.initial()

@@ -200,7 +200,7 @@ function M.list(directory)
   validate.check(rule.absolute, directory, "directory", 2)
   local prefix, list = (directory:gsub("/*$", "")) .. "/", {}
   for _, mount in ipairs(mountinfo.own()) do
-    local link, inode = mount.root:match "^(%a+):%[(%d+)%]$"
+    local link, inode = mount.root:match "^([A-Za-z]+):%[(%d+)%]$"
     local name = mount.point:sub(1, #prefix) == prefix and mount.point:sub(#prefix + 1)
     if mount.kind == "nsfs" and name and not name:find("/", 1, true) and KIND_OF_LINK[link] then
       list[#list + 1] = { path = mount.point, kind = KIND_OF_LINK[link], inode = tonumber(inode) }

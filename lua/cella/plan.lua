@@ -168,7 +168,7 @@ function methods:input(text, perform, capture, needs)
   validate.check(rule.callable, perform, "perform", 2)
   local slot = self.recorder:input()
   self.before[#self.before + 1] = { text = ("%s = %s"):format(tostring(slot), text), perform = perform, slot = slot,
-    op = text:match("^[%w_]+"), path = text:match('^open%("(.-)"'), needs = needs }
+    op = text:match("^[A-Za-z0-9_]+"), path = text:match('^open%("(.-)"'), needs = needs }
   if capture then self.captures[slot:number()] = capture end
   return slot
 end
@@ -264,7 +264,7 @@ end
 function methods:await(call, text)
   validate.check(rule.callable, call, "call", 2)
   text = text or "call(...)"
-  meet(self, { { op = text:match "^[%w_.]+", text = text, is_call = true, perform = function(child)
+  meet(self, { { op = text:match "^[A-Za-z0-9_.]+", text = text, is_call = true, perform = function(child)
     local pid, program = child:pid(), child:program()
     local facts = { pid = program, init = program ~= pid and pid or nil }
     local ok, result, message = xpcall(function() return call(facts) end, function(err)

@@ -1,5 +1,6 @@
 --- The capabilities that there are: those of the running kernel, by libcap's names.
 
+local ascii = require "cella.ascii"
 local core = require "cella.core"
 local validate = require "cella.validate"
 
@@ -31,13 +32,13 @@ end
 
 --- What there is in place of an unknown name: the nearest one, or all.
 function M.instead_of(name)
-  local near = validate.nearest((name:lower():gsub("^cap_", "")), known)
+  local near = validate.nearest((ascii.lower(name):gsub("^cap_", "")), known)
   return near and ("; did you mean '%s'?"):format(near) or "; there are " .. table.concat(known, ", ")
 end
 
 -- "net_raw", "CAP_NET_RAW", "13"
 local function check_name(text, path)
-  local name = text:lower():gsub("^cap_", "")
+  local name = ascii.lower(text):gsub("^cap_", "")
   if number_of[name] then return number_of[name] end
   if text:find("^%d+$") and #text <= 9 then return check_number(tonumber(text), path) end
   if text:find("^%-%d+$") then

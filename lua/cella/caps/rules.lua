@@ -4,6 +4,7 @@
 -- which rule), or nil and the error that the kernel would give. The rules are those of security/commoncap.c and
 -- of capabilities(7), tried on Linux 6.18 over some thousand programs by spec/caps_exec_spec.lua.
 
+local ascii = require "cella.ascii"
 local exec = require "cella.caps.exec"
 local securebits = require "cella.caps.securebits"
 local set = require "cella.caps.set"
@@ -81,7 +82,8 @@ local function new_ids(self, op, kind, wanted, capability)
       end
       if outside ~= old.real and outside ~= old.effective and outside ~= old.saved
         and not self.effective:has(capability) then
-        return refused(op, "EPERM", ("becoming %s %.0f needs CAP_%s in effect"):format(kind, id, capability:upper()))
+        return refused(op, "EPERM", ("becoming %s %.0f needs CAP_%s in effect"):format(kind, id,
+          ascii.upper(capability)))
       end
       fresh[key] = outside
     end

@@ -3,6 +3,7 @@
 -- libcap reads them; here is what it does not do: say what is wrong, and refuse what this kernel does not have (libcap
 -- takes "63=ep" and knows names that the kernel does not).
 
+local ascii = require "cella.ascii"
 local core = require "cella.core"
 local names = require "cella.caps.names"
 local set = require "cella.caps.set"
@@ -12,8 +13,8 @@ local M = {}
 
 -- Raises about the first name in the text that is none; else about the text.
 local function refuse(text, path, form)
-  for word in text:gmatch("[%a_][%w_]*") do
-    local plain = word:lower()
+  for word in text:gmatch("[A-Za-z_][A-Za-z0-9_]*") do
+    local plain = ascii.lower(word)
     local flags_only = plain:find("^[eip]+$") ~= nil
     if plain ~= "all" and plain ~= "none" and not flags_only then names.number(word, path) end
   end
@@ -33,7 +34,7 @@ end
 -- libcap takes numbers that the kernel does not have, and in the second form drops them without a word.
 local function check_string(text, path)
   validate.rule.string(text, path)
-  for word in text:gmatch("[%w_]+") do
+  for word in text:gmatch("[A-Za-z0-9_]+") do
     if word:find("^%d+$") then names.number(word, path) end
   end
 end
@@ -50,7 +51,7 @@ end
 local function well_formed(text)
   if text == "" then return true end
   for item in (text .. ","):gmatch("([^,]*),") do
-    if not item:find("^[!%^%%]*[%w_]+$") then return false end
+    if not item:find("^[!%^%%]*[A-Za-z0-9_]+$") then return false end
   end
   return true
 end

@@ -10,7 +10,7 @@ local sys = core.sys
 
 local function failed(message, errno, fields)
   fields = fields or {}
-  fields.op = fields.op or message:match "^[%w_]+"
+  fields.op = fields.op or message:match "^[A-Za-z0-9_]+"
   fields.errno, fields.message = errno, message:match ": (.*)$" or message
   return nil, Error.new(fields)
 end

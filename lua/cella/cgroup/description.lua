@@ -100,10 +100,10 @@ local PREFIXES = { cgroup = true, cpu = true, cpuset = true, dmem = true, hugetl
 
 local function name(value, path)
   rule.line(value, path)
-  if #value > 200 or not value:find "^[%w_+.-]+$" or value == "." or value == ".." then
+  if #value > 200 or not value:find "^[A-Za-z0-9_+.-]+$" or value == "." or value == ".." then
     validate.fail(path, "a name of up to 200 letters, digits and _ + . - expected, got %s", validate.show(value))
   end
-  if PREFIXES[value:match "^(%l+)%."] then
+  if PREFIXES[value:match "^([a-z]+)%."] then
     validate.fail(path, "%s looks like one of the kernel's own files", validate.show(value))
   end
   return value
@@ -244,7 +244,7 @@ local function same_rates(wanted, found)
   local number = wanted:match "^%S+"
   for line in (found .. "\n"):gmatch "(.-)\n" do
     if line:match "^%S+" == number then
-      for key, value in wanted:gmatch "(%l+)=(%S+)" do
+      for key, value in wanted:gmatch "([a-z]+)=(%S+)" do
         if (" " .. line .. " "):find((" %s=%s "):format(key, value), 1, true) == nil then return false end
       end
       return true

@@ -17,7 +17,7 @@ local M = {}
 -- "key value" lines.
 local function flat(text)
   local values = {}
-  for key, value in (text or ""):gmatch "([%w_.]+) (%d+)" do values[key] = tonumber(value) end
+  for key, value in (text or ""):gmatch "([A-Za-z0-9_.]+) (%d+)" do values[key] = tonumber(value) end
   return values
 end
 

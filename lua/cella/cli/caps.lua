@@ -1,6 +1,7 @@
 --- `cella caps`: capabilities on the command line: of processes, of masks and texts, in sentences, and after exec.
 
 local core = require "cella.core"
+local ascii = require "cella.ascii"
 local caps = require "cella.caps"
 local common = require "cella.cli.common"
 local idmap = require "cella.idmap"
@@ -95,7 +96,7 @@ local function decode_mask(text)
       unknown = unknown or number > names.last
     end
   end
-  return { input = text, mask = ("%16s"):format(significant):gsub(" ", "0"):lower(), capabilities = list(found),
+  return { input = text, mask = ascii.lower((("%16s"):format(significant):gsub(" ", "0"))), capabilities = list(found),
     unknown = unknown }
 end
 

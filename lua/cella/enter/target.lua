@@ -163,7 +163,7 @@ end
 local MAPS = { "uid_map", "gid_map", "setgroups" }
 
 local function parse_maps(self, texts)
-  local maps = { setgroups = texts.setgroups:match "^%a+" }
+  local maps = { setgroups = texts.setgroups:match "^[A-Za-z]+" }
   for _, kind in ipairs { "uid", "gid" } do
     local map, message = idmap.parse(texts[kind .. "_map"])
     if not map then

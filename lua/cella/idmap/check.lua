@@ -6,6 +6,7 @@
 ---
 --- Nothing is written and nobody is asked: it is computed from the host's facts and the situation that is described.
 
+local ascii = require "cella.ascii"
 local facts = require "cella.host"
 local idmap = require "cella.idmap"
 local parse = require "cella.idmap.check.parse"
@@ -135,7 +136,7 @@ local function permitted(extents, situation, opener)
     return false, "without CAP_SETGID a gid map needs setgroups denied first (since Linux 3.19), because dropping a "
       .. "group may open files", "write \"deny\" to /proc/PID/setgroups before"
   elseif not single and not capable then
-    local name = "CAP_" .. capability:upper()
+    local name = "CAP_" .. ascii.upper(capability)
     if situation.writer == "self" and privileged(host, capability) then
       return false, "a process inside has no capability over the parent namespace: " .. name .. " was lost by unshare",
         "have the maps written by a process in the parent namespace"
@@ -258,7 +259,8 @@ local function helper(text, situation)
   local bare = host.no_new_privs and host.real_uid ~= 0 and not (host.ambient and host.ambient["set" .. kind])
   local why_bare = "this process has no_new_privs, with which the helper gets no privileges"
   if not bare and host.bounding and not host.bounding["set" .. kind] then
-    bare, why_bare = true, ("CAP_SET%s is not in the bounding set, so the helper cannot get it"):format(kind:upper())
+    bare = true
+    why_bare = ("CAP_SET%s is not in the bounding set, so the helper cannot get it"):format(ascii.upper(kind))
   end
   if host.no_new_privs and host.real_uid ~= 0 and (situation.target == "zombie" or not situation.dumpable) then
     return "EACCES", situation.target == "zombie" and ZOMBIE or NOT_DUMPABLE, "write the maps before"

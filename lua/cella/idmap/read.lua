@@ -23,7 +23,7 @@ local NAMES = { "count", "inside", "outside" }
 ---@return string
 function M.show(value)
   if type(value) == "string" then
-    local text = value:sub(1, 60):gsub("[%c\"\\]", function(c) return ("\\%d"):format(c:byte()) end)
+    local text = value:sub(1, 60):gsub("[%z\1-\31\127\"\\]", function(c) return ("\\%d"):format(c:byte()) end)
     return '"' .. text .. (#value > 60 and '..."' or '"')
   elseif type(value) == "number" then
     return tostring(value)

@@ -38,7 +38,7 @@ local function failure(plan, number, fields)
       fields.code, fields.errno, fields.message = "ENOENT", 2, core.strerror(2)
     end
   else
-    fields.path = fields.path or step.path or step.text:match('^[%w_ =]*%("(/.-)"')
+    fields.path = fields.path or step.path or step.text:match('^[A-Za-z0-9_ =]*%("(/.-)"')
   end
   return Error.new(fields)
 end
@@ -217,7 +217,7 @@ function M.perform(plan, options)
     child, message, errno = core.launch(plan.recorder, plan.namespaces, context.slots, group and group:number(),
       group and group.own_memory, body)
     if not child then
-      err = failure(plan, #plan.before + 1, { op = message:match("^[%w_]+"), errno = errno,
+      err = failure(plan, #plan.before + 1, { op = message:match("^[A-Za-z0-9_]+"), errno = errno,
         why = group and group:explain_birth(errno) })
     end
   end

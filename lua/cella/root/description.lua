@@ -1,5 +1,6 @@
 --- What `root` and `mounts` of a container may say.
 
+local ascii = require "cella.ascii"
 local mapping = require "cella.mapping"
 local validate = require "cella.validate"
 
@@ -28,7 +29,7 @@ local function size(value, path)
   local digits, unit = value:match "^([1-9]%d*)([kKmMgG%%]?)$"
   if not digits then
     validate.fail(path, 'bytes, or a string such as "64M" or "10%%" expected, got %s', validate.show(value))
-  elseif tonumber(digits) > MOST[unit:lower()] then
+  elseif tonumber(digits) > MOST[ascii.lower(unit)] then
     validate.fail(path, "%s is more than there can be", validate.show(value))
   end
   return value

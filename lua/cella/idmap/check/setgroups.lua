@@ -18,7 +18,7 @@ function M.file(text, situation)
       "write it from inside before capabilities are dropped, or from the process that made the namespace")
   end
   -- The kernel reads up to a NUL, as everywhere.
-  local word = text:sub(1, (text:find("\0", 1, true) or 0) - 1):match("^(%l+)[ \t\v\f\r\n]*$")
+  local word = text:sub(1, (text:find("\0", 1, true) or 0) - 1):match("^([a-z]+)[ \t\v\f\r\n]*$")
   if #text >= 8 or word ~= "allow" and word ~= "deny" then
     return verdict("EINVAL", "the file takes \"allow\" or \"deny\" in at most 7 bytes, not " .. read.show(text),
       "write \"deny\"")

@@ -1,0 +1,74 @@
+-- What is ASCII by definition is read the same in every locale.
+
+local trial = require "spec.support.trial"
+
+-- A script that sets the locale, has what follows use it, and prints what is the same in all. (A number in a message,
+-- as "0.5 seconds", is for people, and as they write it.)
+local SCRIPT = [[
+  local name = ...
+  assert(os.setlocale(name), "there is no " .. name)
+  local caps, idmap, cella = require "cella.caps", require "cella.idmap", require "cella"
+  local function try(call, ...)
+    local ok, value = pcall(call, ...)
+    print(ok, tostring(value))
+  end
+  try(caps.set, "CAP_KILL")
+  try(caps.set, { "SYS_ADMIN", "NET_BIND_SERVICE" })
+  try(caps.set, "CAP_KIL")
+  try(function() return caps.explain("CAP_KILL").name end)
+  try(function() return caps.parse "CAP_KILL,CAP_SETUID=ep".effective end)
+  try(function() return caps.parse("CAP_KILLL=ep") end)
+  try(function() return caps.parse("!CAP_KILL,^CAP_CHOWN").inheritable end)
+  try(cella.container, { cgroup = { name = "caf\233" } })
+  try(cella.container, { cgroup = { cpu = { quota = 0.05, period = 0.1 }, memory = "64M" } })
+  try(cella.container, { hostname = "m", capabilities = { "KILL" }, root = { { type = "tmpfs", destination = "/",
+    size = "1G" } } })
+  try(idmap.new, "0 1000 1\n\233")
+]]
+
+describe("a locale", function()
+  local directory
+  before_each(function() directory = trial.directory() end)
+  after_each(function() trial.remove_directory(directory) end)
+
+  for _, locale in ipairs { "tr_TR.ISO-8859-9", "de_DE.ISO-8859-1", "tr_TR.UTF-8" } do
+    it(locale .. " changes nothing about what is ASCII by definition", function()
+      local language, charset = locale:match "^(.-)%.(.*)$"
+      trial.sh(("localedef -i %s -f %s %s/%s >/dev/null 2>&1 || true"):format(language, charset, directory, locale))
+      local made = trial.sh(("test -d %s/%s && echo made || true"):format(directory, locale))
+      if made == "" then return pending "localedef and its sources (Debian: locales) are not there" end
+      trial.write(directory .. "/script.lua", SCRIPT)
+      local function output(name)
+        return trial.sh(("LOCPATH=%s lua5.4 %s/script.lua %s 2>&1"):format(directory, directory, name))
+      end
+      local wanted = output "C"
+      assert.truthy(wanted:find("^true\t"), wanted)
+      -- The locale is one in which Lua's own functions differ.
+      local differs = trial.sh(("LOCPATH=%s lua5.4 -e 'os.setlocale(%q) print((\"I\"):lower() == \"i\", 0.5, "
+        .. "(\"\\233\"):find \"%%a\")'"):format(directory, locale))
+      assert.not_equal("true\t0.5\tnil\n", differs)
+      assert.equal(wanted, output(locale))
+    end)
+  end
+end)
+
+describe("the library's source", function()
+  it("asks no locale about letters", function()
+    local found, files = {}, 0
+    for path in trial.sh("find lua/cella bin -type f"):gmatch "[^\n]+" do
+      files = files + 1
+      local number = 0
+      for line in io.lines(path) do
+        number = number + 1
+        local code = line:gsub("%-%-.*$", "")
+        -- In a format %a, %c and %u would be numbers; there are none.
+        if code:find ":upper%(" or code:find ":lower%(" or code:find "string%.upper" or code:find "string%.lower"
+          or code:find "%%[aAcClLpPuUwW]" then
+          found[#found + 1] = ("%s:%d: %s"):format(path, number, line)
+        end
+      end
+    end
+    assert.is_true(files > 100)
+    assert.same({}, found)
+  end)
+end)
