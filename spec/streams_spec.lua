@@ -1,6 +1,8 @@
 -- cella.streams: what a program reads and writes.
 
 local able = require "spec.support.able"
+local cella = require "cella"
+local collide = require "spec.support.collide"
 local core = require "cella.core"
 local helper = require "spec.support.helper"
 local leaks = require "spec.support.leaks"
@@ -369,6 +371,22 @@ describe("a function as a stream", function()
       assert.equal(size, total)
       assert.equal(math.max(1, math.ceil(size / most)), #calls - 1)
     end
+  end)
+
+  it("gets lines in bounded time, whatever strings somebody has chosen", function()
+    local items, lacks = collide.items(59000)
+    if not items then pending(lacks) end
+    local text = items:gsub("s\12\0\0\0(" .. ("."):rep(12) .. ")", "%1\n") -- no line is a string of ours
+    local kept, start = {}, os.clock()
+    local result, err = cella.container {}:run {
+      function() io.write(text) end,
+      stdout = function(line) kept[#kept + 1] = line end,
+    }
+    -- Some five seconds, on a machine that does nothing else, for who goes on to the end.
+    assert.is_nil(result)
+    assert.truthy(tostring(err):find("takes too long", 1, true), tostring(err))
+    assert.is_true(#kept < 59000)
+    assert.is_true(os.clock() - start < 60)
   end)
 
   it("costs no memory that grows with a line that does not end", needs("plain_memory", function()

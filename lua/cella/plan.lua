@@ -263,6 +263,7 @@ end
 ---@return cella.plan
 function methods:await(call, text)
   validate.check(rule.callable, call, "call", 2)
+  if text ~= nil then validate.check(rule.line, text, "text", 2) end
   text = text or "call(...)"
   meet(self, { { op = text:match "^[A-Za-z0-9_.]+", text = text, is_call = true, perform = function(child)
     local pid, program = child:pid(), child:program()

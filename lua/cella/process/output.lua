@@ -5,7 +5,9 @@ Output.__index = Output
 
 local M = {}
 
-local ROUNDS = 16 -- of reading before another descriptor gets its turn
+-- Of reading, and seconds of processor time that what is read may need, before another descriptor, and the time limit,
+-- get their turn.
+local ROUNDS, TURN = 16, 0.1
 
 --- `sink` gets the data: put(data), is_full(), finish(). `admit` is asked how many of so many bytes may be put.
 ---@param fd userdata  of the core, which does not block
@@ -42,11 +44,12 @@ end
 
 --- Takes what is there. Returns true at the end of the stream, or once it is closed.
 function Output:take()
+  local till = os.clock() + TURN
   for _ = 1, ROUNDS do
     if not self.fd:number() then return true end
     local size = take_once(self)
     if size == nil then return true end
-    if size == false then return false end
+    if size == false or os.clock() > till then return false end
   end
   return false
 end

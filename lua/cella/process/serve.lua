@@ -22,6 +22,12 @@ local function guarded(self, call)
   local ok, raised = pcall(call)
   self.calling = false
   if ok or self.raised then return end
+  if raised == lines.EXCEEDED then
+    self.raised = { raised, told = true } -- by what wait() returns
+    self.failure = self.failure or Error.new { op = "wait",
+      message = "the program's lines are so chosen that taking them apart takes too long" }
+    return
+  end
   self.raised = { raised }
   self.failure = self.failure or Error.new { op = "wait",
     message = "a function that got the program's output raised: " .. words.of(raised) }
