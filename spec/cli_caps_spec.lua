@@ -3,7 +3,9 @@
 local argparse = require "argparse"
 local cli = require "cella.cli.caps"
 local caps = require "cella.caps"
+local cella = require "cella"
 local core = require "cella.core"
+local trial = require "spec.support.trial"
 
 local has_json, json = pcall(require, "dkjson")
 
@@ -64,6 +66,26 @@ describe("cella caps show", function()
     assert.equal(caps.state():text(), value.text)
     assert.equal(core.sys.getpid(), value.pid)
   end)
+
+  for _, what in ipairs { "show", "tree" } do
+    it("is safe from what a process calls itself (" .. what .. ")", function()
+      local directory = trial.directory()
+      trial.sh(("cp \"$(command -v sleep)\" '%s/\27[31m\194\155\155'"):format(directory))
+      local process = assert(cella.plan():exec({ directory .. "/\27[31m\194\155\155", "60",
+        stdout = "null" }):spawn())
+      local name = trial.read(("/proc/%d/comm"):format(process.pid))
+      local status, out = run(what, what == "show" and tostring(process.pid) or nil)
+      local is_shown = what == "show" or not caps.state(process.pid).permitted:empty()
+      process:close()
+      trial.remove_directory(directory)
+      assert.equal("\27[31m\194\155\155\n", name)
+      assert.equal(0, status)
+      assert.is_nil(out:find("[%z\1-\8\11-\31\127\155]"))
+      if is_shown then
+        assert.truthy(out:find(("%d \\x1b[31m\\xc2\\x9b\\x9b"):format(process.pid), 1, true), out)
+      end
+    end)
+  end
 
   it("says that there is no such process", function()
     local status, _, err = run("show", "2147483646")

@@ -25,6 +25,21 @@ describe("an error", function()
     assert.equal('step 7 (child), open_tree("/a"): No such file or directory (ENOENT)', tostring(err))
   end)
 
+  it("is text that a terminal shows, whatever the names in it are", function()
+    local err = Error.new { op = "open", errno = 2, path = "/a\27]0;x\7\nopen: fine", why = "not\155 there" }
+    assert.equal("open: No such file or directory (ENOENT)\n  /a\\x1b]0;x\\x07\\x0aopen: fine\n  not\\x9b there",
+      tostring(err))
+    assert.equal("/a\27]0;x\7\nopen: fine", err.path)
+    local box = cella.container { root = "/no/\27[31m\155/such" }
+    local started, why = box:run { "true" }
+    assert.is_nil(started)
+    assert.truthy(tostring(why):find("\\x9b", 1, true), tostring(why))
+    assert.is_nil(tostring(why):find "[\27\155]")
+    local plan = tostring(cella.plan():chdir("/\27[31m\155\194\155"):exec { "/bin/true" })
+    assert.truthy(plan:find "chdir")
+    assert.is_nil(plan:find "[\27\155]")
+  end)
+
   it("always has a message", function()
     assert.equal("x: failed", tostring(Error.new { op = "x" }))
     assert.equal("x: failed", tostring(Error.new { op = "x", errno = 0 }))

@@ -1,6 +1,7 @@
 --- The command line.
 
 local argparse = require "argparse"
+local printable = require "cella.printable"
 
 local M = {}
 
@@ -100,7 +101,7 @@ function M.main(words, streams)
   local ours, arguments, command = split(words)
   local ok, parsed = parser:pparse(ours)
   if not ok then
-    streams.err:write("cella: ", parsed, "\n", parser:get_usage(), "\n")
+    streams.err:write("cella: ", printable.text(parsed), "\n", parser:get_usage(), "\n")
     return USAGE
   end
   if command and #command == 0 then

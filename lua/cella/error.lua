@@ -4,6 +4,7 @@
 -- programmer did.
 
 local core = require "cella.core"
+local printable = require "cella.printable"
 
 ---@class cella.error
 ---@field op string          the operation: a man-page name ("mount"), or a stage ("newuidmap")
@@ -32,12 +33,12 @@ function Error:__tostring()
     text = text .. " (" .. self.code .. ")"
   end
   if self.path and not text:find(self.path, 1, true) then
-    text = text .. "\n  " .. self.path
+    text = text .. "\n  " .. printable.line(self.path)
   end
   if self.why then
     text = text .. "\n  " .. self.why
   end
-  return text
+  return printable.text(text)
 end
 
 local M = {}

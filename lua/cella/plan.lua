@@ -14,6 +14,7 @@ local kinds = require "cella.kinds"
 local lists = require "cella.list"
 local mapping = require "cella.mapping"
 local rlimits = require "cella.rlimits"
+local printable = require "cella.printable"
 local spawn = require "cella.plan.spawn"
 local streams = require "cella.streams"
 local Terminal = require "cella.terminal"
@@ -317,7 +318,7 @@ end
 function Plan:__tostring()
   local lines = {}
   for _, step in ipairs(self:steps()) do
-    lines[#lines + 1] = ("%3d %-6s  %s"):format(step.number, step.side, step.text)
+    lines[#lines + 1] = ("%3d %-6s  %s"):format(step.number, step.side, printable.line(step.text))
   end
   return table.concat(lines, "\n")
 end

@@ -7,6 +7,7 @@ local common = require "cella.cli.common"
 local idmap = require "cella.idmap"
 local names = require "cella.caps.names"
 local grammar = require "cella.cli.caps.options"
+local printable = require "cella.printable"
 local read = require "cella.caps.read"
 
 local M = { name = "caps", summary = grammar.summary, configure = grammar.configure }
@@ -77,7 +78,7 @@ function actions.show(arguments, streams)
   if arguments.json then
     write_json(streams, json_state(state))
   else
-    if state.name then streams.out:write(("%d %s\n"):format(state.pid, state.name)) end
+    if state.name then streams.out:write(("%d %s\n"):format(state.pid, printable.line(state.name))) end
     write_state(streams, state)
   end
   return YES
@@ -238,7 +239,7 @@ actions["after-exec"] = function(arguments, streams)
   local state = start_state(arguments)
   local function take(following, err)
     if following then return following end
-    streams.err:write("cella caps: ", tostring(err), "\n")
+    streams.err:write("cella caps: ", printable.text(tostring(err)), "\n")
     return nil
   end
   local notes = {}
@@ -276,7 +277,7 @@ actions["after-exec"] = function(arguments, streams)
     return YES
   end
   write_state(streams, after)
-  for _, sentence in ipairs(notes) do streams.out:write("- ", sentence, "\n") end
+  for _, sentence in ipairs(notes) do streams.out:write("- ", printable.text(sentence), "\n") end
   return YES
 end
 
@@ -322,7 +323,7 @@ function actions.tree(arguments, streams)
   end
   local function show(pid, indent)
     local state = states[pid]
-    streams.out:write(("%s%d %s: %s"):format(indent, pid, state.name or "?", state:text()))
+    streams.out:write(("%s%d %s: %s"):format(indent, pid, printable.line(state.name or "?"), state:text()))
     local iab = state:iab()
     streams.out:write(iab ~= "" and (" [%s]"):format(iab) or "", "\n")
     for _, child in ipairs(children[pid] or {}) do show(child, indent .. "  ") end

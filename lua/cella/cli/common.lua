@@ -1,5 +1,7 @@
 --- What the commands that answer questions have in common.
 
+local printable = require "cella.printable"
+
 local M = {}
 
 --- Exit statuses: the answer is yes or no, or could not be given, as when a container could not be set up.
@@ -61,7 +63,7 @@ function M.guard(name, streams, action, ...)
   local ok, status = pcall(action, ...)
   if ok then return status end
   if type(status) ~= "table" or not status.trouble then error(status, 0) end
-  streams.err:write("cella ", name, ": ", status.trouble, "\n")
+  streams.err:write("cella ", name, ": ", printable.text(status.trouble), "\n")
   return M.TROUBLE
 end
 

@@ -5,6 +5,7 @@ local common = require "cella.cli.common"
 local host_facts = require "cella.host"
 local idmap = require "cella.idmap"
 local grammar = require "cella.cli.idmap.options"
+local printable = require "cella.printable"
 
 local M = { name = "idmap", summary = grammar.summary, configure = grammar.configure }
 
@@ -144,7 +145,7 @@ function actions.check(arguments, streams, host)
     print_json(streams, values)
   else
     for i, report in ipairs(reports) do
-      streams.out:write(("written by %s: "):format(writers[i]), tostring(report), "\n")
+      streams.out:write(("written by %s: "):format(writers[i]), printable.text(tostring(report)), "\n")
     end
   end
   if not accepted then return NO end
@@ -274,7 +275,7 @@ end
 function actions.policy(arguments, streams, host)
   local result, err = make_policy(arguments)(host)
   if not result then
-    streams.err:write("cella idmap: ", tostring(err), "\n")
+    streams.err:write("cella idmap: ", printable.text(tostring(err)), "\n")
     return NO
   end
   if arguments.json then
@@ -290,7 +291,7 @@ function actions.policy(arguments, streams, host)
   streams.out:write("uid_map\n", columns(result.uid), "gid_map\n", columns(result.gid))
   streams.out:write("written ", written[result.via],
     result.setgroups and "; setgroups: " .. result.setgroups or "", "\n")
-  for _, note in ipairs(result.notes or {}) do streams.out:write("note: ", note, "\n") end
+  for _, note in ipairs(result.notes or {}) do streams.out:write("note: ", printable.text(note), "\n") end
   return YES
 end
 
@@ -312,7 +313,7 @@ function actions.slices(arguments, streams, host)
   end
   for _, slice in ipairs(slices) do
     streams.out:write(("uid %s\tgid %s\t%s\n"):format(span(slice.uid.first, slice.uid.count),
-      span(slice.gid.first, slice.gid.count), slice.name))
+      span(slice.gid.first, slice.gid.count), printable.line(slice.name)))
   end
   return YES
 end

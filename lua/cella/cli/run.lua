@@ -3,11 +3,15 @@
 local core = require "cella.core"
 local Error = require "cella.error"
 local container = require "cella.container"
+local printable = require "cella.printable"
 local terminal = require "cella.cli.terminal"
 
 local M = {}
 
 local SETUP_FAILED, NOT_EXECUTABLE, NOT_FOUND, TIMED_OUT, SIGNALED = 125, 126, 127, 124, 128
+
+-- Paths are others' to choose, and this goes to a terminal.
+local function shown_text(value) return printable.text(tostring(value)) end
 
 --- What a file returns is a container, or the table that describes one.
 ---@return cella.container?, string?
@@ -151,7 +155,7 @@ function M.start(box, request, streams)
     ok, process, err = pcall(box.spawn, box, command)
   end
   if not ok or not process then
-    streams.err:write("cella: ", tostring(not ok and process or err), "\n")
+    streams.err:write("cella: ", shown_text(not ok and process or err), "\n")
     return status_of_error(not ok and process or err)
   end
   local signals = held()
@@ -167,13 +171,13 @@ function M.start(box, request, streams)
   end
   if not ok then error(result, 0) end
   if not result then
-    streams.err:write("cella: ", tostring(err), "\n")
+    streams.err:write("cella: ", shown_text(err), "\n")
     return SETUP_FAILED
   end
   -- A file may ask for a stream to be captured; on the command line nobody else would show it.
   local shown = not result.stdout or show(streams, result.stdout)
   streams.err:write(result.stderr or "")
-  if result.error then streams.err:write("cella: ", tostring(result.error), "\n") end
+  if result.error then streams.err:write("cella: ", shown_text(result.error), "\n") end
   return shown and status_of_result(process, result) or SETUP_FAILED
 end
 
@@ -185,7 +189,7 @@ function M.print(box, request, streams)
   hold_signals(box, FORWARDED)
   local ok, plan, err = pcall(box.plan, box, command)
   if not ok or not plan then
-    streams.err:write("cella: ", tostring(not ok and plan or err), "\n")
+    streams.err:write("cella: ", shown_text(not ok and plan or err), "\n")
     return SETUP_FAILED
   end
   return show(streams, tostring(plan) .. "\n") and 0 or SETUP_FAILED
@@ -195,7 +199,7 @@ local function with_container(act)
   return function(request, streams)
     local box, message = load_container(request.file, request.arguments)
     if box then return act(box, request, streams) end
-    streams.err:write("cella: ", message, "\n")
+    streams.err:write("cella: ", shown_text(message), "\n")
     return SETUP_FAILED
   end
 end
