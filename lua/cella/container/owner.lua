@@ -13,7 +13,7 @@ local ENTER, WRITE = 1, 2 -- of a mode's last three bits
 -- The only place here that looks at others' files: on a dead file system it would wait.
 local function status_of(source)
   if type(source) ~= "table" then return core.file_status(source) end
-  return source.fd and core.file_status(source.fd) or nil
+  return source.fd and core.is_open(source.fd) and core.file_status(source.fd) or nil
 end
 
 local function has(mode, bit)

@@ -8,7 +8,7 @@ local targets = require "cella.enter.target"
 
 local M = {}
 
-local EINVAL, ESRCH = 22, 3
+local ESRCH, EBADF, EINVAL = 3, 9, 22
 
 ---@class cella.plan.held
 ---@field type string
@@ -71,6 +71,8 @@ end
 
 -- One that is open already: that of a namespace, or of a process.
 local function duplicate(number)
+  -- What cella keeps open for itself is not the caller's to name.
+  if not core.is_open(number) then return failure("dup", nil, core.strerror(EBADF), EBADF) end
   local fd, message, errno = core.dup(number)
   if not fd then return failure("dup", nil, message, errno) end
   return fd, inode_of(fd)
