@@ -119,7 +119,7 @@ describe("the propagation of a mount", function()
         assert.equal(said:gsub("shared \n$", "\n"), (seen:gsub("shared \n$", "\n")), propagation .. user)
       end
     end
-    local parts = [[{ propagation = "shared", { type = "bind", source = "/", destination = "/host" },
+    local parts = [[{ propagation = "shared", { type = "bind", source = "/", destination = "/host", readonly = true },
       { type = "symlink", target = "host/bin", destination = "/bin" },
       { type = "symlink", target = "host/usr", destination = "/usr" },
       { type = "symlink", target = "host/lib", destination = "/lib" },

@@ -94,4 +94,48 @@ describe("a time-out", function()
     assert.equal("child", err.side)
     reading:close()
   end))
+
+  -- Who has entered a pid namespace and is not waited for holds its init, which the kernel then does not end.
+  local function undying(description, command)
+    local process = assert(cella.container(description):spawn(command))
+    trial.sh(("nsenter -U -p -t %d sleep 1000 >/dev/null 2>&1 & echo $! >%s/pid; sleep 0.5; kill -STOP $(cat %s/pid)")
+      :format(process.init or process.pid, directory, directory))
+    local function let_die()
+      trial.sh(("kill -KILL $(cat %s/pid)"):format(directory))
+      -- It is reaped with the next start after its end.
+      for _ = 1, 100 do
+        assert.equal("exited", assert(cella.container({}):run { "/bin/true" }).reason)
+        if not pcall(leaks.check) then trial.sh "sleep 0.1" else break end
+      end
+    end
+    return process, let_die
+  end
+
+  local function needs_nsenter(body)
+    return needs("user_namespaces", function()
+      if trial.sh "command -v nsenter" == "" then pending "needs nsenter" end
+      body()
+    end)
+  end
+
+  it("holds for a container that does not die", needs_nsenter(function()
+    local process, let_die = undying({}, { "/bin/sleep", "1000", timeout = 1 })
+    local result, err = soon(function() return process:wait() end)
+    let_die()
+    assert.is_nil(result)
+    assert.equal("ETIMEDOUT", err.code)
+    assert.truthy(err.message:find("has not ended", 1, true))
+  end))
+
+  it("holds for closing one, also where somebody is to hear of its end", needs_nsenter(function()
+    local heard
+    local process, let_die = undying({ hooks = { exited = function(_, err) heard = err end } },
+      { "/bin/sleep", "1000" })
+    soon(function()
+      process:close()
+      return true
+    end)
+    let_die()
+    assert.equal("ETIMEDOUT", heard.code)
+  end))
 end)

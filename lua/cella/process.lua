@@ -322,8 +322,9 @@ end
 function Process:close()
   if not self.result and not self.failure and serve.is_strange(self) then return end
   if self.exited and not self.calling and not self.result and not self.failure then
+    self.killed_at = core.now()
     self:kill "kill"
-    self:wait()
+    self:wait(serve.DYING)
   end
   if not self.result and not self.failure then
     serve.fail(self, Error.new { op = "wait", message = "the process was closed" })

@@ -16,6 +16,10 @@ local EPIPE = 32
 
 M.CAPTURE_LIMIT = 16 * 1024 * 1024
 
+-- Who is killed has ended long before this, in seconds, unless the kernel cannot end it: one of its processes hangs in
+-- there, or is waited for by somebody who does not come.
+M.DYING = 5
+
 -- What may call a function of the caller's: if that raises, the container ends, and step() raises the same.
 local function guarded(self, call)
   self.calling = true
@@ -72,6 +76,7 @@ end
 
 -- The kernel does not count what those have used whom it ends together with their init: so it is looked at before.
 function M.kill_all(self)
+  self.killed_at = self.killed_at or core.now()
   if not self.child:pidfd() then return self.child:kill "kill" end
   self.last_usage = usage.usage_of(self, true) or self.last_usage
   if self.cgroup then self.cgroup:kill() end
@@ -96,8 +101,21 @@ local function settle_cgroup(self, signal, used)
   return signal == 9 and self.cgroup:oom()
 end
 
+local function still_dying(self)
+  return Error.new { op = "wait", code = "ETIMEDOUT",
+    message = ("it was killed and has not ended in %d seconds"):format(M.DYING),
+    why = ("a process in there (process %d, or one of its kind) hangs in the kernel, or nobody waits for it"):format(
+      self.pid) }
+end
+
 -- How it has ended. Nil and an error where nobody can tell.
 local function reap(self)
+  if not self.ended then
+    local pidfd = self.child:pidfd()
+    local till = (self.killed_at or core.now()) + M.DYING
+    local ended = not pidfd or core.poll({ pidfd }, math.max(0, till - core.now())) or {}
+    if ended ~= true and #ended == 0 then return nil, still_dying(self) end
+  end
   local code, signal, used = self.child:reap(true, self.status)
   if code == nil and signal == nil then return nil, self.unexecuted() end
   if type(used) ~= "table" then
@@ -186,6 +204,7 @@ end
 function M.timeout(self)
   if self.result or self.failure then return 0 end
   local due = self.limits:due()
+  if self.killed then due = self.killed_at + M.DYING end
   return due and math.max(0, due - core.now())
 end
 
@@ -208,7 +227,9 @@ function M.step(self)
     finish(self)
   elseif not self.failure then
     ok, err = self.limits:look(self)
-    if not ok then
+    if self.killed and core.now() >= self.killed_at + M.DYING then
+      M.fail(self, still_dying(self))
+    elseif not ok then
       -- It may have ended in this moment: then there was nothing left to see.
       if #(core.poll({ self.child:pidfd() }, 0) or {}) == 0 then M.fail(self, err) end
     elseif self.limits.exceeded and not self.killed then
