@@ -58,6 +58,72 @@ describe("a function as the program", function()
   before_each(function() before = trial.look() end)
   after_each(function() trial.nothing_left(before) end)
 
+  describe("and its modules", function()
+    local path
+    before_each(function() path = package.path end)
+    after_each(function() package.path = path end)
+
+    it("has all of cella's, whose files the root need not have", function()
+      local names = {}
+      for name in trial.sh "cd lua && find cella -name '*.lua'":gmatch "([^\n]+)%.lua" do
+        if not name:find "^cella/cli" and not name:find "^cella/meta" then names[#names + 1] = name:gsub("/", ".") end
+      end
+      assert.is_true(#names > 90)
+      -- A process that has loaded no more than `cella` itself.
+      trial.write(directory .. "/modules.lua", [[
+        local result = assert(require("cella").container {}:run(function(...)
+          package.path, package.cpath = "/nowhere/?.lua", "/nowhere/?.so"
+          local missing = {}
+          for _, name in ipairs { ... } do
+            if not pcall(require, name) then missing[#missing + 1] = name end
+          end
+          return #missing, table.concat(missing, " ")
+        end, (table.unpack or unpack)(arg)))
+        print(result.values and result.values[1], result.values and result.values[2], result.error)
+      ]])
+      assert.equal("0\t\tnil\n", trial.sh("lua5.4 " .. directory .. "/modules.lua " .. table.concat(names, " ")))
+      -- That is told from one that is not there.
+      assert.equal("1\tcella.cli.run\tnil\n", trial.sh("lua5.4 " .. directory .. "/modules.lua cella.cli.run"))
+    end)
+
+    it("is told where one lies that the root does not have", function()
+      local modules = directory .. "/modules"
+      trial.sh("mkdir -p " .. modules .. "/deep")
+      trial.write(modules .. "/mine.lua", "return 41")
+      trial.write(modules .. "/deep/mine.lua", "return require 'mine' + 1")
+      trial.write(modules .. "/broken.lua", "return return")
+      package.path = modules .. "/?.lua;" .. package.path
+      local own = require
+      for name, load in pairs { mine = function() return require "mine" end,
+        ["deep.mine"] = function() return own "deep.mine" end } do
+        local err = failure(load)
+        local file = modules .. "/" .. name:gsub("%.", "/") .. ".lua"
+        assert.truthy(err.why and err.why:find(file, 1, true), err.why)
+        assert.truthy(err.why:find("readonly", 1, true), err.why)
+        assert.truthy(tostring(err):find(err.why, 1, true))
+      end
+      -- As it says.
+      local bound = { mounts = { { type = "bind", source = modules, destination = modules, create = true,
+        readonly = true } } }
+      assert.equal(42, (values(bound, function() return require "deep.mine" end)))
+    end)
+
+    it("is told nothing where that is not what went wrong", function()
+      trial.write(directory .. "/mine.lua", "return 41")
+      package.path = directory .. "/?.lua;" .. package.path
+      assert.truthy(failure(function() return require "mine" end).why)
+      assert.is_nil(failure(function() return require "no.such.module" end).why)
+      assert.is_nil(failure(function()
+        pcall(require, "mine")
+        error "another"
+      end).why)
+      assert.is_nil(failure(function() error("module 'mine' not found:") end).why)
+      for _, name in ipairs { "../mine", "/mine", "..mine", ("m"):rep(300) } do
+        assert.is_nil(failure(function() return require(name) end).why)
+      end
+    end)
+  end)
+
   local function path(name) return directory .. "/" .. name end
 
   describe("in its container", function()

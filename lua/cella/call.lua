@@ -2,6 +2,7 @@
 
 local core = require "cella.core"
 local Error = require "cella.error"
+local modules = require "cella.call.modules"
 local validate = require "cella.validate"
 
 local unpack = table.unpack or unpack -- luacheck: ignore 143
@@ -106,7 +107,7 @@ local function describe(err)
   end
   -- Above it is the call of this file, in the words of each Lua.
   if cut then trace = trace:sub(1, cut - 1):gsub("\n%s*%([A-Za-z0-9. ]*tail calls?[.]*%)[^\n]*$", "") end
-  return { message = message, traceback = trace, value = err }
+  return { message = message, traceback = trace, value = err, missing = modules.missing(2) }
 end
 
 -- io.read and io.write are about what a program would start with.
@@ -139,7 +140,8 @@ local function message_of(results, limit)
     failure = { message = tostring(failure), traceback = tostring(failure), value = failure }
   end
   local list = { failure.message, failure.traceback, failure.value }
-  local data = core.plain.encode("e", list, 3, limit + WORDS)
+  list[4] = failure.missing
+  local data = core.plain.encode("e", list, 4, limit + WORDS)
   if not data then data = core.plain.encode("e", { list[1], list[2] }, 3, WORDS) end
   return data, RAISED
 end
@@ -150,8 +152,10 @@ end
 ---@param limit integer?  result_limit
 ---@return function
 function M.body(command, number, limit)
+  modules.load_own()
   return function()
     core.copy.guard()
+    modules.watch()
     local kept = own_streams()
     -- The C function would close the state where it is asked to, with all that the caller has in it.
     os.exit = function(code) core.copy.leave(to_status(code)) end -- luacheck: ignore 122
@@ -172,10 +176,13 @@ end
 ---@field message string     the error, as text
 ---@field traceback string   the same, and where
 ---@field value any          what was raised, where that is plain data
+---@field why string?         of a module that was not found inside: where it lies outside, and what to do
 local Failure = { __name = "cella.failure" }
 Failure.__index = Failure
 
-function Failure:__tostring() return self.traceback end
+function Failure:__tostring()
+  return self.why and self.traceback .. "\n  " .. self.why or self.traceback
+end
 
 local function ended_how(result)
   if result.reason == "exited" then return ("it left with the status %d"):format(result.code) end
@@ -203,8 +210,9 @@ function M.receive(result, data, limit)
   if kind == "v" then
     values.n = count
     result.values = values
-  elseif kind == "e" and count == 3 and type(values[1]) == "string" and type(values[2]) == "string" then
-    result.error = setmetatable({ message = values[1], traceback = values[2], value = values[3] }, Failure)
+  elseif kind == "e" and (count == 3 or count == 4) and type(values[1]) == "string" and type(values[2]) == "string" then
+    result.error = setmetatable({ message = values[1], traceback = values[2], value = values[3],
+      why = modules.advice(values[4]) }, Failure)
   else
     result.lost = ("what came is not a whole result: %s; %s"):format(kind and "it is of no known kind" or values,
       ended_how(result))
