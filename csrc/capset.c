@@ -87,13 +87,12 @@ static bool read_word(struct capset *set, const char *text, size_t length, bool 
 
 static bool read_mask(struct capset *set, const char *text, size_t length, const char *digits)
 {
-	while (*digits == '0' && digits < text + length)
-		digits++;
-	size_t count = (size_t)(text + length - digits);
-	if (count > 16)
+	const char *end = text + length;
+	digits += strspn(digits, "0"); /* a string of Lua's ends with a NUL */
+	if (end - digits > 16)
 		return wrong(set, CAPSET_WIDE, text, length);
-	for (size_t i = 0; i < count; i++) {
-		char c = lower(digits[i]);
+	for (; digits < end; digits++) {
+		char c = lower(*digits);
 		set->mask = set->mask << 4 | (uint64_t)(c <= '9' ? c - '0' : c - 'a' + 10);
 	}
 	return set->mask & ~(UINT64_MAX >> (63 - last_capability())) ? wrong(set, CAPSET_BITS, text, length) : true;
