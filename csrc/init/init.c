@@ -69,7 +69,9 @@ static void reap_unexecuted(int program)
 	int status;
 	if (RAW(SYS_wait4, program, &status, WNOHANG | __WCLONE, 0) != program)
 		return;
-	struct report report = { .kind = 'x', .value = (unsigned char)(status & 0x7f) };
+	struct report report;
+	report.kind = 'x';
+	report.value = (unsigned char)(status & 0x7f);
 	end_others();
 	RAW(SYS_getrusage, RUSAGE_CHILDREN, &report.usage);
 	RAW(SYS_write, STATUS, &report, sizeof report);
