@@ -11,6 +11,10 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#ifndef RESOLVE_CACHED
+#define RESOLVE_CACHED 0x20 /* Linux 5.12 */
+#endif
+
 /* The exec restrictions are newer (Linux 6.14) than the headers that we build with. */
 #ifndef SECBIT_EXEC_RESTRICT_FILE
 #define SECBIT_EXEC_RESTRICT_FILE (1 << 8)
@@ -145,6 +149,7 @@ const struct names names_resolve = {
 	"resolve flag",
 	(const struct name[]){
 		{ "beneath", RESOLVE_BENEATH },
+		{ "cached", RESOLVE_CACHED },
 		{ "in_root", RESOLVE_IN_ROOT },
 		{ "no_magiclinks", RESOLVE_NO_MAGICLINKS },
 		{ "no_symlinks", RESOLVE_NO_SYMLINKS },

@@ -11,6 +11,7 @@
 
 local core = require "cella.core"
 local Error = require "cella.error"
+local open = require "cella.open"
 local base = require "cella.cgroup.base"
 local description = require "cella.cgroup.description"
 local place = require "cella.cgroup.place"
@@ -20,6 +21,9 @@ local validate = require "cella.validate"
 local M = {}
 
 local function read_file(path)
+  local fd = open.look(path)
+  if not fd then return nil end
+  fd:close()
   local file = io.open(path, "r")
   if not file then return nil end
   local text = file:read "*a"

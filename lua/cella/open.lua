@@ -39,4 +39,39 @@ function M.within(path, flags, mode, lowest, seconds)
   return nil, ("%s: %s"):format(path, core.strerror(errno)), errno
 end
 
+local PATIENCE = 5 -- seconds, for a look
+local silent = {}  -- path -> until when nobody is sent there again
+
+--- A descriptor that only stands for a path (O_PATH), if it can be had in a few seconds. What the kernel has in its
+--- cache it tells without waiting for a file system.
+---@param path string
+---@return cella.fd?, string?, integer?  or nil, a message and an errno: ETIMEDOUT where nobody answers
+function M.look(path)
+  -- What the kernel itself makes up always answers; and what is "self" there is not the same for another process.
+  if path:sub(1, 6) == "/proc/" then return core.open(path, "path") end
+  local number = core.sys.openat2(path, { "path" }, { "cached" })
+  if number then
+    local fd, message, errno = core.dup(number)
+    core.sys.close(number)
+    return fd, message, errno
+  end
+  local now = core.now()
+  if silent[path] and now < silent[path] then return nil, path .. ": " .. core.strerror(110), 110 end -- ETIMEDOUT
+  local fd, message, errno = M.within(path, { "path" }, nil, nil, PATIENCE)
+  silent[path] = not fd and core.errno_name(errno) == "ETIMEDOUT" and core.now() + PATIENCE or nil
+  return fd, message, errno
+end
+
+--- As core.file_status of a path, by a look.
+---@param path string
+---@return table?, string?, integer?
+function M.status(path)
+  local fd, message, errno = M.look(path)
+  if not fd then return nil, message, errno end
+  local status
+  status, message, errno = core.file_status(fd:number())
+  fd:close()
+  return status, message, errno
+end
+
 return M

@@ -2,19 +2,29 @@
 
 local core = require "cella.core"
 local description = require "cella.root.description"
+local open = require "cella.open"
 
 local clean = description.clean
 local M = {}
 
 local REGULAR, FORMAT = 8, 4096 -- S_IFREG and the bits below the format (inode(7))
 
+-- By a look that ends: what is to be explained may be the silence of a file system.
+local function mode_of(path)
+  local fd = open.look(path)
+  if not fd then return nil end
+  local _, _, mode = core.inode(("/proc/self/fd/%d"):format(fd:number()))
+  fd:close()
+  return mode
+end
+
 local function is_file(path)
-  local _, _, mode = core.inode(path)
+  local mode = mode_of(path)
   return mode ~= nil and math.floor(mode / FORMAT) == REGULAR
 end
 
 local function is_program(path)
-  local _, _, mode = core.inode(path)
+  local mode = mode_of(path)
   return is_file(path) and (mode % 2 == 1 or math.floor(mode / 8) % 2 == 1 or math.floor(mode / 64) % 2 == 1)
 end
 

@@ -164,7 +164,7 @@ function sys.make_symlink(target, path, dirfd) end
 function sys.mknod(path, type, mode, major, minor, dirfd) end
 
 --- openat2(2). Flags: rdonly wronly rdwr path directory nofollow creat excl trunc append nonblock. Resolve: beneath
---- in_root no_magiclinks no_symlinks no_xdev.
+--- cached in_root no_magiclinks no_symlinks no_xdev.
 ---@param path string
 ---@param flags string|string[]
 ---@param resolve (string|string[])?

@@ -4,6 +4,7 @@
 local core = require "cella.core"
 local Error = require "cella.error"
 local kinds = require "cella.kinds"
+local open_within = require "cella.open"
 local targets = require "cella.enter.target"
 
 local M = {}
@@ -37,7 +38,7 @@ end
 -- By way of O_PATH, which waits for nobody: to open(2) a FIFO would wait for who writes to it, to open a device might
 -- do something.
 local function open(path, shown)
-  local place, message, errno = core.open(path, "path")
+  local place, message, errno = open_within.look(path)
   if not place then return failure("open", shown, message, errno) end
   local inode, fd = inode_of(place), nil
   if inode then

@@ -3,6 +3,7 @@
 local core = require "cella.core"
 local description = require "cella.root.description"
 local idmap = require "cella.root.idmap"
+local open = require "cella.open"
 local place = require "cella.root.place"
 
 local attributes = description.attributes
@@ -22,8 +23,12 @@ end
 --- Whether a bind is one of the host's whole root.
 function M.of_host_root(mount)
   local source = mount.source
-  if type(source) == "table" then source = source.fd and ("/proc/self/fd/%d"):format(source.fd) or "" end
-  return core.same_file(source, "/") == true
+  if type(source) == "table" then
+    return source.fd ~= nil and core.same_file(("/proc/self/fd/%d"):format(source.fd), "/") == true
+  end
+  -- Of one that does not answer the child finds out, in its own time: expect_not_root.
+  local status, root = open.status(source), core.file_status "/"
+  return status ~= nil and root ~= nil and status.inode == root.inode and status.device == root.device
 end
 
 --- Whether a bind is one of the host's whole root, which the new root is about to lie over; or may go up to it.
