@@ -73,7 +73,7 @@ describe("who gave a wrong argument is told where:", function()
   it("cella.wait", needs("user_namespaces", function()
     says("processes[2]: a process expected", cella.wait, { box:spawn { "true" }, 2 })
     says("processes[1]: a process expected, got nil", cella.wait, { nil, box:spawn { "true" } })
-    says("processes[x]: no such key in a list", cella.wait, { x = box:spawn { "true" } })
+    says("processes.x: no such key in a list", cella.wait, { x = box:spawn { "true" } })
   end))
 
   it("a process", needs("user_namespaces", function()

@@ -1,6 +1,7 @@
 -- Every type of mount, for each who may ask for it: root with a user namespace for the container, root without, and an
 -- unprivileged user. It works, and its effect is seen from inside; or it is refused, with the kernel's rule.
 
+local policy = require "cella.policy"
 local rootfs = require "spec.support.rootfs"
 local trial = require "spec.support.trial"
 
@@ -99,6 +100,8 @@ for _, user in ipairs { "new", "host" } do
       -- Without it there is none.
       if namespaces and namespaces.pid == "host" then table.remove(box.mounts, 1) end
       for key, value in pairs(namespaces or {}) do box.namespaces[key] = value end
+      -- What is bound is the caller's, and some of it is written to.
+      if box.namespaces.user == "new" then box.ids = policy.root() end
       return box
     end
 

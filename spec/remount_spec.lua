@@ -123,7 +123,7 @@ describe("without mount_setattr(2) #vm", function()
 
   it("devices, parts of /proc and covered paths are read-only", function()
     local without, with = each [[
-      io.write(inside({ root = { { type = "bind", source = "/usr", destination = "/usr" },
+      io.write(inside({ root = { { type = "bind", source = "/usr", destination = "/usr", readonly = true },
           { type = "symlink", target = "usr/bin", destination = "/bin" },
           { type = "symlink", target = "usr/lib", destination = "/lib" },
           { type = "symlink", target = "usr/lib64", destination = "/lib64" },

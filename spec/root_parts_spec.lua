@@ -97,7 +97,8 @@ describe("a part of a root #vm", function()
 
   when_able("makes mount points on the host that nobody writes to", function()
     local bind = { type = "bind", source = directory, destination = "/d", create = true }
-    inside({ bind, { type = "bind", source = "/etc/passwd", destination = "/d/new/point" } }, "cat /d/new/point")
+    inside({ bind, { type = "bind", source = "/etc/passwd", destination = "/d/new/point",
+      readonly = true } }, "cat /d/new/point")
     assert.equal("755 new\n444 new/point\n", trial.sh(("cd %s; stat -c '%%a %%n' new new/point"):format(directory)))
   end)
 

@@ -260,7 +260,7 @@ describe("a program that is on the host and not in the root", function()
     local said = why({ mounts = { { type = "bind", source = directory .. "/script", destination = "/s/script",
       readonly = true } } }, "/s/script")
     assert.truthy(said:find("its first line names " .. directory .. "/program", 1, true), said)
-    said = why({ root = { { type = "bind", source = "/bin/true", destination = "/true" } } }, "/true")
+    said = why({ root = { { type = "bind", source = "/bin/true", destination = "/true", readonly = true } } }, "/true")
     assert.truthy(said:find("its header names the dynamic linker /", 1, true), said)
   end)
 end)

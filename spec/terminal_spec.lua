@@ -12,7 +12,7 @@ local ENDLESS = "while :; do sleep 0.01; done"
 local ROOTS = {
   ["the host's root"] = {},
   ["a root of parts"] = { root = {
-    { type = "bind", source = "/usr", destination = "/usr" },
+    { type = "bind", source = "/usr", destination = "/usr", readonly = true },
     { type = "symlink", target = "usr/bin", destination = "/bin" },
     { type = "symlink", target = "usr/lib", destination = "/lib" },
     { type = "symlink", target = "usr/lib64", destination = "/lib64" },
@@ -69,6 +69,7 @@ describe("`terminal`", function()
   before_each(function()
     before = trial.look()
     directory = trial.directory()
+    trial.sh("chmod 777 " .. directory) -- also for the IDs of containers
   end)
   after_each(function()
     trial.remove_directory(directory)
@@ -359,7 +360,7 @@ describe("`terminal`", function()
     end)
 
     it("where /dev/ptmx may not be used, with the reason", function()
-      local err = refused { root = parts { type = "bind", source = "/dev", destination = "/dev" } }
+      local err = refused { root = parts { type = "bind", source = "/dev", destination = "/dev", readonly = true } }
       assert.equal("EACCES", err.code)
       assert.truthy(err.why:find("nodev", 1, true), err.why)
     end)
