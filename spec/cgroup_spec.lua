@@ -556,8 +556,10 @@ describe("a container's cgroup", function()
       local most = controllers.pids and 20 or nil
       local said = lua([[
         local pids = ... and tonumber((...))
+        local top = io.popen("pwd"):read "l" -- the checkout, which the program needs
         -- As whoever has made the cgroup: root inside is the caller, who owns its files.
-        local process = assert(box({ pids = pids }, { mounts = {}, environment = "inherit",
+        local process = assert(box({ pids = pids }, { environment = "inherit",
+          mounts = { { type = "bind", source = top, destination = top, readonly = true } },
           ids = require "cella.policy".root() }):spawn(script(
           "exec lua5.4 -e '" .. [=[
             local sys = require "cella.core".sys

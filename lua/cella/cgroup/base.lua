@@ -28,17 +28,20 @@ end
 local function start_janitor(directory, name)
   local reading, writing, errno = core.pipe()
   if not reading then return failed(writing, errno, { op = "pipe" }) end
-  local program, message
-  program, message, errno = core.init_program()
+  local number, message, program
+  number, message, errno = core.init_program()
+  if not number then return failed(message, errno) end
+  program, message, errno = core.dup(number) -- the number itself is the module's, and nobody's else
   if not program then return failed(message, errno) end
   local plan = require("cella.plan").new()
   plan:chdir "/"
   plan:setsid()
   plan:exec { ("/proc/self/fd/%d"):format(5), "janitor", name, ("%d"):format(sys.getpid()), environment = {},
     stdin = "null", stdout = "null", stderr = "null",
-    fds = { [3] = reading:number(), [4] = directory:number(), [5] = program } }
+    fds = { [3] = reading:number(), [4] = directory:number(), [5] = program:number() } }
   local result, err = plan:run()
   reading:close()
+  program:close()
   if result and result.code == 0 then return writing end
   writing:close()
   if err then return nil, err end
