@@ -104,7 +104,7 @@ describe("while somebody exchanges directories for links", function()
       end)
 
       able("what has become the host's root is not written to: neither as a root nor as a bind", function()
-        trial.sh(("cd %s && mkdir -p image bound && : >image/busybox"):format(victim))
+        trial.sh(("cd %s && mkdir -m 777 image bound && : >image/busybox"):format(victim))
         local namespaces = { user = user, pid = "host", ipc = "host", uts = "host", net = "host", cgroup = "host" }
         local function exchanged(name)
           trial.sh(("cd %s && mv %s kept && ln -s / %s"):format(victim, name, name))

@@ -93,7 +93,7 @@ describe("the mounts of a container", function()
       trap "ln -s VICTIM trap"
       for _, mount in ipairs {
         { type = "tmpfs", destination = "/trap" },
-        { type = "bind", source = "/usr", destination = "/trap" },
+        { type = "bind", source = "/usr", destination = "/trap", readonly = true },
         { type = "proc", destination = "/trap" },
         { type = "dev", destination = "/trap" },
         { type = "devpts", destination = "/trap" },
@@ -119,7 +119,7 @@ describe("the mounts of a container", function()
     it("do not follow a link above the place, either", function()
       trap "ln -s VICTIM trap"
       assert.equal("ENOENT", is_refused({ { type = "tmpfs", destination = "/trap/sub" } }).code)
-      local bind = { type = "bind", source = "/etc/passwd", destination = "/trap/sub/file" }
+      local bind = { type = "bind", source = "/etc/passwd", destination = "/trap/sub/file", readonly = true }
       assert.equal("ENOENT", is_refused({ bind }).code)
     end)
 

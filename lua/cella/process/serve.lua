@@ -64,6 +64,7 @@ end
 
 -- All that is held for a running program. Whoever has a loop may have the number of `set` in it still.
 function M.let_go(self)
+  self.unexecuted = nil -- which holds the plan, and with it what that holds
   self.set:remove(self.child:pidfd())
   if self.status then self.status:close() end
   if self.input then self.input:fail("the program has ended", EPIPE) end
@@ -117,7 +118,7 @@ local function reap(self)
     if ended ~= true and #ended == 0 then return nil, still_dying(self) end
   end
   local code, signal, used = self.child:reap(true, self.status)
-  if code == nil and signal == nil then return nil, self.unexecuted() end
+  if code == nil and signal == nil and self.unexecuted then return nil, self.unexecuted() end
   if type(used) ~= "table" then
     return nil, Error.new {
       op = "waitid", errno = used, message = signal,
