@@ -27,12 +27,15 @@ static int io_pipe(lua_State *L)
 		return push_error(L, "pipe2", errno);
 	*reading = move_up(pair[0], lowest);
 	*writing = move_up(pair[1], lowest);
-	if (*reading < 0 || *writing < 0)
-		return push_error(L, "pipe2", errno);
 	int own = writes ? *writing : *reading;
-	if (fcntl(own, F_SETFL, O_NONBLOCK | (writes ? O_WRONLY : O_RDONLY)) < 0)
-		return push_error(L, "fcntl", errno);
-	return 2;
+	bool good = *reading >= 0 && *writing >= 0;
+	const char *call = good ? "fcntl" : "pipe2";
+	if (good && fcntl(own, F_SETFL, O_NONBLOCK | (writes ? O_WRONLY : O_RDONLY)) >= 0)
+		return 2;
+	int error = errno;
+	close_once(reading); /* at once, not when somebody collects them */
+	close_once(writing);
+	return push_error(L, call, error);
 }
 
 /* content(data [, lowest]) -> fd object | nil, message, errno

@@ -98,8 +98,8 @@ describe("a time-out", function()
   -- Who has entered a pid namespace and is not waited for holds its init, which the kernel then does not end.
   local function undying(description, command)
     local process = assert(cella.container(description):spawn(command))
-    trial.sh(("nsenter --preserve-credentials -U -p -t %d sleep 1000 >/dev/null 2>&1 & echo $! >%s/pid; sleep 0.5; kill -STOP $(cat %s/pid)")
-      :format(process.init or process.pid, directory, directory))
+    trial.sh(("nsenter --preserve-credentials -U -p -t %d sleep 1000 >/dev/null 2>&1 & echo $! >%s/pid; sleep 0.5; "
+      .. "kill -STOP $(cat %s/pid)"):format(process.init or process.pid, directory, directory))
     local function let_die()
       trial.sh(("kill -KILL $(cat %s/pid)"):format(directory))
       -- It is reaped with the next start after its end.
