@@ -85,7 +85,7 @@ describe("a start in which a system call fails", function()
     table.sort(names)
     for _, name in ipairs(names) do
       -- What is made so often is made in a loop. A user's start makes few calls that root's does not.
-      local step = most[name] > 40 and 5 or trial.lacks_root() and most[name] > 3 and 3 or 1
+      local step = most[name] > 40 and 10 or trial.lacks_root() and most[name] > 3 and 5 or most[name] > 8 and 2 or 1
       for number = 1, NOT[name] and 0 or most[name], step do
         for _ = 1, os.getenv "CELLA_FAULTS" == "all" and #ERRORS or 1 do
           turn = turn + 1

@@ -13,7 +13,7 @@ end
 
 -- Sanitizers make each start several times as slow; and what root's specs repeat, those of a user need not as often.
 local sanitized = (os.getenv "CELLA_BUILD" or ""):find "sanitized" ~= nil
-local MANY = sanitized and 400 or trial.lacks_root() and 1000 or 2000
+local MANY = sanitized and 400 or trial.lacks_root() and 500 or 1000
 local AT_ONCE = sanitized and 100 or 1000
 
 -- Processes whose environment has a word in it: those that a caller has started, wherever they are.

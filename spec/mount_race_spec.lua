@@ -1,4 +1,4 @@
--- Somebody exchanges directories for links while containers are put together of them, two thousand times: a mount lands
+-- Somebody exchanges directories for links while containers are put together of them, hundreds of times: a mount lands
 -- in the root or nowhere, a descriptor's source is what it was or nothing, and the host stays as it is.
 
 local cella = require "cella"
@@ -6,7 +6,7 @@ local core = require "cella.core"
 local rootfs = require "spec.support.rootfs"
 local trial = require "spec.support.trial"
 
-local TIMES = 1000 -- with a user namespace and without
+local TIMES = 400 -- with a user namespace and without
 
 describe("while somebody exchanges directories for links", function()
   if trial.lacks_user_namespaces() then
@@ -56,7 +56,7 @@ describe("while somebody exchanges directories for links", function()
     return tonumber(result.stdout)
   end
 
-  -- As little of a container as mounts can be had in: two thousand of them are to be made.
+  -- As little of a container as mounts can be had in: many hundreds of them are to be made.
   local function container(user, mounts)
     local namespaces = { user = user, pid = "host", ipc = "host", uts = "host", net = "host", cgroup = "host" }
     return cella.container { namespaces = namespaces, root = root.path, mounts = mounts }
