@@ -321,7 +321,7 @@ describe("what a program will hold after exec", function()
     }
     local trials = {}
     cross({ programs(ALL_FILES), ids, KEEP, ROOT_BITS, SETS, BOUNDING, { false, true }, { {}, { 1001, 7 } },
-      { false, true } }, 347,
+      { false, true } }, 1049,
       function(program, triple, keep, bits, sets, dropped, nnp, groups, late)
         local steps = { { "setgroups", groups }, { "securebits", joined(bits, keep) } }
         if triple[1] == 1000 then steps[#steps + 1] = { "setresgid", 1000, triple[2], -1 } end
@@ -369,7 +369,7 @@ describe("what a program will hold after exec", function()
       function() return { "keep_caps", pick { true, false } } end,
     }
     local list, trials = programs(ALL_FILES), {}
-    for number = 1, 2000 do
+    for number = 1, 900 do
       local steps, program = {}, list[number % #list + 1]
       if number % 2 == 0 then steps = { { "capset", all, all, all }, { "ambient_raise", net_raw } } end
       for _ = 1, 2 + number % 5 do steps[#steps + 1] = pick(kinds)() end
@@ -402,7 +402,7 @@ describe("what a program will hold after exec", function()
     local inner = { false, { 0, 0, 0 }, { 1000, 1000, 1000 }, { 0, 1000, 0 }, { 5, 5, 5 }, { 1000, 0, 0 }, { 99, 5,
       0 } }
     local trials = {}
-    cross({ programs(ALL_FILES), before, namespaces, inner, KEEP, ROOT_BITS, SETS, BOUNDING, { false, true } }, 3803,
+    cross({ programs(ALL_FILES), before, namespaces, inner, KEEP, ROOT_BITS, SETS, BOUNDING, { false, true } }, 11411,
       function(program, first, namespace, triple, keep, bits, sets, dropped, nnp)
         local steps = { table.unpack(first) }
         for _, step in ipairs(namespace) do steps[#steps + 1] = step end
@@ -441,7 +441,7 @@ describe("what a program will hold after exec", function()
     end
     local trials = {}
     local namespaces = { false, { "unshare_user", "self", 0 }, { "unshare_user", "self", 9 }, { "unshare_user", "-" } }
-    cross({ list, namespaces, KEEP, ROOT_BITS, SETS, BOUNDING, { false, true } }, 53,
+    cross({ list, namespaces, KEEP, ROOT_BITS, SETS, BOUNDING, { false, true } }, 157,
       function(program, namespace, keep, bits, sets, dropped, nnp)
         local steps = { { "securebits", joined(bits, keep) } }
         if namespace then steps = { namespace, steps[1] } end
@@ -460,7 +460,7 @@ describe("what a program will hold after exec", function()
     local list, trials = {}, {}
     for _, file in ipairs(files) do list[#list + 1] = { name = file[1], facts = facts_of(file, nosuid) } end
     cross({ list, { { id, id, id }, { 0, 0, 0 }, { -1, id, -1 } }, KEEP, ROOT_BITS, SETS, BOUNDING, { false, true } },
-      17,
+      53,
       function(program, triple, keep, bits, sets, dropped, nnp)
         local steps = { { "setresuid", table.unpack(triple) }, { "securebits", joined(bits, keep) } }
         add_sets(steps, caps.all(), sets, dropped, nnp)
