@@ -193,11 +193,14 @@ static int io_signal_name(lua_State *L)
 /* Their numbers plus one; some for each Lua state, of which a process with many threads has many. */
 enum { PRIVATE = 1024 };
 static _Atomic int private_fds[PRIVATE];
+static _Atomic int private_used; /* how many places have ever been taken: whoever closes a descriptor looks at no more */
 
 void keep_private(int fd)
 {
 	for (int i = 0; i < PRIVATE; i++) {
-		int nothing = 0;
+		int nothing = 0, used = private_used;
+		while (used <= i && !atomic_compare_exchange_weak(&private_used, &used, i + 1))
+			;
 		if (atomic_compare_exchange_strong(&private_fds[i], &nothing, fd + 1))
 			return;
 	}
@@ -205,7 +208,7 @@ void keep_private(int fd)
 
 void is_closed(int fd)
 {
-	for (int i = 0; i < PRIVATE; i++) {
+	for (int i = 0; i < private_used; i++) {
 		int number = fd + 1;
 		if (private_fds[i] == number)
 			atomic_compare_exchange_strong(&private_fds[i], &number, 0);
@@ -214,7 +217,7 @@ void is_closed(int fd)
 
 static bool is_private(int fd)
 {
-	for (int i = 0; i < PRIVATE; i++)
+	for (int i = 0; i < private_used; i++)
 		if (private_fds[i] == fd + 1)
 			return true;
 	return false;

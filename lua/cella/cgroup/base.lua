@@ -3,6 +3,7 @@
 
 local core = require "cella.core"
 local Error = require "cella.error"
+local interpreter = require "cella.interpreter"
 
 local M = {}
 
@@ -28,10 +29,8 @@ end
 local function start_janitor(directory, name)
   local reading, writing, errno = core.pipe()
   if not reading then return failed(writing, errno, { op = "pipe" }) end
-  local number, message, program
-  number, message, errno = core.init_program()
-  if not number then return failed(message, errno) end
-  program, message, errno = core.dup(number) -- the number itself is the module's, and nobody's else
+  local program, message
+  program, message, errno = interpreter.program()
   if not program then return failed(message, errno) end
   local plan = require("cella.plan").new()
   plan:chdir "/"
