@@ -15,16 +15,19 @@ LUA_INCDIR := $(patsubst -I%,%,$(shell for name in lua$(LUA) lua-$(LUA) lua$(sub
 endif
 
 includes = $(addprefix -I,$(LUA_INCDIR) $(CAP_INCDIR))
-compile  = $(CC) -std=c11 -D_GNU_SOURCE -DINIT_PROGRAM='"$(init)"' -fPIC -fvisibility=hidden $(WARNINGS) $(HARDENING) $(includes) \
+compile  = $(CC) -std=c11 -D_GNU_SOURCE -DRUNNER_PROGRAM='"$(runner)"' -fPIC -fvisibility=hidden $(WARNINGS) $(HARDENING) $(includes) \
            $(CFLAGS)
 link     = $(CC) $(CFLAGS) $(LIBFLAG) -Wl,-z,relro,-z,now $(LDFLAGS)
 module   = $(BUILD)/cella/core.so
 objects  = $(patsubst csrc/%.c,$(BUILD)/obj/%.o,$(wildcard csrc/*.c))
 
-# The init of containers: a program without libc, part of the module. Sanitizers have no place in it.
-init     = $(BUILD)/obj/init.elf
-initcc   = $(CC) -std=c11 -D_GNU_SOURCE -Os -ffreestanding -fno-stack-protector -fno-asynchronous-unwind-tables -fno-pie $(WARNINGS) \
-           -static -nostdlib -no-pie -Wl,-z,noseparate-code,-z,norelro,-z,noexecstack,--build-id=none -s
+# The runner (csrc/runner): a program without libc, part of the module. Its sources are those of the module, which need
+# none either.
+runner   = $(BUILD)/obj/runner.elf
+shared   = $(patsubst %,csrc/%.c,cgroup_tree credentials executor monitor names ops procfs remount) $(wildcard csrc/op_*.c)
+runcc    = $(CC) -std=c11 -D_GNU_SOURCE -Os -ffreestanding -fno-stack-protector -fno-asynchronous-unwind-tables -fno-pie \
+           -ffunction-sections -fdata-sections $(WARNINGS) -static -nostdlib -no-pie \
+           -Wl,--gc-sections,-z,noseparate-code,-z,norelro,-z,noexecstack,--build-id=none -s
 
 # For what is started from the checkout.
 env = LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;' LUA_CPATH='$(CURDIR)/$(BUILD)/?.so;;'
@@ -40,15 +43,14 @@ $(BUILD)/obj/%.o: csrc/%.c $(BUILD)/obj/command
 	@echo 'compile $<'
 	@$(compile) $(extra) -MMD -MP -c -o $@ $<
 
-# These run on stacks of their own and never return, which ASan takes for a mistake and says so.
-$(BUILD)/obj/child.o $(BUILD)/obj/keeper.o: extra = -fno-sanitize=all
+# This runs on a stack of its own and never returns, which ASan takes for a mistake and says so.
+$(BUILD)/obj/boot.o: extra = -fno-sanitize=all
 
-$(init): csrc/init/init.c csrc/init/janitor.c csrc/init/exec.c csrc/cgroup_tree.c $(wildcard csrc/init/*.h) \
-         $(addprefix csrc/,cgroup_tree.h digits.h exec_first.h raw.h report.h) $(BUILD)/obj/command
+$(runner): $(wildcard csrc/runner/*.c) $(shared) $(wildcard csrc/runner/*.h csrc/*.h) $(BUILD)/obj/command
 	@echo 'compile $<'
-	@$(initcc) -o $@ $(filter %.c,$^)
+	@$(runcc) -o $@ $(filter %.c,$^)
 
-$(BUILD)/obj/init_program.o: $(init)
+$(BUILD)/obj/runner_file.o: $(runner)
 
 # Another compiler, flags, Lua or set of files than the last time: everything is made anew.
 $(BUILD)/obj/command: FORCE

@@ -3,18 +3,7 @@
 #define CELLA_ARGS_H
 
 #include "compat.h"
-#include "ops.h"
-
-/* A recorded operation: this, its arguments, then what they point to. The next step follows. */
-struct step {
-	uint32_t op;   /* number in the table */
-	uint32_t size; /* in bytes, of all of it; a multiple of 8 */
-	int32_t slot;  /* that the result goes to, or -1 */
-	bool optional; /* ENOENT is no failure: what uses the slot is left out */
-	int32_t guard; /* left out with this slot too; -1 for none */
-	int32_t reserved;
-	struct arg args[OP_MAX_PARAMS];
-};
+#include "step.h"
 
 struct buffer {
 	unsigned char *data;
@@ -29,9 +18,6 @@ size_t buffer_append(lua_State *L, struct buffer *buffer, size_t size);
  * naming operation, number and parameter; the buffer then has its old size. With `plan` at a
  * non-zero stack index slots of that plan are descriptors too. */
 void step_decode(lua_State *L, struct buffer *buffer, size_t number, int first, int plan);
-
-/* Turns the offsets of a step into pointers. Done once, where it lies when it is performed. */
-void step_bind(struct step *step);
 
 /* Pushes the step as Lua source: `mount("none", "/", nil, {"rec", "private"})`. */
 void step_describe(lua_State *L, const struct step *step);

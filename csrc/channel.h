@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
-/* What the child of a keeper and a process behind a fork step say, and one behind an init step. The parent reads its
+/* What the child of a monitor and a process behind a fork step say, and one behind an init step. The parent reads its
  * pid from the sender's credentials, which the kernel translates (unix(7), SCM_CREDENTIALS). */
 #define I_GO_ON "g"
 #define HERE_I_AM "p"

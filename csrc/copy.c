@@ -145,7 +145,6 @@ static int hold_numbers(const struct copy *copy)
 static int become_own(const struct copy *copy, const struct step *call)
 {
 	copy_generation++;
-	sharing_is_over();
 	forget_buffers();
 	int result = replace_environment(&call->args[1]);
 	if (result == 0)
@@ -167,7 +166,7 @@ _Noreturn void copy_run(const struct copy *copy, struct launch *launch, const st
 	}
 	/* What the parent goes by is out of reach before the parent goes by it. */
 	int channel = launch->channel;
-	munmap(launch->mapping, launch->mapping_size);
+	munmap(launch, launch->size);
 	close(channel);
 	lua_pcall(copy->thread, 0, 0, 0);
 	_exit(EXIT_SETUP_FAILED);

@@ -17,7 +17,7 @@ int luaopen_cella_core(lua_State *L)
 	open_poll(L);
 	open_usage(L);
 	open_subid(L);
-	open_init(L);
+	open_runner_file(L);
 	open_caps(L);
 	open_copy(L);
 	open_plain(L);

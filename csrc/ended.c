@@ -1,12 +1,17 @@
-/* How a child has ended: by waitid(2), by its keeper, by its pidfd, or by what its init has said. */
+/* How a child has ended: by waitid(2), by its monitor, by its pidfd, or by what its init has said. */
 #include "process.h"
+#include "procfs.h"
 #include "raw.h"
 #include "report.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 /* What pidfd_open(2) calls PIDFD_GET_INFO, as of Linux 6.15: headers of today have no name for it yet. */
 struct exit_info {
@@ -46,13 +51,28 @@ static int ask_pidfd(struct process *process)
 	return -ECHILD;
 }
 
+/* Whether it goes by the name that it had before its program was executed. Where no /proc shows it, nobody knows. */
+static bool has_mark(const struct process *process)
+{
+	char path[64], name[MARK_SIZE + 1] = { 0 };
+	if (!process->executes)
+		return false;
+	snprintf(path, sizeof path, "/proc/%d/comm", process->pid);
+	int fd = procfs_open(path, O_RDONLY);
+	if (fd < 0)
+		return false;
+	ssize_t count = read(fd, name, sizeof name - 1);
+	close(fd);
+	return count == MARK_SIZE && memcmp(name, process->mark, MARK_SIZE - 1) == 0;
+}
+
 /* Returns 1 once the status is known, 0 if the child runs still, or a negative errno. */
 int reap(struct process *process, int options)
 {
 	if (process->reaped)
 		return 1;
-	if (process->keeper) {
-		/* A pidfd is readable when the process has ended; the keeper reaps it. */
+	if (process->monitored) {
+		/* A pidfd is readable when the process has ended; the monitor reaps it. */
 		struct pollfd ended = { .fd = process->pidfd, .events = POLLIN };
 		long result;
 		struct timespec now = { 0 };
@@ -61,7 +81,7 @@ int reap(struct process *process, int options)
 			if (result <= 0)
 				return (int)result;
 		}
-		result = keeper_finish(process, options & WNOHANG);
+		result = monitor_finish(process, options & WNOHANG);
 		if (result == -EAGAIN)
 			return 0;
 		process->reaped = true;
@@ -72,8 +92,13 @@ int reap(struct process *process, int options)
 	siginfo_t info = { 0 };
 	long result;
 	bool by_fd = process->pidfd >= 0;
-	RAW_RETRY(result, SYS_waitid, by_fd ? P_PIDFD : P_PID, by_fd ? process->pidfd : process->pid, &info,
-		  WEXITED | __WALL | options, &process->usage);
+	int kind = by_fd ? P_PIDFD : P_PID, id = by_fd ? process->pidfd : process->pid;
+	/* As long as it is not reaped, it has its name. */
+	RAW_RETRY(result, SYS_waitid, kind, id, &info, WEXITED | WNOWAIT | __WALL | options, 0);
+	if (result == 0 && info.si_pid != 0 && info.si_code != CLD_EXITED)
+		process->unexecuted |= has_mark(process);
+	if (result == 0 && info.si_pid != 0)
+		RAW_RETRY(result, SYS_waitid, kind, id, &info, WEXITED | __WALL | options, &process->usage);
 	if (result == -ECHILD)
 		return ask_pidfd(process);
 	if (result < 0)

@@ -215,7 +215,7 @@ void is_closed(int fd)
 	}
 }
 
-static bool is_private(int fd)
+bool is_private(int fd)
 {
 	for (int i = 0; i < private_used; i++)
 		if (private_fds[i] == fd + 1)

@@ -22,6 +22,7 @@ const struct timespec *opt_seconds(lua_State *L, int index, struct timespec *tim
 /* Descriptors that cella keeps for itself from one container to the next: to the caller their numbers are free. */
 void keep_private(int fd);
 void is_closed(int fd);
+bool is_private(int fd);
 
 void add_fd_methods(lua_State *L, const luaL_Reg *methods);
 

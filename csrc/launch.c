@@ -1,64 +1,41 @@
-/* The parent's half of starting a plan: binds the recorded steps to memory of their own, clones, and
- * leaves the caller as it was. */
+/* The parent's half of starting a plan: copies the recorded steps to memory that the child has too, and clones. */
+#include "boot.h"
 #include "copy.h"
+#include "credentials.h"
+#include "io.h"
+#include "memory_file.h"
 #include "process.h"
 #include "raw.h"
+#include "runner_file.h"
 #include "tense.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/prctl.h>
 #include <linux/sched.h>
-#include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 #ifdef __SANITIZE_ADDRESS__
 #include <sanitizer/asan_interface.h>
 #endif
 
-enum { PAGE = 65536 }; /* a multiple of every page size that Linux has */
+enum {
+	GUARD = 65536, /* a multiple of every page size that Linux has */
+	STACK_SIZE = 65536,
+};
 
-/* A child in our memory that switches IDs makes *us* non-dumpable (prctl(2), PR_SET_DUMPABLE), which
- * would close our own /proc/self to us. The last child to leave puts back what the first found. */
-static pthread_mutex_t dumpable_lock = PTHREAD_MUTEX_INITIALIZER;
-static int sharing;
-static long dumpable_before;
-
-static void sharing_begins(void)
-{
-	pthread_mutex_lock(&dumpable_lock);
-	if (sharing++ == 0)
-		dumpable_before = RAW(SYS_prctl, PR_GET_DUMPABLE, 0, 0, 0, 0);
-	pthread_mutex_unlock(&dumpable_lock);
-}
-
-static void sharing_ends(void)
-{
-	pthread_mutex_lock(&dumpable_lock);
-	if (--sharing == 0 && RAW(SYS_prctl, PR_GET_DUMPABLE, 0, 0, 0, 0) != dumpable_before)
-		RAW(SYS_prctl, PR_SET_DUMPABLE, dumpable_before, 0, 0, 0);
-	pthread_mutex_unlock(&dumpable_lock);
-}
-
-void sharing_is_over(void)
-{
-	sharing = 0;
-}
-
-static size_t round_up(size_t size)
-{
-	return (size + PAGE - 1) & ~(size_t)(PAGE - 1);
-}
-
-static bool step_needs_own_memory(const struct step *step)
-{
-	const struct op *op = op_at(step->op);
-	return op->needs_own_memory && op->needs_own_memory(step->args);
-}
+/* For the child until it executes the runner: [guard][stack][boot]. */
+struct boot_memory {
+	char guard[GUARD];
+	char stack[STACK_SIZE];
+	struct boot boot;
+};
 
 /* Where libc keeps the number of this thread, which a copy has to set to its own; NULL if that is not so. */
 static int *place_of_thread_id(void)
@@ -69,69 +46,122 @@ static int *place_of_thread_id(void)
 	return place;
 }
 
-/* Without a type the descriptor may be that of any namespace. */
-static bool step_enters_pid(const struct step *step)
+/* What the caller has to know of a plan before it starts it. */
+struct outline {
+	int highest_target; /* of the descriptor numbers that it gives by name */
+	size_t kept;        /* how many descriptors it names */
+	bool dies_with_parent, needs_monitor, uses_environment;
+};
+
+/* What a plan names and is cella's own is not there for it. */
+static void add_kept(int32_t *kept, size_t *count, int64_t number)
 {
-	return strcmp(op_at(step->op)->name, "setns") == 0 &&
-	       (step->args[1].n == 0 || (step->args[1].n & CLONE_NEWPID) != 0);
+	if (kept)
+		kept[*count] = is_private((int)number) ? -1 : (int32_t)number;
+	++*count;
 }
 
-static struct launch *prepare(const struct plan *plan, bool own_memory)
+/* The descriptors that a plan names, in its slots or by number; with a NULL they are counted. */
+static size_t list_kept(const struct plan *plan, const struct launch *launch, int32_t *kept)
 {
-	bool dies_with_parent = false, needs_keeper = false;
-	size_t processes = 1;
+	size_t count = 0;
+	for (int i = 0; i < plan->slots; i++)
+		if (!launch || launch->slots[i] >= 0)
+			add_kept(kept, &count, launch ? launch->slots[i] : 0);
 	for (size_t i = 0; i < plan->steps; i++) {
-		own_memory |= step_needs_own_memory(plan_step(plan, i));
-		const struct op *op = op_at(plan_step(plan, i)->op);
-		processes += (op->flags & (OP_FORK | OP_INIT)) != 0;
-		/* The init of a pid namespace ends only once all who have entered it are reaped. Whoever waited for the
-		 * init first would wait for ever, if it fell to him to reap them. */
-		needs_keeper |= op->flags & OP_FORK || step_enters_pid(plan_step(plan, i));
-		dies_with_parent |= strcmp(op->name, "pdeathsig") == 0;
+		const struct step *step = plan_step(plan, i);
+		const struct op *op = op_at(step->op);
+		for (int j = 0; op->params[j].kind != K_END; j++) {
+			const struct arg *arg = &step->args[j];
+			if (op->params[j].kind == K_FD && arg->state == ARG_GIVEN)
+				add_kept(kept, &count, arg->n);
+			for (int64_t n = 0; op->params[j].kind == K_FDS && n < arg->n; n++)
+				add_kept(kept, &count, ((const int32_t *)(const void *)((const char *)step + arg->offset))[n]);
+		}
 	}
-	if (own_memory)
-		processes = 0;
-	size_t stacks = processes * STACK_DISTANCE;
-	size_t head = (sizeof(struct launch) + (size_t)plan->slots * sizeof(int) + 15) & ~(size_t)15;
-	size_t size = stacks + round_up(head + plan->buffer.size);
-	char *mapping = mmap(NULL, size, PROT_READ | PROT_WRITE,
-			     MAP_ANONYMOUS | MAP_NORESERVE | (own_memory ? MAP_SHARED : MAP_PRIVATE), -1, 0);
-	if (mapping == MAP_FAILED)
-		return NULL;
-#ifdef __SANITIZE_ADDRESS__
-	/* What a child before left in the sanitizer's notes about stacks at this address means nothing now. */
-	__asan_unpoison_memory_region(mapping, size);
-#endif
-	struct launch *launch = (struct launch *)(void *)(mapping + stacks);
-	launch->mapping = mapping;
-	launch->mapping_size = size;
-	launch->own_memory = own_memory;
-	launch->thread_id = own_memory ? place_of_thread_id() : NULL;
-	launch->dies_with_parent = dies_with_parent;
-	launch->needs_keeper = needs_keeper;
+	return count;
+}
+
+static struct outline outline_of(const struct plan *plan)
+{
+	struct outline outline = { .highest_target = 2 };
+	for (size_t i = 0; i < plan->steps; i++) {
+		const struct step *step = plan_step(plan, i);
+		unsigned flags = op_at(step->op)->flags;
+		/* The init of a pid namespace ends only once all who have entered it are reaped. Whoever waited for the
+		 * init first would wait for ever, if it fell to him to reap them. Without a type the descriptor may be
+		 * that of any namespace. */
+		outline.needs_monitor |= flags & OP_FORK ||
+					 (flags & OP_JOIN && (step->args[1].n == 0 || step->args[1].n & CLONE_NEWPID));
+		outline.dies_with_parent |= (flags & OP_TIE) != 0;
+		outline.uses_environment |= flags & OP_EXEC && !(flags & OP_CALL) && !given(&step->args[2]);
+		if (flags & OP_TARGET && step->args[1].n > outline.highest_target)
+			outline.highest_target = (int)step->args[1].n;
+	}
+	outline.kept = list_kept(plan, NULL, NULL) + 2;
+	return outline;
+}
+
+/* A name that no program has by chance: the kernel gives a process that of its program when it is executed. */
+static void make_mark(char mark[MARK_SIZE])
+{
+	static unsigned number;
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	unsigned long seed = (unsigned long)now.tv_nsec ^ (unsigned long)now.tv_sec << 30 ^ (unsigned long)(uintptr_t)&now >> 4;
+	snprintf(mark, MARK_SIZE, "cella %09lx", (seed + 0x9e3779b9ul * ++number) & 0xffffffffful);
+}
+
+static size_t round_up(size_t size)
+{
+	return (size + 7) & ~(size_t)7;
+}
+
+/* Makes the file with the launch, and maps it. Returns its descriptor, or a negative errno. */
+static int prepare(struct process *process, const struct plan *plan, const struct outline *outline)
+{
+	size_t lists = ((size_t)plan->slots + outline->kept) * sizeof(int32_t);
+	size_t first = round_up(offsetof(struct launch, slots) + lists);
+	size_t size = first + plan->buffer.size;
+	if (size > INT32_MAX)
+		return -E2BIG;
+	void *mapping;
+	int fd = shared_memory("cella-plan", size, &mapping);
+	if (fd < 0)
+		return fd;
+	struct launch *launch = mapping;
+	process->launch = launch;
+	process->launch_size = size;
+	launch->size = (uint32_t)size;
+	launch->first = (uint32_t)first;
+	launch->end = (uint32_t)size;
+	launch->steps = (uint32_t)plan->steps;
+	launch->slot_count = (uint32_t)plan->slots;
+	launch->caller = getpid();
+	launch->last_capability = last_capability();
+	launch->cgroup = -1;
+	launch->dies_with_parent = outline->dies_with_parent;
+	launch->monitor.result = -ECHILD; /* should it be killed before it knows */
 	unsigned last = plan->steps ? op_at(plan_step(plan, plan->steps - 1)->op)->flags : 0;
 	launch->executes = (last & OP_EXEC) && !(last & OP_CALL);
-	for (size_t i = 0; i < processes; i++)
-		mprotect(mapping + i * STACK_DISTANCE, PAGE, PROT_NONE);
-	launch->spare_stack = mapping + STACK_DISTANCE + PAGE;
-	char *steps = (char *)launch + head;
+	make_mark(launch->mark);
+	memcpy(process->mark, launch->mark, MARK_SIZE);
+	process->executes = launch->executes;
 	if (plan->buffer.size)
-		memcpy(steps, plan->buffer.data, plan->buffer.size);
-	launch->next = (struct step *)(void *)steps;
-	launch->end = (struct step *)(void *)(steps + plan->buffer.size);
-	for (size_t i = 0; i < plan->steps; i++)
-		step_bind((struct step *)(void *)(steps + plan->starts[i]));
-	return launch;
+		memcpy(launch_first(launch), plan->buffer.data, plan->buffer.size);
+	return fd;
 }
 
 static void release_memory(struct process *process)
 {
-	if (!process->launch)
-		return;
-	munmap(process->launch->mapping, process->launch->mapping_size);
+	if (process->launch && !process->monitored)
+		munmap(process->launch, process->launch_size);
+	else if (process->launch)
+		process->report = process->launch; /* the monitor has not yet written there */
 	process->launch = NULL;
-	if (!process->own_memory)
-		sharing_ends();
+	if (process->boot)
+		munmap(process->boot, sizeof *process->boot);
+	process->boot = NULL;
 }
 
 void close_once(int *fd)
@@ -197,40 +227,91 @@ static uint64_t ignored_signals(bool *child_status_lost)
 	return set;
 }
 
-/* The highest descriptor number that the plan uses by name: dup2 targets. */
-static int highest_target(const struct plan *plan)
+static void fill_slots(lua_State *L, int index, struct launch *launch)
 {
-	int highest = 2;
-	for (size_t i = 0; i < plan->steps; i++) {
-		const struct step *step = plan_step(plan, i);
-		if (strcmp(op_at(step->op)->name, "dup2") == 0 && step->args[1].n > highest)
-			highest = (int)step->args[1].n;
-	}
-	return highest;
-}
-
-static void fill_slots(lua_State *L, int index, struct launch *launch, int count)
-{
-	for (int i = 0; i < count; i++) {
+	for (uint32_t i = 0; i < launch->slot_count; i++) {
 		int64_t fd;
-		launch->slots[i] = -2; /* no descriptor, nor the sign of one that is not there (child.c) */
+		launch->slots[i] = -2; /* no descriptor, nor the sign of one that is not there (executor.c) */
 		if (lua_isnoneornil(L, index))
 			continue;
-		lua_rawgeti(L, index, i);
+		lua_rawgeti(L, index, (int)i);
 		if (to_int64(L, -1, &fd))
-			launch->slots[i] = (int)fd;
+			launch->slots[i] = (int32_t)fd;
 		lua_pop(L, 1);
 	}
 }
 
-enum { IN_A_COPY = 1 };
+/* How a plan is started. */
+struct start {
+	const struct outline *outline;
+	uint64_t namespaces;
+	int cgroup;  /* -1 for none */
+	int runner;  /* descriptor of its file */
+	bool copied; /* performed in a copy of the caller */
+};
+
+/* Returns the pid of the process, or a negative errno. */
+static int start_runner(struct process *process, struct clone_args *args, const struct start *start, int plan)
+{
+	static const char *const nothing[] = { NULL };
+	struct boot_memory *memory = mmap(NULL, sizeof *memory, PROT_READ | PROT_WRITE,
+					  MAP_ANONYMOUS | MAP_NORESERVE | MAP_PRIVATE, -1, 0);
+	if (memory == MAP_FAILED)
+		return -errno;
+#ifdef __SANITIZE_ADDRESS__
+	/* What a child before left in the sanitizer's notes about stacks at this address means nothing now. */
+	__asan_unpoison_memory_region(memory, sizeof *memory);
+#endif
+	mprotect(memory->guard, GUARD, PROT_NONE);
+	process->boot = memory;
+	memory->boot = (struct boot){
+		.launch = process->launch,
+		.runner = start->runner,
+		.plan = plan,
+		.other_end = process->channel,
+		.root_keeps_all = !(args->flags & CLONE_NEWUSER) && credentials_root(),
+		.environment = start->outline->uses_environment ? (const char *const *)(void *)environ : nothing,
+	};
+	args->flags |= CLONE_VM;
+	args->stack = (uint64_t)(uintptr_t)memory->stack;
+	args->stack_size = sizeof memory->stack;
+	return (int)raw_clone3(args, sizeof *args, boot_body, &memory->boot);
+}
+
+/* Returns the pid of the process, or a negative errno; 0 in a copy that has come to its call. */
+static int start_copy(struct process *process, struct clone_args *args, const struct start *start, int plan)
+{
+	struct executor executor = { .thread_id = place_of_thread_id() };
+	struct launch *launch = process->launch;
+	launch->boot = BOOT_OVER;
+	int result = executor_clone(&executor, args);
+	if (result != 0)
+		return result;
+	RAW(SYS_close, process->channel);
+	executor_begin(&executor, launch);
+	if (launch->monitored) {
+		int child = monitor_clone(&executor);
+		if (child != 0) {
+			if (child > 0)
+				result = boot_monitor(start->runner, plan, child);
+			launch->error = child < 0 ? -child : -result;
+			if (child > 0)
+				RAW(SYS_kill, child, SIGKILL);
+			raw_leave(EXIT_SETUP_FAILED);
+		}
+	}
+	execute_plan(&executor);
+	return 0;
+}
 
 /* Returns 0, IN_A_COPY in a child that has come to its call, or a negative errno. */
-static int start(struct process *process, const struct plan *plan, uint64_t namespaces, int cgroup)
+enum { IN_A_COPY = 1 };
+
+static int start(struct process *process, const struct plan *plan, const struct start *how, int plan_fd)
 {
 	struct launch *launch = process->launch;
 	int pair[2];
-	int result = channel_pair(highest_target(plan) + 1, pair);
+	int result = channel_pair(how->outline->highest_target + 1, pair);
 	if (result < 0)
 		return result;
 	process->channel = pair[0];
@@ -241,103 +322,123 @@ static int start(struct process *process, const struct plan *plan, uint64_t name
 		return result;
 	}
 	launch->channel = pair[1];
-	launch->other_end = pair[0];
-	bool kept = false;
-	launch->ignored = ignored_signals(&kept);
-	kept |= launch->needs_keeper;
+	bool monitored = false;
+	launch->ignored = ignored_signals(&monitored);
+	process->monitored = launch->monitored = launch->handed_over = monitored || how->outline->needs_monitor;
 
 	int pidfd = -1;
-	struct clone_args args = {
-		.flags = namespaces | CLONE_PIDFD | CLONE_CLEAR_SIGHAND | (launch->own_memory ? 0 : CLONE_VM),
-		.pidfd = (uint64_t)(uintptr_t)&pidfd,
-		.exit_signal = launch->executes ? 0 : SIGCHLD, /* exec makes it SIGCHLD: settle.c */
-		.stack = (uint64_t)(uintptr_t)((char *)launch->mapping + PAGE),
-		.stack_size = STACK_SIZE,
-	};
-	if (cgroup >= 0) {
-		args.flags |= CLONE_INTO_CGROUP;
-		args.cgroup = (uint64_t)(unsigned)cgroup;
+	struct clone_args args = { .flags = CLONE_PIDFD | CLONE_CLEAR_SIGHAND, .pidfd = (uint64_t)(uintptr_t)&pidfd };
+	size_t kept = list_kept(plan, launch, launch_kept(launch));
+	add_kept(launch_kept(launch), &kept, launch->channel);
+	if (launch->monitored) {
+		launch->namespaces = how->namespaces;
+		launch->cgroup = how->cgroup;
+		if (how->cgroup >= 0)
+			add_kept(launch_kept(launch), &kept, how->cgroup);
+	} else {
+		args.flags |= how->namespaces;
+		args.exit_signal = launch->executes ? 0 : SIGCHLD; /* exec makes it SIGCHLD */
+		if (how->cgroup >= 0) {
+			args.flags |= CLONE_INTO_CGROUP;
+			args.cgroup = (uint64_t)(unsigned)how->cgroup;
+		}
 	}
+	launch->kept_count = (uint32_t)kept;
 	/* Every signal is held back, those that libc keeps for itself too: a handler of ours must not run
 	 * in the child, which would run it in our memory. */
 	uint64_t all = UINT64_MAX, before;
 	result = (int)RAW(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof all);
-	if (result < 0) {
-		close(pair[1]);
-		return result;
+	if (result >= 0) {
+		result = how->copied ? start_copy(process, &args, how, plan_fd) :
+				       start_runner(process, &args, how, plan_fd);
+		if (result == 0)
+			return IN_A_COPY;
+		RAW(SYS_rt_sigprocmask, SIG_SETMASK, &before, 0, sizeof before);
 	}
-	result = kept ? keeper_start(process, &args) : launch_clone(launch, &args);
-	if (result == 0) {
-		child_body(launch);
-		return IN_A_COPY;
-	}
-	/* What is shared is between these two: no copy that is made later is to write there. */
-	if (launch->own_memory)
-		madvise(launch->mapping, launch->mapping_size, MADV_DONTFORK);
-	RAW(SYS_rt_sigprocmask, SIG_SETMASK, &before, 0, sizeof before);
 	close(pair[1]);
+	/* What is shared is between these two: no copy that is made later is to write there. */
+	madvise(launch, process->launch_size, MADV_DONTFORK);
 	if (result < 0)
 		return result;
-	if (kept)
-		return 0;
 	process->pid = result;
 	process->pidfd = move_up(pidfd, LOWEST_FD);
-	if (process->pidfd >= 0)
-		return 0;
-	/* No room to hold on to it: it must not go on. Nobody else can have reaped it. */
-	result = -errno;
-	RAW(SYS_kill, process->pid, SIGKILL);
-	reap_quietly(process->pid);
-	return result;
+	if (process->pidfd < 0) {
+		/* No room to hold on to it: it must not go on. Nobody else can have reaped it. */
+		result = -errno;
+		RAW(SYS_kill, process->pid, SIGKILL);
+		reap_quietly(process->pid);
+		process->monitored = false;
+		return result;
+	}
+	if (process->monitored) {
+		/* Who is the child is yet to be said. */
+		process->monitor_pid = process->pid;
+		process->monitor_pidfd = process->pidfd;
+		process->pid = 0;
+		process->pidfd = -1;
+	}
+	return 0;
 }
 
-/* launch(recorder, namespaces [, slots [, cgroup [, own_memory [, function]]]]) -> process | nil, message, errno
+/* launch(recorder, namespaces [, slots [, cgroup [, bounded [, function]]]]) -> process | nil, message, errno
  * Clones a child into new namespaces (a list) and lets it run; in an `await` step it stays until process:release().
- * `slots` are descriptors by slot number. `cgroup` is the descriptor of one that the child is born into. With
- * `own_memory` the child gets a copy of this process's memory. The function is what a call at the end
- * calls. */
+ * `slots` are descriptors by slot number. `cgroup` is the descriptor of one that the child is born into; where that is
+ * `bounded` in memory, the child is another's than this process's: the kernel could kill with it all that share its
+ * memory. The function is what a call at the end calls. */
 int launch_plan(lua_State *L)
 {
 	struct plan *plan = to_plan(L, 1);
-	uint64_t namespaces = check_flags(L, 2, &names_namespace);
+	struct outline outline = outline_of(plan);
+	struct start how = { .outline = &outline, .namespaces = check_flags(L, 2, &names_namespace) };
 	if (!lua_isnoneornil(L, 3))
 		luaL_checktype(L, 3, LUA_TTABLE);
-	int cgroup = lua_isnoneornil(L, 4) ? -1 : check_fd(L, 4);
-	bool own_memory = lua_toboolean(L, 5);
+	how.cgroup = lua_isnoneornil(L, 4) ? -1 : check_fd(L, 4);
+	outline.needs_monitor |= lua_toboolean(L, 5);
 	lua_settop(L, 6);
 	struct copy copy = { 0 };
 	if (plan->calls) {
 		luaL_checktype(L, 6, LUA_TFUNCTION);
 		copy_prepare(L, 6, &copy);
 	}
+	how.copied = plan->calls || credentials_refusal(how.namespaces);
 	struct process *process = lua_newuserdata(L, sizeof *process);
 	memset(process, 0, sizeof *process);
 	process->epoch = process_epoch();
-	process->pidfd = process->channel = process->sent = -1;
+	process->pidfd = process->channel = process->sent = process->monitor_pidfd = -1;
 	process->reaped = true;
 	luaL_getmetatable(L, PROCESS_TYPE);
 	lua_setmetatable(L, -2);
 
 	reap_owed();
-	process->launch = prepare(plan, own_memory);
-	if (!process->launch)
-		return push_error(L, "mmap", errno);
-	process->own_memory = process->launch->own_memory;
-	if (!process->own_memory)
-		sharing_begins();
-	fill_slots(L, 3, process->launch, plan->slots);
-	int result = start(process, plan, namespaces, cgroup);
+	how.runner = runner_file(L);
+	if (how.runner < 0)
+		return push_error(L, "memfd_create", -how.runner);
+	int plan_fd = prepare(process, plan, &outline);
+	if (plan_fd < 0)
+		return push_error(L, "memfd_create", -plan_fd);
+	fill_slots(L, 3, process->launch);
+	int result = start(process, plan, &how, plan_fd);
 	if (result == IN_A_COPY) {
-		const char *end = (const char *)process->launch->end;
+		struct launch *launch = process->launch;
 		uint32_t size = plan_step(plan, plan->steps - 1)->size;
-		copy_run(&copy, process->launch, (const struct step *)(const void *)(end - size));
+		copy_run(&copy, launch, (const struct step *)(const void *)((char *)launch + launch->end - size));
 	}
+	close(plan_fd);
 	if (result < 0) {
 		close_once(&process->channel);
+		process->monitored = false;
 		release_memory(process);
 		return push_error(L, "clone3", -result);
 	}
 	process->reaped = false;
+	return 1;
+}
+
+/* copied(namespaces) -> why | nil
+ * Why a plan without a call would be performed in a copy of this process, not in the runner: what exec cannot hand on. */
+int launch_copied(lua_State *L)
+{
+	lua_pushstring(L, credentials_refusal(check_flags(L, 1, &names_namespace)));
 	return 1;
 }
 

@@ -1,54 +1,96 @@
-/* What parent and child share while a plan is performed. */
+/* What the caller and its child share while a plan is performed. */
 #ifndef CELLA_LAUNCH_H
 #define CELLA_LAUNCH_H
 
-#include "args.h"
+#include "step.h"
 
-enum { STACK_SIZE = 256 * 1024 }; /* untouched pages cost nothing */
+#include <stddef.h>
+#include <sys/resource.h>
 
-/* From one stack to the next: below each a page faults. */
-enum { STACK_DISTANCE = STACK_SIZE + 65536 };
+/* The credentials of the child when it was cloned, which exec changes and the runner puts back (carry.c). */
+struct credentials {
+	uint64_t effective, permitted, inheritable, ambient;
+	bool keep_caps;
+};
 
-/* Lies in a mapping of its own, behind the stacks: [guard][stack]...[launch, steps]. The child
- * runs in the parent's memory, on a stack of its own. It writes here and nowhere else. Where the kernel asks for it, or
- * the caller's own code is what comes last, it runs in a copy of the memory, on the copy of the caller's own stack, as
- * after fork(2); then the mapping is a shared one. */
+/* What a monitor (monitor.c) and the caller tell each other. */
+struct monitor_report {
+	uint32_t settled; /* by the caller, once last_pid is known: a word that the monitor waits for (futex(2)) */
+	int32_t last_pid;
+	int32_t result; /* of wait4; of the monitor's, as all below */
+	int32_t status;
+	uint32_t unexecuted; /* it died before the program was executed */
+	struct rusage usage;
+};
+
+enum { MARK_SIZE = 16 }; /* of the name of a process, with a NUL */
+
+/* A file in memory that both have mapped: this, the slots, and the steps. The runner writes into it while it performs
+ * the plan; nothing in it is believed but numbers of which any would do. */
 struct launch {
-	void *mapping;
-	size_t mapping_size;
-	char *spare_stack; /* the next of those for the processes behind fork and init steps */
-	bool handed_over;  /* by a keeper or a fork step: who begins has to say so */
-	int gate;          /* behind which the process after an init step waits; 0 if there is none */
-
-	struct step *next; /* the step that the child performs next */
-	const struct step *end;
-	int channel; /* the child's end; the parent learns from its closing that exec or exit has happened */
-	int other_end; /* the parent's; the child closes its copy first, or it would never see the parent go */
-	bool own_memory;
-	int *thread_id; /* where libc keeps that of the only thread; or NULL */
+	/* From the caller. */
+	uint32_t size, first, end; /* in bytes: of all of it; where the steps begin and end */
+	uint32_t steps, slot_count, kept_count;
+	int32_t channel;   /* the child's end; the caller learns from its closing that exec or exit has happened */
+	int32_t caller;    /* its pid */
+	int32_t last_capability;
+	uint64_t ignored;  /* signals that the caller ignores */
+	uint64_t namespaces; /* that the monitor clones the child into */
+	int32_t cgroup;    /* that it is born into, or -1 */
+	bool monitored;    /* the first process becomes the monitor of another, which performs the plan */
+	bool handed_over;  /* who begins has to say so: it is not the caller's own child */
 	bool dies_with_parent;
-	bool needs_keeper;
-	bool executes; /* the plan ends with execve(2) */
-	bool died; /* in that step, so that no program ran */
-	uint64_t ignored; /* signals that the caller ignores */
+	bool executes;     /* the plan ends with execve(2) */
+	char mark[MARK_SIZE]; /* the name of a process that is about to execute the program: another has it from then on */
 
 	/* From the child. A number counts from 1; error is 0 while all is well. */
+	uint32_t boot; /* enum boot_stage: how far it has come before the runner begins */
+	struct credentials credentials;
 	uint32_t current;
 	int32_t error;
 	/* The first process behind a fork step, as the caller's pid namespace has it: who it is before it can say so. */
 	int32_t successor;
+	struct monitor_report monitor;
 
-	int slots[];
+	/* The slots, and behind them the numbers of descriptors that exec is to leave open; each but for a sign is that of
+	 * one that the runner has to make close-on-exec again. */
+	int32_t slots[];
 };
 
-/* The child: performs the steps from `next` on. Returns at a call, in a copy of the caller; else never. */
-void child_body(void *launch);
+static inline int32_t *launch_kept(struct launch *launch)
+{
+	return launch->slots + launch->slot_count;
+}
 
-/* In a copy, whose memory no child shares, whatever the caller had started. */
-void sharing_is_over(void);
+static inline struct step *launch_first(struct launch *launch)
+{
+	return (struct step *)(void *)((char *)launch + launch->first);
+}
 
-/* Clones. Where memory is shared, the new process is in child_body; in a copy 0 is returned, as by fork(2). */
+/* A process that performs a plan: the runner, or a copy of the caller. Each that it forks has a copy of this. */
+struct executor {
+	struct launch *launch;
+	struct step *next;
+	const struct step *end;
+	int gate;       /* behind which the process after an init step waits; 0 if there is none */
+	int *thread_id; /* where libc keeps that of the only thread, in a copy; or NULL */
+};
+
+/* Performs the steps from `next` on. Returns at a call, in a copy of the caller; else never. */
+void execute_plan(struct executor *executor);
+
+/* clone3(2), as fork(2) does it: returns twice. */
 struct clone_args;
-int launch_clone(struct launch *launch, struct clone_args *args);
+int executor_clone(const struct executor *executor, struct clone_args *args);
+
+/* Binds the steps, and begins at the first. */
+void executor_begin(struct executor *executor, struct launch *launch);
+
+/* In a process that shares nothing with the caller but the launch: waits for the child of this process, and for those
+ * that it has handed over to, and reports. Closes every descriptor; never returns. */
+_Noreturn void monitor_wait(struct launch *launch, int child);
+
+/* Makes this process one that goes when the caller does; clones the child of a monitor. Returns as fork(2) does. */
+int monitor_clone(struct executor *executor);
 
 #endif

@@ -61,7 +61,8 @@ struct limits {
 	uint64_t soft, hard;
 };
 
-/* In a process of its own, whose limit can be raised without touching the caller's. It is a copy, as by fork(2), makes raw
+/* In a process of its own, whose limit can be raised without touching the caller's. Without data it makes the file that
+ * long. It is a copy, as by fork(2), makes raw
  * calls only, and has no exit signal, so that nobody but this function hears of it. */
 static int write_in_copy(int fd, const char *data, size_t size, int64_t place, struct limits limits)
 {
@@ -75,6 +76,8 @@ static int write_in_copy(int fd, const char *data, size_t size, int64_t place, s
 		limits.soft = limits.hard = end > limits.hard ? end : limits.hard;
 		if (RAW(SYS_prlimit64, 0, RLIMIT_FSIZE, &limits, 0) < 0)
 			raw_leave(EFBIG);
+		if (!data)
+			raw_leave((int)-RAW(SYS_ftruncate, fd, size));
 		while (size > 0) {
 			long count;
 			RAW_RETRY(count, SYS_pwrite64, fd, data, size, place);
@@ -112,16 +115,48 @@ int write_at(int fd, const char *data, size_t size, int64_t place)
 	return 0;
 }
 
-int memory_file(const char *name, bool executable, const char *data, size_t size)
+/* Returns a descriptor, or a negative errno. */
+static int create(const char *name, bool executable)
 {
-	static const int seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
 	unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
 	int fd = memfd_create(name, flags | (executable ? MFD_EXEC : MFD_NOEXEC_SEAL));
 	if (fd < 0 && errno == EINVAL)
 		fd = memfd_create(name, flags);
 	fd = move_up(fd, LOWEST_FD);
+	return fd < 0 ? -errno : fd;
+}
+
+static int set_size(int fd, size_t size)
+{
+	struct limits limits;
+	if (RAW(SYS_prlimit64, 0, RLIMIT_FSIZE, 0, &limits) == 0 && size > limits.soft)
+		return write_in_copy(fd, NULL, size, 0, limits);
+	return (int)RAW(SYS_ftruncate, fd, size);
+}
+
+int shared_memory(const char *name, size_t size, void **mapping)
+{
+	int fd = create(name, false);
 	if (fd < 0)
-		return -errno;
+		return fd;
+	int result = set_size(fd, size);
+	if (result >= 0) {
+		*mapping = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+		if (*mapping == MAP_FAILED)
+			result = -errno;
+	}
+	if (result >= 0)
+		return fd;
+	close(fd);
+	return result;
+}
+
+int memory_file(const char *name, bool executable, const char *data, size_t size)
+{
+	static const int seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
+	int fd = create(name, executable);
+	if (fd < 0)
+		return fd;
 	int result = write_at(fd, data, size, 0);
 	/* Before Linux 6.3 it would be executable. */
 	if (result == 0 && !executable && fchmod(fd, 0444) < 0)

@@ -10,7 +10,6 @@
 #include <linux/limits.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 
 static int verdict(bool as_asked)
 {
@@ -171,7 +170,7 @@ static int act_expect_node(const struct arg *a)
 	if (result < 0)
 		return (int)result;
 	return verdict((status.st_mode & S_IFMT) == (mode_t)a[1].n &&
-		       status.st_rdev == makedev((unsigned)a[2].n, (unsigned)a[3].n));
+		       status.st_rdev == device_number((unsigned)a[2].n, (unsigned)a[3].n));
 }
 
 static int look_at(int directory, const char *path, int flags, struct statx *found)

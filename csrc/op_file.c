@@ -9,7 +9,6 @@
 #include <linux/openat2.h>
 #include <sys/statfs.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 
 static int directory_of(const struct arg *arg)
 {
@@ -75,7 +74,7 @@ static int act_make_symlink(const struct arg *a)
 /* mknod(path, type, mode [, major [, minor [, dirfd]]]) -> true | nil, message, errno */
 static int act_mknod(const struct arg *a)
 {
-	dev_t device = makedev((unsigned)a[3].n, (unsigned)a[4].n);
+	dev_t device = device_number((unsigned)a[3].n, (unsigned)a[4].n);
 	return (int)RAW(SYS_mknodat, directory_of(&a[5]), a[0].p, a[1].n | a[2].n, device);
 }
 

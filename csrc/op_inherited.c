@@ -50,12 +50,6 @@ static int act_expect_timer_slack(const struct arg *a)
 	return realtime && slack == 0 ? 0 : -ENOTRECOVERABLE;
 }
 
-static bool always_own_memory(const struct arg *a)
-{
-	(void)a;
-	return true;
-}
-
 /* thp_disable(on) -> true | nil, message, errno
  * Of this memory, and of all that exec and fork make of it (PR_SET_THP_DISABLE). */
 static int act_thp_disable(const struct arg *a)
@@ -84,8 +78,8 @@ static int act_expect_memory_defaults(const struct arg *a)
 const struct op ops_inherited[] = {
 	{ "personality", act_personality, 0, RESULT_TRUE, { { "persona", K_U32 } } },
 	{ "timer_slack", act_timer_slack, 0, RESULT_TRUE, { { "nanoseconds", K_U32 } } },
-	{ "thp_disable", act_thp_disable, 0, RESULT_TRUE, { { "on", K_BOOL } }, always_own_memory },
-	{ "memory_merge", act_memory_merge, 0, RESULT_TRUE, { { "on", K_BOOL } }, always_own_memory },
+	{ "thp_disable", act_thp_disable, 0, RESULT_TRUE, { { "on", K_BOOL } } },
+	{ "memory_merge", act_memory_merge, 0, RESULT_TRUE, { { "on", K_BOOL } } },
 	{ "expect_personality", act_expect_personality, 0, RESULT_TRUE, { { "persona", K_U32 } } },
 	{ "expect_timer_slack", act_expect_timer_slack, 0, RESULT_TRUE, { { "nanoseconds", K_U32 } } },
 	{ "expect_memory_defaults", act_expect_memory_defaults, 0, RESULT_TRUE, { { 0 } } },

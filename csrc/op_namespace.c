@@ -15,22 +15,11 @@ static int act_unshare(const struct arg *a)
 	return (int)RAW(SYS_unshare, a[0].n);
 }
 
-static bool unshare_needs_own_memory(const struct arg *a)
-{
-	return (a[0].n & (CLONE_NEWUSER | CLONE_NEWTIME)) != 0;
-}
-
 /* setns(fd [, namespaces]) -> true | nil, message, errno
  * `fd` is that of a namespace, or a pidfd together with the namespaces to join (Linux 5.8). */
 static int act_setns(const struct arg *a)
 {
 	return (int)RAW(SYS_setns, a[0].n, a[1].n);
-}
-
-/* Without a type the descriptor may be that of any namespace. */
-static bool setns_needs_own_memory(const struct arg *a)
-{
-	return a[1].n == 0 || (a[1].n & CLONE_NEWTIME) != 0;
 }
 
 /* sethostname(name) -> true | nil, message, errno */
@@ -68,11 +57,9 @@ static int act_link_up(const struct arg *a)
 
 const struct op ops_namespace[] = {
 	{ "unshare", act_unshare, OP_CREDENTIALS, RESULT_TRUE,
-	  { { "namespaces", K_FLAGS, false, &names_namespace } },
-	  unshare_needs_own_memory },
-	{ "setns", act_setns, OP_CREDENTIALS, RESULT_TRUE,
-	  { { "fd", K_FD }, { "namespaces", K_FLAGS, true, &names_namespace } },
-	  setns_needs_own_memory },
+	  { { "namespaces", K_FLAGS, false, &names_namespace } } },
+	{ "setns", act_setns, OP_CREDENTIALS | OP_JOIN, RESULT_TRUE,
+	  { { "fd", K_FD }, { "namespaces", K_FLAGS, true, &names_namespace } } },
 	{ "sethostname", act_sethostname, 0, RESULT_TRUE, { { "name", K_TEXT } } },
 	{ "setdomainname", act_setdomainname, 0, RESULT_TRUE, { { "name", K_TEXT } } },
 	{ "link_up", act_link_up, 0, RESULT_TRUE, { { "interface", K_TEXT } } },

@@ -1,7 +1,6 @@
 /* The process itself: its limits, its signals, its tie to the parent, and the program that it becomes. */
 #include "channel.h"
 #include "digits.h"
-#include "exec_first.h"
 #include "ops.h"
 #include "raw.h"
 
@@ -18,25 +17,19 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* await([apart]) [in a plan]
+/* await() [in a plan]
  * Tells the parent that this process is there, and sleeps until the parent has done what only it can (both
- * ID maps). If the parent dies or gives up instead, the descriptor reports its end and the child stops. `apart`: with
- * memory of its own, because it may be waiting for long while the parent is to stay dumpable. */
+ * ID maps). If the parent dies or gives up instead, the descriptor reports its end and the child stops. */
 static int act_await(const struct arg *a)
 {
-	int result = channel_say(a[1].n, AWAITING);
-	return result < 0 ? result : channel_await(a[1].n);
-}
-
-static bool await_needs_own_memory(const struct arg *a)
-{
-	return a[0].n != 0;
+	int result = channel_say(a[0].n, AWAITING);
+	return result < 0 ? result : channel_await(a[0].n);
 }
 
 /* fork([namespaces]) [in a plan]
  * Another process, born into new namespaces, goes on with the rest; this one ends. Needed where a
  * namespace that was joined holds children only (pid), and where new ones come after a join. The
- * executor does it: see child.c. */
+ * executor does it: see executor.c. */
 static int act_fork(const struct arg *a)
 {
 	(void)a;
@@ -44,9 +37,9 @@ static int act_fork(const struct arg *a)
 }
 
 /* init(program_fd, status_fd [, stays]) [in a plan]
- * This process, the first of its pid namespace, becomes the init in `program_fd` (csrc/init/init.c), and a child
+ * This process, the first of its pid namespace, becomes the init in `program_fd` (csrc/runner/init.c), and a child
  * of it goes on with the rest. How the program ends is written to `status_fd`. When nobody can read that any more,
- * everything ends, unless it `stays`. See child.c. */
+ * everything ends, unless it `stays`. See executor.c. */
 static int act_init(const struct arg *a)
 {
 	(void)a;
@@ -148,12 +141,6 @@ static int act_expect_no_user_namespaces(const struct arg *a)
 	return refused ? 0 : -ENOTRECOVERABLE;
 }
 
-static bool always_needs_own_memory(const struct arg *a)
-{
-	(void)a;
-	return true;
-}
-
 /* Puts the working directory where an environment has PWD. */
 static int set_pwd(const char **environment, char *buffer, size_t room)
 {
@@ -174,39 +161,27 @@ static int set_pwd(const char **environment, char *buffer, size_t room)
 	return 0;
 }
 
-/* By way of the sealed program: see csrc/init/exec.c. */
-static int exec_through(const struct arg *program, const struct arg *channel, const char *const *paths, long count,
-			const void *argv, const char *const *environment)
+/* Executes the first of `count` paths that exists and may be executed, as in execvp(3), but a file in no known format
+ * is an error, not a shell script. Returns a negative errno: ELIBACC where a file is there, but not its interpreter. */
+static int exec_first(const char *const *paths, long count, const void *argv, const void *environment)
 {
-	enum { MOST = 16384 }; /* words: half of the stack */
-	char mark[64] = EXEC_MARK;
-	const char *words[MOST];
-	long size = 0;
-	if (!given(channel))
-		return -EINVAL; /* nobody could be told of what fails then */
-	int end = (int)sizeof EXEC_MARK - 1;
-	end += put_number(mark + end, channel->n);
-	mark[end++] = ' ';
-	put_number(mark + end, count);
-	words[size++] = mark;
-	for (long i = 0; i < count && size < MOST; i++)
-		words[size++] = paths[i];
-	for (; *environment && size < MOST; environment++)
-		words[size++] = *environment;
-	if (size == MOST)
-		return -E2BIG;
-	words[size] = NULL;
-	long result = RAW(SYS_fcntl, channel->n, F_SETFD, 0);
-	if (result >= 0)
-		result = RAW(SYS_execveat, program->n, "", argv, words, AT_EMPTY_PATH);
-	return (int)result;
+	bool denied = false;
+	int result = -ENOENT;
+	for (; count > 0; count--, paths++) {
+		result = (int)RAW(SYS_execve, *paths, argv, environment);
+		if (result == -EACCES)
+			denied = true;
+		else if (result == -ENOENT && RAW(SYS_faccessat, AT_FDCWD, *paths, F_OK) == 0)
+			return -ELIBACC;
+		else if (result != -ENOENT && result != -ENOTDIR)
+			return result;
+	}
+	return denied ? -EACCES : result;
 }
 
-/* execve(path | paths, argv [, environment [, pwd [, through_fd]]]) -> nil, message, errno
+/* execve(path | paths, argv [, environment [, pwd]]) -> nil, message, errno
  * Of several paths the first that exists and may be executed counts, as in execvp(3), but a file in no
- * known format is an error, not a shell script. With `pwd`, a PWD of the environment becomes what is true. In a plan,
- * `through_fd` is a sealed program that this process is for a moment before, so that the caller's is nowhere to be
- * seen. */
+ * known format is an error, not a shell script. With `pwd`, a PWD of the environment becomes what is true. */
 static int act_execve(const struct arg *a)
 {
 	char pwd[PATH_MAX + 8];
@@ -220,8 +195,6 @@ static int act_execve(const struct arg *a)
 		return result;
 	while (paths[count])
 		count++;
-	if (given(&a[4]))
-		return exec_through(&a[4], &a[5], paths, count, a[1].p, environment);
 	return exec_first(paths, count, a[1].p, environment);
 }
 
@@ -234,26 +207,23 @@ static int act_call(const struct arg *a)
 }
 
 const struct op ops_process[] = {
-	{ "await", act_await, OP_LATER, RESULT_TRUE, { { "apart", K_BOOL, true }, { "channel", K_CHANNEL } },
-	  await_needs_own_memory },
+	{ "await", act_await, OP_LATER, RESULT_TRUE, { { "channel", K_CHANNEL } } },
 	{ "fork", act_fork, OP_LATER | OP_FORK, RESULT_TRUE,
 	  { { "namespaces", K_FLAGS, true, &names_namespace } } },
 	{ "init", act_init, OP_LATER | OP_INIT, RESULT_TRUE, { { "program_fd", K_FD }, { "status_fd", K_FD }, { "stays", K_BOOL, true } } },
 	{ "sigdefault", act_sigdefault, 0, RESULT_TRUE, { { "signals", K_SIGNALS } } },
 	{ "sigunblock", act_sigunblock, 0, RESULT_TRUE, { { 0 } } },
-	{ "pdeathsig", act_pdeathsig, 0, RESULT_TRUE, { { "signal", K_NAME, false, &names_signal } } },
+	{ "pdeathsig", act_pdeathsig, OP_TIE, RESULT_TRUE, { { "signal", K_NAME, false, &names_signal } } },
 	{ "expect_parent", act_expect_parent, OP_LATER, RESULT_TRUE, { { "channel", K_CHANNEL } } },
 	{ "dumpable", act_dumpable, 0, RESULT_TRUE, { { "on", K_BOOL } } },
 	{ "setrlimit", act_setrlimit, 0, RESULT_TRUE,
 	  { { "resource", K_NAME, false, &names_rlimit }, { "soft", K_LIMIT }, { "hard", K_LIMIT } } },
 	{ "wait_for_byte", act_wait_for_byte, 0, RESULT_TRUE, { { "fd", K_FD } } },
 	{ "seccomp", act_seccomp, OP_CREDENTIALS, RESULT_TRUE, { { "filter", K_DATA } } },
-	{ "expect_no_user_namespaces", act_expect_no_user_namespaces, OP_LATER, RESULT_TRUE, { { 0 } },
-	  always_needs_own_memory },
+	{ "expect_no_user_namespaces", act_expect_no_user_namespaces, OP_LATER, RESULT_TRUE, { { 0 } } },
 	{ "execve", act_execve, OP_EXEC, RESULT_TRUE,
-	  { { "path", K_STRINGS }, { "argv", K_STRINGS }, { "environment", K_STRINGS, true }, { "pwd", K_BOOL, true },
-	    { "through_fd", K_FD, true }, { "channel", K_CHANNEL } } },
+	  { { "path", K_STRINGS }, { "argv", K_STRINGS }, { "environment", K_STRINGS, true }, { "pwd", K_BOOL, true } } },
 	{ "call", act_call, OP_LATER | OP_EXEC | OP_CALL, RESULT_TRUE,
-	  { { "what", K_TEXT }, { "environment", K_STRINGS, true } }, always_needs_own_memory },
+	  { { "what", K_TEXT }, { "environment", K_STRINGS, true } } },
 	{ 0 },
 };

@@ -13,7 +13,6 @@
 #include <linux/openat2.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 
 /* From <asm/termios.h>, which does not go together with libc's. */
 struct window {
@@ -44,7 +43,7 @@ static int act_openpt(const struct arg *a)
 	if (fd < 0)
 		return (int)fd;
 	long result = RAW(SYS_newfstatat, fd, "", &status, AT_EMPTY_PATH);
-	if (result == 0 && (!S_ISCHR(status.st_mode) || status.st_rdev != makedev(5, 2)))
+	if (result == 0 && (!S_ISCHR(status.st_mode) || status.st_rdev != device_number(5, 2)))
 		result = -ENOTTY;
 	if (result == 0)
 		result = RAW(SYS_ioctl, fd, TIOCGPTN, &number);

@@ -2,7 +2,7 @@
  *
  * A row has a man-page name, a list of parameters and a function. The immediate binding (tense.c) decodes
  * Lua arguments into `struct arg`s and calls the function; the recorder (plan.c) decodes the same
- * arguments into a flat buffer; the child (child.c) walks that buffer. The printed plan and the argument
+ * arguments into a flat buffer; the child (executor.c) walks that buffer. The printed plan and the argument
  * checks come from the same row. */
 #ifndef CELLA_OPS_H
 #define CELLA_OPS_H
@@ -94,6 +94,9 @@ enum op_flags {
 	OP_FORK = 16,       /* another process goes on with the rest */
 	OP_INIT = 64,       /* a second process goes on with the rest; this one becomes the init */
 	OP_CALL = 128,      /* the caller's own code goes on, in the copy that this process is */
+	OP_JOIN = 256,      /* enters namespaces: those of its second argument, or of any type */
+	OP_TIE = 512,       /* the process ends with its parent */
+	OP_TARGET = 1024,   /* its second argument is the number of a descriptor from then on */
 	OP_SOME = 32,       /* of its optional arguments one is there at least: success would hide a misspelt name */
 };
 
@@ -105,8 +108,6 @@ struct op {
 	unsigned flags;
 	enum result result;
 	struct param params[OP_MAX_PARAMS + 1];
-	/* True where the kernel refuses the call in a process that shares its memory with another. */
-	bool (*needs_own_memory)(const struct arg *args);
 };
 
 /* The rows, in files by subject. Each list ends with a row without a name. */
@@ -132,5 +133,8 @@ extern const struct names names_namespace, names_mount, names_umount, names_moun
 
 /* The highest capability of the running kernel, never that of a header (capabilities(7)). */
 int last_capability(void);
+
+/* In the runner: who started it has asked already. */
+void last_capability_is(int number);
 
 #endif

@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -31,10 +32,13 @@ static void kill_now(const struct process *process)
 	const struct launch *launch = process->launch;
 	if (!process->reaped && process->pidfd >= 0)
 		RAW(SYS_pidfd_send_signal, process->pidfd, SIGKILL, 0, 0);
-	/* It has not yet said who it is, and may never. Its parent, the keeper, does not reap it before it is told to, so
+	/* It has not yet said who it is, and may never. Its parent, the monitor, does not reap it before it is told to, so
 	 * that the number is its own. */
-	if (process->keeper && process->channel >= 0 && launch && launch->successor > 0)
+	if (process->monitored && process->channel >= 0 && launch && launch->successor > 0)
 		RAW(SYS_kill, launch->successor, SIGKILL);
+	/* Where nobody has gone on yet, there is the monitor alone, or a child of it that waits for our word. */
+	if (process->monitored && process->pidfd < 0)
+		RAW(SYS_pidfd_send_signal, process->monitor_pidfd, SIGKILL, 0, 0);
 }
 
 /* Without waiting. True once nothing is left. */
@@ -74,6 +78,10 @@ static void release(struct process *process)
 	launch_end(process);
 	close_once(&process->pidfd);
 	close_once(&process->sent);
+	close_once(&process->monitor_pidfd);
+	if (process->report)
+		munmap(process->report, process->launch_size);
+	process->report = NULL;
 }
 
 /* In a forked child the list is of the caller's children: of strangers. */
@@ -118,8 +126,9 @@ void process_let_go(struct process *process)
 			}
 			/* Without memory for that it is lost, and what it shares with us stays where it is. */
 			process->launch = NULL;
-			process->keeper = NULL;
-			process->pidfd = process->channel = process->sent = -1;
+			process->report = NULL;
+			process->boot = NULL;
+			process->pidfd = process->channel = process->sent = process->monitor_pidfd = -1;
 			process->reaped = true;
 		}
 	}

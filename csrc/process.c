@@ -1,6 +1,7 @@
 /* A child as a Lua value that owns it: whoever drops the value kills and reaps the child. It is addressed
  * by pidfd, so never by a number that has come to mean another process (pitfalls I17). */
 #include "channel.h"
+#include "boot.h"
 #include "copy.h"
 #include "io.h"
 #include "raw.h"
@@ -57,8 +58,9 @@ static int process_ready(lua_State *L)
 	return 1;
 }
 
-/* process:settle([seconds]) -> true | false, step, errno | false, step, 0 | nil, message, errno
- * Waits until the child has exec'd. `false` is a step that failed, or with the errno 0 a death in it. */
+/* process:settle([seconds]) -> true | false, step, errno, call | nil, message, errno
+ * Waits until the child has exec'd. `false` is a step that failed, or with the errno 0 a death in it; before the first
+ * step (0) `call` is that which failed on the way to the runner. */
 static int process_settle(lua_State *L)
 {
 	struct process *process = check_process(L);
@@ -67,13 +69,15 @@ static int process_settle(lua_State *L)
 	int result = launch_settle(process, patience);
 	if (result < 0)
 		return push_error(L, "settle", -result);
-	uint32_t current = 0;
+	static const char *const stages[] = { "clone3", "fcntl", "capset", "execveat" };
+	uint32_t current = 0, stage = BOOT_OVER;
 	int error = 0;
 	bool finished = true;
 	if (process->launch) {
+		stage = process->launch->boot;
 		current = process->launch->current;
 		error = process->launch->error;
-		finished = process->launch->next == process->launch->end && !process->launch->died;
+		finished = stage == BOOT_OVER && current == process->launch->steps;
 	}
 	launch_end(process);
 	if (!error && finished) {
@@ -84,7 +88,8 @@ static int process_settle(lua_State *L)
 	lua_pushboolean(L, false);
 	push_int64(L, current);
 	push_int64(L, error);
-	return 3;
+	lua_pushstring(L, stage < BOOT_OVER ? stages[stage] : NULL);
+	return 4;
 }
 
 /* process:current() -> the number of the step that the child is at, from 1; 0 before the first and once it is over */
@@ -243,4 +248,6 @@ void open_process(lua_State *L)
 	new_type(L, PROCESS_TYPE, methods, metamethods);
 	lua_pushcfunction(L, launch_plan);
 	lua_setfield(L, -2, "launch");
+	lua_pushcfunction(L, launch_copied);
+	lua_setfield(L, -2, "copied");
 }

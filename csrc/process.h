@@ -1,6 +1,7 @@
 #ifndef CELLA_PROCESS_H
 #define CELLA_PROCESS_H
 
+#include "compat.h"
 #include "launch.h"
 
 #include <linux/sched.h>
@@ -9,23 +10,28 @@
 
 #define PROCESS_TYPE "cella.child"
 
+struct boot_memory;
+
 /* A child and everything that the parent holds for it. Descriptors are -1 and pids 0 where there is none,
  * so that letting go twice is harmless. */
-struct keeper;
-
 struct process {
 	int pid;
 	int program; /* pid of the process behind an init step, as the caller's pid namespace has it; or 0 */
 	int pidfd;
 	int channel;
 	int sent; /* a descriptor that the child has sent, until somebody takes it */
-	struct launch *launch;
-	struct keeper *keeper;
+	struct launch *launch; /* until the program runs */
+	size_t launch_size;
+	struct boot_memory *boot;
+	bool monitored; /* the child is a monitor's, which reports there once the program runs */
+	struct launch *report;
+	int monitor_pid, monitor_pidfd;
 	unsigned epoch; /* of the process that made it: copy.h */
-	bool own_memory;
 	bool unwanted; /* who goes on is to be killed */
 	bool reaped;
-	bool unexecuted; /* its init has said that the program died before it was executed */
+	bool unexecuted; /* the program died before it was executed */
+	char mark[MARK_SIZE]; /* of the launch */
+	bool executes;
 	bool has_usage; /* unless somebody else has reaped it */
 	int code, status; /* si_code and si_status of waitid(2) */
 	struct rusage usage;
@@ -40,19 +46,14 @@ int reap(struct process *process, int options);
 /* Takes over what an init has told of its program; false where it was killed and has told nothing. */
 bool read_report(struct process *process, int fd);
 
-/* keeper.c: a process between the caller and its child that waits for the child. Used where the caller
- * ignores SIGCHLD, because the kernel then throws the status away. */
-
-/* Makes the child by way of a keeper. Who it is comes over the channel, and that there is none as what has failed.
- * Returns something positive, 0 in a child that is a copy, or a negative errno. */
-int keeper_start(struct process *process, const struct clone_args *child);
+/* monitored.c: the caller's side of a monitor (monitor.c). */
 
 /* The child has exec'd or ended: who of those that have gone on, one after the other, is the last. */
-void keeper_settle(struct keeper *keeper, int last);
+void monitor_settle(struct process *process, int last);
 
-/* Once the child has ended: its status. Frees the keeper. Returns 0 or a negative errno; with WNOHANG -EAGAIN where the
- * keeper has not yet ended. */
-int keeper_finish(struct process *process, int options);
+/* Once the child has ended: its status. Returns 0 or a negative errno; with WNOHANG -EAGAIN where the monitor has not yet
+ * ended. */
+int monitor_finish(struct process *process, int options);
 
 /* owed.c: kills whatever there is of a child and waits for its end for a moment; what lives on is reaped later. May be
  * called any number of times. */
@@ -73,6 +74,7 @@ int launch_settle(struct process *process, const struct timespec *patience);
 void launch_end(struct process *process);
 
 int launch_plan(lua_State *L);
+int launch_copied(lua_State *L);
 
 void close_once(int *fd);
 

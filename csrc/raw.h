@@ -98,6 +98,12 @@ struct kernel_sigaction {
 	uint64_t mask;
 };
 
+/* A device number as system calls have it (makedev(3) is libc's); `major` is below 4096. */
+static inline uint32_t device_number(int64_t major, int64_t minor)
+{
+	return (uint32_t)((minor & 0xff) | major << 8 | (minor & ~0xff) << 12);
+}
+
 /* What a process ends with that was to become the program and did not. */
 enum { EXIT_SETUP_FAILED = 125 };
 

@@ -1,4 +1,4 @@
-/* What an init says when its program has ended: csrc/init/init.c writes it, process.c reads it. Both have a
+/* What an init says when its program has ended: csrc/runner/init.c writes it, process.c reads it. Both have a
  * struct rusage, and it is the same. */
 #ifndef CELLA_REPORT_H
 #define CELLA_REPORT_H

@@ -1,24 +1,54 @@
 /* The parent's end of the channel to a child that performs a plan: what it says, until it has exec'd or ended. */
 #include "channel.h"
-#include "exec_first.h"
 #include "process.h"
+#include "procfs.h"
 #include "raw.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-/* The child of a keeper, or where a process has handed over to another, that one: it is the child from now on, and goes
+/* The parent of a process, as this one's /proc has it; 0 where that does not say. */
+static int parent_of(int pid)
+{
+	char path[64], text[512];
+	int parent = 0;
+	snprintf(path, sizeof path, "/proc/%d/stat", pid);
+	int fd = procfs_open(path, O_RDONLY);
+	if (fd < 0)
+		return 0;
+	ssize_t count = read(fd, text, sizeof text - 1);
+	close(fd);
+	text[count < 0 ? 0 : count] = '\0';
+	const char *end = strrchr(text, ')'); /* of the name, which may have any characters in it */
+	if (!end || sscanf(end + 1, " %*c %d", &parent) != 1)
+		return 0;
+	return parent;
+}
+
+/* Somebody inside who has got hold of the channel is not believed. The kernel vouches for the sender (unix(7)); who goes
+ * on is a child of the monitor, and the process behind an init one of that. */
+static bool is_expected(const struct process *process, char kind, int sender)
+{
+	if (kind == I_GO_ON[0] || kind == HERE_I_AM[0]) {
+		int parent = parent_of(sender), wanted = kind == I_GO_ON[0] ? process->monitor_pid : process->pid;
+		return parent == 0 || parent == wanted;
+	}
+	return sender == process->pid || sender == process->program;
+}
+
+/* The child of a monitor, or where a process has handed over to another, that one: it is the child from now on, and goes
  * on when it is told to. */
 static void adopt(struct process *process, int pid)
 {
 	close_once(&process->pidfd); /* first, so that there is room for the other */
 	process->pid = pid;
-	/* The keeper, whose child it is, has not reaped it. */
+	/* The monitor, whose child it is, has not reaped it. */
 	int pidfd = open_pidfd(pid);
 	if (pidfd < 0)
 		process->launch->error = -pidfd;
@@ -48,12 +78,12 @@ static void keep_descriptor(struct process *process, const struct cmsghdr *heade
 /* Takes a message. Returns its byte, 0 at the end of the channel, or a negative errno. */
 static int receive(struct process *process)
 {
-	struct exec_failure data = { 0 }; /* the longest that is said */
+	char kind = 0;
 	union {
 		char space[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(sizeof(int))];
 		struct cmsghdr header;
 	} control;
-	struct iovec vector = { &data, sizeof data };
+	struct iovec vector = { &kind, sizeof kind };
 	struct msghdr message = { .msg_iov = &vector, .msg_iovlen = 1, .msg_control = &control,
 				  .msg_controllen = sizeof control };
 	ssize_t count = recvmsg(process->channel, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
@@ -72,22 +102,20 @@ static int receive(struct process *process)
 			sender = credentials.pid;
 		}
 	}
-	if (data.kind == TAKE_THIS[0]) {
+	if (!sender || !is_expected(process, kind, sender))
+		return -EPROTO;
+	if (kind == TAKE_THIS[0]) {
 		/* There was no room for it, or it is the second: it stays unanswered, and the program does not run. */
 		if (brought || process->sent < 0)
 			return brought ? -EEXIST : -EMFILE;
 		channel_answer(process->channel);
-		return data.kind;
+		return kind;
 	}
-	if (!sender)
-		return -EPROTO;
-	if (data.kind == EXEC_FAILED[0] && count == sizeof data)
-		process->launch->error = data.error;
-	if (data.kind == HERE_I_AM[0])
+	if (kind == HERE_I_AM[0])
 		process->program = sender;
-	if (data.kind == I_GO_ON[0])
+	if (kind == I_GO_ON[0])
 		adopt(process, sender);
-	return data.kind;
+	return kind;
 }
 
 /* Waits for the next message that is a matter of the caller's. Returns AWAITING, 0, or a negative errno. */
@@ -110,16 +138,6 @@ int launch_ready(struct process *process, const struct timespec *patience)
 	return said < 0 ? said : said == AWAITING[0];
 }
 
-/* The channel is closed by exec and by death. A child that was made without an exit signal has SIGCHLD from exec on, and
- * so is one of those that __WCLONE stands for until then (wait(2)). */
-static bool died_in_exec(const struct process *process)
-{
-	siginfo_t info = { 0 };
-	if (!process->launch->executes || process->launch->error || process->keeper || process->pidfd < 0)
-		return false;
-	return RAW(SYS_waitid, P_PIDFD, process->pidfd, &info, WEXITED | WNOHANG | WNOWAIT | __WCLONE, 0) == 0;
-}
-
 int launch_settle(struct process *process, const struct timespec *patience)
 {
 	if (process->channel < 0)
@@ -131,9 +149,7 @@ int launch_settle(struct process *process, const struct timespec *patience)
 		return -EPROTO; /* it awaits somebody who will not come */
 	close_once(&process->channel);
 	/* One that was killed before it could say who it is is another than the last that we know. */
-	if (process->keeper)
-		keeper_settle(process->keeper, process->unwanted ? 0 : process->pid);
-	if (process->launch)
-		process->launch->died = died_in_exec(process);
+	if (process->monitored)
+		monitor_settle(process, process->unwanted ? 0 : process->pid);
 	return 0;
 }

@@ -38,7 +38,7 @@ void open_stream(lua_State *L); /* after open_io, as the next */
 void open_poll(lua_State *L);
 void open_usage(lua_State *L);
 void open_subid(lua_State *L);
-void open_init(lua_State *L);
+void open_runner_file(lua_State *L);
 void open_caps(lua_State *L);
 void open_copy(lua_State *L);
 void open_plain(lua_State *L);

@@ -902,7 +902,7 @@ describe("the program", function()
       local masks, after, control = outside.lua(([[
         local before = snapshot()
         local plan = %s
-        local result = assert(plan:exec({ "/proc/self/exe", "-e",
+        local result = assert(plan:exec({ "lua5.4", "-e",
           "for line in io.lines '/proc/self/status' do if line:find '^Sig[BI]' then print(line) end end",
           stdout = "capture" }):run())
         return result.stdout, changes(before, snapshot()), status "SigBlk" .. status "SigIgn"

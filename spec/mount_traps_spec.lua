@@ -189,7 +189,8 @@ describe("the mounts of a container", function()
     it("where a place is not there", function()
       trap "true"
       assert.equal("ENOENT", is_refused({ { type = "tmpfs", destination = "/trap" } }).code)
-      assert.equal("ENOENT", is_refused({ { type = "bind", source = "/etc/passwd", destination = "/work/new" } }).code)
+      local bind = { type = "bind", source = "/etc/passwd", destination = "/work/new", readonly = true }
+      assert.equal("ENOENT", is_refused({ bind }).code)
     end)
 
     it("where a tmpfs of the container's own is covered by a bind", function()
@@ -207,7 +208,8 @@ describe("the mounts of a container", function()
       local tmpfs = { type = "tmpfs", destination = "/mnt" }
       local bind = { type = "bind", source = made, destination = "/mnt/bound" }
       is_refused { tmpfs, bind, { type = "tmpfs", destination = "/mnt/bound/new" } }
-      is_refused { tmpfs, bind, { type = "bind", source = "/etc/passwd", destination = "/mnt/bound/new" } }
+      is_refused { tmpfs, bind,
+        { type = "bind", source = "/etc/passwd", destination = "/mnt/bound/new", readonly = true } }
     end)
 
     it("where a link leads from the name of a tmpfs to a bind", function()

@@ -82,8 +82,7 @@ local CALLS = {
   expect_parent = { "ppoll" },
   dumpable = { "prctl PR_SET_DUMPABLE" },
   setrlimit = { "prlimit64" },
-  -- The first two are those of the sealed program in between, where there is one.
-  execve = { { "fcntl", "execveat", "prctl", "execve", "faccessat", "getcwd" } }, -- the prctl of the sealed program
+  execve = { "prctl PR_SET_NAME", { "execve", "faccessat", "getcwd" } },
   -- Memory for the environment; descriptors held; then out of the reach of others, and on its own.
   call = { { "brk", "mmap", "fcntl F_GETFD", "epoll_create1", "dup3" }, "close?", "prctl PR_SET_DUMPABLE",
     { "brk", "mmap" }, "munmap", "close" },
@@ -147,6 +146,14 @@ local function is_call(call, pattern)
   return call and call.name == name and call.line:find(argument, 1, true) ~= nil
 end
 
+-- Of the child until it has become the runner, and of the runner until it performs the plan.
+local START = {
+  "close", { "fcntl F_GETFD", "fcntl F_SETFD" }, "capget", "prctl PR_GET_KEEPCAPS", "prctl PR_CAP_AMBIENT*", "capset?",
+  "prctl PR_CAP_AMBIENT*", "execveat", "prctl PR_SET_NAME", "lseek", "mmap", "close", "madvise", "fcntl F_SETFD*",
+  "capget", "prctl PR_GET_KEEPCAPS", "prctl PR_CAP_AMBIENT*", "capset", "prctl PR_CAP_AMBIENT*",
+  "prctl PR_SET_KEEPCAPS?", "capget", "prctl PR_GET_KEEPCAPS", "prctl PR_CAP_AMBIENT*",
+}
+
 local function follow(steps, processes, last_call)
   -- The child is whom the last clone3 with a descriptor has made.
   local child, started
@@ -157,19 +164,19 @@ local function follow(steps, processes, last_call)
       end
     end
   end
-  -- Where a plan forks, the child is that of a keeper, which sees to it that its parent is there.
-  local keeper
+  -- Where a plan forks, the child is that of a monitor, which sees to it that its parent is there.
+  local monitor, first = nil, child
   for pid, list in pairs(processes) do
     local asked = false
     for _, call in ipairs(list) do
       asked = asked or call.name == "getppid"
-      if asked and call.name == "clone3" then keeper, child, started = pid, call.line:match "= (%d+)$", call.line end
+      if asked and call.name == "clone3" then monitor, child, started = pid, call.line:match "= (%d+)$", call.line end
       if call.name == "execve" then break end
     end
   end
   assert(child and processes[child], "no child was started")
-  local seen = { [child] = true, [keeper or child] = true }
-  local calls, at = processes[child], 1
+  local seen = { [child] = true, [monitor or child] = true }
+  local calls, at = processes[first], 1
 
   local function report(step, wanted)
     local lines = {}
@@ -179,39 +186,54 @@ local function follow(steps, processes, last_call)
     error(("step %d, %s, is not %s but\n%s"):format(step.number, step.text, wanted, table.concat(lines, "\n")), 0)
   end
 
-  -- The executor's own: the end of the channel that is the parent's.
-  if is_call(calls[at], "close") then at = at + 1 end
-  -- And who is a keeper's child says so, and waits for an answer.
-  if keeper and is_call(calls[at], "sendto") and is_call(calls[at + 1], "read") then at = at + 2 end
+  local function take(step, patterns)
+    for _, pattern in ipairs(patterns) do
+      if type(pattern) == "table" then
+        local function any()
+          for _, one in ipairs(pattern) do
+            if is_call(calls[at], one) then return true end
+          end
+        end
+        while any() do
+          at = at + 1
+          -- What comes after the exec that succeeded is the program's.
+          if calls[at - 1].name == "execve" and calls[at - 1].line:find("= 0$") then break end
+        end
+      else
+        local one, how = pattern:match "^(.-)([?*+]?)$"
+        if how ~= "*" and how ~= "?" then
+          if not is_call(calls[at], one) then report(step, one) end
+          at = at + 1
+        elseif how == "?" and is_call(calls[at], one) then
+          at = at + 1
+        end
+        while (how == "*" or how == "+") and is_call(calls[at], one) do at = at + 1 end
+      end
+    end
+  end
+
+  local cloned
+  for _, step in ipairs(steps) do
+    if step.op == "clone3" then cloned = step end
+  end
+  if cloned.text:find(", copy", 1, true) then
+    take(cloned, { "close" })
+  else
+    take(cloned, START)
+  end
+  if monitor then
+    -- Who is a monitor's child says so, and waits for an answer.
+    take(cloned, { "rt_sigaction", "prctl PR_SET_PDEATHSIG", "getppid", "clone3" })
+    calls, at = processes[child], 1
+    take(cloned, { "sendto", "read" })
+  end
 
   for _, step in ipairs(steps) do
     if step.side == "child" then
-      local first = at
-      for _, pattern in ipairs(assert(CALLS[step.op], "what are the system calls of " .. step.op .. "?")) do
-        if type(pattern) == "table" then
-          local function any()
-            for _, one in ipairs(pattern) do
-              if is_call(calls[at], one) then return true end
-            end
-          end
-          while any() do
-            at = at + 1
-            -- What comes after the exec that succeeded is the program's.
-            if calls[at - 1].name == "execve" and calls[at - 1].line:find("= 0$") then break end
-          end
-        else
-          local one, how = pattern:match "^(.-)([?*+]?)$"
-          if how ~= "*" and how ~= "?" then
-            if not is_call(calls[at], one) then report(step, one) end
-            at = at + 1
-          elseif how == "?" and is_call(calls[at], one) then
-            at = at + 1
-          end
-          while (how == "*" or how == "+") and is_call(calls[at], one) do at = at + 1 end
-        end
-      end
+      local begin = at
+      take(step, assert(CALLS[step.op], "what are the system calls of " .. step.op .. "?"))
       local made = {}
-      for i = first, at - 1 do made[#made + 1] = calls[i].line end
+      for i = begin, at - 1 do made[#made + 1] = calls[i].line end
       made = table.concat(made, "\n")
       -- strace of a user cannot read the memory of a process that is not dumpable, as one is that joins.
       local readable = not made:find "[(,]%s?0x%x+[,)]" or made:find('"', 1, true)
@@ -223,7 +245,7 @@ local function follow(steps, processes, last_call)
       end
       if step.op == "fork" or step.op == "init" then
         -- The rest is another process's, whose number is that of another pid namespace where there is one.
-        local opening = step.op == "init" and { "read", "close", "sendto" } or { "sendto", "read" }
+        local opening = step.op == "init" and { "close", "read", "close", "sendto" } or { "sendto", "read" }
         local function begins(list)
           for i, one in ipairs(opening) do
             if not is_call(list[i], one) then return false end
@@ -424,14 +446,16 @@ describe("strace shows", function()
     assert.equal(count, #reset)
   end))
 
-  it("the printed calls in memory of its own", traced("user_namespaces", function()
+  it("the printed calls of a copy, of a process that exec would not leave as it is", traced("root", function()
     local steps, processes = trace [[
-      local plan = cella.plan():unshare({ "user", "uts" }):sethostname("moon"):exec { "true" }
+      assert(sys.setresuid(1, 0, 0))
+      local plan = cella.plan { namespaces = { "uts" } }:sethostname("moon"):exec { "true" }
       assert(plan:run())
       return plan:steps()
     ]]
     local started = follow(steps, processes)
     assert.is_nil(started:find "CLONE_VM")
+    assert.equal('clone3({"uts"}, copy)', steps[1].text)
   end))
 
   it("the printed calls of both processes, where namespaces are joined", traced("user_namespaces", function()

@@ -160,10 +160,10 @@ function M.create(options)
     group:remove()
     return failed("write_file", group.path .. "/cgroup.max.descendants", message, errno)
   end
-  -- The child would share the caller's memory until its exec. If its cgroup ran out of memory before that, the kernel
-  -- would kill with it all that share this memory: us.
+  -- Until it has executed the runner, the child shares this process's memory. If its cgroup ran out of memory before
+  -- that, the kernel would kill with it all that share it.
   local bounded = options.memory or options.memory_high or options.swap or options.parent and handle:read "memory.max"
-  group.own_memory = bounded and true or false
+  group.bounded = bounded and true or false
   return group
 end
 

@@ -142,7 +142,7 @@ local function build(box, command, host)
   rlimits.record_raised(plan, box.rlimits or {})
   identity.record_privileges(plan, box, who.user)
   plan.hides_interpreter = interpreter.is_endangered(who.maps, host)
-  inherited.record_memory(plan, call.is(command))
+  inherited.record_memory(plan)
   plan:chdir(command.cwd or box.cwd or "/") -- as who the program is: never where it could not go itself
   plan:expect_cwd()
   if box.init then plan:init(box.die_with_parent == false) end

@@ -19,6 +19,7 @@ local container_identity = require "cella.container.identity"
 local identity = require "cella.enter.identity"
 local inherited = require "cella.container.inherited"
 local interpreter = require "cella.interpreter"
+local join = require "cella.plan.join"
 local kinds = require "cella.kinds"
 local lists = require "cella.list"
 local rlimits = require "cella.rlimits"
@@ -156,7 +157,8 @@ local function record_expected(plan, facts, joined)
     return core.open("/proc", { "path", "directory" })
   end)
   for _, kind in ipairs(joined) do
-    plan:expect_namespace("self/ns/" .. kinds.link(kind), facts.namespaces[kind], true, proc)
+    local link = kind == "pid" and plan.forks_last and "pid_for_children" or kinds.link(kind)
+    plan:expect_namespace("self/ns/" .. link, facts.namespaces[kind], true, proc)
   end
   plan:close(proc)
 end
@@ -165,8 +167,8 @@ end
 ---@param options table  entrance.description
 ---@param cwd string?
 ---@param host cella.Host
----@return cella.plan?, cella.error?
 ---@param is_function boolean?  what runs in the end
+---@return cella.plan?, cella.error?
 function M.prepare(options, cwd, host, is_function)
   local target = options.target
   local facts, err = target:facts()
@@ -199,17 +201,29 @@ function M.prepare(options, cwd, host, is_function)
   if who.groups_before then plan:setgroups(who.groups_before):expect_groups(who.groups_before) end
   local joins = {}
   for i, kind in ipairs(joined) do joins[i] = { type = kind, pidfd = target.pidfd } end
-  plan:join(joins)
+  -- In the pid namespace those who live there could trace it or send it signals: nothing is left to do there but to
+  -- execute the program. A function, which is a copy of this process, is brought in only by who allows that.
+  join.record(plan, joins, {}, not is_function)
   plan:dumpable(false) -- entering a user namespace makes new credentials: fs.suid_dumpable decides what they are
   record_expected(plan, facts, joined)
   if enters_root then record_root(plan, target) end
   plan:umask(facts.umask)
+  local processes = { nproc = facts.limits.nproc }
+  facts.limits.nproc = nil
   rlimits.record_others(plan, facts.limits, own.limits)
   container_identity.record_privileges(plan, { sets = who.sets, no_new_privs = who.no_new_privs, hidden = true,
-    keyrings = options.keyrings, die_with_parent = options.die_with_parent ~= false }, who.user)
-  inherited.record_memory(plan, is_function)
+    keyrings = options.keyrings, die_with_parent = false }, who.user)
+  inherited.record_memory(plan)
   record_cwd(plan, target, cwd or options.cwd, shares_mounts)
-  if options.new_session ~= false then plan:setsid() end
+  -- What is not handed on by a fork, or would refuse it.
+  local function finish(slave)
+    if plan.forks_last then plan:fork() end
+    rlimits.record_others(plan, processes, own.limits)
+    if options.new_session ~= false then plan:setsid() end
+    if slave then plan:setctty(slave):close(slave) end
+    if options.die_with_parent ~= false then plan:pdeathsig("kill"):expect_parent() end
+  end
+  if is_function then finish() else plan.finish = finish end
   plan.host, plan.entered = host, target.pid
   plan.id_maps = joins_user and { uid = facts.maps.uid, gid = facts.maps.gid, setgroups = facts.setgroups } or nil
   return plan

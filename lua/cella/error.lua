@@ -4,6 +4,7 @@
 -- programmer did.
 
 local core = require "cella.core"
+local everywhere = require "cella.explain.everywhere"
 local printable = require "cella.printable"
 
 ---@class cella.error
@@ -43,7 +44,7 @@ end
 
 local M = {}
 
---- Makes an error. `errno` fills in `code` and, where there is none, `message`.
+--- Makes an error. `errno` fills in `code` and, where there is none, `message`; and `why` where a limit was reached.
 ---@param fields table
 ---@return cella.error
 function M.new(fields)
@@ -52,6 +53,10 @@ function M.new(fields)
     fields.message = fields.message or core.strerror(fields.errno)
   end
   fields.message = fields.message or "failed"
+  if not fields.why then
+    local why = everywhere[fields.code]
+    fields.why = type(why) == "function" and why() or why
+  end
   return setmetatable(fields, Error)
 end
 

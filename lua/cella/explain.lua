@@ -3,6 +3,7 @@
 
 local ascii = require "cella.ascii"
 local core = require "cella.core"
+local everywhere = require "cella.explain.everywhere"
 local lists = require "cella.list"
 local program = require "cella.explain.program"
 
@@ -197,7 +198,11 @@ why.setresgid = {
 }
 local setpcap = { EPERM = function() return needs("setpcap", "changing the bounding set or the securebits") end }
 why.capbset_drop, why.securebits = setpcap, setpcap
-why.capset = { EPERM = "a capability was asked for that the process does not have (capabilities(7))" }
+why.capset = {
+  EPERM = "a capability was asked for that the process does not have (capabilities(7))",
+  ENOTRECOVERABLE = "the runner does not have the capabilities that the child had before it executed the runner: a "
+    .. "security module has changed them",
+}
 why.ambient_raise = { EPERM = "an ambient capability has to be permitted and inheritable (capabilities(7))" }
 why.sethostname = { EPERM = function(_, plan) return needs("sys_admin", "a host name", plan, "uts") end,
   EINVAL = "a host name is at most 64 bytes long" }
@@ -319,6 +324,32 @@ why.setctty = {
 why.copy_tty = { ENOTTY = "the descriptor is not a terminal's" }
 why.expect_no_user_namespaces = { ENOTRECOVERABLE = "a user namespace could still be made in there" }
 
+local RUNNER = "the child becomes cella's runner, a sealed file in memory (memfd_create(2)), before it does anything"
+why.memfd_create = {
+  EACCES = function()
+    local level = read "/proc/sys/vm/memfd_noexec"
+    if level == "2" then
+      return RUNNER .. ": vm.memfd_noexec is 2 here, and no such file may be executed (0 or 1 allows it)"
+    end
+    return nil
+  end,
+}
+local function seen_filter()
+  return sys.get_seccomp() ~= 0 and "a seccomp filter of the caller's refuses execveat(2): " .. RUNNER or nil
+end
+why.execveat = {
+  EACCES = function()
+    local label = read "/proc/self/attr/current"
+    if label and label:find("(enforce)", 1, true) then
+      return ("%s, and a security module confines this process (%s) and does not allow that: for AppArmor such a file "
+        .. "has no path"):format(RUNNER, label)
+    end
+    return seen_filter()
+  end,
+  EPERM = seen_filter, ENOSYS = seen_filter,
+  ENOMEM = RUNNER .. ": there is not enough memory for that, within the limits of the caller",
+  EAGAIN = "RLIMIT_NPROC of the caller is exceeded (execve(2))",
+}
 why.open = {
   ENOENT = "there is no such file, or the process is gone",
   EACCES = "the caller may not open it",
@@ -332,15 +363,6 @@ local SINCE = {
 }
 
 local general = {
-  EMFILE = function()
-    return ("RLIMIT_NOFILE of the caller is %s descriptors"):format(tostring(sys.getrlimit("nofile")))
-  end,
-  ENFILE = "the system has no more descriptors",
-  EFBIG = function()
-    local soft, hard = sys.getrlimit "fsize"
-    return ("RLIMIT_FSIZE of the caller is %s bytes (the hard limit %s), and counts for files in memory too"):format(
-      tostring(soft), tostring(hard))
-  end,
   ENOSYS = function(fields)
     local since = SINCE[fields.op]
     if not since then return "this kernel does not have the system call, or a seccomp filter hides it" end
@@ -358,7 +380,7 @@ local general = {
 function M.why(fields, plan)
   local code = fields.code or fields.errno and core.errno_name(fields.errno)
   local rules = why[fields.op] or {}
-  local found = rules[code] or rules.any or general[code]
+  local found = rules[code] or rules.any or general[code] or everywhere[code]
   if type(found) == "function" then found = found(fields, plan) end
   return found or nil
 end

@@ -17,21 +17,21 @@ function M.is_endangered(maps, host)
   return host.uid_map:outside(owner) ~= nil and (not maps or maps.uid:inside(owner) ~= nil)
 end
 
---- A descriptor of the program of an init, which nobody can write to. (The number that the module keeps is its own.)
+--- A descriptor of the runner's file, which nobody can write to. (The number that the module keeps is its own.)
 ---@param lowest integer?  the number of the descriptor is this or above
 ---@return cella.fd?, string?, integer?
 function M.program(lowest)
-  local number, message, errno = core.init_program()
+  local number, message, errno = core.runner_file()
   if not number then return nil, message, errno end
   return core.dup(number, lowest)
 end
 
---- A file that nobody can write to, to be there in its place: the program of an init.
+--- The same as an input of a plan: what an init is executed from.
 ---@param plan cella.plan
 ---@param lowest integer?  number of its descriptor
 ---@return cella.slot
 function M.sealed(plan, lowest)
-  return plan:input('memfd("cella-init")', function() return M.program(lowest) end)
+  return plan:input('memfd("cella-runner")', function() return M.program(lowest) end)
 end
 
 return M

@@ -28,9 +28,6 @@ local Plan = { __name = "cella.plan" }
 
 local M = {}
 
--- Steps after which what shares our memory makes us undumpable, or must not be traced by those whom it has joined.
-local GUARDED = { setresuid = true, setresgid = true, dumpable = true }
-
 -- The operations of the table are methods. Each returns the slot of a step that yields a descriptor, else the
 -- plan, so that calls can be chained.
 local methods = {}
@@ -38,7 +35,6 @@ for name in pairs(core.operations) do
   methods[name] = function(self, ...)
     local ok, _, slot = pcall(self.recorder.record, self.recorder, name, ...)
     if not ok then error(_, 2) end
-    self.guarded = self.guarded or GUARDED[name]
     return slot or self
   end
 end
@@ -72,8 +68,7 @@ end
 -- true, or nil and the fields of an error or the error itself. `context` is what the steps before the clone have left;
 -- `context.left` is how many seconds there are, if they are limited.
 local function meet(self, steps)
-  -- While a stranger's code of unknown length runs in the parent, its own files in /proc are to be its own.
-  self.recorder:record("await", self.guarded or false)
+  self.recorder:record("await")
   self.meetings[#self.meetings + 1] = { index = self.recorder:size(), steps = steps }
 end
 
@@ -177,7 +172,8 @@ end
 -- What comes before the last step: streams in place, limits, signals. Returns the environment, and what streams.record
 -- returns.
 local function record_end(self, command, open_more)
-  local more = streams.record(self, command, open_more)
+  local more, slave = streams.record(self, command, open_more)
+  if self.finish then self.finish(slave) end
   rlimits.record(self, command.rlimits or {})
   self:sigdefault("all")
   self:sigunblock()
@@ -191,14 +187,11 @@ end
 ---@return cella.plan
 function methods:exec(command)
   command = validate.check(commands.rule, command, "command", 2)
-  local through_sealed = self.hides_interpreter or self.resets_memory
-  local environment, through = record_end(self, command, through_sealed and function(lowest)
-    return interpreter.sealed(self, lowest)
-  end or nil)
+  local environment = record_end(self, command)
   local argv = {}
   for i = 1, #command do argv[i] = command[i] end
   self.candidates = commands.candidates(command[1], environment)
-  self:execve(self.candidates, argv, environment, nil, through)
+  self:execve(self.candidates, argv, environment)
   self.program = command[1]
   return self
 end
@@ -302,9 +295,9 @@ function methods:steps()
     steps[#steps + 1] = { number = #steps + 1, side = side, op = op, text = text }
   end
   for _, step in ipairs(self.before) do add("parent", step.op, step.text) end
-  add("parent", "clone3", ("clone3({%s}%s)"):format(
+  add("parent", "clone3", ("clone3({%s}%s%s)"):format(
     #self.namespaces > 0 and '"' .. table.concat(self.namespaces, '", "') .. '"' or "",
-    self.cgroup and ", cgroup" or ""))
+    self.cgroup and ", cgroup" or "", (self.called or core.copied(self.namespaces)) and ", copy" or ""))
   for i = 1, self.recorder:size() do
     local text, op = self.recorder:describe(i)
     add("child", op, text)

@@ -143,6 +143,7 @@ end
 ---@param open_more (fun(lowest: integer): cella.slot)?  opens one descriptor more, on a number from `lowest` on, which
 ---  stays open until an exec
 ---@return cella.slot?  that one's
+---@return cella.slot?  of the program's terminal, where that is yet to become the controlling one (plan.finish)
 function M.record(plan, command, open_more)
   local lowest = highest(command) + 1
   local keep = {}
@@ -202,8 +203,9 @@ function M.record(plan, command, open_more)
   end
   -- On the number that it has: one that is free in the caller, whose files still go by theirs.
   local more = open_more and open_more(lowest)
-  plan:close_others(keep, more)
-  return more
+  local slave_later = plan.finish and slave or nil
+  plan:close_others(keep, more or slave_later)
+  return more, slave_later
 end
 
 return M

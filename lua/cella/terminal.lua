@@ -95,7 +95,7 @@ function M.record(plan, terminal, lowest)
   if terminal.rows or terminal.columns or not terminal.like then
     plan:tcsetwinsize(slave, terminal.rows or ROWS, terminal.columns or COLUMNS)
   end
-  plan:setctty(slave)
+  if not plan.finish then plan:setctty(slave) end
   if master then plan:send_fd(master) end
   return slave
 end

@@ -81,7 +81,7 @@ return {
   keep_caps = { p("on", "boolean", true) },
   no_new_privs = {},
 
-  await = { optional(p("apart", "boolean", true)) },
+  await = {},
   fork = { optional(flags("namespaces", "uts")) },
   init = { fd "program_fd", fd "status_fd", optional(p("stays", "boolean", true)) },
   sigdefault = { p("signals", "signals", { "usr1" }) },
@@ -100,8 +100,7 @@ return {
   memory_merge = { p("on", "boolean", false) },
   expect_no_user_namespaces = {},
   execve = { p("path", "strings", { NOWHERE }), p("argv", "strings", { "x" }),
-    optional(p("environment", "strings", {})), optional(p("pwd", "boolean", true)),
-    optional(fd "through_fd") },
+    optional(p("environment", "strings", {})), optional(p("pwd", "boolean", true)) },
   call = { text "what", optional(p("environment", "strings", {})) },
 
   openpt = { path(), optional(p("lowest", "int", 3)) },

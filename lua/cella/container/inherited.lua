@@ -15,17 +15,10 @@ function M.record_reset(plan)
   plan:timer_slack(SLACK)
 end
 
---- Attributes of its memory, which until exec is the caller's: they are reset where the process has, for a moment, a
---- memory of its own and is not the program yet (csrc/init/exec.c). A function runs in a copy: they are reset there.
+--- Attributes of its memory, which exec hands on: those of the runner, or of the copy that a function runs in.
 ---@param plan cella.plan
----@param is_function boolean
-function M.record_memory(plan, is_function)
-  if plan.hides_interpreter and not is_function then return end -- then it has that anyhow
+function M.record_memory(plan)
   if not core.sys.expect_memory_defaults() then
-    if not is_function then
-      plan.resets_memory = true
-      return
-    end
     plan:thp_disable(false)
     plan:memory_merge(false)
   end

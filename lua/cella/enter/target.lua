@@ -256,7 +256,7 @@ function Target:filters_with_keys(own)
   local init, status = first_of_namespace(self.pid)
   if not init or status:match "^Name:%s*([^\n]*)" ~= "cella-init" then return nil end
   -- Who may look at its executable compares it.
-  local theirs, program = bytes(("/proc/%d/exe"):format(init)), core.init_program()
+  local theirs, program = bytes(("/proc/%d/exe"):format(init)), core.runner_file()
   if theirs and (not program or theirs ~= bytes("/proc/self/fd/" .. program)) then return nil end
   local count = tonumber(status:match "\nSeccomp_filters:%s*(%d+)")
   return count == own + 1 and count or nil

@@ -372,9 +372,7 @@ function sys.setctty(fd) end
 ---@param argv string[]
 ---@param environment string[]?  "NAME=value"
 ---@param pwd boolean?  a PWD in the environment becomes the working directory
----@param through_fd cella.fd?  in a plan: a sealed program that is executed first and then executes this one, so that
----  /proc/self/exe is never the caller's
-function sys.execve(path, argv, environment, pwd, through_fd) end
+function sys.execve(path, argv, environment, pwd) end
 
 --- Looking back. Each fails with ENOTRECOVERABLE where the kernel says otherwise.
 

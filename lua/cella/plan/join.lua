@@ -117,11 +117,16 @@ end
 ---@param plan cella.plan
 ---@param joins table[]
 ---@param namespaces string[]
-function M.record(plan, joins, namespaces)
+---@param last boolean?  a fork into a joined pid namespace is left to the end of the plan (`plan.forks_last`)
+function M.record(plan, joins, namespaces, last)
   joins = held_module.hold(joins)
   record(plan, joins)
   local children_only = false
   for _, one in ipairs(joins) do children_only = children_only or one.type == "pid" end
+  if last then
+    plan.forks_last = children_only
+    return
+  end
   if children_only and lists.contains(namespaces, "pid") then plan:fork {} end
   record_expected(plan, joins, namespaces, true)
   if #namespaces > 0 or children_only then plan:fork(namespaces) end

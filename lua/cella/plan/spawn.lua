@@ -81,7 +81,7 @@ local function open_inputs(plan, context, options)
     end
     if step.slot then
       if fd then context.owned[#context.owned + 1] = fd end
-      -- What was optional and is not there: NOTHING of csrc/child.c.
+      -- What was optional and is not there: NOTHING of csrc/executor.c.
       context.slots[step.slot:number()] = fd and fd:number() or -1
       local capture = plan.captures[step.slot:number()]
       if capture then context.captures[capture] = kept end
@@ -144,10 +144,15 @@ local function keep_meetings(plan, child, options, context)
 end
 
 local function settle(plan, child, options, group)
-  local ok, step, errno = patiently(plan, child, options, function(left) return child:settle(left) end)
+  local call
+  local ok, step, errno = patiently(plan, child, options, function(left)
+    local settled, number, code, failed = child:settle(left)
+    call = failed
+    return settled, number, code
+  end)
   if ok then return true end
   if ok == nil then return nil, step end
-  local fields = { errno = errno }
+  local fields = { errno = errno, op = call }
   if step == 0 and errno ~= 0 and group then fields.why = group:explain_birth(errno) end
   if errno == 0 then
     fields.errno, fields.message = nil, "the child was killed in this step"
@@ -192,6 +197,13 @@ local function filters()
   return tonumber(text:match "\nSeccomp_filters:%s*(%d+)") or math.huge
 end
 
+-- A copy of this process has its executable for /proc/self/exe until the program is executed.
+local function exposed(why)
+  return Error.new { op = "clone3", code = "EPERM", errno = 1,
+    message = "the program would be started from a copy of this process, whose interpreter the container could get "
+      .. "hold of", why = "that it takes a copy is because " .. why .. " (credentials(7))" }
+end
+
 --- Performs a plan: what plan:spawn says.
 ---@param plan cella.plan
 ---@param options table
@@ -203,6 +215,10 @@ function M.perform(plan, options)
   local body, refused
   if plan.called then refused = called.refused() end
   if refused then return nil, refused end
+  if plan.hides_interpreter and not plan.called then
+    local why = core.copied(plan.namespaces)
+    if why then return nil, exposed(why) end
+  end
   local keys_filter = plan.denies_keys and filters() + 1 or false
   local context = { slots = {}, owned = {}, captures = {} }
   local ok, err = check_needed(plan)
@@ -215,7 +231,7 @@ function M.perform(plan, options)
       body = called.body(plan.called, context.slots[plan.results:number()], options.result_limit)
     end
     child, message, errno = core.launch(plan.recorder, plan.namespaces, context.slots, group and group:number(),
-      group and group.own_memory, body)
+      group and group.bounded, body)
     if not child then
       err = failure(plan, #plan.before + 1, { op = message:match("^[A-Za-z0-9_]+"), errno = errno,
         why = group and group:explain_birth(errno) })

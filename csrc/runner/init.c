@@ -1,19 +1,16 @@
 /* The first process of a container's pid namespace: reaps orphans, hands signals on to the program, reports
  * how the program ended, and takes everything else with it when it goes.
  *
- * A program of its own, because it outlives the exec of the program that it watches and must not keep the
- * caller's memory. Without libc it needs two pages. It runs from a sealed memfd, so that nobody inside can
- * write to it, and is not dumpable, so that nobody inside can trace it.
+ * The runner executed anew, because it outlives the exec of the program that it watches and must not keep anything of the
+ * plan. It is not dumpable, so that nobody inside can trace it.
  *
- * argv[1]: the program's pid, or "janitor": then this is another program (janitor.c), as with a mark in the environment
- * (exec.c). argv[2], if there: stay when the caller has gone. Descriptor 3: where the status goes (csrc/report.h); when
- * nobody is left who could read it, the caller has let go or died, however that happened, and everything here ends.
- * Descriptor 4: the gate, behind which the program waits until this process is safe. No other is open, and every signal
- * is blocked. */
+ * argv[2]: the program's pid. argv[3], if there: stay when the caller has gone. Descriptor 3: where the status goes
+ * (csrc/report.h); when nobody is left who could read it, the caller has let go or died, however that happened, and
+ * everything here ends. Descriptor 4: the gate, behind which the program waits until this process is safe. No other is
+ * open, and every signal is blocked. */
 #include "../digits.h"
 #include "../raw.h"
-#include "exec.h"
-#include "janitor.h"
+#include "init.h"
 
 #include <linux/poll.h>
 #include <linux/prctl.h>
@@ -90,26 +87,20 @@ static void hand_on(int program, int signal)
 		RAW(SYS_kill, program, signal);
 }
 
-_Noreturn void init_main(long *stack);
-
-__attribute__((used)) _Noreturn void init_main(long *stack)
+_Noreturn void init_main(long count, const char **argv)
 {
-	const char **argv = (const char **)(stack + 1);
-	exec_if_asked(argv, argv + stack[0] + 1);
-	if (stack[0] == 4 && argv[1][0] == 'j')
-		janitor_main(argv[2], (int)take_number(&argv[3]));
-	if (stack[0] < 2 || RAW(SYS_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ||
+	if (count < 3 || RAW(SYS_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ||
 	    RAW(SYS_prctl, PR_SET_NAME, "cella-init", 0, 0, 0) < 0 || RAW(SYS_write, GATE, "", 1) != 1)
 		raw_leave(EXIT_SETUP_FAILED);
 	RAW(SYS_close, GATE);
-	int program = (int)take_number(&argv[1]);
+	int program = (int)take_number(&argv[2]);
 	uint64_t all = ~(uint64_t)0;
 	int signals = (int)RAW(SYS_signalfd4, -1, &all, sizeof all, 0);
 	if (signals < 0)
 		raw_leave(EXIT_SETUP_FAILED);
 	/* The kernel always tells of a pipe without a reader. */
 	struct pollfd fds[] = { { .fd = signals, .events = POLLIN },
-				{ .fd = stack[0] > 2 ? -1 : STATUS },
+				{ .fd = count > 3 ? -1 : STATUS },
 				{ .fd = (int)RAW(SYS_pidfd_open, program, 0), .events = POLLIN } };
 	for (;;) {
 		struct signalfd_siginfo signal;
@@ -129,9 +120,3 @@ __attribute__((used)) _Noreturn void init_main(long *stack)
 			hand_on(program, (int)signal.ssi_signo);
 	}
 }
-
-#if defined(__x86_64__)
-__asm__(".globl _start\n_start:\n\txor %ebp, %ebp\n\tmov %rsp, %rdi\n\tand $-16, %rsp\n\tcall init_main\n");
-#elif defined(__aarch64__)
-__asm__(".globl _start\n_start:\n\tmov x29, #0\n\tmov x0, sp\n\tbl init_main\n");
-#endif

@@ -1,4 +1,4 @@
-/* The child between clone and exec. No libc, no Lua, no allocation: see raw.h. */
+/* Performs the steps of a plan, in the runner or in a copy of the caller. Raw calls only: see raw.h. */
 #include "channel.h"
 #include "digits.h"
 #include "launch.h"
@@ -6,58 +6,62 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/prctl.h>
 #include <linux/sched.h>
 #include <signal.h>
 
-int launch_clone(struct launch *launch, struct clone_args *args)
+int executor_clone(const struct executor *executor, struct clone_args *args)
 {
-	if (!launch->own_memory)
-		return (int)raw_clone3(args, sizeof *args, child_body, launch);
 	/* As fork(2) does: libc finds the number of its thread in its own memory. */
-	if (launch->thread_id) {
+	if (executor->thread_id) {
 		args->flags |= CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID;
-		args->child_tid = (uint64_t)(uintptr_t)launch->thread_id;
+		args->child_tid = (uint64_t)(uintptr_t)executor->thread_id;
 	}
-	args->stack = args->stack_size = 0;
 	return (int)RAW(SYS_clone3, args, sizeof *args);
 }
 
-/* Clones a process that goes on with the plan. Returns its pid or a negative errno; 0 in a copy, which it is. */
-static int continue_in(struct launch *launch, uint64_t flags, uint64_t exit_signal)
+void executor_begin(struct executor *executor, struct launch *launch)
 {
-	struct clone_args args = {
-		.flags = flags | (launch->own_memory ? 0 : CLONE_VM),
-		.exit_signal = exit_signal,
-		.stack = (uint64_t)(uintptr_t)launch->spare_stack,
-		.stack_size = STACK_SIZE,
-	};
-	launch->spare_stack += STACK_DISTANCE;
-	return launch_clone(launch, &args);
+	executor->launch = launch;
+	executor->next = launch_first(launch);
+	executor->end = (const struct step *)(const void *)((char *)launch + launch->end);
+	executor->gate = 0;
+	for (struct step *step = executor->next; step != executor->end; step = step_after(step))
+		step_bind(step);
 }
 
-/* The child of a keeper, or the process behind a fork step: goes on once the parent has hold of it. */
-static void take_over(struct launch *launch)
+/* Goes on with the plan in another process. Returns its pid or a negative errno; 0 in there. */
+static int continue_in(const struct executor *executor, uint64_t flags, uint64_t exit_signal)
 {
-	launch->handed_over = false;
+	struct clone_args args = { .flags = flags, .exit_signal = exit_signal };
+	return executor_clone(executor, &args);
+}
+
+/* The child of a monitor, or the process behind a fork step: goes on once the parent has hold of it. */
+static void take_over(const struct launch *launch)
+{
 	if (channel_say(launch->channel, I_GO_ON) < 0 || channel_await(launch->channel) < 0)
 		raw_leave(EXIT_SETUP_FAILED);
 }
 
 /* A process of which only the children are in the namespace that it has joined hands over to one. All
  * are children of the same parent (CLONE_PARENT), so that it can wait for the last. */
-static int hand_over(struct launch *launch, uint64_t namespaces)
+static int hand_over(struct executor *executor, uint64_t namespaces)
 {
-	launch->handed_over = true;
-	int result = continue_in(launch, namespaces | CLONE_PARENT, 0);
+	int result = continue_in(executor, namespaces | CLONE_PARENT, 0);
 	if (result < 0)
 		return result;
 	if (result > 0) {
 		/* Those behind it may number their children in another pid namespace. */
-		if (!launch->successor)
-			launch->successor = result;
+		if (!executor->launch->successor)
+			executor->launch->successor = result;
 		raw_leave(0);
 	}
-	take_over(launch);
+	/* Who can look into this process from where it is now finds nothing of what was done before. */
+	char *from = (char *)launch_first(executor->launch);
+	while (from < (char *)executor->next)
+		*(volatile char *)from++ = 0;
+	take_over(executor->launch);
 	return 0;
 }
 
@@ -67,7 +71,7 @@ static int become_init(int program, int status, bool stays, int gate, int child)
 	enum { ABOVE = 8 };
 	char pid[DIGITS_SIZE];
 	put_number(pid, child);
-	const char *const argv[] = { "cella-init", pid, stays ? "stays" : NULL, NULL };
+	const char *const argv[] = { "cella-init", "init", pid, stays ? "stays" : NULL, NULL };
 	const char *const environment[] = { NULL };
 	program = (int)RAW(SYS_fcntl, program, F_DUPFD_CLOEXEC, ABOVE);
 	status = (int)RAW(SYS_fcntl, status, F_DUPFD_CLOEXEC, ABOVE);
@@ -89,11 +93,11 @@ static int become_init(int program, int status, bool stays, int gate, int child)
 	return (int)result;
 }
 
-static void pass_gate(struct launch *launch);
+static void pass_gate(struct executor *executor);
 
 /* The process after this step is a child, held behind a gate until the init has begun and can no longer be traced
  * from inside. If it never begins, this process ends, and the kernel kills all in its pid namespace. */
-static int start_init(struct launch *launch, int program, int status, bool stays)
+static int start_init(struct executor *executor, int program, int status, bool stays)
 {
 	int gate[2], child = 0;
 	long result = RAW(SYS_pipe2, gate, O_CLOEXEC);
@@ -105,35 +109,36 @@ static int start_init(struct launch *launch, int program, int status, bool stays
 	}
 	if (result < 0)
 		return (int)result;
-	launch->gate = gate[0];
-	child = continue_in(launch, 0, launch->executes ? 0 : SIGCHLD); /* exec makes it SIGCHLD: init.c */
-	if (child == 0)
-		pass_gate(launch);
+	executor->gate = gate[0];
+	/* exec makes it SIGCHLD: runner/init.c */
+	child = continue_in(executor, 0, executor->launch->executes ? 0 : SIGCHLD);
+	if (child == 0) {
+		RAW(SYS_close, gate[1]); /* every copy of this end must be the init's */
+		pass_gate(executor);
+	}
 	if (child <= 0)
 		return child;
 	return become_init(program, status, stays, gate[1], child);
 }
 
-/* The process behind an init step: every copy of the gate's other end must be the init's. */
-static void pass_gate(struct launch *launch)
+static void pass_gate(struct executor *executor)
 {
 	char byte;
 	long result;
-	int gate = launch->gate;
-	launch->gate = 0;
-	RAW_RETRY(result, SYS_read, gate, &byte, 1);
+	RAW_RETRY(result, SYS_read, executor->gate, &byte, 1);
 	if (result != 1)
 		raw_leave(EXIT_SETUP_FAILED);
-	RAW(SYS_close, gate);
-	if (channel_say(launch->channel, HERE_I_AM) < 0)
+	RAW(SYS_close, executor->gate);
+	if (channel_say(executor->launch->channel, HERE_I_AM) < 0)
 		raw_leave(EXIT_SETUP_FAILED);
 }
 
 /* In a slot whose optional step found nothing. */
 enum { NOTHING = -1, NOTHING_TO_DO = -4096 };
 
-static int act(struct launch *launch, const struct op *op, struct step *step)
+static int act(struct executor *executor, const struct op *op, struct step *step)
 {
+	const struct launch *launch = executor->launch;
 	if (step->guard >= 0 && launch->slots[step->guard] == NOTHING)
 		return NOTHING_TO_DO;
 	for (int i = 0; op->params[i].kind != K_END; i++) {
@@ -151,31 +156,28 @@ static int act(struct launch *launch, const struct op *op, struct step *step)
 			arg->n &= (int64_t)launch->ignored;
 	}
 	if (op->flags & OP_FORK)
-		return hand_over(launch, (uint64_t)step->args[0].n);
+		return hand_over(executor, (uint64_t)step->args[0].n);
 	if (op->flags & OP_INIT)
-		return start_init(launch, (int)step->args[0].n, (int)step->args[1].n, step->args[2].n != 0);
+		return start_init(executor, (int)step->args[0].n, (int)step->args[1].n, step->args[2].n != 0);
+	/* Until the program is executed, the process goes by this name, which the program's own then takes the place of. */
+	if (op->flags & OP_EXEC)
+		RAW(SYS_prctl, PR_SET_NAME, launch->mark, 0, 0, 0);
 	return op->act(step->args);
 }
 
-void child_body(void *data)
+void execute_plan(struct executor *executor)
 {
-	struct launch *launch = data;
-	if (launch->other_end >= 0) {
-		RAW(SYS_close, launch->other_end);
-		launch->other_end = -1;
-	}
+	struct launch *launch = executor->launch;
 	if (launch->handed_over)
 		take_over(launch);
-	if (launch->gate)
-		pass_gate(launch);
-	while (launch->next < launch->end) {
-		struct step *step = launch->next;
+	while (executor->next != executor->end) {
+		struct step *step = executor->next;
 		const struct op *op = op_at(step->op);
-		launch->next = (struct step *)(void *)((char *)step + step->size);
+		executor->next = step_after(step);
 		launch->current++;
 		if (op->flags & OP_CALL)
 			return;
-		int result = act(launch, op, step);
+		int result = act(executor, op, step);
 		if (result == NOTHING_TO_DO || (result == -ENOENT && step->optional)) {
 			result = NOTHING;
 		} else if (result < 0) {

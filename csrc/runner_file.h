@@ -1,0 +1,11 @@
+#ifndef CELLA_RUNNER_FILE_H
+#define CELLA_RUNNER_FILE_H
+
+#include "compat.h"
+
+/* The runner (csrc/runner) as a file that can be executed and changed by nobody: a sealed memfd. Returns the number of its
+ * descriptor, or a negative errno. Made once in a Lua state, which closes it when it is closed itself: the module may be
+ * unloaded then, and nothing of it would know the descriptor. */
+int runner_file(lua_State *L);
+
+#endif
