@@ -1691,6 +1691,8 @@ describe("a container table", function()
         { root = "" }, { environment = { A = 7 } }, { cwd = "relative" },
       }
       pcall(cella.container, { capabilities = { "chown" } }) -- what is asked once for all has been asked
+      collectgarbage()
+      collectgarbage()
       sys.umask(18)
       for _, description in ipairs(bad) do assert(not pcall(cella.container, description)) end
       assert(not pcall(cella.container, { capabilities = { "net_rwa" } }))
