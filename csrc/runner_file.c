@@ -27,14 +27,16 @@ struct identity {
 
 static const char fd_key, identity_key;
 
-static bool is_ours(lua_State *L, int fd)
+/* Returns 1, or 0 where it is not, or a negative errno. */
+static int is_ours(lua_State *L, int fd)
 {
 	struct stat status;
+	if (fstat(fd, &status) < 0)
+		return errno == EBADF ? 0 : -errno;
 	lua_pushlightuserdata(L, (void *)(uintptr_t)&identity_key);
 	lua_rawget(L, LUA_REGISTRYINDEX);
 	const struct identity *identity = lua_touserdata(L, -1);
-	bool same = identity && fstat(fd, &status) == 0 && status.st_dev == identity->device &&
-		    status.st_ino == identity->inode;
+	int same = identity && status.st_dev == identity->device && status.st_ino == identity->inode;
 	lua_pop(L, 1);
 	return same;
 }
@@ -73,8 +75,9 @@ int runner_file(lua_State *L)
 	int *own = lua_isnil(L, -1) ? NULL : check_own_fd(L, -1);
 	int fd = own ? *own : -1;
 	lua_pop(L, 1);
-	if (fd >= 0 && is_ours(L, fd))
-		return fd;
+	int ours = fd >= 0 ? is_ours(L, fd) : 0;
+	if (ours != 0)
+		return ours < 0 ? ours : fd;
 	if (fd >= 0) {
 		is_closed(fd);
 		*own = -1; /* not to be closed: it is somebody else's, or nobody's */

@@ -23,7 +23,7 @@ end
 
 describe("hooks", function()
   local directory
-  setup(core.init_program) -- kept for ever once it is made
+  setup(core.runner_file) -- kept for ever once it is made
   before_each(function()
     leaks.watch()
     directory = trial.directory()

@@ -1,6 +1,5 @@
 -- The interpreter of the caller, which a program in a container must not get hold of (pitfalls I09).
 
-local cella = require "cella"
 local core = require "cella.core"
 local host = require "cella.host"
 local idmap = require "cella.idmap"
@@ -16,7 +15,11 @@ end
 local HOSTILE = [[
   local cella = require "cella"
   local interpreter = require "cella.interpreter"
-  if %s then interpreter.is_endangered = function() return false end end
+  if %s then
+    -- What executes the program then is a copy of this process.
+    interpreter.is_endangered = function() return false end
+    assert(require("cella.sys").setresgid(33, 0, 0))
+  end
   local keys = { init = %s, ids = require "cella.policy".root(), root = {
     { type = "bind", source = "/usr", destination = "/usr", readonly = true },
     { type = "symlink", target = "usr/lib", destination = "/lib" },
@@ -52,19 +55,13 @@ describe("the caller's interpreter", function()
   for _, init in ipairs { "true", "false" } do
     when_able(("is not what /proc/self/exe leads to, with init = %s"):format(init), function()
       assert.not_matches("Lua runs", as_owner(HOSTILE:format("false", init)))
-      -- The control.
+      -- The control, which takes another ID.
+      if trial.lacks_root() then return end
       assert.matches("^ended Lua runs\n", as_owner(HOSTILE:format("true", init)))
     end)
   end
 
-  when_able("costs nothing where it is in no danger", function()
-    local owner = select(4, core.inode "/proc/self/exe")
-    if owner == facts.uid then return pending "is the caller's, as is the container" end
-    local function last(plan) return tostring(plan):match "execve.*$" end
-    assert.matches("%}%)$", last(assert(cella.container {}:plan { "/bin/true" })))
-  end)
-
-  when_able("gives way to a sealed program that tells what cannot be executed, and passes on what can", function()
+  when_able("gives way to a runner that tells what cannot be executed, and passes on what can", function()
     local said = as_owner [[
       local box = require "cella".container { ids = require "cella.policy".root(),
         mounts = { { type = "proc", destination = "/proc" } } }

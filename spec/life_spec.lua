@@ -27,7 +27,7 @@ local function marked(word)
 end
 
 describe("a container's life", function()
-  setup(core.init_program) -- kept for ever once it is made
+  setup(core.runner_file) -- kept for ever once it is made
   before_each(leaks.watch)
   after_each(leaks.check)
 

@@ -55,7 +55,7 @@ describe("Lua states that are opened and closed", function()
     local said = trial.sh(("env LUA_PATH=%s LUA_CPATH=%s %s/states %s 1000"):format(trial.quote(package.path),
       trial.quote(package.cpath), directory, trial.quote [[
         local core = require "cella.core"
-        assert(core.init_program())
+        assert(core.runner_file())
         assert(core.content("x"))
       ]]))
     local before, after = said:match "^(%d+) (%d+)\n$"

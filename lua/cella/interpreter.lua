@@ -31,7 +31,7 @@ end
 ---@param lowest integer?  number of its descriptor
 ---@return cella.slot
 function M.sealed(plan, lowest)
-  return plan:input('memfd("cella-runner")', function() return M.program(lowest) end)
+  return plan:input('memfd_create("cella-runner")', function() return M.program(lowest) end)
 end
 
 return M

@@ -45,7 +45,7 @@ local function traced()
   return not text:find "TracerPid:%s0\n"
 end
 
-core.init_program()
+core.runner_file()
 local before = open_descriptors()
 os.execute(("strace -f -o %s %s -p %d >/dev/null 2>&1 </dev/null &"):format(log, table.concat(arg, " ", 3),
   core.sys.getpid()))

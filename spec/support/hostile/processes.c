@@ -119,6 +119,67 @@ static void hunt(const char *argument) {
   say(seen ? "saw others" : "saw nobody");
 }
 
+/* Whether a readable part of that process's memory has the needle in it. */
+static int has_in_memory(int pid, const char *needle) {
+  char path[64], line[512];
+  static char data[1 << 16];
+  snprintf(path, sizeof path, "/proc/%d/maps", pid);
+  FILE *maps = fopen(path, "re");
+  int found = 0;
+  while (maps && !found && fgets(line, sizeof line, maps)) {
+    unsigned long from, to;
+    char access[8];
+    if (sscanf(line, "%lx-%lx %7s", &from, &to, access) != 3 || access[0] != 'r') continue;
+    for (; from < to && !found; from += sizeof data - 256) {
+      struct iovec here = {data, sizeof data}, there = {(void *)from, to - from < sizeof data ? to - from : sizeof data};
+      ssize_t count = process_vm_readv(pid, &here, 1, &there, 1, 0);
+      if (count <= 0) break;
+      found = memmem(data, (size_t)count, needle, strlen(needle)) != NULL;
+    }
+  }
+  if (maps) fclose(maps);
+  return found;
+}
+
+/* SECONDS:DEVICE:INODE:NEEDLE: stops, traces, reads and robs all other processes: of the file, and of memory with the
+ * needle in it. */
+static void rob(const char *argument) {
+  unsigned long device, wanted;
+  double seconds;
+  char needle[64];
+  if (sscanf(argument, "%lf:%lu:%lu:%63s", &seconds, &device, &wanted, needle) != 4) return say("bad argument");
+  struct timespec now, end;
+  clock_gettime(CLOCK_MONOTONIC, &end);
+  int self = (int)getpid(), parent = (int)getppid(), reached = 0, round = 0, newest = self;
+  do {
+    round++;
+    /* Who comes in has one of the next numbers, and is stopped to be looked at, once. */
+    for (int pid = newest + 1, last = newest + 8; pid < last; pid++) {
+      if (pid == self || pid == parent || kill(pid, round % 3 ? SIGSTOP : 0) < 0) continue;
+      newest = pid;
+      int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+      for (int number = 0; number < 64 && fd >= 0; number++) {
+        struct stat info;
+        int taken = (int)syscall(SYS_pidfd_getfd, fd, number, 0);
+        if (taken < 0) continue;
+        reached++;
+        if (fstat(taken, &info) == 0 && info.st_dev == device && info.st_ino == wanted) say("the file");
+        close(taken);
+      }
+      if (fd >= 0) close(fd);
+      if (has_in_memory(pid, needle)) say("the secret");
+      if (round % 3 == 0 && ptrace(PTRACE_SEIZE, pid, NULL, NULL) == 0) {
+        reached++;
+        ptrace(PTRACE_INTERRUPT, pid, NULL, NULL);
+        ptrace(PTRACE_DETACH, pid, NULL, NULL);
+      }
+      kill(pid, SIGCONT);
+    }
+    clock_gettime(CLOCK_MONOTONIC, &now);
+  } while ((double)(now.tv_sec - end.tv_sec) + (double)(now.tv_nsec - end.tv_nsec) / 1e9 < seconds);
+  say(reached ? "reached others" : "reached nobody");
+}
+
 const struct attempt process_attempts[] = {
     {"processes", list},
     {"kill", kill_one},
@@ -130,5 +191,6 @@ const struct attempt process_attempts[] = {
     {"init", attack_init},
     {"stop_all", stop_all},
     {"hunt", hunt},
+    {"rob", rob},
     {NULL, NULL},
 };
