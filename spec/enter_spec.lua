@@ -262,7 +262,7 @@ describe("a process that is entered", function()
     end)
   end)
 
-  -- Somebody with every capability in the container looks for a runner that is not a program of the container's yet, and
+  -- Somebody with every capability in the container looks for a runner that is no program of the container's, and
   -- lets it go on when he has looked.
   local LOOKER = [[
     until [ "$found" ]; do

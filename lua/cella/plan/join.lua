@@ -87,7 +87,7 @@ local function record(plan, joins)
   for _, one in ipairs(joins) do
     exposed = exposed or one.pidfd or one.type == "user" or one.type == "pid" or one.type == "mount"
   end
-  -- Who lives there already could trace us, and we share the caller's memory (pitfalls I10).
+  -- Who lives there already could trace this process, which has what the caller has (ptrace(2)).
   if exposed then plan:dumpable(false) end
   for _, call in ipairs(in_calls(joins)) do
     local slot = plan:input(opener(call.from))
