@@ -32,10 +32,13 @@ static void kill_now(const struct process *process)
 	const struct launch *launch = process->launch;
 	if (!process->reaped && process->pidfd >= 0)
 		RAW(SYS_pidfd_send_signal, process->pidfd, SIGKILL, 0, 0);
-	/* It has not yet said who it is, and may never. Its parent, the monitor, does not reap it before it is told to, so
-	 * that the number is its own. */
-	if (process->monitored && process->channel >= 0 && launch && launch->successor > 0)
-		RAW(SYS_kill, launch->successor, SIGKILL);
+	/* It has not yet said who it is, and may never. Whoever traces it could write another number there: it is killed as
+	 * the monitor's child that it is, or not at all. */
+	int successor = process->monitored && process->channel >= 0 && launch ? launch->successor : 0;
+	int pidfd = successor > 0 ? open_child(successor, process->monitor_pid, false) : -1;
+	if (pidfd >= 0)
+		RAW(SYS_pidfd_send_signal, pidfd, SIGKILL, 0, 0);
+	close_once(&pidfd);
 	/* Where nobody has gone on yet, there is the monitor alone, or a child of it that waits for our word. */
 	if (process->monitored && process->pidfd < 0)
 		RAW(SYS_pidfd_send_signal, process->monitor_pidfd, SIGKILL, 0, 0);

@@ -67,6 +67,10 @@ void reap_owed(void);
  * negative errno. */
 int launch_ready(struct process *process, const struct timespec *patience);
 
+/* Holds a process that is a child of another: a pidfd, or a negative errno, ESRCH where it is not. `may_be_unknown`: also
+ * where /proc does not say whose child it is. */
+int open_child(int pid, int parent, bool may_be_unknown);
+
 /* Waits until the child has exec'd or ended. Returns 0, or a negative errno. */
 int launch_settle(struct process *process, const struct timespec *patience);
 

@@ -11,24 +11,48 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
-/* The parent of a process, as this one's /proc has it; 0 where that does not say. */
+enum { SECOND = 1000000000 }; /* in nanoseconds */
+enum { GONE = -1, UNKNOWN = 0 };
+
+/* The parent of a process, as this one's /proc has it: UNKNOWN where that does not say, GONE where there is no such
+ * process. */
 static int parent_of(int pid)
 {
 	char path[64], text[512];
-	int parent = 0;
+	int parent = UNKNOWN;
 	snprintf(path, sizeof path, "/proc/%d/stat", pid);
 	int fd = procfs_open(path, O_RDONLY);
 	if (fd < 0)
-		return 0;
+		return RAW(SYS_kill, pid, 0) == -ESRCH ? GONE : UNKNOWN;
 	ssize_t count = read(fd, text, sizeof text - 1);
 	close(fd);
 	text[count < 0 ? 0 : count] = '\0';
 	const char *end = strrchr(text, ')'); /* of the name, which may have any characters in it */
 	if (!end || sscanf(end + 1, " %*c %d", &parent) != 1)
-		return 0;
+		return GONE; /* in this moment */
 	return parent;
+}
+
+int open_child(int pid, int parent, bool may_be_unknown)
+{
+	int pidfd = open_pidfd(pid);
+	if (pidfd < 0)
+		return pidfd;
+	/* Looked at once it is held, and not reaped by then: else the number could be another's. */
+	int found = parent_of(pid);
+	bool is_child = found == parent || (found == UNKNOWN && may_be_unknown);
+	if (is_child && RAW(SYS_pidfd_send_signal, pidfd, 0, 0, 0) != -ESRCH)
+		return pidfd;
+	close(pidfd);
+	return -ESRCH;
+}
+
+static bool is_kind(char kind)
+{
+	return kind == I_GO_ON[0] || kind == HERE_I_AM[0] || kind == TAKE_THIS[0] || kind == AWAITING[0];
 }
 
 /* Somebody inside who has got hold of the channel is not believed. The kernel vouches for the sender (unix(7)); who goes
@@ -37,27 +61,32 @@ static bool is_expected(const struct process *process, char kind, int sender)
 {
 	if (kind == I_GO_ON[0] || kind == HERE_I_AM[0]) {
 		int parent = parent_of(sender), wanted = kind == I_GO_ON[0] ? process->monitor_pid : process->pid;
-		return parent == 0 || parent == wanted;
+		/* A program may have ended by now, and its init has reaped it; a monitor does not before it is told to. */
+		return parent == UNKNOWN || parent == wanted || (parent == GONE && kind == HERE_I_AM[0]);
 	}
 	return sender == process->pid || sender == process->program;
 }
 
 /* The child of a monitor, or where a process has handed over to another, that one: it is the child from now on, and goes
- * on when it is told to. */
-static void adopt(struct process *process, int pid)
+ * on when it is told to. Returns 0, or a negative errno where it is no such process. */
+static int adopt(struct process *process, int pid)
 {
 	close_once(&process->pidfd); /* first, so that there is room for the other */
 	process->pid = pid;
-	/* The monitor, whose child it is, has not reaped it. */
-	int pidfd = open_pidfd(pid);
+	int pidfd = open_child(pid, process->monitor_pid, true);
+	if (pidfd == -ESRCH)
+		return -EPROTO;
 	if (pidfd < 0)
 		process->launch->error = -pidfd;
 	else
 		process->pidfd = pidfd;
-	if (pidfd < 0 || process->unwanted)
-		RAW(SYS_kill, pid, SIGKILL);
+	if (pidfd < 0)
+		RAW(SYS_kill, pid, SIGKILL); /* the monitor, whose child it is, has not reaped it */
+	else if (process->unwanted)
+		RAW(SYS_pidfd_send_signal, pidfd, SIGKILL, 0, 0);
 	else
 		channel_answer(process->channel);
+	return 0;
 }
 
 /* What the kernel has put in for a message with descriptors: one is kept, and only the first that there is. */
@@ -89,8 +118,9 @@ static int receive(struct process *process)
 	ssize_t count = recvmsg(process->channel, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	if (count < 0)
 		return errno == ECONNRESET ? 0 : -errno;
+	/* At the end nobody has sent anything: an empty message comes with its sender. */
 	if (count == 0)
-		return 0;
+		return message.msg_controllen ? -EPROTO : 0;
 	int sender = 0;
 	bool brought = process->sent >= 0;
 	for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header; header = CMSG_NXTHDR(&message, header)) {
@@ -102,7 +132,7 @@ static int receive(struct process *process)
 			sender = credentials.pid;
 		}
 	}
-	if (!sender || !is_expected(process, kind, sender))
+	if (!sender || !is_kind(kind) || !is_expected(process, kind, sender))
 		return -EPROTO;
 	if (kind == TAKE_THIS[0]) {
 		/* There was no room for it, or it is the second: it stays unanswered, and the program does not run. */
@@ -113,17 +143,39 @@ static int receive(struct process *process)
 	}
 	if (kind == HERE_I_AM[0])
 		process->program = sender;
-	if (kind == I_GO_ON[0])
-		adopt(process, sender);
-	return kind;
+	int result = kind == I_GO_ON[0] ? adopt(process, sender) : 0;
+	return result < 0 ? result : kind;
+}
+
+/* What is left until then, or nothing. */
+static struct timespec time_until(struct timespec end)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	long nanoseconds = end.tv_nsec - now.tv_nsec;
+	struct timespec left = { end.tv_sec - now.tv_sec - (nanoseconds < 0), nanoseconds + (nanoseconds < 0) * SECOND };
+	if (left.tv_sec < 0)
+		left.tv_sec = left.tv_nsec = 0;
+	return left;
 }
 
 /* Waits for the next message that is a matter of the caller's. Returns AWAITING, 0, or a negative errno. */
 static int listen_to(struct process *process, const struct timespec *patience)
 {
 	struct pollfd channel = { .fd = process->channel, .events = POLLIN };
-	for (;;) {
-		int ready = ppoll(&channel, 1, patience, NULL);
+	struct timespec end = { 0 }, left;
+	if (patience) {
+		clock_gettime(CLOCK_MONOTONIC, &end);
+		end.tv_sec += patience->tv_sec + (end.tv_nsec + patience->tv_nsec) / SECOND;
+		end.tv_nsec = (end.tv_nsec + patience->tv_nsec) % SECOND;
+	}
+	/* All of it takes no longer than that, however much is said. */
+	for (int heard = 0;; heard++) {
+		if (patience)
+			left = heard ? time_until(end) : *patience;
+		if (heard && patience && !left.tv_sec && !left.tv_nsec)
+			return -ETIMEDOUT;
+		int ready = ppoll(&channel, 1, patience ? &left : NULL, NULL);
 		if (ready <= 0)
 			return ready == 0 ? -ETIMEDOUT : -errno;
 		int said = receive(process);
