@@ -207,6 +207,18 @@ static int process_pidfd(lua_State *L)
 	return 1;
 }
 
+/* process:monitor() -> descriptor of the process that waits in place of the caller | nil
+ * Readable when it has ended: how the child ended is known by then. */
+static int process_monitor(lua_State *L)
+{
+	struct process *process = check_process(L);
+	if (process->monitor_pidfd < 0)
+		lua_pushnil(L);
+	else
+		lua_pushinteger(L, process->monitor_pidfd);
+	return 1;
+}
+
 /* process:sent() -> fd object | nil
  * What the child has sent with send_fd; it is the caller's from now on. */
 static int process_sent(lua_State *L)
@@ -238,6 +250,7 @@ void open_process(lua_State *L)
 		{ "pid", process_pid },
 		{ "program", process_program },
 		{ "pidfd", process_pidfd },
+		{ "monitor", process_monitor },
 		{ "sent", process_sent },
 		{ "close", process_gc },
 		{ 0 },

@@ -83,23 +83,66 @@ describe("processes", function()
     end
   end)
 
-  it("who comes in is stopped for no longer than the caller waits", function()
+  -- A container in which somebody waits for who comes in.
+  local function ambush(description, attempt)
     local file, begins = assert(io.open(escape.program(), "rb")), nil
-    local process = assert(cella.container({}):spawn { "/proc/self/fd/9", "stop_all=" .. escape.pid_namespace(),
-      fds = { [9] = file }, stdin = "null", stdout = function(line) begins = line end })
+    local process = assert(cella.container(description):spawn { "/proc/self/fd/9", attempt, fds = { [9] = file },
+      stdin = "null", stdout = function(line) begins = line end })
     file:close()
     trial.wait_for(function() return process:step() or begins end, "the hostile program")
     assert.truthy(begins:find("begins", 1, true), begins)
+    return process
+  end
+
+  local patience = tonumber(os.getenv "CELLA_PATIENCE") or 1
+
+  local function enter(process, command)
     local before = core.now()
     local entrance = process:enter()
-    -- It is stopped before its program or in it, or it was quicker than that.
-    local result, err = entrance:run { "true", timeout = 1 }
-    assert.truthy(result or err)
-    assert.falsy(process:step())
+    local result, err = entrance:run(command)
     entrance:close()
     process:close()
-    assert.truthy(core.now() - before < 10 * (tonumber(os.getenv "CELLA_PATIENCE") or 1))
+    -- Less than the hostile program waits.
+    assert.truthy(core.now() - before < 20 * patience)
+    return result, err
+  end
+
+  it("who comes in is stopped for no longer than the caller waits", function()
+    local process = ambush({}, "stop_all=" .. escape.pid_namespace())
+    -- It is stopped before its program or in it, or it was quicker than that.
+    local result, err = enter(process, { "true", timeout = 1 })
+    assert.truthy(result or err)
   end)
+
+  it("who has come in and is traced keeps no caller waiting", function()
+    local process = ambush({}, "keep")
+    local result, err = enter(process, { "sleep", "1", timeout = 2 })
+    assert.truthy(result or err)
+    if err then assert.truthy(tostring(err):find("ptrace", 1, true), tostring(err)) end
+  end)
+
+  local function tracing(keep)
+    return { namespaces = { user = "host" }, root = "/", capabilities = keep }
+  end
+
+  it("who comes in where some have sys_ptrace names nobody whom the caller kills", function()
+    if trial.lacks_root() then return pending "needs root, whose capabilities count outside" end
+    local victim = escape.host "/tmp"
+    enter(ambush(tracing { "sys_ptrace" }, ("forge_numbers=%d:%d"):format(victim.pid, core.sys.getpid())),
+      { "true", setup_timeout = 1 })
+    local state = trial.sh(("grep State: /proc/%d/status 2>&1"):format(victim.pid))
+    victim:close()
+    assert.truthy(state:find "sleeping", state)
+  end)
+
+  for _, what in ipairs { "z", "" } do
+    it(("who comes in where some have sys_ptrace and say %q keeps no caller waiting"):format(what), function()
+      if trial.lacks_root() then return pending "needs root, whose capabilities count outside" end
+      local result, err = enter(ambush(tracing { "sys_ptrace", "sys_admin" }, "flood=" .. what),
+        { "true", setup_timeout = 1 })
+      assert.truthy(result or err)
+    end)
+  end
 
   local function hunt(description)
     local file = assert(io.open(escape.program(), "rb"))

