@@ -223,6 +223,13 @@ bool is_private(int fd)
 	return false;
 }
 
+void close_private(void)
+{
+	for (int i = 0; i < private_used; i++)
+		if (private_fds[i] > 0)
+			RAW(SYS_close, private_fds[i] - 1);
+}
+
 /* is_open(number) -> boolean: whether the caller has a descriptor of that number */
 static int io_is_open(lua_State *L)
 {

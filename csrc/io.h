@@ -23,6 +23,8 @@ const struct timespec *opt_seconds(lua_State *L, int index, struct timespec *tim
 void keep_private(int fd);
 void is_closed(int fd);
 bool is_private(int fd);
+/* All of them, in a copy of this process, by raw calls: there they are not kept, and mean nothing. */
+void close_private(void);
 
 void add_fd_methods(lua_State *L, const luaL_Reg *methods);
 

@@ -300,6 +300,9 @@ static int start_copy(struct process *process, struct clone_args *args, const st
 			raw_leave(EXIT_SETUP_FAILED);
 		}
 	}
+	/* What is cella's own is not there for the plan, as it is not in the runner. */
+	RAW(SYS_close, plan);
+	close_private();
 	execute_plan(&executor);
 	return 0;
 }

@@ -8,6 +8,7 @@ local cella = require "cella"
 local core = require "cella.core"
 local helper = require "spec.support.helper"
 local leaks = require "spec.support.leaks"
+local trial = require "spec.support.trial"
 local outside = require "spec.support.outside"
 
 local needs = able.needs(function(reason) pending(reason) end)
@@ -565,6 +566,30 @@ describe("a step that closes descriptors", function()
       local list = {}
       for code in pairs(codes) do list[#list + 1] = code end
       table.sort(list)
+      return table.concat(list, " ")
+    ]]))
+  end)
+
+  it("nor what else is cella's, where the plan is performed in a copy of the caller", function()
+    if trial.lacks_root() then return pending "needs root, who may have IDs that differ" end
+    assert.equal("EBADF", (outside.lua [[
+      core.runner_file()
+      assert(core.sys.setresuid(1, nil, nil))
+      assert(core.copied {})
+      local codes = {}
+      for number = 3, 40 do
+        if not core.is_open(number) then
+          local recorder = core.recorder()
+          recorder:record("dup2", number, 50)
+          recorder:record("execve", { "/bin/true" }, { "true" })
+          local child = assert(core.launch(recorder, {}, {}))
+          local ok, _, errno = child:settle(10)
+          codes[ok and "none" or core.errno_name(errno)] = true
+          child:close()
+        end
+      end
+      local list = {}
+      for code in pairs(codes) do list[#list + 1] = code end
       return table.concat(list, " ")
     ]]))
   end)
