@@ -217,7 +217,7 @@ local function follow(steps, processes, last_call)
     if step.op == "clone3" then cloned = step end
   end
   if cloned.text:find(", copy", 1, true) then
-    take(cloned, { "close" })
+    take(cloned, { "close", "close*" })
   else
     take(cloned, START)
   end
