@@ -101,12 +101,9 @@ int credentials_keep(struct credentials *credentials, bool root_keeps_all)
 int credentials_restore(const struct credentials *wanted)
 {
 	struct credentials now;
-	int result = read_all(&now);
-	if (result < 0)
-		return result;
 	/* What is no longer both permitted and inheritable is ambient no longer. */
-	result = set_sets(wanted->effective, wanted->permitted, wanted->inheritable);
-	uint64_t surplus = now.ambient & wanted->permitted & wanted->inheritable & ~wanted->ambient;
+	int result = set_sets(wanted->effective, wanted->permitted, wanted->inheritable);
+	uint64_t surplus = ambient_among(wanted->permitted & wanted->inheritable & ~wanted->ambient);
 	for (int cap = 0; cap < 64 && surplus >> cap && result >= 0; cap++)
 		if (surplus >> cap & 1)
 			result = (int)RAW(SYS_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_LOWER, cap, 0, 0);

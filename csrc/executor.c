@@ -44,6 +44,14 @@ static void take_over(const struct launch *launch)
 		raw_leave(EXIT_SETUP_FAILED);
 }
 
+/* What is done is of no use to anybody, and those who could look into this memory later are to find none of it. */
+static void wipe(const struct executor *executor)
+{
+	char *from = (char *)launch_first(executor->launch);
+	while (from < (char *)executor->next)
+		*(volatile char *)from++ = 0;
+}
+
 /* A process of which only the children are in the namespace that it has joined hands over to one. All
  * are children of the same parent (CLONE_PARENT), so that it can wait for the last. */
 static int hand_over(struct executor *executor, uint64_t namespaces)
@@ -57,49 +65,74 @@ static int hand_over(struct executor *executor, uint64_t namespaces)
 			executor->launch->successor = result;
 		raw_leave(0);
 	}
-	/* Who can look into this process from where it is now finds nothing of what was done before. */
-	char *from = (char *)launch_first(executor->launch);
-	while (from < (char *)executor->next)
-		*(volatile char *)from++ = 0;
+	wipe(executor);
 	take_over(executor->launch);
 	return 0;
 }
 
-/* Puts `status` on 3 and `gate` on 4, closes everything else but `program`, and becomes it. */
-static int become_init(int program, int status, bool stays, int gate, int child)
+/* Executes the init from the descriptor `program`. */
+static int execute_init(int program, bool stays, int child)
 {
-	enum { ABOVE = 8 };
 	char pid[DIGITS_SIZE];
 	put_number(pid, child);
 	const char *const argv[] = { "cella-init", "init", pid, stays ? "stays" : NULL, NULL };
 	const char *const environment[] = { NULL };
-	program = (int)RAW(SYS_fcntl, program, F_DUPFD_CLOEXEC, ABOVE);
-	status = (int)RAW(SYS_fcntl, status, F_DUPFD_CLOEXEC, ABOVE);
-	gate = (int)RAW(SYS_fcntl, gate, F_DUPFD_CLOEXEC, ABOVE);
-	if (program < 0 || status < 0 || gate < 0)
-		return -EMFILE;
-	long result = RAW(SYS_dup3, status, 3, 0);
-	if (result >= 0)
-		result = RAW(SYS_dup3, gate, 4, 0);
-	/* An init that held the program's streams would keep their other ends waiting. */
-	if (result >= 0)
-		result = RAW(SYS_close_range, 0, 2, 0);
-	if (result >= 0)
-		result = RAW(SYS_close_range, 5, program - 1, 0);
-	if (result >= 0)
-		result = RAW(SYS_close_range, program + 1, UINT32_MAX, 0);
-	if (result >= 0)
-		result = RAW(SYS_execveat, program, "", argv, environment, AT_EMPTY_PATH);
-	return (int)result;
+	return (int)RAW(SYS_execveat, program, "", argv, environment, AT_EMPTY_PATH);
 }
 
-static void pass_gate(struct executor *executor);
+/* Puts `status` on 3 and `gate` on 4, closes everything else but `program`, and becomes the init. */
+static int become_init(const struct executor *executor, int program, int status, bool stays, int gate, int child)
+{
+	enum { FIRST = 3, ABOVE = 8 };
+	int moved[] = { status, gate }, count = 2;
+	long result = program = (int)RAW(SYS_fcntl, program, F_DUPFD_CLOEXEC, ABOVE);
+	for (int i = 0; i < count && result >= 0; i++)
+		result = moved[i] = (int)RAW(SYS_fcntl, moved[i], F_DUPFD_CLOEXEC, ABOVE);
+	for (int i = 0; i < count && result >= 0; i++)
+		result = RAW(SYS_dup3, moved[i], FIRST + i, 0);
+	/* An init that held the program's streams would keep their other ends waiting. */
+	if (result >= 0)
+		result = RAW(SYS_close_range, 0, FIRST - 1, 0);
+	if (result >= 0)
+		result = RAW(SYS_close_range, FIRST + count, program - 1, 0);
+	if (result >= 0)
+		result = RAW(SYS_close_range, program + 1, UINT32_MAX, 0);
+	if (result >= 0 && executor->become_init) {
+		RAW(SYS_close, program);
+		executor->become_init(executor, child, stays);
+	}
+	return result >= 0 ? execute_init(program, stays, child) : (int)result;
+}
+
+static void pass_gate(const struct executor *executor)
+{
+	char byte;
+	long result;
+	RAW_RETRY(result, SYS_read, executor->gate, &byte, 1);
+	if (result != 1)
+		raw_leave(EXIT_SETUP_FAILED);
+	RAW(SYS_close, executor->gate);
+	if (channel_say(executor->launch->channel, HERE_I_AM) < 0)
+		raw_leave(EXIT_SETUP_FAILED);
+}
+
+static void perform(struct executor *executor);
+
+/* Behind an init step, in the memory of the init. */
+static void continue_plan(void *data)
+{
+	struct executor *executor = data;
+	RAW(SYS_close, executor->gate_end);
+	pass_gate(executor);
+	perform(executor);
+}
 
 /* The process after this step is a child, held behind a gate until the init has begun and can no longer be traced
  * from inside. If it never begins, this process ends, and the kernel kills all in its pid namespace. */
 static int start_init(struct executor *executor, int program, int status, bool stays)
 {
-	int gate[2], child = 0;
+	int gate[2], child;
+	struct clone_args args = { .exit_signal = executor->launch->executes ? 0 : SIGCHLD }; /* exec makes it SIGCHLD */
 	long result = RAW(SYS_pipe2, gate, O_CLOEXEC);
 	/* 0 to 2 may have been closed, and are not ours to use. */
 	for (int i = 0; i < 2 && result >= 0; i++) {
@@ -110,27 +143,25 @@ static int start_init(struct executor *executor, int program, int status, bool s
 	if (result < 0)
 		return (int)result;
 	executor->gate = gate[0];
-	/* exec makes it SIGCHLD: runner/init.c */
-	child = continue_in(executor, 0, executor->launch->executes ? 0 : SIGCHLD);
+	executor->gate_end = gate[1];
+	if (executor->stack) {
+		wipe(executor);
+		executor->shared = 1;
+		args.flags = CLONE_VM | CLONE_CHILD_CLEARTID;
+		args.child_tid = (uint64_t)(uintptr_t)&executor->shared;
+		args.stack = (uint64_t)(uintptr_t)executor->stack;
+		args.stack_size = executor->stack_size;
+		child = (int)raw_clone3(&args, sizeof args, continue_plan, executor);
+	} else {
+		child = executor_clone(executor, &args);
+	}
 	if (child == 0) {
 		RAW(SYS_close, gate[1]); /* every copy of this end must be the init's */
 		pass_gate(executor);
 	}
 	if (child <= 0)
 		return child;
-	return become_init(program, status, stays, gate[1], child);
-}
-
-static void pass_gate(struct executor *executor)
-{
-	char byte;
-	long result;
-	RAW_RETRY(result, SYS_read, executor->gate, &byte, 1);
-	if (result != 1)
-		raw_leave(EXIT_SETUP_FAILED);
-	RAW(SYS_close, executor->gate);
-	if (channel_say(executor->launch->channel, HERE_I_AM) < 0)
-		raw_leave(EXIT_SETUP_FAILED);
+	return become_init(executor, program, status, stays, gate[1], child);
 }
 
 /* In a slot whose optional step found nothing. */
@@ -165,11 +196,10 @@ static int act(struct executor *executor, const struct op *op, struct step *step
 	return op->act(step->args);
 }
 
-void execute_plan(struct executor *executor)
+/* Returns at a call. */
+static void perform(struct executor *executor)
 {
 	struct launch *launch = executor->launch;
-	if (launch->handed_over)
-		take_over(launch);
 	while (executor->next != executor->end) {
 		struct step *step = executor->next;
 		const struct op *op = op_at(step->op);
@@ -189,4 +219,11 @@ void execute_plan(struct executor *executor)
 	}
 	/* A plan without an exec at its end has done what it was for. */
 	raw_leave(0);
+}
+
+void execute_plan(struct executor *executor)
+{
+	if (executor->launch->handed_over)
+		take_over(executor->launch);
+	perform(executor);
 }

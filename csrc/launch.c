@@ -14,6 +14,7 @@
 #include <linux/prctl.h>
 #include <linux/sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -117,8 +118,8 @@ static size_t round_up(size_t size)
 	return (size + 7) & ~(size_t)7;
 }
 
-/* Makes the file with the launch, and maps it. Returns its descriptor, or a negative errno. */
-static int prepare(struct process *process, const struct plan *plan, const struct outline *outline)
+/* Makes the file with the launch, and maps of it what this process needs. Returns its descriptor, or a negative errno. */
+static int prepare(struct process *process, const struct plan *plan, const struct outline *outline, bool copied)
 {
 	size_t lists = ((size_t)plan->slots + outline->kept) * sizeof(int32_t);
 	size_t first = round_up(offsetof(struct launch, slots) + lists);
@@ -126,12 +127,14 @@ static int prepare(struct process *process, const struct plan *plan, const struc
 	if (size > INT32_MAX)
 		return -E2BIG;
 	void *mapping;
-	int fd = shared_memory("cella-plan", size, &mapping);
+	/* A copy of this process has no other mapping than this one's. */
+	size_t mapped = copied ? size : first;
+	int fd = shared_memory("cella-plan", first, plan->buffer.data, plan->buffer.size, mapped, &mapping);
 	if (fd < 0)
 		return fd;
 	struct launch *launch = mapping;
 	process->launch = launch;
-	process->launch_size = size;
+	process->launch_size = mapped;
 	launch->size = (uint32_t)size;
 	launch->first = (uint32_t)first;
 	launch->end = (uint32_t)size;
@@ -147,9 +150,29 @@ static int prepare(struct process *process, const struct plan *plan, const struc
 	make_mark(launch->mark);
 	memcpy(process->mark, launch->mark, MARK_SIZE);
 	process->executes = launch->executes;
-	if (plan->buffer.size)
-		memcpy(launch_first(launch), plan->buffer.data, plan->buffer.size);
 	return fd;
+}
+
+/* One that nobody uses at the moment: its pages are there already. */
+static _Atomic(struct boot_memory *) spare;
+
+static struct boot_memory *take_boot(void)
+{
+	struct boot_memory *memory = atomic_exchange(&spare, NULL);
+	if (memory)
+		return memory;
+	memory = mmap(NULL, sizeof *memory, PROT_READ | PROT_WRITE, MAP_ANONYMOUS | MAP_NORESERVE | MAP_PRIVATE, -1, 0);
+	if (memory == MAP_FAILED)
+		return NULL;
+	mprotect(memory->guard, GUARD, PROT_NONE);
+	return memory;
+}
+
+static void release_boot(struct boot_memory *memory)
+{
+	struct boot_memory *other = atomic_exchange(&spare, memory);
+	if (other)
+		munmap(other, sizeof *other);
 }
 
 static void release_memory(struct process *process)
@@ -160,7 +183,7 @@ static void release_memory(struct process *process)
 		process->report = process->launch; /* the monitor has not yet written there */
 	process->launch = NULL;
 	if (process->boot)
-		munmap(process->boot, sizeof *process->boot);
+		release_boot(process->boot);
 	process->boot = NULL;
 }
 
@@ -254,15 +277,13 @@ struct start {
 static int start_runner(struct process *process, struct clone_args *args, const struct start *start, int plan)
 {
 	static const char *const nothing[] = { NULL };
-	struct boot_memory *memory = mmap(NULL, sizeof *memory, PROT_READ | PROT_WRITE,
-					  MAP_ANONYMOUS | MAP_NORESERVE | MAP_PRIVATE, -1, 0);
-	if (memory == MAP_FAILED)
-		return -errno;
+	struct boot_memory *memory = take_boot();
+	if (!memory)
+		return -ENOMEM;
 #ifdef __SANITIZE_ADDRESS__
 	/* What a child before left in the sanitizer's notes about stacks at this address means nothing now. */
 	__asan_unpoison_memory_region(memory, sizeof *memory);
 #endif
-	mprotect(memory->guard, GUARD, PROT_NONE);
 	process->boot = memory;
 	memory->boot = (struct boot){
 		.launch = process->launch,
@@ -416,7 +437,7 @@ int launch_plan(lua_State *L)
 	how.runner = runner_file(L);
 	if (how.runner < 0)
 		return push_error(L, "memfd_create", -how.runner);
-	int plan_fd = prepare(process, plan, &outline);
+	int plan_fd = prepare(process, plan, &outline, how.copied);
 	if (plan_fd < 0)
 		return push_error(L, "memfd_create", -plan_fd);
 	fill_slots(L, 3, process->launch);

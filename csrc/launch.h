@@ -72,8 +72,16 @@ struct executor {
 	struct launch *launch;
 	struct step *next;
 	const struct step *end;
-	int gate;       /* behind which the process after an init step waits; 0 if there is none */
+	int gate;       /* behind which the process after an init step waits */
+	int gate_end;   /* the init's */
 	int *thread_id; /* where libc keeps that of the only thread, in a copy; or NULL */
+	/* In the runner: for the process behind an init step, which shares its memory until it executes the program, so
+	 * that this one need not be executed anew to become the init; in a copy NULL and 0. */
+	char *stack;
+	size_t stack_size;
+	int32_t shared; /* 0 once it has executed the program, or has ended: set by the kernel (CLONE_CHILD_CLEARTID) */
+	/* Goes on as the init of a program, with descriptors 3 and 4 alone. */
+	void (*become_init)(const struct executor *executor, int program, bool stays);
 };
 
 /* Performs the steps from `next` on. Returns at a call, in a copy of the caller; else never. */

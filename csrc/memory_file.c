@@ -61,8 +61,7 @@ struct limits {
 	uint64_t soft, hard;
 };
 
-/* In a process of its own, whose limit can be raised without touching the caller's. Without data it makes the file that
- * long. It is a copy, as by fork(2), makes raw
+/* In a process of its own, whose limit can be raised without touching the caller's. It is a copy, as by fork(2), makes raw
  * calls only, and has no exit signal, so that nobody but this function hears of it. */
 static int write_in_copy(int fd, const char *data, size_t size, int64_t place, struct limits limits)
 {
@@ -76,8 +75,6 @@ static int write_in_copy(int fd, const char *data, size_t size, int64_t place, s
 		limits.soft = limits.hard = end > limits.hard ? end : limits.hard;
 		if (RAW(SYS_prlimit64, 0, RLIMIT_FSIZE, &limits, 0) < 0)
 			raw_leave(EFBIG);
-		if (!data)
-			raw_leave((int)-RAW(SYS_ftruncate, fd, size));
 		while (size > 0) {
 			long count;
 			RAW_RETRY(count, SYS_pwrite64, fd, data, size, place);
@@ -126,22 +123,15 @@ static int create(const char *name, bool executable)
 	return fd < 0 ? -errno : fd;
 }
 
-static int set_size(int fd, size_t size)
-{
-	struct limits limits;
-	if (RAW(SYS_prlimit64, 0, RLIMIT_FSIZE, 0, &limits) == 0 && size > limits.soft)
-		return write_in_copy(fd, NULL, size, 0, limits);
-	return (int)RAW(SYS_ftruncate, fd, size);
-}
-
-int shared_memory(const char *name, size_t size, void **mapping)
+/* Pages that are written and mapped at once cost no faults, which are dear in a virtual machine. */
+int shared_memory(const char *name, size_t zeros, const void *data, size_t size, size_t mapped, void **mapping)
 {
 	int fd = create(name, false);
 	if (fd < 0)
 		return fd;
-	int result = set_size(fd, size);
+	int result = size ? write_at(fd, data, size, (int64_t)zeros) : write_at(fd, "", 1, (int64_t)zeros - 1);
 	if (result >= 0) {
-		*mapping = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+		*mapping = mmap(NULL, mapped, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
 		if (*mapping == MAP_FAILED)
 			result = -errno;
 	}

@@ -304,8 +304,8 @@ describe("a program of a container that is entered", function()
   it("gets what the program that comes in is given", function()
     if trial.lacks_user_namespaces() then return pending(trial.lacks_user_namespaces()) end
     local seen = robbed({ capabilities = { "sys_ptrace" } }, function(mark)
-      return { "sh", "-c", "sleep 1; : " .. needle, fds = { [5] = mark:number() } }
-    end, 1)
+      return { "sh", "-c", "sleep 0.05; : " .. needle, fds = { [5] = mark:number() } }
+    end, 500)
     assert.is_true(seen["the secret"])
     assert.is_true(seen["the file"])
   end)

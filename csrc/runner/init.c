@@ -1,16 +1,14 @@
 /* The first process of a container's pid namespace: reaps orphans, hands signals on to the program, reports
  * how the program ended, and takes everything else with it when it goes.
  *
- * The runner executed anew, because it outlives the exec of the program that it watches and must not keep anything of the
- * plan. It is not dumpable, so that nobody inside can trace it.
+ * It is the runner, which forgets the plan, because it outlives the exec of the program that it watches. It is not
+ * dumpable, so that nobody inside can trace it.
  *
- * argv[2]: the program's pid. argv[3], if there: stay when the caller has gone. Descriptor 3: where the status goes
- * (csrc/report.h); when nobody is left who could read it, the caller has let go or died, however that happened, and
- * everything here ends. Descriptor 4: the gate, behind which the program waits until this process is safe. No other is
- * open, and every signal is blocked. */
-#include "../digits.h"
-#include "../raw.h"
+ * Descriptor 3: where the status goes (csrc/report.h); when nobody is left who could read it, the caller has let go or
+ * died, however that happened, and everything here ends. Descriptor 4: the gate, behind which the program waits until
+ * this process is safe. No other is open, and every signal is blocked. */
 #include "init.h"
+#include "../raw.h"
 
 #include <linux/poll.h>
 #include <linux/prctl.h>
@@ -19,6 +17,7 @@
 #include <linux/signalfd.h>
 #include <linux/time.h>
 #include <linux/wait.h>
+#include <stddef.h>
 
 #include "../report.h"
 
@@ -87,26 +86,34 @@ static void hand_on(int program, int signal)
 		RAW(SYS_kill, program, signal);
 }
 
-_Noreturn void init_main(long count, const char **argv)
+_Noreturn void init_main(int program, int stays, const int *shared, void (*forget)(void))
 {
-	if (count < 3 || RAW(SYS_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ||
+	if (RAW(SYS_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ||
 	    RAW(SYS_prctl, PR_SET_NAME, "cella-init", 0, 0, 0) < 0 || RAW(SYS_write, GATE, "", 1) != 1)
 		raw_leave(EXIT_SETUP_FAILED);
 	RAW(SYS_close, GATE);
-	int program = (int)take_number(&argv[2]);
 	uint64_t all = ~(uint64_t)0;
 	int signals = (int)RAW(SYS_signalfd4, -1, &all, sizeof all, 0);
 	if (signals < 0)
 		raw_leave(EXIT_SETUP_FAILED);
 	/* The kernel always tells of a pipe without a reader. */
 	struct pollfd fds[] = { { .fd = signals, .events = POLLIN },
-				{ .fd = count > 3 ? -1 : STATUS },
+				{ .fd = stays ? -1 : STATUS },
 				{ .fd = (int)RAW(SYS_pidfd_open, program, 0), .events = POLLIN } };
+	/* Nothing tells of that exec but the word in memory: it is looked at soon, and then less and less often. */
+	struct __kernel_timespec pause = { .tv_nsec = 1000000 };
 	for (;;) {
 		struct signalfd_siginfo signal;
-		RAW(SYS_ppoll, fds, 3, 0, 0, 0);
+		struct __kernel_timespec now = pause;
+		RAW(SYS_ppoll, fds, 3, forget ? &now : NULL, 0, 0);
 		if (fds[1].revents)
 			raw_leave(128 + SIGKILL);
+		if (forget && !__atomic_load_n(shared, __ATOMIC_SEQ_CST)) {
+			forget();
+			forget = NULL;
+		} else if (forget && pause.tv_nsec < 500000000) {
+			pause.tv_nsec *= 2;
+		}
 		if (fds[2].revents) {
 			/* Where no signal tells of it; of any other end there is one. */
 			fds[2].fd = -1;

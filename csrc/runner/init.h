@@ -1,7 +1,8 @@
 #ifndef CELLA_INIT_H
 #define CELLA_INIT_H
 
-/* The words that the runner was executed with, of which the second is "init". */
-_Noreturn void init_main(long count, const char **argv);
+/* Watches over the process `program`. Where the caller has gone everything ends, unless it `stays`. That process has this
+ * memory, too, as long as `shared` is not 0: then `forget` is called, if it is given. */
+_Noreturn void init_main(int program, int stays, const int *shared, void (*forget)(void));
 
 #endif

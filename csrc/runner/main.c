@@ -29,7 +29,7 @@ static struct launch *map_launch(int fd)
 	long size = RAW(SYS_lseek, fd, 0, END);
 	if (size < (long)sizeof(struct launch))
 		raw_leave(EXIT_SETUP_FAILED);
-	long address = RAW(SYS_mmap, 0, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	long address = RAW(SYS_mmap, 0, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
 	if (address < 0 && address > -4096)
 		raw_leave(EXIT_SETUP_FAILED);
 	RAW(SYS_close, fd);
@@ -47,9 +47,36 @@ static void close_on_exec(struct launch *launch)
 			RAW(SYS_fcntl, kept[i], F_SETFD, FD_CLOEXEC);
 }
 
+/* It begins on a stack of its own, however small the kernel's is to be (RLIMIT_STACK). The process behind an init step
+ * has the other one. */
+enum { STACK = 128 * 1024 };
+__attribute__((used)) char runner_stack[STACK] __attribute__((aligned(4096)));
+static char other_stack[STACK] __attribute__((aligned(4096)));
+
+/* The words and the environment that it was executed with, one after the other. */
+static char *words, *words_end;
+static struct executor executor;
+
+/* The program is executed: of the plan and of the environment nothing is left in the memory of the init. */
+static void forget(void)
+{
+	static const char name[] = "cella-init";
+	RAW(SYS_munmap, executor.launch, executor.launch->size);
+	RAW(SYS_madvise, other_stack, STACK, MADV_DONTNEED);
+	for (char *at = words; at < words_end; at++)
+		*(volatile char *)at = (size_t)(at - words) < sizeof name ? name[at - words] : 0;
+}
+
+static void continue_as_init(const struct executor *own, int program, bool stays)
+{
+	init_main(program, stays, &own->shared, forget);
+}
+
 static _Noreturn void perform(struct launch *launch)
 {
-	static struct executor executor;
+	executor.stack = other_stack;
+	executor.stack_size = STACK;
+	executor.become_init = continue_as_init;
 	last_capability_is(launch->last_capability);
 	close_on_exec(launch);
 	launch->boot = BOOT_CREDENTIALS;
@@ -69,6 +96,14 @@ static _Noreturn void perform(struct launch *launch)
 	raw_leave(EXIT_SETUP_FAILED); /* at a call, which is for a copy of the caller */
 }
 
+/* Behind the NUL of a string. */
+static char *end_of(const char *text)
+{
+	while (*text)
+		text++;
+	return (char *)(uintptr_t)text + 1;
+}
+
 _Noreturn void runner_main(long *stack);
 
 __attribute__((used)) _Noreturn void runner_main(long *stack)
@@ -77,8 +112,13 @@ __attribute__((used)) _Noreturn void runner_main(long *stack)
 	const char **argv = (const char **)(stack + 1);
 	environ = (char **)(stack + count + 2);
 	char mode = count > 1 ? argv[1][0] : 0;
-	if (mode == 'i')
-		init_main(count, argv);
+	if (mode == 'i' && count > 2)
+		init_main((int)take_number(&argv[2]), count > 3, NULL, NULL);
+	words = words_end = (char *)(uintptr_t)argv[0];
+	for (long i = 0; i < count; i++)
+		words_end = end_of(argv[i]);
+	for (char **variable = environ; *variable; variable++)
+		words_end = end_of(*variable);
 	if (mode == 'j' && count == 4)
 		janitor_main(argv[2], (int)take_number(&argv[3]));
 	if ((mode != 'p' && mode != 'm') || count != 4)
@@ -89,10 +129,6 @@ __attribute__((used)) _Noreturn void runner_main(long *stack)
 		perform(launch);
 	monitor_wait(launch, (int)take_number(&argv[3]));
 }
-
-/* It begins on a stack of its own, however small the kernel's is to be (RLIMIT_STACK). */
-enum { STACK = 128 * 1024 };
-__attribute__((used)) char runner_stack[STACK] __attribute__((aligned(16)));
 
 #if defined(__x86_64__)
 __asm__(".globl _start\n_start:\n\txor %ebp, %ebp\n\tmov %rsp, %rdi\n\tlea runner_stack+131072(%rip), %rsp\n\tcall runner_main\n");
