@@ -150,7 +150,8 @@ end
 local START = {
   "close", { "fcntl F_GETFD", "fcntl F_SETFD" }, "capget", "prctl PR_GET_KEEPCAPS", "prctl PR_CAP_AMBIENT*", "capset?",
   "prctl PR_CAP_AMBIENT*", "execveat", "prctl PR_SET_NAME", "lseek", "mmap", "close", "madvise", "fcntl F_SETFD*",
-  "capset", "prctl PR_CAP_AMBIENT*", "prctl PR_SET_KEEPCAPS?", "capget", "prctl PR_GET_KEEPCAPS", "prctl PR_CAP_AMBIENT*",
+  "capset", "prctl PR_CAP_AMBIENT*", "prctl PR_SET_KEEPCAPS?", "capget", "prctl PR_GET_KEEPCAPS",
+  "prctl PR_CAP_AMBIENT*",
 }
 
 local function follow(steps, processes, last_call)
