@@ -26,7 +26,7 @@ objects  = $(patsubst csrc/%.c,$(BUILD)/obj/%.o,$(wildcard csrc/*.c))
 runner   = $(BUILD)/obj/runner.elf
 shared   = $(patsubst %,csrc/%.c,cgroup_tree credentials executor monitor names ops procfs remount) $(wildcard csrc/op_*.c)
 runcc    = $(CC) -std=c11 -D_GNU_SOURCE -Os -ffreestanding -fno-stack-protector -fno-asynchronous-unwind-tables -fno-pie \
-           -ffunction-sections -fdata-sections $(WARNINGS) -static -nostdlib -no-pie \
+           -ffunction-sections -fdata-sections $(WARNINGS) $(filter -Werror,$(CFLAGS)) -static -nostdlib \
            -Wl,--gc-sections,-z,noseparate-code,-z,norelro,-z,noexecstack,--build-id=none -s
 
 # For what is started from the checkout.
@@ -63,6 +63,14 @@ $(BUILD)/obj/command: FORCE
 sanitized:
 	@$(MAKE) --no-print-directory build BUILD=build/sanitized HARDENING= \
 	    CFLAGS='-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all'
+
+# Compiled for the other machine that raw.h knows. Only the runner is linked: there is no libcap for it here. The headers of
+# libcap and Lua are this machine's, and found last, so that libc's are the other's.
+aarch64:
+	@$(MAKE) --no-print-directory objects BUILD=build/aarch64 CC=aarch64-linux-gnu-gcc \
+	    CFLAGS='-O2 -g -Werror -idirafter /usr/include -idirafter /usr/include/$(shell $(CC) -print-multiarch)'
+
+objects: $(objects)
 
 install: build
 	install -D -m 755 $(module) '$(DESTDIR)$(INST_LIBDIR)/cella/core.so'
@@ -115,9 +123,10 @@ help:
 	@echo 'make test-kernels  the specs that depend on the kernel, on Linux 5.10, 6.1, 6.12 and 7.3'
 	@echo 'make check    the specs alone, as you are'
 	@echo 'make fuzz [FUZZ_SECONDS=600]  options, parsers and what comes back from a function, at random'
+	@echo 'make aarch64  the C code and the runner for that machine, with aarch64-linux-gnu-gcc'
 	@echo 'make lint     luacheck and cppcheck'
 	@echo 'make bench    what a start costs: with a large Lua heap, with many mounts'
 	@echo 'make install  INST_LUADIR=DIR INST_LIBDIR=DIR (luarocks make does this)'
 	@echo 'make clean    remove what was built'
 
-.PHONY: build sanitized install run test test-kernels check fuzz bench lint luacheck cppcheck clean help FORCE
+.PHONY: build sanitized aarch64 objects install run test test-kernels check fuzz bench lint luacheck cppcheck clean help FORCE
