@@ -52,6 +52,12 @@ $(runner): $(wildcard csrc/runner/*.c) $(shared) $(wildcard csrc/runner/*.h csrc
 
 $(BUILD)/obj/runner_file.o: $(runner)
 
+# What the fuzzer of launches checks them with: the module, and what calls into it (spec/fuzz/launch.c).
+$(BUILD)/fuzz/launch.so: spec/fuzz/launch.c $(objects)
+	@mkdir -p $(@D)
+	@echo 'link $@'
+	@$(compile) $(LIBFLAG) -o $@ $^ $(addprefix -L,$(CAP_LIBDIR)) -lcap -ldl -lpthread
+
 # Another compiler, flags, Lua or set of files than the last time: everything is made anew.
 $(BUILD)/obj/command: FORCE
 	@mkdir -p $(@D)
@@ -61,7 +67,7 @@ $(BUILD)/obj/command: FORCE
 
 # ASan and UBSan for tools/specs. Fortified functions would hide their arguments from ASan.
 sanitized:
-	@$(MAKE) --no-print-directory build BUILD=build/sanitized HARDENING= \
+	@$(MAKE) --no-print-directory build build/sanitized/fuzz/launch.so BUILD=build/sanitized HARDENING= \
 	    CFLAGS='-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all'
 
 # Compiled for the other machine that raw.h knows. Only the runner is linked: there is no libcap for it here. The headers of
@@ -122,7 +128,7 @@ help:
 	@echo 'make test     install what is missing, build and test everything'
 	@echo 'make test-kernels  the specs that depend on the kernel, on Linux 5.10, 6.1, 6.12 and 7.3'
 	@echo 'make check    the specs alone, as you are'
-	@echo 'make fuzz [FUZZ_SECONDS=600]  options, parsers and what comes back from a function, at random'
+	@echo 'make fuzz [FUZZ_SECONDS=600]  options, parsers, results of functions and launches of the runner, at random'
 	@echo 'make aarch64  the C code and the runner for that machine, with aarch64-linux-gnu-gcc'
 	@echo 'make lint     luacheck and cppcheck'
 	@echo 'make bench    what a start costs: with a large Lua heap, with many mounts'
