@@ -1,6 +1,5 @@
 /* Capability sets, securebits and no_new_privs: capabilities(7). libcap is for names and texts
- * (look.c, args.c); its setters are not used here because a child that shares its parent's memory may
- * not enter libc. */
+ * (look.c, args.c); its setters are not used here because the runner has no libc. */
 #include "ops.h"
 #include "raw.h"
 

@@ -702,6 +702,24 @@ describe("a container's cgroup", function()
       assert.equal(top .. below, path .. "/box")
     end)
 
+    it("that is frozen holds up a start for no longer than its time-out #vm", function()
+      local code, seconds, after = lua([[
+        local place = ...
+        local command = script "true"
+        command.setup_timeout = 1
+        os.execute("echo 1 > " .. place .. "/cgroup.freeze")
+        local before = core.now()
+        local _, err = box { parent = place }:run(command)
+        local seconds = core.now() - before
+        os.execute("echo 0 > " .. place .. "/cgroup.freeze")
+        command.setup_timeout = 60
+        return err and err.code, seconds, assert(box { parent = place }:run(command)).code
+      ]], { arguments = { place } })
+      assert.equal("ETIMEDOUT", code)
+      assert.is_true(seconds < 20)
+      assert.equal(0, after)
+    end)
+
     it("is refused where nothing is delegated, with the remedy #vm", function()
       local err = unprivileged([[
         local _, err = box({}):run(script "true")
