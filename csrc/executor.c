@@ -207,15 +207,17 @@ static void perform(struct executor *executor)
 		launch->current++;
 		if (op->flags & OP_CALL)
 			return;
+		int32_t slot = step->slot; /* behind a fork step the step itself is wiped out */
+		bool optional = step->optional;
 		int result = act(executor, op, step);
-		if (result == NOTHING_TO_DO || (result == -ENOENT && step->optional)) {
+		if (result == NOTHING_TO_DO || (result == -ENOENT && optional)) {
 			result = NOTHING;
 		} else if (result < 0) {
 			launch->error = -result;
 			raw_leave(EXIT_SETUP_FAILED);
 		}
-		if (step->slot >= 0)
-			launch->slots[step->slot] = result;
+		if (slot >= 0)
+			launch->slots[slot] = result;
 	}
 	/* A plan without an exec at its end has done what it was for. */
 	raw_leave(0);
