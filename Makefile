@@ -24,7 +24,7 @@ objects  = $(patsubst csrc/%.c,$(BUILD)/obj/%.o,$(wildcard csrc/*.c))
 # The runner (csrc/runner): a program without libc, part of the module. Its sources are those of the module, which need
 # none either.
 runner   = $(BUILD)/obj/runner.elf
-shared   = $(patsubst %,csrc/%.c,cgroup_tree credentials executor monitor names ops procfs remount) $(wildcard csrc/op_*.c)
+shared   = $(patsubst %,csrc/%.c,cgroup_tree credentials executor monitor names ops procfs remount sound) $(wildcard csrc/op_*.c)
 runcc    = $(CC) -std=c11 -D_GNU_SOURCE -Os -ffreestanding -fno-stack-protector -fno-asynchronous-unwind-tables -fno-pie \
            -ffunction-sections -fdata-sections $(WARNINGS) $(filter -Werror,$(CFLAGS)) -static -nostdlib \
            -Wl,--gc-sections,-z,noseparate-code,-z,norelro,-z,noexecstack,--build-id=none -s

@@ -11,6 +11,7 @@
 #include "../digits.h"
 #include "../launch.h"
 #include "../raw.h"
+#include "../sound.h"
 #include "init.h"
 #include "janitor.h"
 
@@ -23,7 +24,7 @@
 char **environ;
 
 /* The launch in a descriptor, which is closed. */
-static struct launch *map_launch(int fd)
+static struct launch *map_launch(int fd, size_t *mapped)
 {
 	enum { END = 2 }; /* SEEK_END */
 	long size = RAW(SYS_lseek, fd, 0, END);
@@ -35,6 +36,7 @@ static struct launch *map_launch(int fd)
 	RAW(SYS_close, fd);
 	/* A crash of ours leaves no plan, nor the environment in it, in a core(5). */
 	RAW(SYS_madvise, address, size, MADV_DONTDUMP);
+	*mapped = (size_t)size;
 	return (struct launch *)address;
 }
 
@@ -72,8 +74,13 @@ static void continue_as_init(const struct executor *own, int program, bool stays
 	init_main(program, stays, &own->shared, forget);
 }
 
-static _Noreturn void perform(struct launch *launch)
+static _Noreturn void perform(struct launch *launch, size_t mapped)
 {
+	if (!launch_is_sound(launch, mapped)) {
+		launch->boot = BOOT_EXEC;
+		launch->error = EINVAL;
+		raw_leave(EXIT_SETUP_FAILED);
+	}
 	executor.stack = other_stack;
 	executor.stack_size = STACK;
 	executor.become_init = continue_as_init;
@@ -124,9 +131,10 @@ __attribute__((used)) _Noreturn void runner_main(long *stack)
 	if ((mode != 'p' && mode != 'm') || count != 4)
 		raw_leave(EXIT_SETUP_FAILED);
 	RAW(SYS_prctl, PR_SET_NAME, mode == 'p' ? "cella-runner" : "cella-monitor", 0, 0, 0);
-	struct launch *launch = map_launch((int)take_number(&argv[2]));
+	size_t mapped;
+	struct launch *launch = map_launch((int)take_number(&argv[2]), &mapped);
 	if (mode == 'p')
-		perform(launch);
+		perform(launch, mapped);
 	monitor_wait(launch, (int)take_number(&argv[3]));
 }
 
