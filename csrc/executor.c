@@ -20,8 +20,21 @@ int executor_clone(const struct executor *executor, struct clone_args *args)
 	return (int)RAW(SYS_clone3, args, sizeof *args);
 }
 
+/* As this process has them now: a thread of the caller's may have changed its own until the moment of clone. */
+static uint64_t ignored_signals(void)
+{
+	uint64_t set = 0;
+	for (int number = 1; number <= 64; number++) {
+		struct kernel_sigaction action = { 0 };
+		if (RAW(SYS_rt_sigaction, number, 0, &action, sizeof action.mask) == 0 && action.handler == SIG_IGN)
+			set |= (uint64_t)1 << (number - 1);
+	}
+	return set;
+}
+
 void executor_begin(struct executor *executor, struct launch *launch)
 {
+	executor->ignored = ignored_signals();
 	executor->launch = launch;
 	executor->next = launch_first(launch);
 	executor->end = (const struct step *)(const void *)((char *)launch + launch->end);
@@ -184,7 +197,7 @@ static int act(struct executor *executor, const struct op *op, struct step *step
 			arg->n = launch->slots[arg->n];
 		else if (op->params[i].kind == K_SIGNALS)
 			/* Handlers went with CLONE_CLEAR_SIGHAND: what is left to undo was ignored. */
-			arg->n &= (int64_t)launch->ignored;
+			arg->n &= (int64_t)executor->ignored;
 	}
 	if (op->flags & OP_FORK)
 		return hand_over(executor, (uint64_t)step->args[0].n);

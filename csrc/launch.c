@@ -51,7 +51,7 @@ static int *place_of_thread_id(void)
 struct outline {
 	int highest_target; /* of the descriptor numbers that it gives by name */
 	size_t kept;        /* how many descriptors it names */
-	bool dies_with_parent, needs_monitor, uses_environment;
+	bool dies_with_parent, needs_monitor, uses_environment, has_init;
 };
 
 /* What a plan names and is cella's own is not there for it. */
@@ -95,6 +95,7 @@ static struct outline outline_of(const struct plan *plan)
 		outline.needs_monitor |= flags & OP_FORK ||
 					 (flags & OP_JOIN && (step->args[1].n == 0 || step->args[1].n & CLONE_NEWPID));
 		outline.dies_with_parent |= (flags & OP_TIE) != 0;
+		outline.has_init |= (flags & OP_INIT) != 0;
 		outline.uses_environment |= flags & OP_EXEC && !(flags & OP_CALL) && !given(&step->args[2]);
 		if (flags & OP_TARGET && step->args[1].n > outline.highest_target)
 			outline.highest_target = (int)step->args[1].n;
@@ -144,6 +145,7 @@ static int prepare(struct process *process, const struct plan *plan, const struc
 	launch->last_capability = last_capability();
 	launch->cgroup = -1;
 	launch->dies_with_parent = outline->dies_with_parent;
+	launch->has_init = outline->has_init;
 	launch->monitor.result = -ECHILD; /* should it be killed before it knows */
 	unsigned last = plan->steps ? op_at(plan_step(plan, plan->steps - 1)->op)->flags : 0;
 	launch->executes = (last & OP_EXEC) && !(last & OP_CALL);
@@ -234,20 +236,12 @@ static int channel_pair(int lowest, int pair[2])
 	return -error;
 }
 
-static uint64_t ignored_signals(bool *child_status_lost)
+/* Whether the kernel reaps the children of this process itself, so that nobody is told how they end. */
+static bool loses_child_status(void)
 {
-	uint64_t set = 0;
-	/* Not by way of libc, which hides two of the 64. */
-	for (int number = 1; number <= 64; number++) {
-		struct kernel_sigaction action = { 0 };
-		if (RAW(SYS_rt_sigaction, number, 0, &action, sizeof action.mask) < 0)
-			continue;
-		if (action.handler == SIG_IGN)
-			set |= (uint64_t)1 << (number - 1);
-		if (number == SIGCHLD && (action.handler == SIG_IGN || action.flags & SA_NOCLDWAIT))
-			*child_status_lost = true;
-	}
-	return set;
+	struct kernel_sigaction action = { 0 };
+	return RAW(SYS_rt_sigaction, SIGCHLD, 0, &action, sizeof action.mask) == 0 &&
+	       (action.handler == SIG_IGN || action.flags & SA_NOCLDWAIT);
 }
 
 static void fill_slots(lua_State *L, int index, struct launch *launch)
@@ -346,9 +340,7 @@ static int start(struct process *process, const struct plan *plan, const struct 
 		return result;
 	}
 	launch->channel = pair[1];
-	bool monitored = false;
-	launch->ignored = ignored_signals(&monitored);
-	process->monitored = launch->monitored = launch->handed_over = monitored || how->outline->needs_monitor;
+	process->monitored = launch->monitored = launch->handed_over = loses_child_status() || how->outline->needs_monitor;
 
 	int pidfd = -1;
 	struct clone_args args = { .flags = CLONE_PIDFD | CLONE_CLEAR_SIGHAND, .pidfd = (uint64_t)(uintptr_t)&pidfd };

@@ -34,13 +34,13 @@ struct launch {
 	int32_t channel;   /* the child's end; the caller learns from its closing that exec or exit has happened */
 	int32_t caller;    /* its pid */
 	int32_t last_capability;
-	uint64_t ignored;  /* signals that the caller ignores */
 	uint64_t namespaces; /* that the monitor clones the child into */
 	int32_t cgroup;    /* that it is born into, or -1 */
 	bool monitored;    /* the first process becomes the monitor of another, which performs the plan */
 	bool handed_over;  /* who begins has to say so: it is not the caller's own child */
 	bool dies_with_parent;
 	bool executes;     /* the plan ends with execve(2) */
+	bool has_init;     /* who is waited for becomes an init, and executes nothing */
 	char mark[MARK_SIZE]; /* the name of a process that is about to execute the program: another has it from then on */
 
 	/* From the child. A number counts from 1; error is 0 while all is well. */
@@ -74,6 +74,7 @@ struct executor {
 	const struct step *end;
 	int gate;       /* behind which the process after an init step waits */
 	int gate_end;   /* the init's */
+	uint64_t ignored; /* signals */
 	int *thread_id; /* where libc keeps that of the only thread, in a copy; or NULL */
 	/* In the runner: for the process behind an init step, which shares its memory until it executes the program, so
 	 * that this one need not be executed anew to become the init; in a copy NULL and 0. */

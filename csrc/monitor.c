@@ -15,11 +15,12 @@
 #include <linux/wait.h>
 #include <signal.h>
 
-/* Without a program that was executed its exit signal is still what clone was asked for: none (wait(2), __WCLONE). */
+/* Without a program that was executed its exit signal is still what clone was asked for: none (wait(2), __WCLONE). That
+ * of an init is so in any case; what has become of its program it tells itself. */
 static bool is_unexecuted(const struct launch *launch, int pid)
 {
 	char info[128] __attribute__((aligned(8))) = { 0 }; /* siginfo_t */
-	return launch->executes &&
+	return launch->executes && !launch->has_init &&
 	       RAW(SYS_waitid, P_PID, pid, info, WEXITED | WNOHANG | WNOWAIT | __WCLONE, 0) == 0;
 }
 

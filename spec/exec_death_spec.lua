@@ -54,4 +54,14 @@ describe("a death in execve", function()
   it("is not the end of a plan without a program", function()
     assert.equal(0, assert(cella.plan():umask(18):run()).code)
   end)
+
+  it("is none of a container whose caller ignores SIGCHLD: its init tells how the program ended", function()
+    if trial.lacks_user_namespaces() then pending(trial.lacks_user_namespaces()) end
+    local said = trial.sh(("env --ignore-signal=CHLD env LUA_PATH=%s LUA_CPATH=%s lua5.4 -e %s 2>&1"):format(
+      trial.quote(package.path), trial.quote(package.cpath), trial.quote [[
+        local result, err = require "cella".container({}):run { "/bin/sh", "-c", "exit 7", timeout = 20 }
+        print(result and result.code or err)
+      ]]))
+    assert.equal("7\n", said)
+  end)
 end)

@@ -44,6 +44,29 @@ describe("RLIMIT_FSIZE of the caller", function()
   end))
 end)
 
+describe("a thread that changes which signals are ignored", function()
+  local directory = trial.directory()
+  teardown(function() trial.remove_directory(directory) end)
+
+  it("changes nothing for what is started meanwhile, nor for its init", needs("user_namespaces", function()
+    local made = trial.sh(("cc -O1 -o %s/run spec/support/dispositions.c $(pkg-config --cflags --libs lua5.4) "
+      .. "-lpthread"):format(directory))
+    if made ~= "" then return pending("needs a C compiler and Lua's library: " .. made) end
+    local said = trial.sh(("env LUA_PATH=%s LUA_CPATH=%s %s/run %s 2>&1"):format(trial.quote(package.path),
+      trial.quote(package.cpath), directory, trial.quote [[
+        local cella = require "cella"
+        local seen = {}
+        for i = 1, 40 do
+          local result, err = cella.container({}):run { "grep", "SigIgn", "/proc/self/status", stdout = "capture",
+            timeout = 20 }
+          seen[result and (result.reason .. " " .. result.stdout) or tostring(err)] = true
+        end
+        for text in pairs(seen) do io.write(text) end
+      ]]))
+    assert.equal("exited SigIgn:\t0000000000000000\n", said)
+  end))
+end)
+
 describe("Lua states that are opened and closed", function()
   local directory = trial.directory()
   teardown(function() trial.remove_directory(directory) end)

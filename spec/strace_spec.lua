@@ -150,6 +150,7 @@ end
 local START = {
   "close", { "fcntl F_GETFD", "fcntl F_SETFD" }, "capget", "prctl PR_GET_KEEPCAPS", "prctl PR_CAP_AMBIENT*", "capset?",
   "prctl PR_CAP_AMBIENT*", "execveat", "prctl PR_SET_NAME", "lseek", "mmap", "close", "madvise", "fcntl F_SETFD*",
+  "rt_sigaction*",
   "capset", "prctl PR_CAP_AMBIENT*", "prctl PR_SET_KEEPCAPS?", "capget", "prctl PR_GET_KEEPCAPS",
   "prctl PR_CAP_AMBIENT*",
 }
@@ -217,7 +218,7 @@ local function follow(steps, processes, last_call)
     if step.op == "clone3" then cloned = step end
   end
   if cloned.text:find(", copy", 1, true) then
-    take(cloned, { "close", "close*" })
+    take(cloned, { "close", "rt_sigaction*", "close*" })
   else
     take(cloned, START)
   end
@@ -436,7 +437,7 @@ describe("strace shows", function()
     local reset, count = {}, 0
     for _, call in ipairs(processes[child]) do
       if call.name == "execve" then break end
-      reset[#reset + 1] = call.line:match "^rt_sigaction%((%w+)"
+      reset[#reset + 1] = call.line:match "^rt_sigaction%(([%w_]+), {"
     end
     assert.equal("SIGUSR1 SIGPIPE", table.concat(reset, " ", 1, 2))
     -- libc's posix_spawn, which is behind io.popen, leaves two that it hides ignored.

@@ -88,7 +88,10 @@ static void hand_on(int program, int signal)
 
 _Noreturn void init_main(int program, int stays, const int *shared, void (*forget)(void))
 {
-	if (RAW(SYS_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ||
+	struct kernel_sigaction usual = { 0 };
+	/* Ignored, it would tell of nobody's end. */
+	if (RAW(SYS_rt_sigaction, SIGCHLD, &usual, 0, sizeof usual.mask) < 0 ||
+	    RAW(SYS_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ||
 	    RAW(SYS_prctl, PR_SET_NAME, "cella-init", 0, 0, 0) < 0 || RAW(SYS_write, GATE, "", 1) != 1)
 		raw_leave(EXIT_SETUP_FAILED);
 	RAW(SYS_close, GATE);

@@ -86,6 +86,7 @@ static _Noreturn void perform(struct launch *launch, size_t mapped)
 	executor.become_init = continue_as_init;
 	last_capability_is(launch->last_capability);
 	close_on_exec(launch);
+	executor_begin(&executor, launch);
 	launch->boot = BOOT_CREDENTIALS;
 	int result = credentials_restore(&launch->credentials);
 	if (result < 0) {
@@ -93,7 +94,6 @@ static _Noreturn void perform(struct launch *launch, size_t mapped)
 		raw_leave(EXIT_SETUP_FAILED);
 	}
 	launch->boot = BOOT_OVER;
-	executor_begin(&executor, launch);
 	if (launch->monitored) {
 		int child = monitor_clone(&executor);
 		if (child != 0)
