@@ -179,10 +179,11 @@ static int io_strerror(lua_State *L)
 	return 1;
 }
 
-/* signal_name(number) -> "kill" | nil */
+/* signal_name(number) -> "kill" | nil
+ * Also of a number that is no signal's: that of a status that somebody has made up. */
 static int io_signal_name(lua_State *L)
 {
-	uint64_t number = (uint64_t)check_range(L, 1, 0, 64);
+	uint64_t number = (uint64_t)check_range(L, 1, 0, 255);
 	const struct name *entry = names_signal.list;
 	while (entry->name && entry->value != number)
 		entry++;

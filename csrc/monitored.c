@@ -17,6 +17,8 @@ void monitor_settle(struct process *process, int last)
 	RAW(SYS_futex, &report->settled, FUTEX_WAKE, INT_MAX, 0, 0, 0);
 }
 
+enum { MOST_ERRNO = 4095 };
+
 int monitor_finish(struct process *process, int options)
 {
 	siginfo_t info = { 0 };
@@ -36,6 +38,8 @@ int monitor_finish(struct process *process, int options)
 	if (!launch)
 		return -ECHILD; /* it was killed before the program ran */
 	int result = launch->monitor.result;
+	if (result > 0 || result < -MOST_ERRNO)
+		result = -EPROTO; /* not what the monitor has written */
 	if (result == 0) {
 		process->usage = launch->monitor.usage;
 		process->has_usage = true;

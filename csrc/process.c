@@ -69,6 +69,7 @@ static int process_settle(lua_State *L)
 	int result = launch_settle(process, patience);
 	if (result < 0)
 		return push_error(L, "settle", -result);
+	enum { MOST_ERRNO = 4095 };
 	static const char *const stages[] = { "clone3", "fcntl", "capset", "execveat" };
 	uint32_t current = 0, stage = BOOT_OVER;
 	int error = 0;
@@ -77,6 +78,9 @@ static int process_settle(lua_State *L)
 		stage = process->launch->boot;
 		current = process->launch->current;
 		error = process->launch->error;
+		/* Whoever traces it can write there what no kernel says. */
+		if (error < 0 || error > MOST_ERRNO)
+			error = EPROTO;
 		finished = stage == BOOT_OVER && current == process->launch->steps;
 	}
 	launch_end(process);

@@ -135,6 +135,25 @@ describe("processes", function()
     assert.truthy(state:find "sleeping", state)
   end)
 
+  for _, numbers in ipairs { "3:100000", "3:-7" } do
+    it("who comes in where some have sys_ptrace and write that he was at " .. numbers .. ": an error", function()
+      if trial.lacks_root() then return pending "needs root, whose capabilities count outside" end
+      local attempt = ("forge_progress=%s:%d"):format(numbers, core.sys.getpid())
+      local result, err = enter(ambush(tracing { "sys_ptrace" }, attempt), { "true", setup_timeout = 2 })
+      -- He may have been quicker.
+      assert.truthy(result or tostring(err):find "%(E%u+%)" or tostring(err):find "killed", tostring(err))
+    end)
+  end
+
+  it("number 1, robbed of what it tells by, tells of no signal that there is none of", function()
+    local file = assert(io.open(escape.program(), "rb"))
+    local result, err = cella.container({ capabilities = { "sys_ptrace" } }):run { "/proc/self/fd/9", "forge_end=200",
+      fds = { [9] = file }, stdin = "null", stdout = "capture" }
+    file:close()
+    assert(result, tostring(err))
+    assert.equal("forge_end=200\tyes\n", result.stdout)
+  end)
+
   for _, what in ipairs { "z", "" } do
     it(("who comes in where some have sys_ptrace and say %q keeps no caller waiting"):format(what), function()
       if trial.lacks_root() then return pending "needs root, whose capabilities count outside" end

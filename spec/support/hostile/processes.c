@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -17,6 +18,8 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "../../../csrc/report.h"
 
 #ifndef SYS_pidfd_getfd
 #define SYS_pidfd_getfd 438
@@ -223,18 +226,51 @@ static int catch_performer(unsigned long *plan) {
   return pid;
 }
 
+enum { WORDS = 72 }; /* of what a caller shares with a child: csrc/launch.h */
+
+static ssize_t exchange_numbers(int pid, unsigned long plan, int *numbers, int write) {
+  struct iovec here = {numbers, WORDS * sizeof *numbers}, there = {(void *)plan, WORDS * sizeof *numbers};
+  return write ? process_vm_writev(pid, &here, 1, &there, 1, 0) : process_vm_readv(pid, &here, 1, &there, 1, 0);
+}
+
+static int is_process_after(int caller, int number) { return number > caller && number < caller + 1000000; }
+
+/* CURRENT:ERROR:CALLER: ends who comes in, and writes how far it has come, and what has stopped it. */
+static void forge_progress(const char *argument) {
+  int current, error, caller, numbers[WORDS], last = 0;
+  unsigned long plan;
+  if (sscanf(argument, "%d:%d:%d", &current, &error, &caller) != 3) return say("bad argument");
+  int pid = catch_performer(&plan);
+  exchange_numbers(pid, plan, numbers, 0);
+  for (int i = 2; i < WORDS; i++)
+    if (is_process_after(caller, numbers[i])) last = i; /* who goes on: behind both */
+  if (last) {
+    numbers[last - 2] = current;
+    numbers[last - 1] = error;
+    exchange_numbers(pid, plan, numbers, 1);
+  }
+  kill(pid, SIGKILL);
+  for (;;) pause();
+}
+
 /* VICTIM:CALLER: what looks like the number of a process behind the caller becomes the victim's. */
 static void forge_numbers(const char *argument) {
-  int victim, caller, numbers[72];
+  int victim, caller, numbers[WORDS];
   unsigned long plan;
   if (sscanf(argument, "%d:%d", &victim, &caller) != 2) return say("bad argument");
   int pid = catch_performer(&plan);
-  struct iovec here = {numbers, sizeof numbers}, there = {(void *)plan, sizeof numbers};
-  process_vm_readv(pid, &here, 1, &there, 1, 0);
-  for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
-    if (numbers[i] > caller && numbers[i] < caller + 1000000) numbers[i] = victim;
-  process_vm_writev(pid, &here, 1, &there, 1, 0);
+  exchange_numbers(pid, plan, numbers, 0);
+  for (int i = 0; i < WORDS; i++)
+    if (is_process_after(caller, numbers[i])) numbers[i] = victim;
+  exchange_numbers(pid, plan, numbers, 1);
   for (;;) pause();
+}
+
+/* Tells the caller what the init is to tell: that the program was ended by a signal of that number. */
+static void forge_end(const char *number) {
+  struct report report = {.kind = 's', .value = (unsigned char)atoi(number)};
+  long pidfd = syscall(SYS_pidfd_open, 1, 0), status = syscall(SYS_pidfd_getfd, pidfd, 3, 0);
+  verdict(status < 0 ? status : write((int)status, &report, sizeof report));
 }
 
 /* Says something to the caller in the name of who comes in, again and again. Takes CAP_SYS_ADMIN (unix(7)). */
@@ -277,5 +313,7 @@ const struct attempt process_attempts[] = {
     {"keep", keep},
     {"forge_numbers", forge_numbers},
     {"flood", flood},
+    {"forge_progress", forge_progress},
+    {"forge_end", forge_end},
     {NULL, NULL},
 };
