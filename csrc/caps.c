@@ -190,8 +190,26 @@ static void push_value(lua_State *L, const struct step *step, const struct param
 		push_mask(L, (uint64_t)arg->n);
 		break;
 	case K_FLAGS:
-	case K_NAME:
 		push_names(L, (uint64_t)arg->n, param->names);
+		break;
+	case K_NAME:
+		lua_pushnil(L);
+		for (const struct name *entry = param->names->list; entry->name; entry++) {
+			if (entry->value == (uint64_t)arg->n) {
+				lua_pop(L, 1);
+				lua_pushstring(L, entry->name);
+				break;
+			}
+		}
+		break;
+	case K_FD:
+		if (arg->state == ARG_SLOT) {
+			lua_createtable(L, 0, 1);
+			push_int64(L, arg->n);
+			lua_setfield(L, -2, "slot");
+		} else {
+			push_int64(L, arg->n);
+		}
 		break;
 	case K_TEXT:
 	case K_PATH:
@@ -218,9 +236,9 @@ static void push_value(lua_State *L, const struct step *step, const struct param
 	}
 }
 
-/* step(recorder, number) -> name, { parameter = value }
- * A recorded step as data, for those who predict what it will do. Sets of capabilities are masks, flags are
- * lists of names. */
+/* step(recorder, number) -> name, { parameter = value }, slot | nil
+ * A recorded step as data, for those who predict what it will do, or explain why it has failed. Sets of capabilities are
+ * masks, flags are lists of names, a descriptor is a number or { slot = number }. `slot` is that of the result. */
 static int caps_step(lua_State *L)
 {
 	const struct plan *plan = to_plan(L, 1);
@@ -235,7 +253,10 @@ static int caps_step(lua_State *L)
 		push_value(L, step, &op->params[i], &step->args[i]);
 		lua_setfield(L, -2, op->params[i].name);
 	}
-	return 2;
+	if (step->slot < 0)
+		return 2;
+	push_int64(L, step->slot);
+	return 3;
 }
 
 /* How many processes /proc shows; the first `room` of them go to `pids`. */

@@ -22,6 +22,7 @@ local interpreter = require "cella.interpreter"
 local join = require "cella.plan.join"
 local kinds = require "cella.kinds"
 local lists = require "cella.list"
+local render = require "cella.plan.render"
 local rlimits = require "cella.rlimits"
 local targets = require "cella.enter.target"
 local validate = require "cella.validate"
@@ -108,7 +109,8 @@ end
 -- An O_PATH descriptor of what a link in /proc/PID leads to, opened when the plan is performed, which holds the process
 -- until then.
 local function opened(target, link)
-  return ('open("/proc/%d/%s", {"path", "directory"})'):format(target.pid, link), function()
+  local path = ("/proc/%d/%s"):format(target.pid, link)
+  return render.call("open", { "path", path }, { "flags", { "path", "directory" } }), function()
     if not target.pidfd:number() then return nil, "the entrance was closed" end
     return core.open(target:path(link), { "path", "directory" })
   end
@@ -153,7 +155,7 @@ end
 
 -- The kernel is asked in its own words where the namespaces are to be entered have no /proc.
 local function record_expected(plan, facts, joined)
-  local proc = plan:input('open("/proc", {"path", "directory"})', function()
+  local proc = plan:input(render.call("open", { "path", "/proc" }, { "flags", { "path", "directory" } }), function()
     return core.open("/proc", { "path", "directory" })
   end)
   for _, kind in ipairs(joined) do

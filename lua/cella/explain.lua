@@ -124,8 +124,16 @@ local function map_refused(fields)
   return check.explain(map.ids[map.kind], map.kind, map.ids)
 end
 
+-- The name of the child's own file in /proc that a step writes to, by whichever side; nil for any other file.
+local function proc_file(fields)
+  local path = fields.args and fields.args.path
+  return path and path:match(fields.side == "parent" and "^/proc/PID/([^/]+)$" or "^/proc/self/([^/]+)$")
+end
+
+local MAPS = { uid_map = true, gid_map = true }
+
 local function on_map(fields)
-  return fields.text and fields.text:find("[ug]id_map") or fields.map
+  return MAPS[proc_file(fields)] or fields.map
 end
 
 why.write_file = {
@@ -137,13 +145,14 @@ why.write_file = {
         or "the kernel refused this ID map: unprivileged, a map is one extent of one ID, the caller's own; others need "
         .. "CAP_SETUID and CAP_SETGID over the parent namespace, or newuidmap and subordinate IDs "
         .. "(user_namespaces(7))"
-    elseif fields.text:find("setgroups", 1, true) then
+    elseif proc_file(fields) == "setgroups" then
       return "setgroups cannot be changed once the gid_map is written, nor allowed again where it is denied"
     end
     return nil
   end,
   EACCES = function(fields)
-    if on_map(fields) or fields.text:find("timens_offsets", 1, true) or fields.text:find("/setgroups", 1, true) then
+    local file = proc_file(fields)
+    if on_map(fields) or file == "timens_offsets" or file == "setgroups" then
       return "the child's files in /proc belong to root, because it is not dumpable (prctl(2), PR_SET_DUMPABLE), as "
         .. "nobody is who has joined a user, pid or mount namespace: behind that only root maps IDs"
     end
@@ -151,12 +160,13 @@ why.write_file = {
   end,
   EINVAL = map_refused,
   ERANGE = function(fields)
-    return fields.text:find("timens_offsets", 1, true)
+    return proc_file(fields) == "timens_offsets"
       and "a clock would be before its beginning or beyond 146 years (time_namespaces(7))" or nil
   end,
   EXDEV = "what is mounted on /proc here is not a procfs",
   ENOENT = function(fields)
-    return fields.text:find('"/proc', 1, true) and "there is no /proc mounted here" or nil
+    local path = fields.args.path
+    return path:match "^/proc/" and not core.inode "/proc/self" and "there is no /proc mounted here" or nil
   end,
 }
 
@@ -215,9 +225,8 @@ why.setns = {
   EINVAL = "the descriptor is not a namespace of that type, or the process is in that user namespace already",
 }
 local function unshare_limit(fields)
-  local names = {}
-  for name in (fields.text or ""):gmatch('"([A-Za-z]+)"') do names[#names + 1] = name end
-  return "a limit on namespaces is reached, or they are nested 33 deep: " .. namespace_limits(names)
+  return "a limit on namespaces is reached, or they are nested 33 deep: "
+    .. namespace_limits(fields.args and fields.args.namespaces or {})
 end
 
 why.fork = {
@@ -250,8 +259,8 @@ require "cella.explain.mounts" (why, { needs = needs, read = read, older_than = 
 
 why.close_range = {
   EINVAL = function(fields)
-    return fields.text:find('"cloexec"', 1, true) and older_than "5.11" and needs_linux("the flag cloexec", "5.11")
-      or nil
+    return lists.contains(fields.args.flags or {}, "cloexec") and older_than "5.11"
+      and needs_linux("the flag cloexec", "5.11") or nil
   end,
 }
 why.chdir = {
@@ -260,8 +269,7 @@ why.chdir = {
 }
 why.setrlimit = {
   EPERM = function(fields)
-    local resource = fields.text:match('setrlimit%("([A-Za-z]+)"')
-    local _, hard = sys.getrlimit(resource)
+    local _, hard = sys.getrlimit(fields.args.resource)
     return ("the hard limit of this process is %s, and raising it needs CAP_SYS_RESOURCE over the initial user "
       .. "namespace"):format(tostring(hard))
   end,

@@ -4,6 +4,7 @@
 -- whoever its file belongs to in there could write to it (pitfalls I09).
 
 local core = require "cella.core"
+local render = require "cella.plan.render"
 
 local M = {}
 
@@ -31,7 +32,7 @@ end
 ---@param lowest integer?  number of its descriptor
 ---@return cella.slot
 function M.sealed(plan, lowest)
-  return plan:input('memfd_create("cella-runner")', function() return M.program(lowest) end)
+  return plan:input(render.call("memfd_create", { "name", "cella-runner" }), function() return M.program(lowest) end)
 end
 
 return M

@@ -4,6 +4,7 @@
 local core = require "cella.core"
 local file = require "cella.host.file"
 local idmap = require "cella.idmap"
+local render = require "cella.plan.render"
 local validate = require "cella.validate"
 
 local rule = validate.rule
@@ -68,12 +69,13 @@ local function has_own_proc()
   }
 end
 
-local function step(op, text, perform)
-  return { op = op, text = text, perform = function(child, context)
+local function step(call, perform)
+  function call.perform(child, context)
     local ok, err = has_own_proc()
     if not ok then return nil, err end
     return perform(child, context)
-  end }
+  end
+  return call
 end
 
 -- What the helpers take after the pid: canonical decimals, because they also read octal. A policy may cut extents
@@ -124,8 +126,9 @@ end
 local function parent_steps(ids)
   local steps = {}
   local function add(name, text, kind)
-    steps[#steps + 1] = step("write_file", ('write_file("/proc/PID/%s", %s)'):format(name,
-      (("%q"):format(text):gsub("\\\n", "\\n"))), function(child)
+    local call = render.call("write_file", { "path", "/proc/PID/" .. name }, { "data", text })
+    call.args.kind = kind
+    steps[#steps + 1] = step(call, function(child)
       local ok, err = write_in_proc(child, name, text)
       if ok and kind then return read_back(child, kind, ids[kind]) end
       if not ok then err.map = { kind = kind, ids = ids } end
@@ -210,13 +213,15 @@ end
 local function helper_steps(ids)
   local steps = {}
   local paths = { uid = ids.newuidmap or "newuidmap", gid = ids.newgidmap or "newgidmap" }
-  local function text(kind)
-    return ("%s PID %s"):format(paths[kind], table.concat(helper_arguments(ids, kind), " "))
+  local function call(kind)
+    local numbers = helper_arguments(ids, kind)
+    return { op = ("new%sidmap"):format(kind:sub(1, 1)), args = { kind = kind, numbers = numbers },
+      text = ("%s PID %s"):format(paths[kind], table.concat(numbers, " ")) }
   end
   if ids.setgroups == "deny" then steps[1] = parent_steps(ids)[1] end
   -- The two run at once: each takes longer than everything else together.
   local gid_process, gid_error, till
-  steps[#steps + 1] = step("newuidmap", text("uid"), function(child, context)
+  steps[#steps + 1] = step(call "uid", function(child, context)
     till = core.now() + math.min(30, context.left or 30)
     local uid_process, uid_error = start_helper(paths.uid, child, ids, "uid", till)
     gid_process, gid_error = start_helper(paths.gid, child, ids, "gid", till)
@@ -227,7 +232,7 @@ local function helper_steps(ids)
     end
     return ok, problem
   end)
-  steps[#steps + 1] = step("newgidmap", text("gid"), function(child)
+  steps[#steps + 1] = step(call "gid", function(child)
     local process, err = gid_process, gid_error
     gid_process, gid_error = nil, nil
     return finish_helper(process, err, child, "gid", ids, till)

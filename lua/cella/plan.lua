@@ -13,6 +13,7 @@ local join = require "cella.plan.join"
 local kinds = require "cella.kinds"
 local lists = require "cella.list"
 local mapping = require "cella.mapping"
+local render = require "cella.plan.render"
 local rlimits = require "cella.rlimits"
 local printable = require "cella.printable"
 local spawn = require "cella.plan.spawn"
@@ -64,9 +65,9 @@ local function record_expected_namespaces(self, namespaces)
   end
 end
 
--- The child waits here for steps of the parent: { op =, text =, perform = function(child, context) } each, which return
--- true, or nil and the fields of an error or the error itself. `context` is what the steps before the clone have left;
--- `context.left` is how many seconds there are, if they are limited.
+-- The child waits here for steps of the parent: { op =, args =, text =, perform = function(child, context) } each,
+-- which return true, or nil and the fields of an error or the error itself. `context` is what the steps before have
+-- left; `context.left` is how many seconds there are, if they are limited.
 local function meet(self, steps)
   self.recorder:record("await")
   self.meetings[#self.meetings + 1] = { index = self.recorder:size(), steps = steps }
@@ -75,24 +76,24 @@ end
 -- The parent makes the cgroup before there is a child, which is born in there. A cgroup namespace shows the cgroup of
 -- who made it: clone3 would take the parent's, so the child makes its own (or the fork behind a join does).
 local function record_cgroup(self, options)
-  local function add(op, text, perform)
-    self.before[#self.before + 1] = { op = op, text = text, perform = perform }
+  local function add(call, perform)
+    call.perform = perform
+    self.before[#self.before + 1] = call
   end
-  add("cgroup", ("cgroup(%s)"):format(options.name and ("%q"):format(options.name) or ""), function(context)
+  add(render.call("cgroup", options.name and { "name", options.name }), function(context)
     local group, err = cgroup.create(options)
     context.cgroup = group
     return group, err
   end)
   local later = {}
   for _, setting in ipairs((cgroup.needs(options))) do
-    local text = ("write_file(%q, %q)"):format(setting.file, setting.text)
+    local call = render.call("write_file", { "path", setting.file }, { "data", setting.text })
     if setting.controller == "cpuset" then
       -- Before Linux 6.4 who was born in a cgroup ran where its parent might: only a change reached it.
-      later[#later + 1] = { op = "write_file", text = text, perform = function(child, context)
-        return context.cgroup:apply(setting, child:pid())
-      end }
+      later[#later + 1] = call
+      function call.perform(child, context) return context.cgroup:apply(setting, child:pid()) end
     else
-      add("write_file", text, function(context) return context.cgroup:apply(setting) end)
+      add(call, function(context) return context.cgroup:apply(setting) end)
     end
   end
   self.cgroup = options
@@ -155,16 +156,19 @@ end
 --- A descriptor that the parent opens before there is a child. `perform` returns it (and the end that the
 --- parent keeps); false where there is none and the steps that use it are left out; or nil, a message and an errno, as
 --- the core does; or nil and the fields of an error.
----@param text string      for print
+---@param call string|cella.plan.call  for print, and for the error
 ---@param perform function
 ---@param capture string?  the stream of which the parent keeps the end
 ---@param needs integer?   the number of a descriptor that the caller has to have open, before anything of ours is
-function methods:input(text, perform, capture, needs)
-  validate.check(rule.line, text, "text", 2)
+function methods:input(call, perform, capture, needs)
+  if type(call) ~= "table" then
+    validate.check(rule.line, call, "text", 2)
+    call = { op = call:match "^[A-Za-z0-9_]+", args = {}, text = call }
+  end
   validate.check(rule.callable, perform, "perform", 2)
   local slot = self.recorder:input()
-  self.before[#self.before + 1] = { text = ("%s = %s"):format(tostring(slot), text), perform = perform, slot = slot,
-    op = text:match("^[A-Za-z0-9_]+"), path = text:match('^open%("(.-)"'), needs = needs }
+  self.before[#self.before + 1] = { op = call.op, args = call.args, slot = slot, perform = perform, needs = needs,
+    text = ("%s = %s"):format(tostring(slot), call.text) }
   if capture then self.captures[slot:number()] = capture end
   return slot
 end
@@ -227,7 +231,7 @@ end
 function methods:input_descriptor(fd, lowest)
   validate.check(rule.integer(0, 2147483647), fd, "fd", 2)
   if lowest ~= nil then validate.check(rule.integer(0, 2147483647), lowest, "lowest", 2) end
-  return self:input(("dup(%d)"):format(fd), function() return core.dup(fd, lowest) end, nil, fd)
+  return self:input(render.call("dup", { "fd", fd }), function() return core.dup(fd, lowest) end, nil, fd)
 end
 
 --- From here on this process is the init of its pid namespace, and a child of it goes on: reaps orphans, hands signals
@@ -240,7 +244,7 @@ function methods:init(stays)
   if stays ~= nil then validate.check(rule.boolean, stays, "stays", 2) end
   self.has_init = true
   local program = interpreter.sealed(self)
-  local status = self:input("pipe()", function()
+  local status = self:input(render.call "pipe", function()
     local reading, writing, errno = core.pipe()
     if not reading then return nil, writing, errno end
     return writing, reading
@@ -259,7 +263,7 @@ function methods:await(call, text)
   validate.check(rule.callable, call, "call", 2)
   if text ~= nil then validate.check(rule.line, text, "text", 2) end
   text = text or "call(...)"
-  meet(self, { { op = text:match "^[A-Za-z0-9_.]+", text = text, is_call = true, perform = function(child)
+  meet(self, { { op = text:match "^[A-Za-z0-9_.]+", args = {}, text = text, is_call = true, perform = function(child)
     local pid, program = child:pid(), child:program()
     local facts = { pid = program, init = program ~= pid and pid or nil }
     local ok, result, message = xpcall(function() return call(facts) end, function(err)
@@ -287,22 +291,24 @@ function methods:only_with(slot)
   return self
 end
 
---- The steps in the order in which they happen.
----@return { number: integer, side: "parent"|"child", op: string, text: string }[]
+--- The steps in the order in which they happen. `args`: the arguments by name; a descriptor is a number, or { slot = }
+--- with the number of a slot; `slot` is that of the result.
+---@return { number: integer, side: "parent"|"child", op: string, args: table, slot: integer?, text: string }[]
 function methods:steps()
   local steps = {}
-  local function add(side, op, text)
-    steps[#steps + 1] = { number = #steps + 1, side = side, op = op, text = text }
+  local function add(side, op, args, text, slot)
+    steps[#steps + 1] = { number = #steps + 1, side = side, op = op, args = args, text = text, slot = slot }
   end
-  for _, step in ipairs(self.before) do add("parent", step.op, step.text) end
-  add("parent", "clone3", ("clone3({%s}%s%s)"):format(
+  local function add_parent(step) add("parent", step.op, step.args, step.text, step.slot and step.slot:number()) end
+  for _, step in ipairs(self.before) do add_parent(step) end
+  add("parent", "clone3", { namespaces = self.namespaces }, ("clone3({%s}%s%s)"):format(
     #self.namespaces > 0 and '"' .. table.concat(self.namespaces, '", "') .. '"' or "",
     self.cgroup and ", cgroup" or "", (self.called or core.copied(self.namespaces)) and ", copy" or ""))
   for i = 1, self.recorder:size() do
-    local text, op = self.recorder:describe(i)
-    add("child", op, text)
+    local op, args, slot = core.caps.step(self.recorder, i)
+    add("child", op, args, (self.recorder:describe(i)), slot)
     for _, meeting in ipairs(self.meetings) do
-      for _, step in ipairs(meeting.index == i and meeting.steps or {}) do add("parent", step.op, step.text) end
+      for _, step in ipairs(meeting.index == i and meeting.steps or {}) do add_parent(step) end
     end
   end
   return steps

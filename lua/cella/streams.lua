@@ -5,6 +5,7 @@
 
 local core = require "cella.core"
 local open = require "cella.open"
+local render = require "cella.plan.render"
 local terminal = require "cella.terminal"
 local validate = require "cella.validate"
 
@@ -89,13 +90,13 @@ end
 local opener = {}
 
 function opener.null(_, lowest)
-  return 'open("/dev/null", {"rdwr"})', function()
+  return render.call("open", { "path", "/dev/null" }, { "flags", { "rdwr" } }), function()
     return core.open("/dev/null", "rdwr", nil, lowest)
   end
 end
 
 function opener.capture(_, lowest)
-  return "pipe()", function()
+  return render.call "pipe", function()
     local reading, writing, errno = core.pipe(lowest)
     if not reading then return nil, writing, errno end
     return writing, reading
@@ -103,7 +104,7 @@ function opener.capture(_, lowest)
 end
 
 function opener.pipe(_, lowest)
-  return "pipe()", function()
+  return render.call "pipe", function()
     local reading, writing, errno = core.pipe(lowest, true)
     if not reading then return nil, writing, errno end
     return reading, writing
@@ -111,7 +112,9 @@ function opener.pipe(_, lowest)
 end
 
 function opener.content(value, lowest)
-  return ("memfd_create() of %d bytes"):format(#value.content), function()
+  local call = render.call "memfd_create"
+  call.text = ("%s of %d bytes"):format(call.text, #value.content)
+  return call, function()
     return core.content(value.content, lowest)
   end
 end
@@ -119,13 +122,13 @@ end
 function opener.path(value, lowest, target)
   local flags = { "rdonly" }
   if target ~= 0 then flags = { "wronly", "creat", value.append and "append" or "trunc" } end
-  return ('open(%q, {"%s"})'):format(value.path, table.concat(flags, '", "')), function(context)
+  return render.call("open", { "path", value.path }, { "flags", flags }), function(context)
     return open.within(value.path, flags, target ~= 0 and 438 or nil, lowest, context.left) -- 0666, less the umask
   end
 end
 
 function opener.descriptor(value, lowest)
-  return ("dup(%d)"):format(value), function()
+  return render.call("dup", { "fd", value }), function()
     return core.dup(value, lowest)
   end, value
 end
@@ -133,8 +136,8 @@ end
 --- The child's end of a pipe for what a function returns.
 ---@return cella.slot
 function M.results(plan, lowest)
-  local text, perform = opener.capture(nil, lowest)
-  return plan:input(text, perform, "values")
+  local call, perform = opener.capture(nil, lowest)
+  return plan:input(call, perform, "values")
 end
 
 --- Records what a command table asks for: parent steps that open, child steps that put in place.
@@ -150,9 +153,9 @@ function M.record(plan, command, open_more)
 
   local function put(target, kind, value)
     keep[#keep + 1] = target
-    local text, perform, needs = opener[kind](value, lowest, target)
+    local call, perform, needs = opener[kind](value, lowest, target)
     local has_other_end = kind == "capture" or kind == "pipe"
-    local slot = plan:input(text, perform, has_other_end and NAMES[target] or nil, needs)
+    local slot = plan:input(call, perform, has_other_end and NAMES[target] or nil, needs)
     plan:dup2(slot, target)
   end
 

@@ -5,6 +5,7 @@
 -- What a program types into it (TIOCSTI) is typed into its own, whatever it may do.
 
 local core = require "cella.core"
+local render = require "cella.plan.render"
 local sys = require "cella.sys"
 local validate = require "cella.validate"
 
@@ -86,7 +87,8 @@ end
 function M.record(plan, terminal, lowest)
   local master, slave
   if terminal.from == "host" then
-    slave = plan:input(('openpt(%q)'):format(MULTIPLEXER), function() return open_here(lowest) end, "terminal")
+    local call = render.call("openpt", { "path", MULTIPLEXER })
+    slave = plan:input(call, function() return open_here(lowest) end, "terminal")
   else
     master = plan:openpt(MULTIPLEXER, lowest)
     slave = plan:ptpeer(master, lowest)

@@ -1,7 +1,6 @@
 --- What a plan's child will hold at each step, predicted from the recorded steps before anything happens, and whether
 --- that is what the plan asks for.
 
-local core = require "cella.core"
 local Error = require "cella.error"
 local idmap = require "cella.idmap"
 local lists = require "cella.list"
@@ -99,22 +98,18 @@ function acts.execve(current, _, context)
 end
 
 -- The maps that the parent writes, from what its steps say that they will write.
-local function parent_map(text)
-  local kind, body = text:match('/proc/PID/([ug]id)_map", "(.-)"%)')
-  if kind then return kind, (body:gsub("\\n", "\n")) end
-  local numbers
-  kind, numbers = text:match("new([ug]id)map PID ([%d ]+)$")
-  if not kind then return nil end
+local function parent_map(args)
+  if not args.kind then return nil end
+  if args.data then return args.kind, args.data end
   local lines = {}
-  for inside, outside, count in numbers:gmatch("(%d+) (%d+) (%d+)") do
-    lines[#lines + 1] = ("%s %s %s"):format(inside, outside, count)
-  end
-  return kind, table.concat(lines, "\n")
+  for i = 1, #args.numbers, 3 do lines[#lines + 1] = table.concat(args.numbers, " ", i, i + 2) end
+  return args.kind, table.concat(lines, "\n")
 end
 
 local function joined_ids(plan)
   for _, step in ipairs(plan.before) do
-    local pid = step.path and step.path:match("^/proc/(%d+)/ns/user$")
+    local path = step.args.path
+    local pid = path and path:match("^/proc/(%d+)/ns/user$")
     local uid = pid and idmap.of(tonumber(pid), "uid")
     local gid = pid and idmap.of(tonumber(pid), "gid")
     if uid and gid then return { uid = uid, gid = gid } end
@@ -156,8 +151,8 @@ local function each_step(plan, options, visit)
     if step.side == "child" then
       child = child + 1
       if maps_written then current, maps_written = settled(current), false end
-      local name
-      name, arguments = core.caps.step(plan.recorder, child)
+      local name = step.op
+      arguments = step.args
       following, err = current, nil
       if acts[name] then following, err = acts[name](current, arguments, context) end
     elseif step.op == "clone3" then
@@ -165,7 +160,7 @@ local function each_step(plan, options, visit)
       if lists.contains(plan.namespaces, "user") then following, err = enter(context, current) end
     else
       maps_written = cloned
-      local kind, text = parent_map(step.text)
+      local kind, text = parent_map(step.args)
       following, err = kind and with_map(context, current, kind, text) or current, nil
     end
     visit(step, arguments, current, following, err)

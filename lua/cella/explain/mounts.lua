@@ -1,9 +1,10 @@
 --- Why a step failed that puts a file system together.
 
+local lists = require "cella.list"
 local mountinfo = require "cella.mountinfo"
 
 local function mounts_below(path)
-  local below, prefix = {}, path:gsub("/*$", "/")
+  local below, prefix = {}, (path:match "^(.-)/*$") .. "/"
   for _, mount in ipairs(mountinfo.own()) do
     local point = mount.point
     if point ~= "/" and point:sub(1, #prefix) == prefix then below[#below + 1] = point end
@@ -11,28 +12,43 @@ local function mounts_below(path)
   return below
 end
 
--- The steps of a plan that gave options to the file system of a failing one: { name =, value = }.
+-- The slot that a step's descriptor is.
+local function slot_of(args)
+  return type(args.fd) == "table" and args.fd.slot or nil
+end
+
+-- The step that has filled a slot; nil where it was the parent, or nobody.
+local function maker_of(slot, plan)
+  for _, step in ipairs(slot and plan:steps() or {}) do
+    if step.slot == slot and step.side == "child" then return step end
+  end
+  return nil
+end
+
+-- The steps of a plan that gave options to the file system of a failing one: { name =, value =, at = }; `value` is nil
+-- where it is what a descriptor stands for, `at` says which slot that is.
 local function options_of(fields, plan)
-  local slot = (fields.text or ""):match("%((slot%d+)")
+  local slot = slot_of(fields.args)
   local list = {}
-  for _, step in ipairs(plan:steps()) do
+  for _, step in ipairs(slot and plan:steps() or {}) do
     if step.number > fields.step then break end
-    local of, name, value = step.text:match('^fsconfig%((slot%d+), "string", "([^"]*)", "(.*)"%)$')
-    if not of then of, name, value = step.text:match('^fsconfig_at%((slot%d+), "([^"]*)", (.*)%)$') end
-    if of and of == slot then list[#list + 1] = { name = name, value = value } end
+    local args = step.args
+    if step.side == "child" and slot_of(args) == slot then
+      if step.op == "fsconfig" and args.command == "string" then
+        list[#list + 1] = { name = args.key, value = args.value }
+      elseif step.op == "fsconfig_at" then
+        list[#list + 1] = { name = args.key, value = args.path }
+      end
+    end
   end
   return list
 end
 
--- The file system that an fsconfig step is about: that of the fsopen before it.
+-- The file system that a step is about: what it opens, or what was opened as the context that it is given.
 local function filesystem_of(fields, plan)
-  local name = (fields.text or ""):match('fsopen%("(.-)"%)')
-  if name then return name end
-  for _, step in ipairs(plan:steps()) do
-    if step.number >= fields.step then break end
-    name = step.text:match('fsopen%("(.-)"%)') or name
-  end
-  return name
+  if fields.op == "fsopen" then return fields.args.fstype end
+  local maker = maker_of(slot_of(fields.args), plan)
+  return maker and maker.op == "fsopen" and maker.args.fstype or nil
 end
 
 -- Mounts on parts of /proc make the kernel refuse a fresh one that would show them.
@@ -73,8 +89,8 @@ end
 local function overlay_invalid(fields, plan)
   local lower, upper = {}, false
   for _, option in ipairs(options_of(fields, plan)) do
-    if option.name == "lowerdir+" then lower[#lower + 1] = option.value end
-    if option.name == "lowerdir" then
+    if option.name == "lowerdir+" then lower[#lower + 1] = option.value or "a descriptor" end
+    if option.name == "lowerdir" and option.value then
       for path in option.value:gmatch "[^:]+" do lower[#lower + 1] = path end
     end
     upper = upper or option.name == "upperdir"
@@ -94,10 +110,17 @@ local function overlay_invalid(fields, plan)
   return nil
 end
 
+local function has_comma(fields, plan)
+  for _, option in ipairs(options_of(fields, plan)) do
+    if option.name:find "dir" and option.value and option.value:find(",", 1, true) then return true end
+  end
+  return false
+end
+
 local function invalid_option(fields, plan, with)
   local name = filesystem_of(fields, plan)
   if name == "overlay" then
-    local said = fields.text:find('dir", ".*,') and with.older_than "6.5"
+    local said = has_comma(fields, plan) and with.older_than "6.5"
       and with.needs_linux("a comma in a path of an overlay", "6.5") or overlay_invalid(fields, plan)
     if said then return said end
   elseif name == "devpts" then
@@ -130,8 +153,8 @@ local SHARED = "; nor can what is unbindable lie on what is shared (mount_namesp
 
 -- Whether a step is about a place in the new root, or about something on the host.
 local function on_host(fields)
-  return fields.text and not fields.text:find('"in_root"', 1, true)
-    and not fields.text:find('"beneath"', 1, true) and fields.op == "openat2"
+  local resolve = fields.args and fields.args.resolve or {}
+  return fields.op == "openat2" and not lists.contains(resolve, "in_root") and not lists.contains(resolve, "beneath")
 end
 
 local NO_PLACE = "there is no such path in the new root. Mount points are made only where the container's own file "
@@ -188,7 +211,7 @@ return function(why, with)
   why.mount = {
     EPERM = function(_, plan) return needs("sys_admin", "mounting", plan, "mount") end,
     EINVAL = function(fields)
-      return fields.text:find('mount("none", "/",', 1, true)
+      return fields.args.target == "/" and fields.args.source == "none"
         and "the caller's root directory is none that is mounted (it is chrooted): bind it on itself before" or nil
     end,
   }
@@ -204,7 +227,7 @@ return function(why, with)
   why.fsmount = {
     EPERM = refused,
     EINVAL = function(fields)
-      return fields.text:find('"nosymfollow"', 1, true) and older_than "5.14"
+      return lists.contains(fields.args.attributes or {}, "nosymfollow") and older_than "5.14"
         and needs_linux("nosymfollow of a new file system", "5.14") or nil
     end,
   }
@@ -235,13 +258,9 @@ return function(why, with)
       .. "access times be changed (mount_namespaces(7))",
     EBUSY = "a file on it is open for writing: it cannot become read-only",
     EINVAL = function(fields, plan)
-      local slot = fields.text:match "^mount_setattr%((slot%d+)"
-      for _, step in ipairs(plan:steps()) do
-        if slot and step.text:find(slot .. " = openat2(", 1, true) then
-          return "nothing is mounted right there, and flags are those of a mount: bind it on itself first"
-        end
-      end
-      return nil
+      local maker = maker_of(slot_of(fields.args), plan)
+      return maker and maker.op == "openat2"
+        and "nothing is mounted right there, and flags are those of a mount: bind it on itself first" or nil
     end,
     -- Without mount_setattr(2) each mount is looked for in /proc and remounted (csrc/remount.c).
     EACCES = function()

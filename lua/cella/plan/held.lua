@@ -5,6 +5,7 @@ local core = require "cella.core"
 local Error = require "cella.error"
 local kinds = require "cella.kinds"
 local open_within = require "cella.open"
+local render = require "cella.plan.render"
 local targets = require "cella.enter.target"
 
 local M = {}
@@ -13,7 +14,7 @@ local ESRCH, EBADF, EINVAL = 3, 9, 22
 
 ---@class cella.plan.held
 ---@field type string
----@field text string      how a plan shows it
+---@field call cella.plan.call  how a plan shows it
 ---@field fd userdata?     of the namespace, or of a process (pidfd); nil where it could not be opened
 ---@field inode integer?   the number of the namespace; nil where a process decides
 ---@field failure table?   why it could not be opened, as the fields of an error
@@ -82,15 +83,16 @@ end
 local function hold(one, processes)
   local held = { type = one.type }
   if one.path then
-    held.text = ('open(%q, {"rdonly"})'):format(one.path)
+    held.call = render.call("open", { "path", one.path }, { "flags", { "rdonly" } })
     held.pid = tonumber(one.path:match "^/proc/(%d+)/ns/user$")
     held.fd, held.inode, held.failure = open(one.path, one.path)
   elseif one.pid then
-    held.text = ('open("/proc/%d/ns/%s", {"rdonly"})'):format(one.pid, kinds.link(one.type))
+    held.call = render.call("open", { "path", ("/proc/%d/ns/%s"):format(one.pid, kinds.link(one.type)) },
+      { "flags", { "rdonly" } })
     held.pid = one.pid
     held.fd, held.inode, held.failure = open_of_process(one, processes)
   else
-    held.text = ("dup(%d)"):format(one.fd)
+    held.call = render.call("dup", { "fd", one.fd })
     held.fd, held.inode, held.failure = duplicate(one.fd)
   end
   made[held] = true

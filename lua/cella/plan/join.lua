@@ -4,6 +4,7 @@ local core = require "cella.core"
 local held_module = require "cella.plan.held"
 local kinds = require "cella.kinds"
 local lists = require "cella.list"
+local render = require "cella.plan.render"
 local validate = require "cella.validate"
 
 local rule = validate.rule
@@ -71,9 +72,9 @@ end
 local function opener(one)
   local fd = one.fd or one.pidfd
   if type(one.pidfd) == "number" then
-    return ("dup(%d)"):format(fd), function() return core.dup(fd) end, nil, fd
+    return render.call("dup", { "fd", fd }), function() return core.dup(fd) end, nil, fd
   end
-  return one.text or ("dup(%d)"):format(fd:number()), function()
+  return one.call or render.call("dup", { "fd", fd:number() }), function()
     if one.failure then return nil, copy_of(one.failure) end
     local number = fd:number()
     if not number then return nil, "the process was let go of before it was joined" end
@@ -96,15 +97,15 @@ local function record(plan, joins)
   end
 end
 
+local OPEN_PROC = render.call("open", { "path", "/proc" }, { "flags", { "path", "directory" } })
+
 -- That this process is in what is held, and in nothing else. The kernel is asked in its own words where the namespaces
 -- that are joined have no /proc. `left`: of which kinds it makes new ones next, or has.
 local function record_expected(plan, joins, namespaces, left)
   local proc
   for _, one in ipairs(joins) do
     if one.inode and lists.contains(namespaces, one.type) == left then
-      proc = proc or plan:input('open("/proc", {"path", "directory"})', function()
-        return core.open("/proc", { "path", "directory" })
-      end)
+      proc = proc or plan:input(OPEN_PROC, function() return core.open("/proc", { "path", "directory" }) end)
       plan:expect_namespace("self/ns/" .. kinds.link(one.type), one.inode, true, proc)
     end
   end

@@ -22,13 +22,22 @@ local function number_of_child_step(plan, index)
   return number
 end
 
+-- What a step is about, where that is a path on the host or in the container.
+local function path_of(step)
+  local args = step.args
+  local path = args.path or args.new_root or args.target or args.source
+  return type(path) == "string" and path or nil
+end
+
 local function failure(plan, number, fields)
   local step = plan:steps()[number]
   fields.step, fields.side, fields.op, fields.text = number, step.side, fields.op or step.op, step.text
-  local kind = plan.ids and step.text:match '^write_file%("/proc/self/([ug]id)_map"'
+  local kind = plan.ids and step.op == "write_file" and step.side == "child"
+    and step.args.path:match "^/proc/self/([ug]id)_map$"
   if kind then fields.map = { kind = kind, ids = plan.ids } end
+  fields.args, fields.slot = step.args, step.slot
   fields.why = fields.why or explain.why(fields, plan)
-  fields.map = nil
+  fields.map, fields.args, fields.slot = nil, nil, nil
   if step.op == "call" then
     fields.text = ("call(%q)"):format(plan.program)
   elseif step.op == "execve" then
@@ -38,7 +47,7 @@ local function failure(plan, number, fields)
       fields.code, fields.errno, fields.message = "ENOENT", 2, core.strerror(2)
     end
   else
-    fields.path = fields.path or step.path or step.text:match('^[A-Za-z0-9_ =]*%("(/.-)"')
+    fields.path = fields.path or path_of(step)
   end
   return Error.new(fields)
 end
@@ -76,7 +85,6 @@ local function open_inputs(plan, context, options)
     local fd, kept, errno = step.perform(context)
     if fd == nil then
       local fields = fields_of(kept, errno)
-      fields.path = fields.path or step.path
       return nil, failure(plan, i, fields)
     end
     if step.slot then

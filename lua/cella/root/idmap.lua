@@ -4,6 +4,7 @@
 
 local core = require "cella.core"
 local mountinfo = require "cella.mountinfo"
+local render = require "cella.plan.render"
 
 local sys = core.sys
 local M = {}
@@ -136,7 +137,7 @@ function M.open(plan, state, mount, path)
   if not shared then
     shared = {}
     state.user_namespaces[key] = shared
-    shared.slot = plan:input(("user_namespace(%s)"):format(key), function()
+    shared.slot = plan:input(render.call("user_namespace", { "uid_map", text.uid }, { "gid_map", text.gid }), function()
       if not state.host.capabilities.sys_admin then
         return nil, { errno = 1, message = core.strerror(1), why = ASKED.EPERM }
       end
@@ -147,9 +148,9 @@ function M.open(plan, state, mount, path)
   end
   local source = type(mount.source) == "table" and mount.source or { path = mount.source }
   local flags = mount.recursive ~= false and { "clone", "recursive" } or { "clone" }
-  local shown = ('idmapped_tree(%s, {"%s"}, %s)'):format(source.fd or ("%q"):format(source.path),
-    table.concat(flags, '", "'), tostring(shared.slot))
-  return plan:input(shown, function() return mapped_tree(source, flags, mount, shared.descriptor) end,
+  local call = render.call("idmapped_tree", { source.path and "path" or "fd", source.path or source.fd },
+    { "flags", flags }, { "user_namespace", shared.slot })
+  return plan:input(call, function() return mapped_tree(source, flags, mount, shared.descriptor) end,
     nil, source.fd)
 end
 

@@ -1,0 +1,32 @@
+--- Steps of the parent's side as data and as text. (Those of the child's are rendered from the operation table,
+--- csrc/describe.c.)
+
+local M = {}
+
+local function literal(value)
+  if type(value) == "string" then return (("%q"):format(value):gsub("\\\n", "\\n")) end
+  if type(value) ~= "table" or getmetatable(value) then return tostring(value) end
+  local items = {}
+  for i, item in ipairs(value) do items[i] = literal(item) end
+  return "{" .. table.concat(items, ", ") .. "}"
+end
+
+---@class cella.plan.call  what a step of the parent's does
+---@field op string    the function
+---@field args table   its arguments by name
+---@field text string  for print
+
+--- A call with its arguments, each { name, value }: `render.call("open", { "path", "/dev/null" })`.
+---@param op string
+---@param ... { [1]: string, [2]: any }
+---@return cella.plan.call
+function M.call(op, ...)
+  local args, words = {}, {}
+  for i, argument in ipairs { ... } do
+    args[argument[1]] = argument[2]
+    words[i] = literal(argument[2])
+  end
+  return { op = op, args = args, text = ("%s(%s)"):format(op, table.concat(words, ", ")) }
+end
+
+return M
