@@ -15,19 +15,25 @@ LUA_INCDIR := $(patsubst -I%,%,$(shell for name in lua$(LUA) lua-$(LUA) lua$(sub
 endif
 
 includes = $(addprefix -I,$(LUA_INCDIR) $(CAP_INCDIR))
-compile  = $(CC) -std=c11 -D_GNU_SOURCE -DRUNNER_PROGRAM='"$(runner)"' -fPIC -fvisibility=hidden $(WARNINGS) $(HARDENING) $(includes) \
+compile  = $(CC) -std=c11 -D_GNU_SOURCE -fPIC -fvisibility=hidden $(WARNINGS) $(HARDENING) $(includes) \
            $(CFLAGS)
 link     = $(CC) $(CFLAGS) $(LIBFLAG) -Wl,-z,relro,-z,now $(LDFLAGS)
 module   = $(BUILD)/cella/core.so
 objects  = $(patsubst csrc/%.c,$(BUILD)/obj/%.o,$(wildcard csrc/*.c))
 
 # The runner (csrc/runner): a program without libc, part of the module. Its sources are those of the module, which need
-# none either.
-runner   = $(BUILD)/obj/runner.elf
-shared   = $(patsubst %,csrc/%.c,cgroup_tree credentials executor monitor names ops procfs remount sound) $(wildcard csrc/op_*.c)
-runcc    = $(CC) -std=c11 -D_GNU_SOURCE -Os -ffreestanding -fno-stack-protector -fno-asynchronous-unwind-tables -fno-pie \
-           -ffunction-sections -fdata-sections $(WARNINGS) $(filter -Werror,$(CFLAGS)) -static -nostdlib \
-           -Wl,--gc-sections,-z,noseparate-code,-z,norelro,-z,noexecstack,--build-id=none -s
+# none either. RUNNER=asan: plans are performed by one with libc and sanitizers (csrc/runner/sanitized.c).
+RUNNER      = plain
+runner      = $(BUILD)/obj/runner.elf
+runner_asan = $(if $(filter asan,$(RUNNER)),$(BUILD)/obj/runner-asan.elf)
+shared      = $(patsubst %,csrc/%.c,cgroup_tree credentials executor monitor names ops procfs remount sound) \
+              $(wildcard csrc/op_*.c)
+with_libc   = csrc/runner/sanitized.c
+no_libc     = csrc/runner/start.c csrc/runner/memory.c
+runcc       = $(CC) -std=c11 -D_GNU_SOURCE -Os -ffreestanding -fno-stack-protector -fno-asynchronous-unwind-tables \
+              -fno-pie -ffunction-sections -fdata-sections $(WARNINGS) $(filter -Werror,$(CFLAGS)) -static -nostdlib \
+              -Wl,--gc-sections,-z,noseparate-code,-z,norelro,-z,noexecstack,--build-id=none -s
+sanitize    = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 
 # For what is started from the checkout.
 env = LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;' LUA_CPATH='$(CURDIR)/$(BUILD)/?.so;;'
@@ -46,11 +52,19 @@ $(BUILD)/obj/%.o: csrc/%.c $(BUILD)/obj/command
 # This runs on a stack of its own and never returns, which ASan takes for a mistake and says so.
 $(BUILD)/obj/boot.o: extra = -fno-sanitize=all
 
-$(runner): $(wildcard csrc/runner/*.c) $(shared) $(wildcard csrc/runner/*.h csrc/*.h) $(BUILD)/obj/command
-	@echo 'compile $<'
-	@$(runcc) -o $@ $(filter %.c,$^)
+$(runner) $(runner_asan): $(wildcard csrc/runner/*.c) $(shared) $(wildcard csrc/runner/*.h csrc/*.h) $(BUILD)/obj/command
 
-$(BUILD)/obj/runner_file.o: $(runner)
+$(runner):
+	@echo 'link $@'
+	@$(runcc) -o $@ $(filter-out $(with_libc),$(filter %.c,$^))
+
+$(BUILD)/obj/runner-asan.elf:
+	@echo 'link $@'
+	@$(CC) -std=c11 -D_GNU_SOURCE $(sanitize) $(WARNINGS) -o $@ $(filter-out $(no_libc),$(filter %.c,$^))
+
+$(BUILD)/obj/runner_file.o: $(runner) $(runner_asan)
+$(BUILD)/obj/runner_file.o: extra = -DRUNNER_PROGRAM='"$(runner)"' \
+    $(if $(runner_asan),-DRUNNER_SANITIZED='"$(runner_asan)"')
 
 # What the fuzzer of launches checks them with: the module, and what calls into it (spec/fuzz/launch.c).
 $(BUILD)/fuzz/launch.so: spec/fuzz/launch.c $(objects)
@@ -61,14 +75,15 @@ $(BUILD)/fuzz/launch.so: spec/fuzz/launch.c $(objects)
 # Another compiler, flags, Lua or set of files than the last time: everything is made anew.
 $(BUILD)/obj/command: FORCE
 	@mkdir -p $(@D)
-	@echo "$(compile) $(link) $(objects)" | cmp -s - $@ || echo "$(compile) $(link) $(objects)" > $@
+	@echo "$(compile) $(runcc) $(link) $(RUNNER) $(objects)" | cmp -s - $@ || \
+	    echo "$(compile) $(runcc) $(link) $(RUNNER) $(objects)" > $@
 
 -include $(objects:.o=.d)
 
 # ASan and UBSan for tools/specs. Fortified functions would hide their arguments from ASan.
 sanitized:
 	@$(MAKE) --no-print-directory build build/sanitized/fuzz/launch.so BUILD=build/sanitized HARDENING= \
-	    CFLAGS='-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all'
+	    RUNNER=asan CFLAGS='$(sanitize)'
 
 # Compiled for the other machine that raw.h knows. Only the runner is linked: there is no libcap for it here. The headers of
 # libcap and Lua are this machine's, and found last, so that libc's are the other's.

@@ -426,7 +426,7 @@ int launch_plan(lua_State *L)
 	lua_setmetatable(L, -2);
 
 	reap_owed();
-	how.runner = runner_file(L);
+	how.runner = plan_runner_file(L);
 	if (how.runner < 0)
 		return push_error(L, "memfd_create", -how.runner);
 	int plan_fd = prepare(process, plan, &outline, how.copied);

@@ -8,4 +8,8 @@
  * unloaded then, and nothing of it would know the descriptor. */
 int runner_file(lua_State *L);
 
+/* The same for who performs a plan or is a monitor: another program where the runner is built with sanitizers, which
+ * needs libraries (runner/sanitized.c). */
+int plan_runner_file(lua_State *L);
+
 #endif

@@ -1,0 +1,75 @@
+/* Where the kernel enters the runner, and the memory that it has. The build with sanitizers has a libc, which does this:
+ * sanitized.c. */
+#include "../raw.h"
+#include "init.h"
+#include "main.h"
+
+#include <sys/mman.h>
+
+/* For execve without an environment: that of the caller, which the child was given. */
+char **environ;
+
+/* It begins on a stack of its own, however small the kernel's is to be (RLIMIT_STACK). The process behind an init step
+ * has the other one. */
+enum { STACK = 128 * 1024 };
+__attribute__((used)) char runner_stack[STACK] __attribute__((aligned(4096)));
+static char other_stack[STACK] __attribute__((aligned(4096)));
+
+/* The words and the environment that it was executed with, one after the other. */
+static char *words, *words_end;
+static struct executor *executor;
+
+/* The program is executed: of the plan and of the environment nothing is left in the memory of the init. */
+static void forget(void)
+{
+	static const char name[] = "cella-init";
+	RAW(SYS_munmap, executor->launch, executor->launch->size);
+	RAW(SYS_madvise, other_stack, STACK, MADV_DONTNEED);
+	for (char *at = words; at < words_end; at++)
+		*(volatile char *)at = (size_t)(at - words) < sizeof name ? name[at - words] : 0;
+}
+
+static void continue_as_init(const struct executor *own, int program, bool stays)
+{
+	init_main(program, stays, &own->shared, forget);
+}
+
+void runner_prepare(struct executor *own)
+{
+	executor = own;
+	executor->stack = other_stack;
+	executor->stack_size = STACK;
+	executor->become_init = continue_as_init;
+}
+
+/* Behind the NUL of a string. */
+static char *end_of(const char *text)
+{
+	while (*text)
+		text++;
+	return (char *)(uintptr_t)text + 1;
+}
+
+_Noreturn void runner_start(long *stack);
+
+__attribute__((used)) _Noreturn void runner_start(long *stack)
+{
+	long count = stack[0];
+	const char **argv = (const char **)(stack + 1);
+	environ = (char **)(stack + count + 2);
+	words = words_end = (char *)(uintptr_t)argv[0];
+	for (long i = 0; i < count; i++)
+		words_end = end_of(argv[i]);
+	for (char **variable = environ; *variable; variable++)
+		words_end = end_of(*variable);
+	runner_main(count, argv);
+}
+
+#if defined(__x86_64__)
+__asm__(".globl _start\n_start:\n\txor %ebp, %ebp\n\tmov %rsp, %rdi\n"
+	"\tlea runner_stack+131072(%rip), %rsp\n\tcall runner_start\n");
+#elif defined(__aarch64__)
+__asm__(".globl _start\n_start:\n\tmov x29, #0\n\tmov x0, sp\n"
+	"\tadrp x1, runner_stack\n\tadd x1, x1, :lo12:runner_stack\n"
+	"\tadd x1, x1, #131072\n\tmov sp, x1\n\tbl runner_start\n");
+#endif
