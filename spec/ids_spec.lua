@@ -160,6 +160,33 @@ describe("IDs that are held", function()
     assert.equal(range, first_of(three(narrow(2))))
   end)
 
+  it("are given to nobody else while a namespace that has them is kept without a process", function()
+    if trial.lacks_root() then return pending "needs root" end
+    local source = [[
+      local cella, hold, host = require "cella", require "cella.policy.hold", require("cella.host").facts()
+      local box = cella.container {}
+      local process = assert(box:spawn { "sleep", "1000", stdin = "null" })
+      local first = require("cella.idmap").of(process.pid, "uid"):outside(0)
+      if ... then assert(cella.namespace.keep(process, "user", ...)) end
+      process:close()
+      box, process = nil, nil
+      collectgarbage()
+      collectgarbage()
+      local range = hold.take(host.runtime, function(number)
+        return number == 1 and { first = first, count = 65536 } or nil
+      end, host.uid)
+      io.write(range and "given" or "kept", "\n")
+    ]]
+    local function after(path)
+      return trial.sh(("unshare --mount --propagation private sh -c %s 2>&1"):format(trial.quote((
+        "mkdir -p /run/cella; mount -t tmpfs -o mode=700 cella /run/cella; mount -t tmpfs -o mode=700 cella %s; "
+        .. "LUA_PATH=%s LUA_CPATH=%s exec lua5.4 - %s << 'END'\n%s\nEND\n"):format(directory, trial.quote(package.path),
+        trial.quote(package.cpath), path or "", source))))
+    end
+    assert.equal("given\n", after())
+    assert.equal("kept\n", after(directory .. "/user"))
+  end)
+
   it("are of a thousand containers at once in one descriptor", function()
     local list, seen = {}, {}
     local before = trial.sh(("ls /proc/%d/fd | wc -l"):format(core.sys.getpid()))

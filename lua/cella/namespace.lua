@@ -10,6 +10,8 @@
 
 local core = require "cella.core"
 local Error = require "cella.error"
+local hold = require "cella.policy.hold"
+local host = require "cella.host"
 local kinds = require "cella.kinds"
 local mountinfo = require "cella.mountinfo"
 local targets = require "cella.enter.target"
@@ -128,11 +130,26 @@ local function mount_on(target, kind, directory, path, name)
   return true
 end
 
+-- IDs that were given to a container for as long as it lives are given for longer now.
+local function hold_ids(target)
+  local own = host.facts()
+  if not own.runtime then return true end
+  local facts, err = target:facts()
+  if not facts then return nil, err end
+  for _, extent in ipairs(facts.maps.uid:extents()) do
+    local ok
+    ok, err = hold.keep(own.runtime, extent.outside, own.uid)
+    if not ok then return nil, err end
+  end
+  return true
+end
+
 --- Keeps a namespace of a process under a name, until it is released or the machine goes down.
 ---
 --- The file is made, and must not be there; its directory is one that only its owner may write to, and the owner is the
 --- caller or root. A pid namespace is kept, but of no use once its first process has ended: nobody is born in it any
---- more (ENOMEM, pid_namespaces(7)). Joining a user namespace, or one that it owns, takes CAP_SYS_ADMIN in it.
+--- more (ENOMEM, pid_namespaces(7)). Joining a user namespace, or one that it owns, takes CAP_SYS_ADMIN in it. The IDs
+--- of a container that were chosen by default are nobody else's until the next boot.
 ---@param process cella.process|integer  or a process ID
 ---@param kind "user"|"mount"|"pid"|"ipc"|"uts"|"net"|"cgroup"|"time"
 ---@param path string  absolute
@@ -153,7 +170,8 @@ function M.keep(process, kind, path)
   local directory, ok
   directory, err = open_directory(above)
   if directory then
-    ok, err = mount_on(target, kind, directory, path, name)
+    ok, err = hold_ids(target)
+    if ok then ok, err = mount_on(target, kind, directory, path, name) end
     directory:close()
   end
   target:close()

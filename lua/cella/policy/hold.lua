@@ -13,6 +13,9 @@ local M = {}
 -- Where there is a note of a range; ranges begin at multiples of this.
 M.UNIT = 1024
 
+-- The note of a range that a kept namespace may have, with or without processes: nobody else is given it.
+local KEPT = "kept...."
+
 local INITIAL_PID = "effffffc" -- of every kernel since 3.8 (PROC_PID_INIT_INO), in hexadecimal
 local EACCES, ENOENT, EROFS, EPERM, EEXIST = 13, 2, 30, 1, 17
 -- Nothing can be noted there; what else fails is to be mended.
@@ -95,7 +98,7 @@ local function reclaim(registry, used, note)
     local hold = registry:lock(range.first, range.count)
     if hold then
       local there = registry:note(place_of(range))
-      if there == nil or there == note or note == INITIAL_PID then
+      if there ~= KEPT and (there == nil or there == note or note == INITIAL_PID) then
         locked[#locked + 1] = { range = range, hold = hold }
       else
         hold:release()
@@ -120,6 +123,25 @@ local function reclaim(registry, used, note)
     if found ~= one then one.hold:release() end
   end
   if found then return found.range, found.hold end
+end
+
+--- Notes that a namespace with these IDs is kept: they are not given to anybody else before the directory is gone, at
+--- the next boot. Of IDs that were not given here there is nothing to note.
+---@param directory string
+---@param first integer  the first of the IDs
+---@param uid integer  to whom directory and file have to belong
+---@return true?, cella.error?
+function M.keep(directory, first, uid)
+  local registry, err = registry_of(directory, uid)
+  if not registry then
+    if NOWHERE[err.errno] then return true end
+    return nil, err
+  end
+  local place = place_of { first = first }
+  if not registry:note(place) then return true end
+  local ok, message, errno = registry:note(place, KEPT)
+  if not ok then return failed(directory .. "/ids", message, errno) end
+  return true
 end
 
 --- Takes the first range that nobody has. Returns it and what holds it: as long as that value is kept, nobody else gets
