@@ -135,7 +135,7 @@ describe("processes", function()
     assert.truthy(state:find "sleeping", state)
   end)
 
-  for _, numbers in ipairs { "3:100000", "3:-7" } do
+  for _, numbers in ipairs { "2147483647:5", "-5:5", "3:100000", "3:-7", "100:0" } do
     it("who comes in where some have sys_ptrace and write that he was at " .. numbers .. ": an error", function()
       if trial.lacks_root() then return pending "needs root, whose capabilities count outside" end
       local attempt = ("forge_progress=%s:%d"):format(numbers, core.sys.getpid())

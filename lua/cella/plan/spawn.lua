@@ -11,7 +11,7 @@ local usage = require "cella.process.usage"
 
 local M = {}
 
-local EBADF, ETIMEDOUT = 9, 110
+local EBADF, EPROTO, ETIMEDOUT = 9, 71, 110
 
 -- The number in steps() of a step of the child.
 local function number_of_child_step(plan, index)
@@ -160,6 +160,10 @@ local function settle(plan, child, options, group)
   end)
   if ok then return true end
   if ok == nil then return nil, step end
+  if step > plan.recorder:size() then
+    return nil, Error.new { op = "clone3", code = "EPROTO", errno = EPROTO,
+      message = "the child was killed, and somebody has written into its memory how far it had come" }
+  end
   local fields = { errno = errno, op = call }
   if step == 0 and errno ~= 0 and group then fields.why = group:explain_birth(errno) end
   if errno == 0 then
@@ -174,6 +178,9 @@ local function adopt_terminal(plan, child, captures)
   if not plan.has_terminal then return false end
   local master = captures.terminal or child:sent()
   captures.terminal = nil
+  if not master then
+    return nil, Error.new { op = "ptpeer", code = "EPROTO", errno = EPROTO, message = "the child has sent no terminal" }
+  end
   local terminal, fields = Terminal.adopt(master)
   if not terminal then
     master:close()
