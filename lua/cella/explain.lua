@@ -114,7 +114,7 @@ local function no_more_processes(_, plan)
   return ("too many processes: cgroup.pids is %s, of which the container's init is one; RLIMIT_NPROC is %s")
     :format(tostring(pids or "not set"), tostring(sys.getrlimit("nproc")))
 end
-why.init, why.fork = { EAGAIN = no_more_processes }, { EAGAIN = no_more_processes }
+why.init = { EAGAIN = no_more_processes }
 
 local function map_refused(fields)
   local map = fields.map
@@ -181,6 +181,11 @@ local function helper(fields)
     if sys.get_no_new_privs() then
       return "this process has no_new_privs set, so that a set-user-ID helper gains nothing"
     end
+    local tracer = (read "/proc/self/status" or ""):match "TracerPid:%s*(%d+)"
+    if tracer and tracer ~= "0" then
+      return ("this process is traced (by process %s), and so is the helper: a set-user-ID program gains nothing then "
+        .. "(execve(2))"):format(tracer)
+    end
     return "the helper gained no privileges: it has lost its set-user-ID bit or file capabilities, or lies on a nosuid "
       .. "mount"
   end
@@ -234,7 +239,7 @@ why.fork = {
     .. "(pid_namespaces(7)); or memory is short",
   ENOSPC = unshare_limit,
   EPERM = function() return forbidden_user_namespaces() or needs("sys_admin", "a new namespace") end,
-  EAGAIN = why.clone3.EAGAIN,
+  EAGAIN = no_more_processes,
 }
 why.chroot = { EPERM = function() return needs("sys_chroot", "another root directory") end }
 why.fchdir = {
@@ -381,6 +386,14 @@ local general = {
   ENOTRECOVERABLE = "the kernel's answer is not what the steps before asked for: the program was not run",
 }
 
+-- Calls that filters of container engines answer with EPERM themselves.
+local filtered = {}
+for _, name in ipairs { "clone3", "unshare", "setns", "mount", "umount2", "pivot_root", "mount_setattr", "open_tree",
+  "move_mount", "fsopen", "fsmount", "fsconfig", "setgroups", "setresuid", "setresgid", "capset", "sethostname",
+  "chroot" } do
+  filtered[name] = true
+end
+
 --- The rule that was broken, in a sentence, or nil where none is known.
 ---@param fields table  of an error: op, errno or code, text, message, map
 ---@param plan cella.plan
@@ -390,6 +403,10 @@ function M.why(fields, plan)
   local rules = why[fields.op] or {}
   local found = rules[code] or rules.any or general[code] or everywhere[code]
   if type(found) == "function" then found = found(fields, plan) end
+  if code == "EPERM" and found and filtered[fields.op] and sys.get_seccomp() == 2 then
+    found = found
+      .. "; or a seccomp filter that this process is under (Seccomp: 2 in /proc/self/status) refuses the call"
+  end
   return found or nil
 end
 

@@ -1,5 +1,6 @@
 --- Why a step failed that puts a file system together.
 
+local core = require "cella.core"
 local lists = require "cella.list"
 local mountinfo = require "cella.mountinfo"
 
@@ -86,6 +87,8 @@ local function is_new(plan, namespace)
   return false
 end
 
+local MOST_LOWER = 500 -- OVL_MAX_STACK
+
 local function overlay_invalid(fields, plan)
   local lower, upper = {}, false
   for _, option in ipairs(options_of(fields, plan)) do
@@ -94,6 +97,14 @@ local function overlay_invalid(fields, plan)
       for path in option.value:gmatch "[^:]+" do lower[#lower + 1] = path end
     end
     upper = upper or option.name == "upperdir"
+  end
+  if fields.args.command ~= "create" then
+    -- One of them is refused as it is named.
+    if #lower > MOST_LOWER then return ("an overlay takes at most %d lower directories"):format(MOST_LOWER) end
+    local path = fields.args.value or fields.args.path
+    local status = path and path:sub(1, 1) == "/" and core.file_status(path)
+    if status and status.type ~= "directory" then return path .. " is no directory: the layers of an overlay are" end
+    return nil
   end
   if #lower < 2 and not upper then return "an overlay takes at least two lower directories, or an upper one" end
   for _, path in ipairs(is_new(plan, "user") and lower or {}) do
