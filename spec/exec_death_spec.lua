@@ -51,6 +51,31 @@ describe("a death in execve", function()
     end
   end)
 
+  it("is so where a monitor waits: behind a fork, or where SIGCHLD is ignored", function()
+    for _ = 1, 10 do
+      local result, err = cella.plan():fork():no_new_privs():seccomp(kills(EXECVE)):exec({ "/bin/true" }):run()
+      assert.is_nil(result)
+      assert.equal("execve child", ("%s %s"):format(err.op, err.side))
+      -- The control.
+      result = assert(cella.plan():fork():exec({ "/bin/sh", "-c", "kill -SYS $$" }):run())
+      assert.equal("signaled sys", result.reason .. " " .. result.signal)
+    end
+    local ignoring = { prefix = "env --ignore-signal=CHLD" }
+    local source = [[
+      local filter, script = ...
+      local result, err = cella.plan():no_new_privs():seccomp(filter):exec({ "/bin/sh", "-c", script }):run()
+      return err and err.op, result and result.signal
+    ]]
+    ignoring.arguments = { (kills(EXECVE):gsub(".", function(byte) return ("\\x%02x"):format(byte:byte()) end)), "true" }
+    source = source:gsub("seccomp%(filter%)", [[seccomp((filter:gsub("\\x(%%x%%x)", function(two)
+      return string.char(tonumber(two, 16))
+    end)))]])
+    assert.equal("execve", (outside.lua(source, ignoring)))
+    ignoring.arguments = { (kills(4000):gsub(".", function(byte) return ("\\x%02x"):format(byte:byte()) end)),
+      "kill -SYS $$" }
+    assert.equal("sys", select(2, outside.lua(source, ignoring)))
+  end)
+
   it("is not the end of a plan without a program", function()
     assert.equal(0, assert(cella.plan():umask(18):run()).code)
   end)
