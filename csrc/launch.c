@@ -258,6 +258,18 @@ static void fill_slots(lua_State *L, int index, struct launch *launch)
 	}
 }
 
+static bool is_monitored(const struct outline *outline)
+{
+	return loses_child_status() || outline->needs_monitor;
+}
+
+/* Why the first process could not execute the runner and be what this one is; NULL where it can. A monitor is outside of
+ * the new namespaces. */
+static const char *refusal(const struct outline *outline, uint64_t namespaces)
+{
+	return credentials_refusal(is_monitored(outline) ? 0 : namespaces);
+}
+
 /* How a plan is started. */
 struct start {
 	const struct outline *outline;
@@ -340,7 +352,7 @@ static int start(struct process *process, const struct plan *plan, const struct 
 		return result;
 	}
 	launch->channel = pair[1];
-	process->monitored = launch->monitored = launch->handed_over = loses_child_status() || how->outline->needs_monitor;
+	process->monitored = launch->monitored = launch->handed_over = is_monitored(how->outline);
 
 	int pidfd = -1;
 	struct clone_args args = { .flags = CLONE_PIDFD | CLONE_CLEAR_SIGHAND, .pidfd = (uint64_t)(uintptr_t)&pidfd };
@@ -416,7 +428,7 @@ int launch_plan(lua_State *L)
 		luaL_checktype(L, 6, LUA_TFUNCTION);
 		copy_prepare(L, 6, &copy);
 	}
-	how.copied = plan->calls || credentials_refusal(how.namespaces);
+	how.copied = plan->calls || refusal(&outline, how.namespaces);
 	struct process *process = lua_newuserdata(L, sizeof *process);
 	memset(process, 0, sizeof *process);
 	process->epoch = process_epoch();
@@ -450,11 +462,13 @@ int launch_plan(lua_State *L)
 	return 1;
 }
 
-/* copied(namespaces) -> why | nil
+/* copied(recorder, namespaces [, bounded]) -> why | nil
  * Why a plan without a call would be performed in a copy of this process, not in the runner: what exec cannot hand on. */
 int launch_copied(lua_State *L)
 {
-	lua_pushstring(L, credentials_refusal(check_flags(L, 1, &names_namespace)));
+	struct outline outline = outline_of(to_plan(L, 1));
+	outline.needs_monitor |= lua_toboolean(L, 3);
+	lua_pushstring(L, refusal(&outline, check_flags(L, 2, &names_namespace)));
 	return 1;
 }
 

@@ -66,13 +66,15 @@ describe("a death in execve", function()
       local result, err = cella.plan():no_new_privs():seccomp(filter):exec({ "/bin/sh", "-c", script }):run()
       return err and err.op, result and result.signal
     ]]
-    ignoring.arguments = { (kills(EXECVE):gsub(".", function(byte) return ("\\x%02x"):format(byte:byte()) end)), "true" }
+    local function escaped(bytes)
+      return (bytes:gsub(".", function(byte) return ("\\x%02x"):format(byte:byte()) end))
+    end
+    ignoring.arguments = { escaped(kills(EXECVE)), "true" }
     source = source:gsub("seccomp%(filter%)", [[seccomp((filter:gsub("\\x(%%x%%x)", function(two)
       return string.char(tonumber(two, 16))
     end)))]])
     assert.equal("execve", (outside.lua(source, ignoring)))
-    ignoring.arguments = { (kills(4000):gsub(".", function(byte) return ("\\x%02x"):format(byte:byte()) end)),
-      "kill -SYS $$" }
+    ignoring.arguments = { escaped(kills(4000)), "kill -SYS $$" }
     assert.equal("sys", select(2, outside.lua(source, ignoring)))
   end)
 

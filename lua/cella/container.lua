@@ -142,6 +142,7 @@ local function build(box, command, host)
   rlimits.record_raised(plan, box.rlimits or {})
   identity.record_privileges(plan, box, who.user)
   plan.hides_interpreter = interpreter.is_endangered(who.maps, host)
+  plan.guards_null = identity.is_obeyed(who, host) and host.capabilities.sys_admin
   inherited.record_memory(plan)
   plan:chdir(command.cwd or box.cwd or "/") -- as who the program is: never where it could not go itself
   plan:expect_cwd()

@@ -291,6 +291,13 @@ function methods:only_with(slot)
   return self
 end
 
+-- Whether a copy of this process performs it, not the runner. A cgroup that bounds memory has a monitor.
+local function is_copied(self)
+  local options = self.cgroup or {}
+  local bounded = options.memory or options.memory_high or options.swap
+  return self.called or core.copied(self.recorder, self.namespaces, bounded and true or false)
+end
+
 --- The steps in the order in which they happen. `args`: the arguments by name; a descriptor is a number, or { slot = }
 --- with the number of a slot; `slot` is that of the result.
 ---@return { number: integer, side: "parent"|"child", op: string, args: table, slot: integer?, text: string }[]
@@ -303,7 +310,7 @@ function methods:steps()
   for _, step in ipairs(self.before) do add_parent(step) end
   add("parent", "clone3", { namespaces = self.namespaces }, ("clone3({%s}%s%s)"):format(
     #self.namespaces > 0 and '"' .. table.concat(self.namespaces, '", "') .. '"' or "",
-    self.cgroup and ", cgroup" or "", (self.called or core.copied(self.namespaces)) and ", copy" or ""))
+    self.cgroup and ", cgroup" or "", is_copied(self) and ", copy" or ""))
   for i = 1, self.recorder:size() do
     local op, args, slot = core.caps.step(self.recorder, i)
     add("child", op, args, (self.recorder:describe(i)), slot)

@@ -23,13 +23,15 @@ describe("descriptors", function()
         assert.truthy(line:find "^[012] ", line)
         assert.is_nil(line:find " directory ", line)
       end
-      assert.truthy(said.descriptors:find("0 char /dev/null", 1, true), said.descriptors)
+      -- By a mount of its own it has no other name than that of the mount's root.
+      assert.truthy(said.descriptors:find("0 char /dev/null\n", 1, true)
+        or said.descriptors:find("0 char /\n", 1, true), said.descriptors)
     end)
 
     it("that capture output cannot be read back as anything else in " .. container.name, function()
       escape.refuse(container, { ["reopen=1:b"] = { "yes", "no EACCES" }, ["upwards=1"] = "no ENOTDIR",
         -- /dev/null is root's, and so the host's root's.
-        ["fchmod=0"] = container.host_root and { "no EPERM", "no EROFS", "yes" } or { "no EPERM", "no EROFS" } })
+        ["fchmod=0"] = { "no EPERM", "no EROFS" } })
     end)
   end
 

@@ -230,10 +230,6 @@ function M.perform(plan, options)
   local body, refused
   if plan.called then refused = called.refused() end
   if refused then return nil, refused end
-  if plan.hides_interpreter and not plan.called then
-    local why = core.copied(plan.namespaces)
-    if why then return nil, exposed(why) end
-  end
   local keys_filter = plan.denies_keys and filters() + 1 or false
   local context = { slots = {}, owned = {}, captures = {} }
   local ok, err = check_needed(plan)
@@ -241,6 +237,10 @@ function M.perform(plan, options)
   if ok then ok, err = open_inputs(plan, context, options) end
   local child, message, errno
   local group = context.cgroup
+  if ok and plan.hides_interpreter and not plan.called then
+    local why = core.copied(plan.recorder, plan.namespaces, group and group.bounded)
+    if why then ok, err = nil, exposed(why) end
+  end
   if ok then
     if plan.called then
       body = called.body(plan.called, context.slots[plan.results:number()], options.result_limit)
