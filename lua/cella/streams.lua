@@ -91,8 +91,8 @@ end
 -- end that the parent keeps; and the number of a descriptor that has to be there already.
 local opener = {}
 
--- By way of a mount of its own that is read-only: what is opened can be read and written, but its mode, owner and times,
--- which are the host's, cannot be changed. False where this process cannot make one: it takes Linux 5.12, and
+-- By way of a mount of its own that is read-only: what is opened can be read and written, but its mode, owner and
+-- times, which are the host's, cannot be changed. False where this process cannot make one: it takes Linux 5.12, and
 -- CAP_SYS_ADMIN over the mount namespace.
 local function open_guarded_null(lowest)
   local tree = sys.open_tree("/dev/null", { "clone" })
