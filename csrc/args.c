@@ -1,5 +1,5 @@
 /* The one place where a Lua value becomes a C number or pointer: an ID of -1 or 2^32, a string with a
- * NUL inside, a float or a misspelt flag stops here, before the first system call (pitfalls I03, I22). */
+ * NUL inside, a float or a misspelt flag stops here, before the first system call. */
 #include "args.h"
 #include "capset.h"
 

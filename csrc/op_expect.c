@@ -1,5 +1,5 @@
 /* Looking back: each of these reads from the kernel what an earlier step was to bring about, and fails
- * with ENOTRECOVERABLE if it is not so. They are the last steps before exec (pitfalls I02, I05). */
+ * with ENOTRECOVERABLE if it is not so. They are the last steps before exec. */
 #include "ops.h"
 #include "raw.h"
 
@@ -162,7 +162,8 @@ static int act_expect_namespace(const struct arg *a)
 }
 
 /* expect_node(fd, type, major, minor) -> true | nil, message, errno
- * That a descriptor is the device it should be before it is bound (pitfalls I13). */
+ * That a descriptor is the device it should be before it is bound: an image may have a link to another in its
+ * place (CVE-2025-31133). */
 static int act_expect_node(const struct arg *a)
 {
 	struct stat status;
@@ -224,7 +225,8 @@ static int act_expect_same_filesystem(const struct arg *a)
 }
 
 /* expect_cwd() -> true | nil, message, errno
- * That the working directory can be reached from the root: otherwise it is a way out (pitfalls I08). */
+ * That the working directory can be reached from the root: otherwise it is a way out
+ * (CVE-2024-21626). */
 static int act_expect_cwd(const struct arg *a)
 {
 	(void)a;

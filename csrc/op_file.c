@@ -126,7 +126,7 @@ static int write_once(int directory, const char *path, int flags, unsigned mode,
 		return (int)fd;
 	struct statfs fs;
 	if (is_proc_path(path)) {
-		/* A file system that only looks like /proc would swallow the write (pitfalls I15). */
+		/* A file system that only looks like /proc would swallow the write (CVE-2019-16884). */
 		result = RAW(SYS_fstatfs, fd, &fs);
 		if (result == 0 && fs.f_type != PROC_SUPER_MAGIC)
 			result = -EXDEV;

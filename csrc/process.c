@@ -1,5 +1,5 @@
 /* A child as a Lua value that owns it: whoever drops the value kills and reaps the child. It is addressed
- * by pidfd, so never by a number that has come to mean another process (pitfalls I17). */
+ * by pidfd, so never by a number that has come to mean another process. */
 #include "channel.h"
 #include "boot.h"
 #include "copy.h"

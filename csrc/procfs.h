@@ -5,7 +5,8 @@
 
 #include <stdint.h>
 
-/* openat(2) of a path in /proc; -EXDEV where something else is mounted there, which could be anything (pitfalls I15). */
+/* openat(2) of a path in /proc; -EXDEV where something else is mounted there, which could be anything: a file
+ * system of somebody else's that looks like it, as in CVE-2019-16884 and CVE-2019-19921. */
 int procfs_open(const char *path, int flags);
 
 /* "/proc/self/fd/N", and then "/path" if its length is not 0. Returns its length, or -ENAMETOOLONG. */

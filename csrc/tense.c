@@ -38,7 +38,7 @@ static int perform(lua_State *L)
 	scratch->buffer.size = 0;
 	step_decode(L, &scratch->buffer, number, 1, 0);
 	if (op->flags & OP_CREDENTIALS) {
-		/* The raw call would change this thread alone (pitfalls I18). */
+		/* The raw call would change this thread alone (nptl(7)). */
 		int threads = thread_count();
 		if (threads > 1) {
 			lua_pushnil(L);

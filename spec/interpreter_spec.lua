@@ -1,4 +1,4 @@
--- The interpreter of the caller, which a program in a container must not get hold of (pitfalls I09).
+-- The interpreter of the caller, which a program in a container must not get hold of (CVE-2019-5736).
 
 local core = require "cella.core"
 local host = require "cella.host"

@@ -149,7 +149,7 @@ local function record_cwd(plan, target, cwd, shares_mounts)
     plan:fchdir(slot)
     plan:close(slot)
   end
-  -- Also where nothing was said: a descriptor of the host's is a way out (pitfalls I08).
+  -- Also where nothing was said: a descriptor of the host's is a way out (CVE-2024-21626).
   if cwd or shares_mounts then plan:expect_cwd() end
 end
 

@@ -1,8 +1,8 @@
 --- Supplementary groups: where they can be set, and that they do not cross into a user namespace.
 ---
 --- They are given up by who may, before a user namespace is crossed, whatever works behind it: in one that denies
---- setgroups they could not be given up any more, and would be rights of whoever can trace the program there (pitfalls
---- I25).
+--- setgroups they could not be given up any more, and would be rights of whoever can trace the program
+--- there.
 
 local lists = require "cella.list"
 

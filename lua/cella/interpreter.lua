@@ -1,7 +1,7 @@
 --- The executable of the calling process, which its children share until they have executed something else.
 --
 -- A program in a container that is a script for /proc/self/exe, or a link to it, would be the caller's interpreter, and
--- whoever its file belongs to in there could write to it (pitfalls I09).
+-- whoever its file belongs to in there could write to it (CVE-2019-5736).
 
 local core = require "cella.core"
 local render = require "cella.plan.render"

@@ -87,7 +87,7 @@ local function helper_arguments(ids, kind)
   return list
 end
 
--- A descriptor of /proc/PID that was opened while the child is ours and not reaped (pitfalls I17): it never comes to
+-- A descriptor of /proc/PID that was opened while the child is ours and not reaped: it never comes to
 -- mean another.
 local function open_child(child)
   local directory, message, errno = core.open(("/proc/%d"):format(child:pid()), { "path", "directory" })

@@ -2,7 +2,7 @@
 --
 -- Every mount is made detached, and attached to a descriptor that openat2(2) has resolved below the new root, as a
 -- process confined to it would: no link in the root leads to the host, and nobody can exchange a path between the look
--- and the act (pitfalls I12, I13, I16). It becomes read-only and the rest when it is attached, because Linux before
+-- and the act (CVE-2021-30465). It becomes read-only and the rest when it is attached, because Linux before
 -- 5.12 changes no detached ones; nobody else is there yet.
 
 local bind = require "cella.root.bind"

@@ -1,5 +1,5 @@
 --- Bringing this process to a state: every set, securebits and no_new_privs, in the one order in which the steps do not
---- take away what the next ones need, and read back from the kernel afterwards (pitfalls I02).
+--- take away what the next ones need, and read back from the kernel afterwards.
 
 local core = require "cella.core"
 local Error = require "cella.error"
@@ -100,7 +100,7 @@ local function rehearse(now, steps, to, mode)
   return true
 end
 
--- The kernel changes the calling thread alone (pitfalls I18).
+-- The kernel changes the calling thread alone (nptl(7)).
 local function alone()
   local threads = read.threads()
   if not threads or threads == 1 then return true end

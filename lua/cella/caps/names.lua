@@ -6,7 +6,7 @@ local validate = require "cella.validate"
 
 local M = {}
 
---- The number of the running kernel's highest capability, asked at run time (pitfalls I02).
+--- The number of the running kernel's highest capability, asked at run time.
 M.last = core.sys.last_capability()
 
 local label, number_of, known = {}, {}, {}

@@ -2,7 +2,7 @@
 --
 -- A set *is* the list of its names, in the order of their numbers: whatever takes a list of capabilities
 -- (cella.sys, a plan, a container) takes a set. What a kernel newer than libcap has is in it as its number. The
--- highest is that of the running kernel (pitfalls I02), asked at run time.
+-- highest is that of the running kernel, asked at run time.
 
 local core = require "cella.core"
 local names = require "cella.caps.names"

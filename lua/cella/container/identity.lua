@@ -87,7 +87,7 @@ function M.record_builder(plan, host, identity)
   elseif not identity.stranger then
     return
   end
-  -- Unmapped, a process is still its old self towards the host's files (pitfalls I06).
+  -- Unmapped, a process is still its old self towards the host's files.
   plan:setresgid(gid, gid, gid)
   plan:setresuid(uid, uid, uid)
 end
@@ -99,7 +99,8 @@ local function record_no_keys(plan, box, before)
   plan.denies_keys = true
 end
 
---- Gives up privileges; the order is that of pitfalls I02 and I05. Everything is read back before exec.
+--- Gives up privileges; groups before gid before uid, because the last takes away the right
+--- to the others, and the bounding set while there is CAP_SETPCAP. Everything is read back before exec.
 ---@param plan cella.plan
 ---@param box table   capabilities: what stays, in all sets, or `sets`: what stays in which; `hidden`: others live here;
 ---  no_new_privs, keyrings, die_with_parent, init: as of a container

@@ -1,5 +1,5 @@
 --- Moving a process to the cgroups of another, by this process and with its rights: what enters never has a descriptor
---- of a cgroup, which would carry them inside (pitfalls I07).
+--- of a cgroup, which would carry them inside (CVE-2024-21626).
 
 local core = require "cella.core"
 local Error = require "cella.error"

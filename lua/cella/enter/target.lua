@@ -1,5 +1,5 @@
 --- A process that is looked at and entered. It is held by a pidfd and by its directory in /proc, so that its number can
---- come to mean no other (pitfalls I17).
+--- come to mean no other.
 
 local core = require "cella.core"
 local Error = require "cella.error"

@@ -1,4 +1,4 @@
---- Devices of the host, each proved to be the one that it should be (pitfalls I13): a minimal /dev, and masks.
+--- Devices of the host, each proved to be the one that it should be (CVE-2025-31133): a minimal /dev, and masks.
 
 local description = require "cella.root.description"
 local filesystem = require "cella.root.filesystem"
