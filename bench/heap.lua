@@ -1,6 +1,6 @@
 -- Does starting a container cost more from a process with a large heap? The child shares the caller's memory until it
--- has executed the runner, so it should not. Starts are interleaved between two processes, one with a small heap and one
--- with a big one, so that whatever else the machine does hits both; what counts is the ratio of the medians.
+-- has executed the runner, so it should not. Starts are interleaved between two processes, one with a small heap and
+-- one with a big one, so that whatever else the machine does hits both; what counts is the ratio of the medians.
 --
 --   lua5.4 bench/heap.lua [MiB] [ROUNDS]
 local core = require "cella.core"
