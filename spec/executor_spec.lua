@@ -575,7 +575,7 @@ describe("a step that closes descriptors", function()
     assert.equal("EBADF", (outside.lua [[
       core.runner_file()
       assert(core.sys.setresuid(1, nil, nil))
-      assert(core.copied {})
+      assert(core.copied(core.recorder(), {}))
       local codes = {}
       for number = 3, 40 do
         if not core.is_open(number) then

@@ -91,7 +91,8 @@ describe("a thousand bind mounts", function()
     end
     local none, some, more = calls(0), calls(100), calls(200)
     assert.is_true(some - none >= 400, some - none)
-    assert.equal(2 * (some - none), more - none)
+    -- Who has to wait for whom is a matter of time, and costs a few: less than one for ten mounts.
+    assert.is_true(math.abs(2 * (some - none) - (more - none)) < 10, ("%d %d %d"):format(none, some, more))
   end))
 
   it("take Lua twice as long as half as many", needs("user_namespaces", function()

@@ -130,13 +130,14 @@ end
 
 --- Makes the cgroup of one container. It is without limits as yet.
 ---@param options table  as M.rule returns it
+---@param new_plan function  cella.plan's
 ---@return cella.cgroup?, cella.error?
-function M.create(options)
+function M.create(options, new_plan)
   local settings, controllers = M.needs(options)
   local where, err = place.find(M.facts(), options.parent, controllers)
   if not where then return nil, err end
   local above
-  above, err = base.get(where.directory, controllers)
+  above, err = base.get(new_plan, where.directory, controllers)
   if not above then return nil, err end
   local name = options.name or base.next_name(above)
   local handle, message, errno = core.cgroup(above.group:number(), name)

@@ -144,10 +144,9 @@ end
 -- Newer helpers take a descriptor of /proc/PID in place of the pid; their usage says so. Asked once.
 local takes_fd = {}
 
-local function helper_takes_fd(path, patience)
+local function helper_takes_fd(new_plan, path, patience)
   if takes_fd[path] == nil then
-    local Plan = require "cella.plan" -- which needs this module
-    local plan = Plan.new()
+    local plan = new_plan()
     plan:setsid()
     local process = plan:exec({ path, stdin = "null", stdout = "null", stderr = "capture" })
       :spawn { capture_limit = 4096 }
@@ -164,10 +163,9 @@ end
 
 -- `till`: when it has to have ended. The child is held by a descriptor, from which newer helpers take it; who takes a
 -- number gets it only while the child is there, as the child of this process that nobody has reaped.
-local function start_helper(path, child, ids, kind, till)
+local function start_helper(new_plan, path, child, ids, kind, till)
   local function patience() return math.max(0.001, till - core.now()) end
-  local Plan = require "cella.plan"
-  local takes = helper_takes_fd(path, patience())
+  local takes = helper_takes_fd(new_plan, path, patience())
   local directory, err = open_child(child)
   if not directory then return nil, err end
   local command = { path, tostring(child:pid()), stdin = "null", stdout = "null", stderr = "capture" }
@@ -176,7 +174,7 @@ local function start_helper(path, child, ids, kind, till)
     command.fds = { [3] = directory:number() }
   end
   for _, argument in ipairs(helper_arguments(ids, kind)) do command[#command + 1] = argument end
-  local plan = Plan.new()
+  local plan = new_plan()
   plan:setsid() -- whatever it starts is of its group, and dies with it
   local process
   process, err = plan:exec(command):spawn { capture_limit = 4096 }
@@ -210,7 +208,7 @@ local function finish_helper(process, err, child, kind, ids, till)
   return read_back(child, kind, ids[kind])
 end
 
-local function helper_steps(ids)
+local function helper_steps(new_plan, ids)
   local steps = {}
   local paths = { uid = ids.newuidmap or "newuidmap", gid = ids.newgidmap or "newgidmap" }
   local function call(kind)
@@ -223,8 +221,8 @@ local function helper_steps(ids)
   local gid_process, gid_error, till
   steps[#steps + 1] = step(call "uid", function(child, context)
     till = core.now() + math.min(30, context.left or 30)
-    local uid_process, uid_error = start_helper(paths.uid, child, ids, "uid", till)
-    gid_process, gid_error = start_helper(paths.gid, child, ids, "gid", till)
+    local uid_process, uid_error = start_helper(new_plan, paths.uid, child, ids, "uid", till)
+    gid_process, gid_error = start_helper(new_plan, paths.gid, child, ids, "gid", till)
     local ok, problem = finish_helper(uid_process, uid_error, child, "uid", ids, till)
     if not ok and gid_process then
       end_helper(gid_process) -- nobody will ask for it
@@ -245,7 +243,7 @@ end
 ---@param ids table  checked by M.rule
 function M.record(plan, ids)
   if ids.via ~= "self" then
-    return ids.via == "parent" and parent_steps(ids) or helper_steps(ids)
+    return ids.via == "parent" and parent_steps(ids) or helper_steps(plan.new, ids)
   end
   plan:write_file("/proc/self/setgroups", "deny")
   plan:write_file("/proc/self/uid_map", tostring(ids.uid))

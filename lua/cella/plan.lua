@@ -81,7 +81,7 @@ local function record_cgroup(self, options)
     self.before[#self.before + 1] = call
   end
   add(render.call("cgroup", options.name and { "name", options.name }), function(context)
-    local group, err = cgroup.create(options)
+    local group, err = cgroup.create(options, M.new)
     context.cgroup = group
     return group, err
   end)
@@ -130,6 +130,7 @@ function M.new(options)
     new_namespaces = namespaces, -- behind a join, or groups, they are made by the fork
     captures = {}, -- stream names by slot number
     functions = {}, -- of those streams that a function of the caller's gets, by name
+    new = M.new, -- for those who take part in this one and have to start a program themselves
   }, Plan)
   if options.ids and not lists.contains(namespaces, "user") then
     error("ids: there are no ID maps to write without a new user namespace", 2)

@@ -33,6 +33,9 @@ local M = {}
 
 M.GRACE = 10 -- seconds
 
+--- For those above who have something to do with a process.
+M.methods = Process
+
 local seconds = validate.rule.seconds
 local descriptor = validate.rule.integer(0, 2147483647)
 
@@ -257,18 +260,6 @@ function Process:thaw()
   local cgroup, err = with_cgroup(self, "thaw")
   if not cgroup then return nil, err end
   return cgroup:thaw()
-end
-
---- Another program where this one is, confined as it is: see cella.enter for the options and what comes back.
----@param options table?
----@return cella.entrance?, cella.error?
-function Process:enter(options)
-  if options ~= nil and type(options) ~= "table" then error("a table expected, got " .. validate.show(options), 2) end
-  local copy = {}
-  for key, value in pairs(options or {}) do copy[key] = value end
-  copy.process = self
-  local entrance, err = require("cella.enter").new(copy, 2)
-  return entrance, err
 end
 
 --- While the process is waited for, `call` is called whenever the descriptor is readable. A call of nil ends that,

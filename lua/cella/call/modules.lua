@@ -10,14 +10,14 @@ local OWN = [[
   ascii call caps caps.apply caps.exec caps.explain caps.file caps.fileset caps.named caps.names caps.prctl
   caps.read caps.rules caps.securebits caps.set caps.state caps.text caps.walk cgroup cgroup.base
   cgroup.description cgroup.place cgroup.usage command container container.description container.identity
-  container.inherited container.owner enter enter.cgroups enter.identity enter.target error explain explain.mounts
-  explain.program groups host host.accounts host.file idmap idmap.algebra idmap.check idmap.check.parse
-  idmap.check.setgroups idmap.check.warnings idmap.read interpreter kinds list mapping mountinfo namespace open
-  plan plan.held plan.join plan.spawn policy policy.allot policy.hold policy.ranges policy.slices policy.via
-  printable process process.capture process.events process.input process.limits process.lines process.output
-  process.serve process.usage process.wait rlimits root root.bind root.cover root.description root.device
-  root.entry root.filesystem root.idmap root.overlay root.own root.place root.system streams subid subid.files
-  subid.program sys terminal validate words
+  container.inherited container.owner enter enter.cgroups enter.identity enter.target error explain
+  explain.everywhere explain.mounts explain.program groups host host.accounts host.file idmap idmap.algebra
+  idmap.check idmap.check.parse idmap.check.setgroups idmap.check.warnings idmap.read idmap.value interpreter kinds
+  list mapping mountinfo namespace open plan plan.held plan.join plan.render plan.spawn policy policy.allot
+  policy.hold policy.ranges policy.slices policy.via printable process process.capture process.events process.input
+  process.limits process.lines process.output process.serve process.usage process.wait rlimits root root.bind
+  root.cover root.description root.device root.entry root.filesystem root.idmap root.overlay root.own root.place
+  root.system streams subid subid.files subid.program sys terminal validate words
 ]]
 
 --- Loads all of cella's modules. Some need others only when they are used, and a container's root need not have them.

@@ -26,13 +26,13 @@ end
 
 -- It runs before there is anything to remove. What it gets are a pipe's end, the parent and the name; it is not in the
 -- cgroup, and nobody's child.
-local function start_janitor(directory, name)
+local function start_janitor(new_plan, directory, name)
   local reading, writing, errno = core.pipe()
   if not reading then return failed(writing, errno, { op = "pipe" }) end
   local program, message
   program, message, errno = interpreter.program()
   if not program then return failed(message, errno) end
-  local plan = require("cella.plan").new()
+  local plan = new_plan()
   plan:chdir "/"
   plan:setsid()
   plan:exec { ("/proc/self/fd/%d"):format(5), "janitor", name, ("%d"):format(sys.getpid()), environment = {},
@@ -68,13 +68,13 @@ function M.why_not_made(errno)
   return WHY_NOT_MADE[core.errno_name(errno or 0) or ""]
 end
 
-local function make(path)
+local function make(new_plan, path)
   local directory, message, errno = core.open(path, { "path", "directory" })
   if not directory then return failed(message, errno, { op = "open", path = path }) end
   local name, err = random_name()
   if not name then return nil, err end
   local lifeline
-  lifeline, err = start_janitor(directory, name)
+  lifeline, err = start_janitor(new_plan, directory, name)
   if not lifeline then return nil, err end
   local group
   group, message, errno = core.cgroup(directory:number(), name)
@@ -87,10 +87,11 @@ local function make(path)
 end
 
 --- The base below a directory, with the controllers for those below it. Made at the first use.
+---@param new_plan function  cella.plan's, by which the janitor is started
 ---@param path string
 ---@param controllers string[]
 ---@return table?, cella.error?
-function M.get(path, controllers)
+function M.get(new_plan, path, controllers)
   local base = bases[path]
   -- Somebody else may have removed it: it is empty most of the time.
   if base and not base.group:read "cgroup.controllers" then
@@ -100,7 +101,7 @@ function M.get(path, controllers)
   end
   local err
   if not base then
-    base, err = make(path)
+    base, err = make(new_plan, path)
     if not base then return nil, err end
     bases[path] = base
   end

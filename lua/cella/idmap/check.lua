@@ -8,7 +8,7 @@
 
 local ascii = require "cella.ascii"
 local facts = require "cella.host"
-local idmap = require "cella.idmap"
+local idmap = require "cella.idmap.value"
 local parse = require "cella.idmap.check.parse"
 local ranges = require "cella.policy.ranges"
 local setgroups = require "cella.idmap.check.setgroups"

@@ -1,6 +1,6 @@
 --- Ranges of outside IDs, and how inside IDs are laid on them. Lists of `{ first =, count = }`.
 
-local idmap = require "cella.idmap"
+local idmap = require "cella.idmap.value"
 
 local M = {}
 

@@ -23,10 +23,9 @@ local function own(op, fd, _, errno)
 end
 
 -- A user namespace with these maps, of which nothing is wanted but its descriptor: a child has it while it waits.
-local function open_user_namespace(maps, text)
-  local Plan = require "cella.plan" -- which needs the modules that need this one
+local function open_user_namespace(new_plan, maps, text)
   local namespace, message
-  local plan = Plan.new {
+  local plan = new_plan {
     namespaces = { "user" }, ids = { uid = maps.uid, gid = maps.gid, text = text, via = "parent" },
   }
   plan:await(function(process)
@@ -141,7 +140,7 @@ function M.open(plan, state, mount, path)
       if not state.host.capabilities.sys_admin then
         return nil, { errno = 1, message = core.strerror(1), why = ASKED.EPERM }
       end
-      local namespace, err = open_user_namespace(maps, text)
+      local namespace, err = open_user_namespace(plan.new, maps, text)
       shared.descriptor = namespace
       return namespace, err
     end)
