@@ -28,7 +28,8 @@ local CODES = START .. [[
   local wrong = {}
   for first = 0, 255, 16 do
     local started = {}
-    for code = first, first + 15 do started[code] = start("exit " .. code) end
+    -- Of containers a part: what wait(2) says is taken apart in one place.
+    for code = first, first + 15, way == "container" and 5 or 1 do started[code] = start("exit " .. code) end
     for code, process in pairs(started) do
       local result = assert(process:wait())
       if result.reason ~= "exited" or result.code ~= code or result.signal or result.signal_number then
