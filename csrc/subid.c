@@ -8,6 +8,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <grp.h>
+#include <pthread.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -93,6 +94,31 @@ static void push_unsigned(lua_State *L, unsigned long value)
 	push_int64(L, value > INT64_MAX ? INT64_MAX : (int64_t)value);
 }
 
+/* One thread after the other: the library has files and buffers that all its users share. */
+static pthread_mutex_t library_lock = PTHREAD_MUTEX_INITIALIZER;
+
+enum { ABSENT = -2 };
+
+/* Returns how many ranges there are, ABSENT without a library, or -1, with what it said. */
+static int ask(const char *owner, bool group, struct subid_range **ranges, char said[])
+{
+	int count = ABSENT;
+	pthread_mutex_lock(&library_lock);
+	if (!library.tried)
+		load();
+	if (library.uid) {
+		if (library.log)
+			rewind(library.log);
+		library.said[0] = '\0';
+		count = (group ? library.gid : library.uid)(owner, ranges);
+		if (count < 0)
+			count = -1;
+	}
+	strcpy(said, count == -1 ? what_it_said() : "");
+	pthread_mutex_unlock(&library_lock);
+	return count;
+}
+
 /* subid_ranges(owner, "uid" | "gid") -> list of { first =, count = } | nil, message [, absent]
  * As libsubid has them: all of them, in its order, unchecked. `absent` is true where there is no library. */
 static int subid_ranges(lua_State *L)
@@ -102,26 +128,22 @@ static int subid_ranges(lua_State *L)
 	const char *owner = luaL_checklstring(L, 1, &length);
 	luaL_argcheck(L, strlen(owner) == length, 1, "the owner has a NUL byte in it");
 	bool group = luaL_checkoption(L, 2, NULL, kinds) == 1;
-	if (!library.tried)
-		load();
-	if (!library.uid) {
+	struct subid_range **box = lua_newuserdata(L, sizeof *box);
+	*box = NULL;
+	luaL_getmetatable(L, RANGES_TYPE);
+	lua_setmetatable(L, -2);
+	char said[sizeof library.said];
+	int count = ask(owner, group, box, said);
+	if (count == ABSENT) {
 		lua_pushnil(L);
 		lua_pushstring(L, library.problem);
 		lua_pushboolean(L, true);
 		return 3;
 	}
-	if (library.log)
-		rewind(library.log);
-	library.said[0] = '\0';
-	struct subid_range **box = lua_newuserdata(L, sizeof *box);
-	*box = NULL;
-	luaL_getmetatable(L, RANGES_TYPE);
-	lua_setmetatable(L, -2);
-	int count = (group ? library.gid : library.uid)(owner, box);
 	if (count < 0) {
 		lua_pushnil(L);
-		lua_pushfstring(L, "libsubid: no answer about the %s ranges of %s%s%s", kinds[group], owner,
-				*what_it_said() ? ": " : "", library.said);
+		lua_pushfstring(L, "libsubid: no answer about the %s ranges of %s%s%s", kinds[group], owner, *said ? ": " : "",
+				said);
 		return 2;
 	}
 	lua_newtable(L);

@@ -229,6 +229,7 @@ function M.prepare(options, cwd, host, is_function)
   if is_function then finish() else plan.finish = finish end
   plan.host, plan.entered = host, target.pid
   plan.guards_null = host.capabilities.sys_admin
+    and container_identity.is_obeyed({ maps = joins_user and facts.maps or nil }, host)
   plan.id_maps = joins_user and { uid = facts.maps.uid, gid = facts.maps.gid, setgroups = facts.setgroups } or nil
   return plan
 end
