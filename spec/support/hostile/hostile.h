@@ -4,6 +4,11 @@
 
 #include <stddef.h>
 
+/* A factor for machines that are slower (CELLA_PATIENCE). */
+#ifndef PATIENCE
+#define PATIENCE 1
+#endif
+
 struct attempt {
   const char *name;
   void (*act)(const char *argument);

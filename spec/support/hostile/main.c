@@ -71,7 +71,7 @@ static void try(const char *what) {
   fflush(stdout);
   pid_t child = fork();
   if (child == 0) {
-    alarm(SECONDS);
+    alarm(SECONDS * PATIENCE);
     attempt->act(what[length] ? what + length + 1 : "");
     fflush(stdout);
     _exit(0);
