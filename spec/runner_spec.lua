@@ -9,6 +9,7 @@ local outside = require "spec.support.outside"
 local trial = require "spec.support.trial"
 
 local needs = able.needs(function(reason) pending(reason) end)
+local PATIENCE = tonumber(os.getenv "CELLA_PATIENCE") or 1
 
 teardown(escape.remove)
 
@@ -260,7 +261,7 @@ describe("a program of a container that is entered", function()
     local place = trial.sh("stat -c %d:%i " .. marked):gsub("\n$", "")
     description.mounts = { { type = "proc", destination = "/proc" } }
     local process = assert(cella.container(description):spawn { "/proc/self/fd/9", ("rob=%d:%s:%s"):format(
-      4, place, needle), fds = { [9] = file }, stdin = "null", stdout = "capture" })
+      4 * PATIENCE, place, needle), fds = { [9] = file }, stdin = "null", stdout = "capture" })
     file:close()
     local entrance = assert(cella.enter { process = process })
     local command = { "sleep", "0.01", stdin = "null", timeout = 1 }
