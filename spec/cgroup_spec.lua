@@ -69,7 +69,7 @@ local PRELUDE = ("local PIDS = %q\n"):format(pids) .. [[
 local function lua(source, options) return outside.lua(PRELUDE .. source, options) end
 
 local lacking = outside.lua [[
-  local made, err = require "cella.cgroup".create {}
+  local made, err = require "cella.cgroup".create({}, require("cella.plan").new)
   return made and "" or tostring(err)
 ]]
 local controllers = {}
@@ -278,7 +278,7 @@ describe("a container's cgroup", function()
       end
       local there, after = lua([[
         local library = ...
-        local made = assert(group.create {})
+        local made = assert(group.create({}, require("cella.plan").new))
         local before = sys.getpid()
         host(library, "fork_now")
         if sys.getpid() ~= before then
