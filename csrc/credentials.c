@@ -8,7 +8,7 @@
 #include <linux/sched.h>
 #include <linux/securebits.h>
 
-static int get_sets(struct credentials *credentials)
+int get_sets(struct credentials *credentials)
 {
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct data[2] = { 0 };
@@ -19,7 +19,7 @@ static int get_sets(struct credentials *credentials)
 	return (int)result;
 }
 
-static int set_sets(uint64_t effective, uint64_t permitted, uint64_t inheritable)
+int set_sets(uint64_t effective, uint64_t permitted, uint64_t inheritable)
 {
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct data[2] = {

@@ -5,6 +5,11 @@
 
 #include "launch.h"
 
+/* The three sets of this process as masks (capget(2), capset(2)): of `sets` nothing else is read or written. Each returns
+ * 0 or a negative errno. */
+int get_sets(struct credentials *sets);
+int set_sets(uint64_t effective, uint64_t permitted, uint64_t inheritable);
+
 /* Why this process could not go through that exec and be as it was; NULL where it can. `namespaces` are those that the
  * child is born into. */
 const char *credentials_refusal(uint64_t namespaces);

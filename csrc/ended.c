@@ -5,13 +5,10 @@
 #include "report.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 /* What pidfd_open(2) calls PIDFD_GET_INFO, as of Linux 6.15: headers of today have no name for it yet. */
 struct exit_info {
@@ -54,16 +51,9 @@ static int ask_pidfd(struct process *process)
 /* Whether it goes by the name that it had before its program was executed. Where no /proc shows it, nobody knows. */
 static bool has_mark(const struct process *process)
 {
-	char path[64], name[MARK_SIZE + 1] = { 0 };
-	if (!process->executes)
-		return false;
-	snprintf(path, sizeof path, "/proc/%d/comm", process->pid);
-	int fd = procfs_open(path, O_RDONLY);
-	if (fd < 0)
-		return false;
-	ssize_t count = read(fd, name, sizeof name - 1);
-	close(fd);
-	return count == MARK_SIZE && memcmp(name, process->mark, MARK_SIZE - 1) == 0;
+	char name[MARK_SIZE + 1];
+	return process->executes && procfs_read_of(process->pid, "comm", name, sizeof name) == MARK_SIZE &&
+	       memcmp(name, process->mark, MARK_SIZE - 1) == 0;
 }
 
 /* Returns 1 once the status is known, 0 if the child runs still, or a negative errno. */

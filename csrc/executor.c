@@ -96,18 +96,18 @@ static int execute_init(int program, bool stays, int child)
 /* Puts `status` on 3 and `gate` on 4, closes everything else but `program`, and becomes the init. */
 static int become_init(const struct executor *executor, int program, int status, bool stays, int gate, int child)
 {
-	enum { FIRST = 3, ABOVE = 8 };
-	int moved[] = { status, gate }, count = 2;
+	enum { FIRST = 3, COUNT = 2, ABOVE = 8 };
+	int moved[COUNT] = { status, gate };
 	long result = program = (int)RAW(SYS_fcntl, program, F_DUPFD_CLOEXEC, ABOVE);
-	for (int i = 0; i < count && result >= 0; i++)
+	for (int i = 0; i < COUNT && result >= 0; i++)
 		result = moved[i] = (int)RAW(SYS_fcntl, moved[i], F_DUPFD_CLOEXEC, ABOVE);
-	for (int i = 0; i < count && result >= 0; i++)
+	for (int i = 0; i < COUNT && result >= 0; i++)
 		result = RAW(SYS_dup3, moved[i], FIRST + i, 0);
 	/* An init that held the program's streams would keep their other ends waiting. */
 	if (result >= 0)
 		result = RAW(SYS_close_range, 0, FIRST - 1, 0);
 	if (result >= 0)
-		result = RAW(SYS_close_range, FIRST + count, program - 1, 0);
+		result = RAW(SYS_close_range, FIRST + COUNT, program - 1, 0);
 	if (result >= 0)
 		result = RAW(SYS_close_range, program + 1, UINT32_MAX, 0);
 	if (result >= 0 && executor->become_init) {

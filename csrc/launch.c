@@ -51,7 +51,7 @@ static int *place_of_thread_id(void)
 struct outline {
 	int highest_target; /* of the descriptor numbers that it gives by name */
 	size_t kept;        /* how many descriptors it names */
-	bool dies_with_parent, needs_monitor, uses_environment, has_init;
+	bool dies_with_parent, needs_monitor, uses_environment;
 };
 
 /* What a plan names and is cella's own is not there for it. */
@@ -95,7 +95,6 @@ static struct outline outline_of(const struct plan *plan)
 		outline.needs_monitor |= flags & OP_FORK ||
 					 (flags & OP_JOIN && (step->args[1].n == 0 || step->args[1].n & CLONE_NEWPID));
 		outline.dies_with_parent |= (flags & OP_TIE) != 0;
-		outline.has_init |= (flags & OP_INIT) != 0;
 		outline.uses_environment |= flags & OP_EXEC && !(flags & OP_CALL) && !given(&step->args[2]);
 		if (flags & OP_TARGET && step->args[1].n > outline.highest_target)
 			outline.highest_target = (int)step->args[1].n;
@@ -145,7 +144,7 @@ static int prepare(struct process *process, const struct plan *plan, const struc
 	launch->last_capability = last_capability();
 	launch->cgroup = -1;
 	launch->dies_with_parent = outline->dies_with_parent;
-	launch->has_init = outline->has_init;
+	launch->has_init = plan->has_init;
 	launch->monitor.result = -ECHILD; /* should it be killed before it knows */
 	unsigned last = plan->steps ? op_at(plan_step(plan, plan->steps - 1)->op)->flags : 0;
 	launch->executes = (last & OP_EXEC) && !(last & OP_CALL);
@@ -334,9 +333,9 @@ static int start_copy(struct process *process, struct clone_args *args, const st
 	return 0;
 }
 
-/* Returns 0, IN_A_COPY in a child that has come to its call, or a negative errno. */
 enum { IN_A_COPY = 1 };
 
+/* Returns 0, IN_A_COPY in a child that has come to its call, or a negative errno. */
 static int start(struct process *process, const struct plan *plan, const struct start *how, int plan_fd)
 {
 	struct launch *launch = process->launch;

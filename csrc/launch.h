@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <sys/resource.h>
 
-/* The credentials of the child when it was cloned, which exec changes and the runner puts back (carry.c). */
+/* The credentials of the child when it was cloned, which exec changes and the runner puts back (credentials.c). */
 struct credentials {
 	uint64_t effective, permitted, inheritable, ambient;
 	bool keep_caps;

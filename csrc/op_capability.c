@@ -1,10 +1,10 @@
 /* Capability sets, securebits and no_new_privs: capabilities(7). libcap is for names and texts
  * (look.c, args.c); its setters are not used here because the runner has no libc. */
+#include "credentials.h"
 #include "ops.h"
 #include "raw.h"
 
 #include <errno.h>
-#include <linux/capability.h>
 #include <linux/prctl.h>
 
 static int highest; /* and one more; 0: not yet known */
@@ -30,12 +30,7 @@ int last_capability(void)
 /* capset(effective, permitted, inheritable) -> true | nil, message, errno */
 static int act_capset(const struct arg *a)
 {
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct data[2] = {
-		{ (uint32_t)a[0].n, (uint32_t)a[1].n, (uint32_t)a[2].n },
-		{ (uint32_t)(a[0].n >> 32), (uint32_t)(a[1].n >> 32), (uint32_t)(a[2].n >> 32) },
-	};
-	return (int)RAW(SYS_capset, &header, data);
+	return set_sets((uint64_t)a[0].n, (uint64_t)a[1].n, (uint64_t)a[2].n);
 }
 
 static int each_capability(uint64_t set, int option, int suboption)

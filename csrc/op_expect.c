@@ -1,11 +1,11 @@
 /* Looking back: each of these reads from the kernel what an earlier step was to bring about, and fails
  * with ENOTRECOVERABLE if it is not so. They are the last steps before exec. */
+#include "credentials.h"
 #include "ops.h"
 #include "raw.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <linux/prctl.h>
 #include <linux/limits.h>
 #include <sys/mman.h>
@@ -116,11 +116,10 @@ static uint64_t known(int64_t mask)
 /* expect_capabilities(effective, permitted, inheritable, bounding, ambient) -> true | nil, message, errno */
 static int act_expect_capabilities(const struct arg *a)
 {
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct data[2];
-	long result = RAW(SYS_capget, &header, data);
+	struct credentials sets;
+	int result = get_sets(&sets);
 	if (result < 0)
-		return (int)result;
+		return result;
 	uint64_t bounding = 0, ambient = 0;
 	for (int cap = 0; cap <= last_capability(); cap++) {
 		if (RAW(SYS_prctl, PR_CAPBSET_READ, cap, 0, 0, 0) == 1)
@@ -128,11 +127,8 @@ static int act_expect_capabilities(const struct arg *a)
 		if (RAW(SYS_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, cap, 0, 0) == 1)
 			ambient |= (uint64_t)1 << cap;
 	}
-	uint64_t effective = data[0].effective | (uint64_t)data[1].effective << 32;
-	uint64_t permitted = data[0].permitted | (uint64_t)data[1].permitted << 32;
-	uint64_t inheritable = data[0].inheritable | (uint64_t)data[1].inheritable << 32;
-	return verdict(effective == known(a[0].n) && permitted == known(a[1].n) &&
-		       inheritable == known(a[2].n) && bounding == known(a[3].n) &&
+	return verdict(sets.effective == known(a[0].n) && sets.permitted == known(a[1].n) &&
+		       sets.inheritable == known(a[2].n) && bounding == known(a[3].n) &&
 		       ambient == known(a[4].n));
 }
 

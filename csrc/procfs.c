@@ -39,3 +39,21 @@ int procfs_fd_path(char *buffer, int room, int64_t fd, const char *path, int64_t
 	buffer[size] = '\0';
 	return size;
 }
+
+long procfs_read_of(int pid, const char *name, char *text, size_t room)
+{
+	char path[64] = "/proc/";
+	int size = 6 + put_number(path + 6, pid);
+	path[size++] = '/';
+	while (*name && size < (int)sizeof path - 1)
+		path[size++] = *name++;
+	path[size] = '\0';
+	int fd = procfs_open(path, O_RDONLY);
+	if (fd < 0)
+		return fd;
+	long count;
+	RAW_RETRY(count, SYS_read, fd, text, room - 1);
+	RAW(SYS_close, fd);
+	text[count < 0 ? 0 : count] = '\0';
+	return count;
+}

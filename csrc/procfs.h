@@ -3,11 +3,15 @@
 #ifndef CELLA_PROCFS_H
 #define CELLA_PROCFS_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 /* openat(2) of a path in /proc; -EXDEV where something else is mounted there, which could be anything: a file
  * system of somebody else's that looks like it, as in CVE-2019-16884 and CVE-2019-19921. */
 int procfs_open(const char *path, int flags);
+
+/* The beginning of /proc/PID/NAME as a string. Returns its length, or a negative errno. */
+long procfs_read_of(int pid, const char *name, char *text, size_t room);
 
 /* "/proc/self/fd/N", and then "/path" if its length is not 0. Returns its length, or -ENAMETOOLONG. */
 int procfs_fd_path(char *buffer, int room, int64_t fd, const char *path, int64_t length);

@@ -5,7 +5,6 @@
 #include "raw.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -21,15 +20,13 @@ enum { GONE = -1, UNKNOWN = 0 };
  * process. */
 static int parent_of(int pid)
 {
-	char path[64], text[512];
+	char text[512];
 	int parent = UNKNOWN;
-	snprintf(path, sizeof path, "/proc/%d/stat", pid);
-	int fd = procfs_open(path, O_RDONLY);
-	if (fd < 0)
+	long count = procfs_read_of(pid, "stat", text, sizeof text);
+	if (count == -ESRCH)
+		return GONE;
+	if (count < 0)
 		return RAW(SYS_kill, pid, 0) == -ESRCH ? GONE : UNKNOWN;
-	ssize_t count = read(fd, text, sizeof text - 1);
-	close(fd);
-	text[count < 0 ? 0 : count] = '\0';
 	const char *end = strrchr(text, ')'); /* of the name, which may have any characters in it */
 	if (!end || sscanf(end + 1, " %*c %d", &parent) != 1)
 		return GONE; /* in this moment */

@@ -7,8 +7,8 @@ local LAYERS = {
     .. "caps.names caps.set caps.named caps.securebits caps.rules caps.text caps.state caps.exec caps.fileset" },
   { "facts of the host", "host host.* mountinfo subid subid.* open groups root.system cgroup.place cgroup.usage" },
   { "policy and prediction", "policy policy.* idmap idmap.check idmap.check.* caps caps.* sys enter.target" },
-  { "plans and processes", "plan plan.* explain explain.* interpreter streams terminal rlimits mapping command call "
-    .. "call.* process process.* cgroup cgroup.* root.description" },
+  { "plans and processes", "plan plan.* explain explain.* interpreter runner streams terminal rlimits mapping command "
+    .. "call call.* process process.* cgroup cgroup.* root.description" },
   { "containers", "root root.* container container.* enter enter.* namespace" },
   { "top", "cella cli cli.*" },
 }

@@ -39,4 +39,15 @@ function M.own()
   return M.parse(text or "")
 end
 
+--- Those that this process sees below a path, and not on it.
+---@param path string
+---@return cella.mount[]
+function M.below(path)
+  local list, prefix = {}, (path:match "^(.-)/*$") .. "/"
+  for _, mount in ipairs(M.own()) do
+    if mount.point ~= "/" and mount.point:sub(1, #prefix) == prefix then list[#list + 1] = mount end
+  end
+  return list
+end
+
 return M

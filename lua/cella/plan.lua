@@ -8,13 +8,13 @@ local core = require "cella.core"
 local Error = require "cella.error"
 local cgroup = require "cella.cgroup"
 local commands = require "cella.command"
-local interpreter = require "cella.interpreter"
 local join = require "cella.plan.join"
 local kinds = require "cella.kinds"
 local lists = require "cella.list"
 local mapping = require "cella.mapping"
 local render = require "cella.plan.render"
 local rlimits = require "cella.rlimits"
+local runner = require "cella.runner"
 local printable = require "cella.printable"
 local spawn = require "cella.plan.spawn"
 local streams = require "cella.streams"
@@ -244,7 +244,7 @@ function methods:init(stays)
   if self.has_init then error("a plan has at most one init", 2) end
   if stays ~= nil then validate.check(rule.boolean, stays, "stays", 2) end
   self.has_init = true
-  local program = interpreter.sealed(self)
+  local program = runner.input(self)
   local status = self:input(render.call "pipe", function()
     local reading, writing, errno = core.pipe()
     if not reading then return nil, writing, errno end

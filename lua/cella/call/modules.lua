@@ -17,7 +17,7 @@ local OWN = [[
   policy.hold policy.ranges policy.slices policy.via printable process process.capture process.events process.input
   process.limits process.lines process.output process.serve process.usage process.wait rlimits root root.bind
   root.cover root.description root.device root.entry root.filesystem root.idmap root.overlay root.own root.place
-  root.system streams subid subid.files subid.program sys terminal validate words
+  root.system runner streams subid subid.files subid.program sys terminal validate words
 ]]
 
 --- Loads all of cella's modules. Some need others only when they are used, and a container's root need not have them.

@@ -3,7 +3,7 @@
 
 local core = require "cella.core"
 local Error = require "cella.error"
-local interpreter = require "cella.interpreter"
+local runner = require "cella.runner"
 
 local M = {}
 
@@ -30,7 +30,7 @@ local function start_janitor(new_plan, directory, name)
   local reading, writing, errno = core.pipe()
   if not reading then return failed(writing, errno, { op = "pipe" }) end
   local program, message
-  program, message, errno = interpreter.program()
+  program, message, errno = runner.open()
   if not program then return failed(message, errno) end
   local plan = new_plan()
   plan:chdir "/"

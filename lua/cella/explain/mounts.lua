@@ -4,13 +4,10 @@ local core = require "cella.core"
 local lists = require "cella.list"
 local mountinfo = require "cella.mountinfo"
 
-local function mounts_below(path)
-  local below, prefix = {}, (path:match "^(.-)/*$") .. "/"
-  for _, mount in ipairs(mountinfo.own()) do
-    local point = mount.point
-    if point ~= "/" and point:sub(1, #prefix) == prefix then below[#below + 1] = point end
-  end
-  return below
+local function points_below(path)
+  local points = {}
+  for i, mount in ipairs(mountinfo.below(path)) do points[i] = mount.point end
+  return points
 end
 
 -- The slot that a step's descriptor is.
@@ -56,7 +53,7 @@ end
 local WITHOUT = "; `proc = false` starts without one"
 
 local function proc_refused()
-  local covered = mounts_below "/proc"
+  local covered = points_below "/proc"
   if #covered > 0 then
     return "the kernel mounts a fresh /proc only where the old one is whole, and here parts of it are covered: "
       .. table.concat(covered, ", ") .. WITHOUT
@@ -108,7 +105,7 @@ local function overlay_invalid(fields, plan)
   end
   if #lower < 2 and not upper then return "an overlay takes at least two lower directories, or an upper one" end
   for _, path in ipairs(is_new(plan, "user") and lower or {}) do
-    local below = mounts_below(path)
+    local below = points_below(path)
     if #below > 0 then
       return ("%s came from a more privileged mount namespace, with mounts on it (%s): it cannot be had without them, "
         .. "as an overlay would"):format(path, below[1] .. (#below > 1 and ", ..." or ""))

@@ -61,15 +61,6 @@ local function mount_map(wanted, state, kind, path)
   return inside and map:compose(inside[kind]) or map
 end
 
--- The mounts of this process below a path: their places and file systems.
-local function mounts_below(path)
-  local list, prefix = {}, path:gsub("/*$", "/")
-  for _, mount in ipairs(mountinfo.own()) do
-    if mount.point:sub(1, #prefix) == prefix then list[#list + 1] = { path = mount.point, fstype = mount.kind } end
-  end
-  return list
-end
-
 local ASKED = {
   EPERM = "an ID-mapped mount needs CAP_SYS_ADMIN in the user namespace that owns the file system, for a disk the "
     .. "initial one, and nothing is mapped twice (mount_setattr(2))",
@@ -80,15 +71,15 @@ local ASKED = {
 -- Each mount is asked for itself: which is it that refuses?
 local function refusal(path, namespace, errno)
   local code = core.errno_name(errno)
-  local asked = path and mounts_below(path) or {}
-  table.insert(asked, 1, { path = path })
+  local asked = path and mountinfo.below(path) or {}
+  table.insert(asked, 1, { point = path })
   for _, mount in ipairs(asked) do
-    local tree = mount.path and own("open_tree", sys.open_tree(mount.path, "clone"))
+    local tree = mount.point and own("open_tree", sys.open_tree(mount.point, "clone"))
     if tree then
       local ok, _, said = sys.mount_setattr(tree:number(), false, {}, nil, nil, namespace:number())
       tree:close()
       if not ok and said == errno and ASKED[code] then
-        return ("%s%s refuses: %s"):format(mount.path, mount.fstype and " (" .. mount.fstype .. ")" or "", ASKED[code])
+        return ("%s%s refuses: %s"):format(mount.point, mount.kind and " (" .. mount.kind .. ")" or "", ASKED[code])
       end
     end
   end
