@@ -226,9 +226,11 @@ bool is_private(int fd)
 
 void close_private(void)
 {
-	for (int i = 0; i < private_used; i++)
-		if (private_fds[i] > 0)
-			RAW(SYS_close, private_fds[i] - 1);
+	for (int i = 0; i < private_used; i++) {
+		int number = atomic_exchange(&private_fds[i], 0);
+		if (number > 0)
+			RAW(SYS_close, number - 1);
+	}
 }
 
 /* is_open(number) -> boolean: whether the caller has a descriptor of that number */

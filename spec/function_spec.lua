@@ -224,6 +224,13 @@ describe("a function as the program", function()
       assert.is_nil(result.values[4]) -- it leads nowhere
     end)
 
+    it("has one whose number is that of the runner's file in the caller", function()
+      local number = assert(core.runner_file())
+      local result = run({}, { function() return core.is_open(number) end, fds = { [number] = 1 }, stdin = "null",
+        stdout = "capture" })
+      assert.is_true(result.values and result.values[1], tostring(result.error))
+    end)
+
     it("has signals as a program has them: nothing handled, ignored or blocked", function()
       local masks = outside.lua([[
         local result = assert(cella.container({ mounts = { { type = "proc", destination = "/proc" } } }):run(function()
