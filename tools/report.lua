@@ -1,7 +1,8 @@
--- The output of the specs: a line of dots per file, failures where they happen, each skip with its reason;
--- and the counts "passed failed skipped" in the file that CELLA_COUNTS names, for tools/test to add up.
+-- The output of the specs: a line of dots per file with its seconds, failures where they happen, each skip with its
+-- reason; and the counts "passed failed skipped" in the file that CELLA_COUNTS names, for tools/test to add up.
 
 local busted = require "busted"
+local monotime = require "system".monotime
 local pretty = require "pl.pretty"
 
 local function text(message)
@@ -19,10 +20,23 @@ end
 return function()
   local handler = require "busted.outputHandlers.base"()
   local file -- whose dots are on the present line
+  local began -- when that file did
 
   local function break_line()
     if file then line() end
     file = nil
+  end
+
+  -- A file's specs follow each other, whatever else is written in between.
+  local function on_file_start()
+    began = monotime()
+    return nil, true
+  end
+
+  local function on_file_end()
+    if file then line((" %.1f s"):format(monotime() - began)) end
+    file = nil
+    return nil, true
   end
 
   local function on_end(element, _, status)
@@ -70,7 +84,9 @@ return function()
     return nil, true
   end
 
+  busted.subscribe({ "file", "start" }, on_file_start)
   busted.subscribe({ "test", "end" }, on_end)
+  busted.subscribe({ "file", "end" }, on_file_end)
   busted.subscribe({ "failure" }, on_failure)
   busted.subscribe({ "error" }, on_failure)
   busted.subscribe({ "suite", "end" }, on_suite_end)
