@@ -407,7 +407,15 @@ static int start(struct process *process, const struct plan *plan, const struct 
 	return 0;
 }
 
-/* launch(recorder, namespaces [, slots [, cgroup [, bounded [, function]]]]) -> process | nil, message, errno
+/* -> nil, message, errno, call */
+static int push_call_error(lua_State *L, const char *call, int error)
+{
+	push_error(L, call, -error);
+	lua_pushstring(L, call);
+	return 4;
+}
+
+/* launch(recorder, namespaces [, slots [, cgroup [, bounded [, function]]]]) -> process | nil, message, errno, call
  * Clones a child into new namespaces (a list) and lets it run; in an `await` step it stays until process:release().
  * `slots` are descriptors by slot number. `cgroup` is the descriptor of one that the child is born into; where that is
  * `bounded` in memory, the child is another's than this process's: the kernel could kill with it all that share its
@@ -439,10 +447,10 @@ int launch_plan(lua_State *L)
 	reap_owed();
 	how.runner = plan_runner_file(L);
 	if (how.runner < 0)
-		return push_error(L, "memfd_create", -how.runner);
+		return push_call_error(L, "memfd_create", how.runner);
 	int plan_fd = prepare(process, plan, &outline, how.copied);
 	if (plan_fd < 0)
-		return push_error(L, "memfd_create", -plan_fd);
+		return push_call_error(L, "memfd_create", plan_fd);
 	fill_slots(L, 3, process->launch);
 	int result = start(process, plan, &how, plan_fd);
 	if (result == IN_A_COPY) {
@@ -455,7 +463,7 @@ int launch_plan(lua_State *L)
 		close_once(&process->channel);
 		process->monitored = false;
 		release_memory(process);
-		return push_error(L, "clone3", -result);
+		return push_call_error(L, "clone3", result);
 	}
 	process->reaped = false;
 	return 1;

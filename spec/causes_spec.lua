@@ -92,4 +92,22 @@ describe("the cause of an error", function()
     trial.remove_directory(directory)
     assert.matches("this process is traced", why or "", 1, true)
   end))
+
+  it("is the helper's file where that gives nobody anything, whatever it says", needs("subordinate_ids", function()
+    if not trial.lacks_root() then return pending "root's helper needs no privileges of its file" end
+    local several = trial.several_ids()
+    local function why_with(helper)
+      local _, err = cella.plan({ namespaces = { "user" }, ids = { uid = several.uid, gid = several.gid,
+        via = "helper", newuidmap = helper } }):exec({ "true" }):run()
+      return err and err.why
+    end
+    local directory = trial.directory()
+    local copy = directory .. "/newuidmap"
+    trial.sh(("cp $(command -v newuidmap) %s"):format(copy))
+    local why, control = why_with(copy), why_with(nil)
+    trial.remove_directory(directory)
+    assert.matches(copy .. " is not set-user-ID root and has no file capabilities", why or "", 1, true)
+    assert.is_nil(control)
+    assert.matches("/bin/false is not set-user-ID root", why_with "/bin/false" or "", 1, true)
+  end))
 end)

@@ -224,11 +224,11 @@ describe("plan:await", function()
       .. " 1", gid = "0 " .. select(2, core.sys.getresgid()) .. " 1", via = "self" } }
     plan:await(function(facts) seen[1] = facts.pid end)
     plan:sethostname "moon"
-    plan:await(function(facts) seen[2] = facts.pid end, "second(PID)")
+    plan:await(function(facts) seen[2] = facts.pid end, "second")
     plan:exec { "hostname", stdout = "capture" }
     assert.equal("moon\n", assert(plan:run()).stdout)
     assert.equal(seen[1], seen[2])
-    assert.matches("second%(PID%)", tostring(plan))
+    assert.matches("second%(PROCESS%)", tostring(plan))
     -- Again: a plan is a value.
     seen = {}
     assert(plan:run())

@@ -265,7 +265,7 @@ describe("a plan", function()
       for _ = 1, 4096 do plan:openat2("/", "path") end
       local text = tostring(plan)
       raises("at most 4096 slots", function() plan:openat2("/", "path") end)
-      raises("at most 4096 slots", function() plan:input("open()", function() end) end)
+      raises("at most 4096 slots", function() plan:input("open", function() end) end)
       assert.equal(4096, plan.recorder:size())
       assert.equal(text, tostring(plan))
       plan:umask(0)

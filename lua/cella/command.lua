@@ -2,6 +2,7 @@
 
 local call = require "cella.call"
 local core = require "cella.core"
+local render = require "cella.plan.render"
 local rlimits = require "cella.rlimits"
 local streams = require "cella.streams"
 local validate = require "cella.validate"
@@ -123,8 +124,8 @@ end
 --- Ends a plan with what for_plan has made. What is to happen in the last moment before that: the hook of the caller,
 --- and then that of who starts it for others (`hold_signals`, of the command line).
 function M.record(plan, command, box)
-  if box.hooks.before_exec then plan:await(box.hooks.before_exec, "hooks.before_exec(PROCESS)") end
-  if box.hold_signals then plan:await(box.hold_signals, "hold_signals()") end
+  if box.hooks.before_exec then plan:await(box.hooks.before_exec, "hooks.before_exec") end
+  if box.hold_signals then plan:await(box.hold_signals, render.call "hold_signals") end
   if call.is(command) then return plan:call(command) end
   return plan:exec(command)
 end

@@ -110,7 +110,7 @@ local function build(box, command, host)
   local hooks = box.hooks
   local plan = Plan.new { namespaces = new, join = join, ids = who.ids, groups = who.groups_before,
     cgroup = box.cgroup, created = hooks.created }
-  if hooks.mapped then plan:await(hooks.mapped, "hooks.mapped(PROCESS)") end
+  if hooks.mapped then plan:await(hooks.mapped, "hooks.mapped") end
 
   if time_offsets then
     -- The namespace takes offsets while nobody is in it; then this process enters. Before the IDs are switched: after

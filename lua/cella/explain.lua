@@ -170,26 +170,34 @@ why.write_file = {
   end,
 }
 
+-- Why a file gives the one who executes it none of its owner's privileges (execve(2)); nil where that is not seen.
+local function gives_nothing(path)
+  local file = core.open(path, "path")
+  local facts = file and core.caps.file_facts(file:number())
+  local capabilities = file and core.caps.file_get(file:number())
+  if file then file:close() end
+  if not facts then return nil end
+  if facts.nosuid then return path .. " lies on a nosuid mount, so that nobody gains privileges by it" end
+  local set_user_id = facts.mode % 0x1000 >= 0x800 and facts.uid == 0
+  if set_user_id or capabilities then return nil end
+  return path .. " is not set-user-ID root and has no file capabilities, so that nobody gains privileges by it"
+end
+
+-- What newuidmap(1) and newgidmap(1) say themselves is in the message.
 local function helper(fields)
-  local said = fields.message or ""
   if fields.code == "ENOENT" or fields.errno == 2 then
     return "the program is not installed: on Debian it is in the package `uidmap`, elsewhere in `shadow-utils`"
-  elseif said:find("not allowed", 1, true) then
-    return "the range is not in the caller's subordinate IDs: see `getsubids` and /etc/subuid, /etc/subgid; "
-      .. "`usermod --add-subuids FIRST-LAST --add-subgids FIRST-LAST USER` as root adds one"
-  elseif said:find("Operation not permitted", 1, true) then
-    if sys.get_no_new_privs() then
-      return "this process has no_new_privs set, so that a set-user-ID helper gains nothing"
-    end
-    local tracer = (read "/proc/self/status" or ""):match "TracerPid:%s*(%d+)"
-    if tracer and tracer ~= "0" then
-      return ("this process is traced (by process %s), and so is the helper: a set-user-ID program gains nothing then "
-        .. "(execve(2))"):format(tracer)
-    end
-    return "the helper gained no privileges: it has lost its set-user-ID bit or file capabilities, or lies on a nosuid "
-      .. "mount"
   end
-  return map_refused(fields)
+  local said = map_refused(fields)
+  if said then return said end
+  local map = fields.map
+  if not map or has("set" .. map.kind) then return nil end
+  local tracer = (read "/proc/self/status" or ""):match "TracerPid:%s*(%d+)"
+  if tracer and tracer ~= "0" then
+    return ("this process is traced (by process %s), and so is the helper: a set-user-ID program gains nothing then "
+      .. "(execve(2))"):format(tracer)
+  end
+  return map.helper and gives_nothing(map.helper)
 end
 why.newuidmap = { any = helper }
 why.newgidmap = { any = helper }

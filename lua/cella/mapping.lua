@@ -4,6 +4,7 @@
 local core = require "cella.core"
 local file = require "cella.host.file"
 local idmap = require "cella.idmap"
+local program = require "cella.subid.program"
 local render = require "cella.plan.render"
 local validate = require "cella.validate"
 
@@ -200,9 +201,11 @@ local function finish_helper(process, err, child, kind, ids, till)
   end
   if result.code ~= 0 then
     local said = result.stderr:gsub("%s+$", "")
+    local name = ("new%sidmap"):format(kind:sub(1, 1))
+    local path = ids[name] or name
     return nil, {
       message = said ~= "" and said or "ended with " .. tostring(result.code or result.signal),
-      map = { kind = kind, ids = ids },
+      map = { kind = kind, ids = ids, helper = path:find "/" and path or program.find(path) },
     }
   end
   return read_back(child, kind, ids[kind])

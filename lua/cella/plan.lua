@@ -143,7 +143,7 @@ function M.new(options)
     self:fork(namespaces)
     self.namespaces = {}
   end
-  if options.created then self:await(options.created, "hooks.created(PROCESS)") end
+  if options.created then self:await(options.created, "hooks.created") end
   if options.ids then
     self.ids = options.ids
     local steps = mapping.record(self, options.ids)
@@ -157,14 +157,14 @@ end
 --- A descriptor that the parent opens before there is a child. `perform` returns it (and the end that the
 --- parent keeps); false where there is none and the steps that use it are left out; or nil, a message and an errno, as
 --- the core does; or nil and the fields of an error.
----@param call string|cella.plan.call  for print, and for the error
+---@param call string|cella.plan.call  for print, and for the error: the name of the function, or with its arguments
 ---@param perform function
 ---@param capture string?  the stream of which the parent keeps the end
 ---@param needs integer?   the number of a descriptor that the caller has to have open, before anything of ours is
 function methods:input(call, perform, capture, needs)
   if type(call) ~= "table" then
-    validate.check(rule.line, call, "text", 2)
-    call = { op = call:match "^[A-Za-z0-9_]+", args = {}, text = call }
+    validate.check(rule.line, call, "call", 2)
+    call = render.call(call)
   end
   validate.check(rule.callable, perform, "perform", 2)
   local slot = self.recorder:input()
@@ -258,13 +258,16 @@ end
 --- Here the child waits until `call` has returned in the parent, which gets `{ pid = }` of the child, and `init =` too
 --- where that is behind an init. An error in it, or nil and a message, ends the child: no program runs.
 ---@param call fun(facts: { pid: integer, init: integer? }): any, string?
----@param text string?  for print; "call(...)" if not given
+---@param name string|cella.plan.call|nil  for print, and for the error: that of the function; "call" if not given
 ---@return cella.plan
-function methods:await(call, text)
+function methods:await(call, name)
   validate.check(rule.callable, call, "call", 2)
-  if text ~= nil then validate.check(rule.line, text, "text", 2) end
-  text = text or "call(...)"
-  meet(self, { { op = text:match "^[A-Za-z0-9_.]+", args = {}, text = text, is_call = true, perform = function(child)
+  local printed = name
+  if type(name) ~= "table" then
+    if name ~= nil then validate.check(rule.line, name, "name", 2) end
+    printed = render.call(name or "call", { "process", render.name "PROCESS" })
+  end
+  meet(self, { { op = printed.op, args = {}, text = printed.text, is_call = true, perform = function(child)
     local pid, program = child:pid(), child:program()
     local facts = { pid = program, init = program ~= pid and pid or nil }
     local ok, result, message = xpcall(function() return call(facts) end, function(err)

@@ -11,6 +11,13 @@ local function literal(value)
   return "{" .. table.concat(items, ", ") .. "}"
 end
 
+local Name = {}
+function Name:__tostring() return self[1] end
+
+--- A value that has a name only when the plan is performed: printed without quotes.
+---@param name string
+function M.name(name) return setmetatable({ name }, Name) end
+
 ---@class cella.plan.call  what a step of the parent's does
 ---@field op string    the function
 ---@field args table   its arguments by name

@@ -235,7 +235,7 @@ function M.perform(plan, options)
   local ok, err = check_needed(plan)
   if ok then ok, err = prepare_waiting(plan, options) end
   if ok then ok, err = open_inputs(plan, context, options) end
-  local child, message, errno
+  local child, call, errno, _
   local group = context.cgroup
   if ok and plan.hides_interpreter and not plan.called then
     local why = core.copied(plan.recorder, plan.namespaces, group and group.bounded)
@@ -245,10 +245,10 @@ function M.perform(plan, options)
     if plan.called then
       body = called.body(plan.called, context.slots[plan.results:number()], options.result_limit)
     end
-    child, message, errno = core.launch(plan.recorder, plan.namespaces, context.slots, group and group:number(),
+    child, _, errno, call = core.launch(plan.recorder, plan.namespaces, context.slots, group and group:number(),
       group and group.bounded, body)
     if not child then
-      err = failure(plan, #plan.before + 1, { op = message:match("^[A-Za-z0-9_]+"), errno = errno,
+      err = failure(plan, #plan.before + 1, { op = call, errno = errno,
         why = group and group:explain_birth(errno) })
     end
   end

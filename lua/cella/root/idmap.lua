@@ -31,7 +31,7 @@ local function open_user_namespace(new_plan, maps, text)
   plan:await(function(process)
     namespace, message = core.open(("/proc/%d/ns/user"):format(process.pid), "rdonly")
     return namespace ~= nil, message
-  end, "open(/proc/PID/ns/user)")
+  end, render.call("open", { "path", "/proc/PID/ns/user" }))
   local process, err = plan:spawn()
   if not process then
     if namespace then namespace:close() end
