@@ -88,8 +88,10 @@ static void other_abi(long number, const char *abi) {
     __asm__ volatile("int $0x80" : "=a"(returned) : "a"(number), "b"(get), "c"(which), "d"(0L) : "memory");
   else
     returned = syscall(number | 0x40000000, get, which, 0);
-  if (returned < 0 && returned > -4096) errno = (int)-returned, returned = -1;
-  if (!strcmp(abi, "i386") && (int)returned < 0 && (int)returned > -4096) errno = -(int)returned, returned = -1;
+  if (!strcmp(abi, "i386")) {
+    returned = (int)returned; /* a kernel may leave the upper half empty */
+    if (returned < 0) errno = (int)-returned, returned = -1;
+  }
   verdict(returned);
 #else
   (void)number, (void)abi;

@@ -30,14 +30,25 @@ static void make_device(const char *path) {
 
 static void change_root(const char *path) { verdict(chroot(path)); }
 
-static void enter(const char *path) {
+/* Linux 5.10 follows a link in /proc/PID/ns that it refuses to the directory that the link is in. */
+static int open_namespace(const char *path) {
   int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0 || ioctl(fd, NS_GET_NSTYPE) >= 0) return fd;
+  close(fd);
+  errno = EACCES;
+  return -1;
+}
+
+static void namespace_of(const char *path) { verdict(open_namespace(path)); }
+
+static void enter(const char *path) {
+  int fd = open_namespace(path);
   verdict(fd < 0 ? -1 : setns(fd, 0));
 }
 
 /* To the namespace above, or the one that owns this one. */
 static void parent_of(const char *path) {
-  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  int fd = open_namespace(path);
   verdict(fd < 0 ? -1 : ioctl(fd, NS_GET_PARENT));
 }
 
@@ -74,6 +85,7 @@ const struct attempt mount_attempts[] = {
     {"mount", mount_tmpfs},
     {"mknod", make_device},
     {"chroot", change_root},
+    {"namespace", namespace_of},
     {"setns", enter},
     {"parent", parent_of},
     {"handle", by_handle},
