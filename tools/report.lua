@@ -21,6 +21,14 @@ return function()
   local handler = require "busted.outputHandlers.base"()
   local file -- whose dots are on the present line
   local began -- when that file did
+  local slow = {} -- the specs that take longest
+
+  local function note_time(element)
+    if (element.duration or 0) < 2 then return end
+    slow[#slow + 1] = element
+    table.sort(slow, function(a, b) return a.duration > b.duration end)
+    slow[11] = nil
+  end
 
   local function break_line()
     if file then line() end
@@ -40,6 +48,7 @@ return function()
   end
 
   local function on_end(element, _, status)
+    note_time(element)
     local mark = status == "success" and "." or status == "pending" and "s"
     if not mark then return nil, true end -- a failure has been told already
     local source = element.trace and element.trace.short_src
@@ -71,6 +80,11 @@ return function()
       local own_name = pending.element.descriptor == "pending"
       line("skipped ", pending.name, own_name and "" or ": ", own_name and "" or reason ~= "" and reason
         or "no reason given")
+    end
+    for _, element in ipairs(slow) do
+      local trace = element.trace or {}
+      line(("%6.1f s  %s:%s: %s"):format(element.duration, trace.short_src or "?", trace.currentline or "?",
+        element.name))
     end
     local passed, skipped = handler.successesCount, handler.pendingsCount
     local failed = handler.failuresCount + handler.errorsCount
