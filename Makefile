@@ -15,22 +15,22 @@ LUA_INCDIR := $(patsubst -I%,%,$(shell for name in lua$(LUA) lua-$(LUA) lua$(sub
 endif
 
 includes = $(addprefix -I,$(LUA_INCDIR) $(CAP_INCDIR))
-compile  = $(CC) -std=c11 -D_GNU_SOURCE -fPIC -fvisibility=hidden $(WARNINGS) $(HARDENING) $(includes) \
+compile  = $(CC) -std=c11 -D_GNU_SOURCE -iquote csrc -fPIC -fvisibility=hidden $(WARNINGS) $(HARDENING) $(includes) \
            $(CFLAGS)
 link     = $(CC) $(CFLAGS) $(LIBFLAG) -Wl,-z,relro,-z,now $(LDFLAGS)
 module   = $(BUILD)/cella/core.so
-objects  = $(patsubst csrc/%.c,$(BUILD)/obj/%.o,$(wildcard csrc/*.c))
+folders  = sys ops executor value lib plan parent
+objects  = $(patsubst csrc/%.c,$(BUILD)/obj/%.o,$(wildcard $(addprefix csrc/,$(addsuffix /*.c,. $(folders)))))
 
-# The runner (csrc/runner): a program without libc, part of the module. Its sources are those of the module, which need
+# The runner (csrc/runner): a program without libc, part of the module. It shares with it the folders that need
 # none either. RUNNER=asan: plans are performed by one with libc and sanitizers (csrc/runner/sanitized.c).
 RUNNER      = plain
 runner      = $(BUILD)/obj/runner.elf
 runner_asan = $(if $(filter asan,$(RUNNER)),$(BUILD)/obj/runner-asan.elf)
-shared      = $(patsubst %,csrc/%.c,cgroup_tree credentials executor monitor names ops procfs remount sound) \
-              $(wildcard csrc/op_*.c)
+shared      = $(wildcard csrc/sys/*.c csrc/ops/*.c csrc/executor/*.c)
 with_libc   = csrc/runner/sanitized.c
 no_libc     = csrc/runner/start.c csrc/runner/memory.c
-runcc       = $(CC) -std=c11 -D_GNU_SOURCE -Os -ffreestanding -fno-stack-protector -fno-asynchronous-unwind-tables \
+runcc       = $(CC) -std=c11 -D_GNU_SOURCE -iquote csrc -Os -ffreestanding -fno-stack-protector -fno-asynchronous-unwind-tables \
               -fno-pie -ffunction-sections -fdata-sections $(WARNINGS) $(filter -Werror,$(CFLAGS)) -static -nostdlib \
               -Wl,--gc-sections,-z,noseparate-code,-z,norelro,-z,noexecstack,--build-id=none -s
 sanitize    = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
@@ -46,13 +46,14 @@ $(module): $(objects)
 	@$(link) -o $@ $^ $(addprefix -L,$(CAP_LIBDIR)) -lcap -ldl -lpthread
 
 $(BUILD)/obj/%.o: csrc/%.c $(BUILD)/obj/command
+	@mkdir -p $(@D)
 	@echo 'compile $<'
 	@$(compile) $(extra) -MMD -MP -c -o $@ $<
 
 # This runs on a stack of its own and never returns, which ASan takes for a mistake and says so.
-$(BUILD)/obj/boot.o: extra = -fno-sanitize=all
+$(BUILD)/obj/executor/boot.o: extra = -fno-sanitize=all
 
-$(runner) $(runner_asan): $(wildcard csrc/runner/*.c) $(shared) $(wildcard csrc/runner/*.h csrc/*.h) $(BUILD)/obj/command
+$(runner) $(runner_asan): $(wildcard csrc/runner/*.c) $(shared) $(wildcard csrc/*.h) $(BUILD)/obj/command
 
 $(runner):
 	@echo 'link $@'
@@ -60,10 +61,10 @@ $(runner):
 
 $(BUILD)/obj/runner-asan.elf:
 	@echo 'link $@'
-	@$(CC) -std=c11 -D_GNU_SOURCE $(sanitize) $(WARNINGS) -o $@ $(filter-out $(no_libc),$(filter %.c,$^))
+	@$(CC) -std=c11 -D_GNU_SOURCE -iquote csrc $(sanitize) $(WARNINGS) -o $@ $(filter-out $(no_libc),$(filter %.c,$^))
 
-$(BUILD)/obj/runner_file.o: $(runner) $(runner_asan)
-$(BUILD)/obj/runner_file.o: extra = -DRUNNER_PROGRAM='"$(runner)"' \
+$(BUILD)/obj/parent/runner_file.o: $(runner) $(runner_asan)
+$(BUILD)/obj/parent/runner_file.o: extra = -DRUNNER_PROGRAM='"$(runner)"' \
     $(if $(runner_asan),-DRUNNER_SANITIZED='"$(runner_asan)"')
 
 # What the fuzzer of launches checks them with: the module, and what calls into it (spec/fuzz/launch.c).
@@ -132,7 +133,7 @@ luacheck:
 # members that only the kernel reads, `flags & F ? a : b`, and a declaration at the top of its function.
 cppcheck:
 	cppcheck --quiet --error-exitcode=1 --std=c11 -D_GNU_SOURCE -D__x86_64__ --enable=style \
-	    --suppress=unusedStructMember --suppress=clarifyCalculation --suppress=variableScope csrc
+	    --suppress=unusedStructMember --suppress=clarifyCalculation --suppress=variableScope -Icsrc csrc
 
 clean:
 	rm -rf build

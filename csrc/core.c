@@ -1,6 +1,10 @@
 /* cella.core: the module that `require "cella"` loads, and its only export. The Lua above it is the
- * interface; see lua/cella/sys.lua for what each operation takes. */
-#include "tense.h"
+ * interface; see lua/cella/meta/sys.lua for what each operation takes. */
+#include "lib/lib.h"
+#include "parent/forked.h"
+#include "parent/process.h"
+#include "parent/runner_file.h"
+#include "plan/recorder.h"
 
 #define EXPORT __attribute__((visibility("default")))
 
@@ -9,20 +13,28 @@ EXPORT int luaopen_cella_core(lua_State *L);
 int luaopen_cella_core(lua_State *L)
 {
 	lua_newtable(L);
-	open_tense(L);
+	open_immediate(L);
+	open_recorder(L);
 	open_process(L);
-	open_look(L);
-	open_io(L);
-	open_stream(L);
+	open_forked(L);
+	open_runner_file(L);
+	open_fd(L);
+	open_file(L);
 	open_poll(L);
+	open_stream(L);
+	open_number_name(L);
+	open_query(L);
 	open_usage(L);
 	open_subid(L);
-	open_runner_file(L);
 	open_caps(L);
-	open_copy(L);
-	open_plain(L);
+	open_serialize(L);
 	open_terminal(L);
 	open_cgroup(L);
 	open_ids(L);
+	/* Where plan.lua looks for it. */
+	lua_getfield(L, -1, "caps");
+	lua_pushcfunction(L, recorder_data);
+	lua_setfield(L, -2, "step");
+	lua_pop(L, 1);
 	return 1;
 }

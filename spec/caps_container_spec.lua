@@ -359,7 +359,7 @@ describe("a plan's child", function()
       assert.is_truthy(of_nobody.err or of_nobody.state.origin:find("after " .. op, 1, true), op)
     end
     -- The table in C marks what changes one thread alone.
-    for path in trial.sh("ls csrc/op_*.c"):gmatch "%S+" do
+    for path in trial.sh("ls csrc/ops/*.c"):gmatch "%S+" do
       for name in trial.read(path):gmatch '{ "([%w_]+)", [%w_]+, OP_CREDENTIALS' do
         -- These change more than the sets.
         local other = { seccomp = true, deny_keys = true, join_session_keyring = true, unshare = true, setns = true }

@@ -8,7 +8,7 @@ local sys = require "cella.sys"
 
 local SIZE = 1024
 local SETUP_FAILED = 125
--- Of struct launch (csrc/launch.h): where the numbers at its beginning are.
+-- Of struct launch (csrc/executor/launch.h): where the numbers at its beginning are.
 local HEAD = { size = 0, first = 4, ["end"] = 8, steps = 12, slot_count = 16, kept_count = 20, channel = 24 }
 local BOOT_EXEC, EINVAL = 3, 22
 
@@ -26,7 +26,7 @@ local function launch(head, steps)
   return bytes
 end
 
--- The first operation, unshare(namespaces), which without any does nothing (struct step in csrc/step.h).
+-- The first operation, unshare(namespaces), which without any does nothing (struct step in csrc/ops/step.h).
 local STEP_SIZE, GIVEN, SLOT = 216, 1, 2
 local function step(changes)
   local is = { op = 0, size = STEP_SIZE, slot = -1, optional = 0, guard = -1, n = 0, offset = 0, state = GIVEN }

@@ -27,7 +27,7 @@ end
 -- name -> its line above the function in C: "setns(fd [, namespaces]) -> ..."
 local function commented()
   local found = {}
-  for path in trial.sh("ls csrc/op_*.c"):gmatch "%S+" do
+  for path in trial.sh("ls csrc/ops/*.c"):gmatch "%S+" do
     for name, list in trial.read(path):gmatch "\n/%* ([%w_]+)(%b()) [%-%[]" do found[name] = list end
   end
   return found

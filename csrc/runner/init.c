@@ -4,11 +4,11 @@
  * It is the runner, which forgets the plan, because it outlives the exec of the program that it watches. It is not
  * dumpable, so that nobody inside can trace it.
  *
- * Descriptor 3: where the status goes (csrc/report.h); when nobody is left who could read it, the caller has let go or
- * died, however that happened, and everything here ends. Descriptor 4: the gate, behind which the program waits until
- * this process is safe. No other is open, and every signal is blocked. */
-#include "init.h"
-#include "../raw.h"
+ * Descriptor 3: where the status goes (csrc/executor/report.h); when nobody is left who could read it, the caller has let
+ * go or died, however that happened, and everything here ends. Descriptor 4: the gate, behind which the program waits
+ * until this process is safe. No other is open, and every signal is blocked. */
+#include "runner/init.h"
+#include "sys/raw.h"
 
 #include <linux/poll.h>
 #include <linux/prctl.h>
@@ -19,7 +19,8 @@
 #include <linux/wait.h>
 #include <stddef.h>
 
-#include "../report.h"
+/* After those of the kernel, whose struct rusage it is here. */
+#include "executor/report.h"
 
 enum { STATUS = 3, GATE = 4 };
 

@@ -6,9 +6,9 @@
  *
  * argv[2]: the name of the cgroup. argv[3]: the pid of the Lua process. Descriptor 3: a pipe of which only the Lua
  * process holds the other end. Descriptor 4: the directory that the cgroup is in. */
-#include "janitor.h"
-#include "../cgroup_tree.h"
-#include "../raw.h"
+#include "runner/janitor.h"
+#include "sys/cgroup_tree.h"
+#include "sys/raw.h"
 
 #include <errno.h>
 #include <linux/poll.h>

@@ -6,15 +6,14 @@
  * so that nobody can write to what is /proc/self/exe meanwhile.
  *
  * argv[1]: "plan", "monitor", "init" or "janitor". */
-#include "../credentials.h"
-#include "../boot.h"
-#include "../digits.h"
-#include "../launch.h"
-#include "../raw.h"
-#include "../sound.h"
-#include "init.h"
-#include "janitor.h"
-#include "main.h"
+#include "runner/main.h"
+#include "executor/sound.h"
+#include "runner/init.h"
+#include "runner/janitor.h"
+#include "sys/capability.h"
+#include "sys/credentials.h"
+#include "sys/digits.h"
+#include "sys/raw.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 #ifndef CELLA_RUNNER_MAIN_H
 #define CELLA_RUNNER_MAIN_H
 
-#include "../launch.h"
+#include "executor/launch.h"
 
 /* The words that the runner was executed with. */
 _Noreturn void runner_main(long count, const char **argv);

@@ -6,7 +6,7 @@
  * It makes no thread and opens no descriptor that lasts, asks for no memory once it has begun (so a filter or a limit
  * of the plan meets raw calls only), and leaves by exit_group, at which no leak is looked for. It runs on the kernel's
  * stack, because ASan wants to know where that ends. */
-#include "main.h"
+#include "runner/main.h"
 
 /* The program that is executed inherits what ASan would do to signals, so it does nothing. */
 const char *__asan_default_options(void);

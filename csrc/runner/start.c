@@ -1,8 +1,8 @@
 /* Where the kernel enters the runner, and the memory that it has. The build with sanitizers has a libc, which does this:
  * sanitized.c. */
-#include "../raw.h"
-#include "init.h"
-#include "main.h"
+#include "sys/raw.h"
+#include "runner/init.h"
+#include "runner/main.h"
 
 #include <sys/mman.h>
 

@@ -1,8 +1,10 @@
 /* For spec/fuzz/runner.lua: launches made of recorded plans as bytes, and those bytes checked and bound as the runner
  * does it, then read as the operations would. Nothing is performed. */
-#include "../../csrc/launch.h"
-#include "../../csrc/sound.h"
-#include "../../csrc/tense.h"
+#include "executor/launch.h"
+#include "executor/sound.h"
+#include "plan/recorder.h"
+#include "sys/capability.h"
+#include "value/check.h"
 
 #include <limits.h>
 #include <stdio.h>

@@ -4,7 +4,7 @@
 #include <linux/prctl.h>
 #include <stdint.h>
 
-#include "../../csrc/raw.h"
+#include "../../csrc/sys/raw.h"
 
 static char *put_text(char *p, const char *text)
 {

@@ -270,7 +270,7 @@ return function(why, with)
       return maker and maker.op == "openat2"
         and "nothing is mounted right there, and flags are those of a mount: bind it on itself first" or nil
     end,
-    -- Without mount_setattr(2) each mount is looked for in /proc and remounted (csrc/remount.c).
+    -- Without mount_setattr(2) each mount is looked for in /proc and remounted (csrc/sys/remount.c).
     EACCES = function()
       return older_than "5.12" and needs_linux("changing a mount in a directory that the caller may not search", "5.12")
         or nil

@@ -1,5 +1,5 @@
 ---@meta cella.plan
--- luacheck: ignore 212 (declarations: the functions are C, in csrc/op_*.c)
+-- luacheck: ignore 212 (declarations: the functions are C, in csrc/ops)
 error "for editors and readers, not for running"
 
 --- Every operation of cella.sys (meta/sys.lua) is a method of a plan too, with the same arguments: it records a

@@ -1,5 +1,5 @@
 ---@meta cella.sys
--- luacheck: ignore 212 (declarations: the functions are C, in csrc/op_*.c and csrc/look.c)
+-- luacheck: ignore 212 (declarations: the functions are C, in csrc/ops and csrc/lib/query.c)
 error "for editors and readers, not for running"
 
 ---@class cella.sys

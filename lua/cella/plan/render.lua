@@ -1,5 +1,5 @@
 --- Steps of the parent's side as data and as text. (Those of the child's are rendered from the operation table,
---- csrc/describe.c.)
+--- csrc/plan/describe.c.)
 
 local M = {}
 

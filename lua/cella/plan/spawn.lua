@@ -89,7 +89,7 @@ local function open_inputs(plan, context, options)
     end
     if step.slot then
       if fd then context.owned[#context.owned + 1] = fd end
-      -- What was optional and is not there: NOTHING of csrc/executor.c.
+      -- What was optional and is not there: NOTHING of csrc/executor/executor.c.
       context.slots[step.slot:number()] = fd and fd:number() or -1
       local capture = plan.captures[step.slot:number()]
       if capture then context.captures[capture] = kept end

@@ -19,7 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../../../csrc/report.h"
+#include "../../../csrc/executor/report.h"
 
 #ifndef SYS_pidfd_getfd
 #define SYS_pidfd_getfd 438
@@ -226,7 +226,7 @@ static int catch_performer(unsigned long *plan) {
   return pid;
 }
 
-enum { WORDS = 72 }; /* of what a caller shares with a child: csrc/launch.h */
+enum { WORDS = 72 }; /* of what a caller shares with a child: csrc/executor/launch.h */
 
 static ssize_t exchange_numbers(int pid, unsigned long plan, int *numbers, int write) {
   struct iovec here = {numbers, WORDS * sizeof *numbers}, there = {(void *)plan, WORDS * sizeof *numbers};

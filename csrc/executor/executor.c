@@ -1,0 +1,244 @@
+/* Performs the steps of a plan, in the runner or in a copy of the caller. Raw calls only: see raw.h. */
+#include "executor/launch.h"
+#include "sys/channel.h"
+#include "sys/digits.h"
+#include "sys/raw.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/prctl.h>
+#include <linux/sched.h>
+#include <signal.h>
+
+int executor_clone(const struct executor *executor, struct clone_args *args)
+{
+	/* As fork(2) does: libc finds the number of its thread in its own memory. */
+	if (executor->thread_id) {
+		args->flags |= CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID;
+		args->child_tid = (uint64_t)(uintptr_t)executor->thread_id;
+	}
+	return (int)RAW(SYS_clone3, args, sizeof *args);
+}
+
+/* As this process has them now: a thread of the caller's may have changed its own until the moment of clone. */
+static uint64_t ignored_signals(void)
+{
+	uint64_t set = 0;
+	for (int number = 1; number <= 64; number++) {
+		struct kernel_sigaction action = { 0 };
+		if (RAW(SYS_rt_sigaction, number, 0, &action, sizeof action.mask) == 0 && action.handler == SIG_IGN)
+			set |= (uint64_t)1 << (number - 1);
+	}
+	return set;
+}
+
+void executor_begin(struct executor *executor, struct launch *launch)
+{
+	executor->ignored = ignored_signals();
+	executor->launch = launch;
+	executor->next = launch_first(launch);
+	executor->end = (const struct step *)(const void *)((char *)launch + launch->end);
+	executor->gate = 0;
+	for (struct step *step = executor->next; step != executor->end; step = step_after(step))
+		step_bind(step);
+}
+
+/* Goes on with the plan in another process. Returns its pid or a negative errno; 0 in there. */
+static int continue_in(const struct executor *executor, uint64_t flags, uint64_t exit_signal)
+{
+	struct clone_args args = { .flags = flags, .exit_signal = exit_signal };
+	return executor_clone(executor, &args);
+}
+
+/* The child of a monitor, or the process behind a fork step: goes on once the parent has hold of it. */
+static void take_over(const struct launch *launch)
+{
+	if (channel_say(launch->channel, I_GO_ON) < 0 || channel_await(launch->channel) < 0)
+		raw_leave(EXIT_SETUP_FAILED);
+}
+
+/* What is done is of no use to anybody, and those who could look into this memory later are to find none of it. */
+static void wipe(const struct executor *executor)
+{
+	char *from = (char *)launch_first(executor->launch);
+	while (from < (char *)executor->next)
+		*(volatile char *)from++ = 0;
+}
+
+/* A process of which only the children are in the namespace that it has joined hands over to one. All
+ * are children of the same parent (CLONE_PARENT), so that it can wait for the last. */
+static int hand_over(struct executor *executor, uint64_t namespaces)
+{
+	int result = continue_in(executor, namespaces | CLONE_PARENT, 0);
+	if (result < 0)
+		return result;
+	if (result > 0) {
+		/* Those behind it may number their children in another pid namespace. */
+		if (!executor->launch->successor)
+			executor->launch->successor = result;
+		raw_leave(0);
+	}
+	wipe(executor);
+	take_over(executor->launch);
+	return 0;
+}
+
+/* Executes the init from the descriptor `program`. */
+static int execute_init(int program, bool stays, int child)
+{
+	char pid[DIGITS_SIZE];
+	put_number(pid, child);
+	const char *const argv[] = { "cella-init", "init", pid, stays ? "stays" : NULL, NULL };
+	const char *const environment[] = { NULL };
+	return (int)RAW(SYS_execveat, program, "", argv, environment, AT_EMPTY_PATH);
+}
+
+/* Puts `status` on 3 and `gate` on 4, closes everything else but `program`, and becomes the init. */
+static int become_init(const struct executor *executor, int program, int status, bool stays, int gate, int child)
+{
+	enum { FIRST = 3, COUNT = 2, ABOVE = 8 };
+	int moved[COUNT] = { status, gate };
+	long result = program = (int)RAW(SYS_fcntl, program, F_DUPFD_CLOEXEC, ABOVE);
+	for (int i = 0; i < COUNT && result >= 0; i++)
+		result = moved[i] = (int)RAW(SYS_fcntl, moved[i], F_DUPFD_CLOEXEC, ABOVE);
+	for (int i = 0; i < COUNT && result >= 0; i++)
+		result = RAW(SYS_dup3, moved[i], FIRST + i, 0);
+	/* An init that held the program's streams would keep their other ends waiting. */
+	if (result >= 0)
+		result = RAW(SYS_close_range, 0, FIRST - 1, 0);
+	if (result >= 0)
+		result = RAW(SYS_close_range, FIRST + COUNT, program - 1, 0);
+	if (result >= 0)
+		result = RAW(SYS_close_range, program + 1, UINT32_MAX, 0);
+	if (result >= 0 && executor->become_init) {
+		RAW(SYS_close, program);
+		executor->become_init(executor, child, stays);
+	}
+	return result >= 0 ? execute_init(program, stays, child) : (int)result;
+}
+
+static void pass_gate(const struct executor *executor)
+{
+	char byte;
+	long result;
+	RAW_RETRY(result, SYS_read, executor->gate, &byte, 1);
+	if (result != 1)
+		raw_leave(EXIT_SETUP_FAILED);
+	RAW(SYS_close, executor->gate);
+	if (channel_say(executor->launch->channel, HERE_I_AM) < 0)
+		raw_leave(EXIT_SETUP_FAILED);
+}
+
+static void perform(struct executor *executor);
+
+/* Behind an init step, in the memory of the init. */
+static void continue_plan(void *data)
+{
+	struct executor *executor = data;
+	RAW(SYS_close, executor->gate_end);
+	pass_gate(executor);
+	perform(executor);
+}
+
+/* The process after this step is a child, held behind a gate until the init has begun and can no longer be traced
+ * from inside. If it never begins, this process ends, and the kernel kills all in its pid namespace. */
+static int start_init(struct executor *executor, int program, int status, bool stays)
+{
+	int gate[2], child;
+	struct clone_args args = { .exit_signal = executor->launch->executes ? 0 : SIGCHLD }; /* exec makes it SIGCHLD */
+	long result = RAW(SYS_pipe2, gate, O_CLOEXEC);
+	/* 0 to 2 may have been closed, and are not ours to use. */
+	for (int i = 0; i < 2 && result >= 0; i++) {
+		int low = gate[i];
+		result = gate[i] = (int)RAW(SYS_fcntl, low, F_DUPFD_CLOEXEC, 3);
+		RAW(SYS_close, low);
+	}
+	if (result < 0)
+		return (int)result;
+	executor->gate = gate[0];
+	executor->gate_end = gate[1];
+	if (executor->stack) {
+		wipe(executor);
+		executor->shared = 1;
+		args.flags = CLONE_VM | CLONE_CHILD_CLEARTID;
+		args.child_tid = (uint64_t)(uintptr_t)&executor->shared;
+		args.stack = (uint64_t)(uintptr_t)executor->stack;
+		args.stack_size = executor->stack_size;
+		child = (int)raw_clone3(&args, sizeof args, continue_plan, executor);
+	} else {
+		child = executor_clone(executor, &args);
+	}
+	if (child == 0) {
+		RAW(SYS_close, gate[1]); /* every copy of this end must be the init's */
+		pass_gate(executor);
+	}
+	if (child <= 0)
+		return child;
+	return become_init(executor, program, status, stays, gate[1], child);
+}
+
+/* In a slot whose optional step found nothing. */
+enum { NOTHING = -1, NOTHING_TO_DO = -4096 };
+
+static int act(struct executor *executor, const struct op *op, struct step *step)
+{
+	const struct launch *launch = executor->launch;
+	if (step->guard >= 0 && launch->slots[step->guard] == NOTHING)
+		return NOTHING_TO_DO;
+	for (int i = 0; op->params[i].kind != K_END; i++) {
+		struct arg *arg = &step->args[i];
+		if (op->params[i].kind == K_CHANNEL)
+			*arg = (struct arg){ .state = ARG_GIVEN, .n = launch->channel };
+		else if (op->params[i].kind == K_FD && arg->state == ARG_GIVEN && arg->n == launch->channel)
+			return -EBADF; /* not one of the plan's: without it the parent would take us for done */
+		else if (arg->state == ARG_SLOT && launch->slots[arg->n] == NOTHING)
+			return NOTHING_TO_DO;
+		else if (arg->state == ARG_SLOT)
+			arg->n = launch->slots[arg->n];
+		else if (op->params[i].kind == K_SIGNALS)
+			/* Handlers went with CLONE_CLEAR_SIGHAND: what is left to undo was ignored. */
+			arg->n &= (int64_t)executor->ignored;
+	}
+	if (op->flags & OP_FORK)
+		return hand_over(executor, (uint64_t)step->args[0].n);
+	if (op->flags & OP_INIT)
+		return start_init(executor, (int)step->args[0].n, (int)step->args[1].n, step->args[2].n != 0);
+	/* Until the program is executed, the process goes by this name, which the program's own then takes the place of. */
+	if (op->flags & OP_EXEC)
+		RAW(SYS_prctl, PR_SET_NAME, launch->mark, 0, 0, 0);
+	return op->act(step->args);
+}
+
+/* Returns at a call. */
+static void perform(struct executor *executor)
+{
+	struct launch *launch = executor->launch;
+	while (executor->next != executor->end) {
+		struct step *step = executor->next;
+		const struct op *op = op_at(step->op);
+		executor->next = step_after(step);
+		launch->current++;
+		if (op->flags & OP_CALL)
+			return;
+		int32_t slot = step->slot; /* behind a fork step the step itself is wiped out */
+		bool optional = step->optional;
+		int result = act(executor, op, step);
+		if (result == NOTHING_TO_DO || (result == -ENOENT && optional)) {
+			result = NOTHING;
+		} else if (result < 0) {
+			launch->error = -result;
+			raw_leave(EXIT_SETUP_FAILED);
+		}
+		if (slot >= 0)
+			launch->slots[slot] = result;
+	}
+	/* A plan without an exec at its end has done what it was for. */
+	raw_leave(0);
+}
+
+void execute_plan(struct executor *executor)
+{
+	if (executor->launch->handed_over)
+		take_over(executor->launch);
+	perform(executor);
+}

@@ -1,0 +1,235 @@
+/* What cella.caps takes from libcap: names, both of its text forms, and the mode. core.caps is
+ * for lua/cella/caps alone; the interface is there. */
+#include "lib/libcap.h"
+#include "lib/lib.h"
+#include "sys/raw.h"
+#include "value/capset.h"
+#include "value/check.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <linux/prctl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A C string without NUL inside, which libcap would stop at. */
+static const char *check_text(lua_State *L, int index)
+{
+	size_t length;
+	const char *text = luaL_checklstring(L, index, &length);
+	luaL_argcheck(L, strlen(text) == length, index, "the text has a NUL byte in it");
+	return text;
+}
+
+/* name(number) -> "net_raw" | nil where libcap has no name for it. cap_to_name(3). */
+static int caps_name(lua_State *L)
+{
+	char *name = cap_to_name((cap_value_t)check_range(L, 1, 0, 63));
+	if (name && strncmp(name, "cap_", 4) == 0)
+		lua_pushstring(L, name + 4);
+	else
+		lua_pushnil(L);
+	cap_free(name);
+	return 1;
+}
+
+static bool fill(cap_t state, cap_flag_t flag, uint64_t mask)
+{
+	for (cap_value_t cap = 0; cap < 64; cap++)
+		if (mask >> cap & 1 && cap_set_flag(state, flag, 1, &cap, CAP_SET) < 0)
+			return false;
+	return true;
+}
+
+uint64_t take_flag(cap_t state, cap_flag_t flag)
+{
+	uint64_t mask = 0;
+	for (cap_value_t cap = 0; cap < 64; cap++) {
+		cap_flag_value_t value = CAP_CLEAR;
+		if (cap_get_flag(state, cap, flag, &value) == 0 && value == CAP_SET)
+			mask |= (uint64_t)1 << cap;
+	}
+	return mask;
+}
+
+cap_t new_state(uint64_t effective, uint64_t permitted, uint64_t inheritable)
+{
+	cap_t state = cap_init();
+	if (state && fill(state, CAP_EFFECTIVE, effective) && fill(state, CAP_PERMITTED, permitted) &&
+	    fill(state, CAP_INHERITABLE, inheritable))
+		return state;
+	int error = errno;
+	cap_free(state);
+	errno = error;
+	return NULL;
+}
+
+/* Pushes a text that libcap allocated, after freeing it. */
+static int push_libcap_text(lua_State *L, const char *what, char *text)
+{
+	char copy[2048];
+	int error = errno;
+	if (!text)
+		return push_error(L, what, error);
+	int length = snprintf(copy, sizeof copy, "%s", text);
+	cap_free(text);
+	if (length >= (int)sizeof copy)
+		return push_error(L, what, EOVERFLOW);
+	lua_pushstring(L, copy);
+	return 1;
+}
+
+/* to_text(effective, permitted, inheritable) -> text | nil, message, errno. cap_to_text(3). */
+static int caps_to_text(lua_State *L)
+{
+	cap_t state = new_state(check_mask(L, 1), check_mask(L, 2), check_mask(L, 3));
+	if (!state)
+		return push_error(L, "cap_init", errno);
+	char *text = cap_to_text(state, NULL);
+	int error = errno;
+	cap_free(state);
+	errno = error;
+	return push_libcap_text(L, "cap_to_text", text);
+}
+
+/* from_text(text) -> effective, permitted, inheritable | nil, message, errno. cap_from_text(3). */
+static int caps_from_text(lua_State *L)
+{
+	cap_t state = cap_from_text(check_text(L, 1));
+	if (!state)
+		return push_error(L, "cap_from_text", errno);
+	uint64_t effective = take_flag(state, CAP_EFFECTIVE), permitted = take_flag(state, CAP_PERMITTED),
+		 inheritable = take_flag(state, CAP_INHERITABLE);
+	cap_free(state);
+	push_mask(L, effective);
+	push_mask(L, permitted);
+	push_mask(L, inheritable);
+	return 3;
+}
+
+static const cap_iab_vector_t vectors[] = { CAP_IAB_INH, CAP_IAB_AMB, CAP_IAB_BOUND };
+
+/* iab_to_text(inheritable, ambient, blocked) -> text | nil, message, errno. cap_iab_to_text(3); `blocked`
+ * is what is *not* in the bounding set. */
+static int caps_iab_to_text(lua_State *L)
+{
+	const uint64_t masks[] = { check_mask(L, 1), check_mask(L, 2), check_mask(L, 3) };
+	cap_iab_t iab = cap_iab_init();
+	if (!iab)
+		return push_error(L, "cap_iab_init", errno);
+	for (int i = 0; i < 3; i++)
+		for (cap_value_t cap = 0; cap < 64; cap++)
+			if (masks[i] >> cap & 1)
+				cap_iab_set_vector(iab, vectors[i], cap, CAP_SET);
+	char *text = cap_iab_to_text(iab);
+	int error = errno;
+	cap_free(iab);
+	errno = error;
+	return push_libcap_text(L, "cap_iab_to_text", text);
+}
+
+/* iab_from_text(text) -> inheritable, ambient, blocked | nil, message, errno. cap_iab_from_text(3). */
+static int caps_iab_from_text(lua_State *L)
+{
+	uint64_t masks[3] = { 0 };
+	cap_iab_t iab = cap_iab_from_text(check_text(L, 1));
+	if (!iab)
+		return push_error(L, "cap_iab_from_text", errno);
+	for (int i = 0; i < 3; i++)
+		for (cap_value_t cap = 0; cap < 64; cap++)
+			if (cap_iab_get_vector(iab, vectors[i], cap) == CAP_SET)
+				masks[i] |= (uint64_t)1 << cap;
+	cap_free(iab);
+	for (int i = 0; i < 3; i++)
+		push_mask(L, masks[i]);
+	return 3;
+}
+
+/* mode() -> "HYBRID" and so on, for this process. cap_get_mode(3). */
+static int caps_mode(lua_State *L)
+{
+	lua_pushstring(L, cap_mode_name(cap_get_mode()));
+	return 1;
+}
+
+/* How many processes /proc shows; the first `room` of them go to `pids`. */
+static int list_pids(int *pids, int room)
+{
+	DIR *directory = opendir("/proc");
+	int count = 0;
+	if (!directory)
+		return -1;
+	for (struct dirent *entry; (entry = readdir(directory));) {
+		char *end;
+		long pid = strtol(entry->d_name, &end, 10);
+		if (pid <= 0 || *end)
+			continue;
+		if (count < room)
+			pids[count] = (int)pid;
+		count++;
+	}
+	closedir(directory);
+	return count;
+}
+
+/* pids() -> list of the processes that /proc shows | nil, message, errno */
+static int caps_pids(lua_State *L)
+{
+	int room = list_pids(NULL, 0) + 64; /* some may start in between */
+	int *pids = lua_newuserdata(L, (size_t)room * sizeof *pids);
+	int count = list_pids(pids, room);
+	if (count < 0)
+		return push_error(L, "/proc", errno);
+	lua_newtable(L);
+	for (int i = 0; i < count && i < room; i++) {
+		lua_pushinteger(L, pids[i]);
+		lua_rawseti(L, -2, i + 1);
+	}
+	return 1;
+}
+
+/* read(value) -> mask | nil, problem, item, name
+ * A list or a text, as capset.h has them; `item` is the number of the one in a list that is wrong, `name` is given where
+ * it is an unknown one. */
+static int caps_read(lua_State *L)
+{
+	struct capset set;
+	luaL_checkany(L, 1);
+	capset_read(L, 1, &set);
+	if (set.problem == CAPSET_GOOD) {
+		push_mask(L, set.mask);
+		return 1;
+	}
+	capset_problem_text(L, &set);
+	lua_replace(L, 1);
+	lua_settop(L, 1);
+	lua_pushnil(L);
+	lua_insert(L, 1);
+	if (set.item)
+		lua_pushinteger(L, set.item);
+	else
+		lua_pushnil(L);
+	if (set.problem != CAPSET_NAME)
+		return 3;
+	lua_pushstring(L, set.subject);
+	return 4;
+}
+
+void open_caps(lua_State *L)
+{
+	static const luaL_Reg functions[] = {
+		{ "read", caps_read },
+		{ "name", caps_name },
+		{ "to_text", caps_to_text },
+		{ "from_text", caps_from_text },
+		{ "iab_to_text", caps_iab_to_text },
+		{ "iab_from_text", caps_iab_from_text },
+		{ "mode", caps_mode },
+		{ "pids", caps_pids },
+		{ 0 },
+	};
+	luaL_newlib(L, functions);
+	open_caps_file(L);
+	lua_setfield(L, -2, "caps");
+}

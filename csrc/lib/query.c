@@ -1,0 +1,310 @@
+/* Looking, now only: what the kernel says of this process, or of another. */
+#include "lib/lib.h"
+#include "sys/capability.h"
+#include "sys/raw.h"
+#include "value/capset.h"
+#include "value/check.h"
+
+#include <errno.h>
+#include <linux/prctl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/capability.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static void at_most(lua_State *L, int count)
+{
+	if (lua_gettop(L) > count)
+		luaL_error(L, "too many arguments (%d, at most %d)", lua_gettop(L), count);
+}
+
+static int push_ids(lua_State *L, const char *what, long number)
+{
+	uint32_t real = 0, effective = 0, saved = 0;
+	long result = RAW(number, &real, &effective, &saved);
+	if (result < 0)
+		return push_error(L, what, (int)-result);
+	push_int64(L, real);
+	push_int64(L, effective);
+	push_int64(L, saved);
+	return 3;
+}
+
+/* getresuid() -> real, effective, saved */
+static int look_getresuid(lua_State *L)
+{
+	at_most(L, 0);
+	return push_ids(L, "getresuid", SYS_getresuid);
+}
+
+/* getresgid() -> real, effective, saved */
+static int look_getresgid(lua_State *L)
+{
+	at_most(L, 0);
+	return push_ids(L, "getresgid", SYS_getresgid);
+}
+
+/* getgroups() -> list of supplementary group IDs */
+static int look_getgroups(lua_State *L)
+{
+	at_most(L, 0);
+	int count = getgroups(0, NULL);
+	if (count < 0)
+		return push_error(L, "getgroups", errno);
+	gid_t *groups = lua_newuserdata(L, ((size_t)count + 1) * sizeof *groups);
+	count = getgroups(count, groups);
+	if (count < 0)
+		return push_error(L, "getgroups", errno);
+	lua_newtable(L);
+	for (int i = 0; i < count; i++) {
+		push_int64(L, groups[i]);
+		lua_rawseti(L, -2, i + 1);
+	}
+	return 1;
+}
+
+/* getpid() -> integer */
+static int look_getpid(lua_State *L)
+{
+	at_most(L, 0);
+	lua_pushinteger(L, getpid());
+	return 1;
+}
+
+/* getppid() -> integer */
+static int look_getppid(lua_State *L)
+{
+	at_most(L, 0);
+	lua_pushinteger(L, getppid());
+	return 1;
+}
+
+static pid_t check_pid(lua_State *L, int index)
+{
+	return lua_isnoneornil(L, index) ? 0 : (pid_t)check_range(L, index, 1, INT32_MAX);
+}
+
+static void set_capabilities(lua_State *L, cap_t state, const char *field, cap_flag_t flag)
+{
+	uint64_t set = 0;
+	for (int cap = 0; cap <= last_capability(); cap++) {
+		cap_flag_value_t value = CAP_CLEAR;
+		if (cap_get_flag(state, cap, flag, &value) == 0 && value == CAP_SET)
+			set |= (uint64_t)1 << cap;
+	}
+	push_capabilities(L, set);
+	lua_setfield(L, -2, field);
+}
+
+static void set_vector(lua_State *L, cap_iab_t iab, const char *field, cap_iab_vector_t vector, bool inverted)
+{
+	uint64_t set = 0;
+	for (int cap = 0; cap <= last_capability(); cap++)
+		if ((cap_iab_get_vector(iab, vector, cap) == CAP_SET) != inverted)
+			set |= (uint64_t)1 << cap;
+	push_capabilities(L, set);
+	lua_setfield(L, -2, field);
+}
+
+/* capabilities([pid]) -> { effective, permitted, inheritable, bounding, ambient } | nil, message, errno
+ * Lists of names. cap_get_pid(3), cap_iab_get_pid(3). */
+static int look_capabilities(lua_State *L)
+{
+	at_most(L, 1);
+	pid_t pid = check_pid(L, 1);
+	lua_newtable(L);
+	cap_t state = cap_get_pid(pid);
+	if (!state)
+		return push_error(L, "cap_get_pid", errno);
+	set_capabilities(L, state, "effective", CAP_EFFECTIVE);
+	set_capabilities(L, state, "permitted", CAP_PERMITTED);
+	set_capabilities(L, state, "inheritable", CAP_INHERITABLE);
+	cap_free(state);
+	cap_iab_t iab = pid ? cap_iab_get_pid(pid) : cap_iab_get_proc();
+	if (!iab)
+		return push_error(L, "cap_iab_get_pid", errno);
+	set_vector(L, iab, "bounding", CAP_IAB_BOUND, true); /* libcap keeps what is blocked */
+	set_vector(L, iab, "ambient", CAP_IAB_AMB, false);
+	cap_free(iab);
+	return 1;
+}
+
+/* capabilities_text([pid]) -> text of effective, permitted and inheritable as cap_to_text(3) has it */
+static int look_capabilities_text(lua_State *L)
+{
+	at_most(L, 1);
+	char copy[1024] = "";
+	cap_t state = cap_get_pid(check_pid(L, 1));
+	if (!state)
+		return push_error(L, "cap_get_pid", errno);
+	char *text = cap_to_text(state, NULL);
+	if (text)
+		snprintf(copy, sizeof copy, "%s", text);
+	cap_free(text);
+	cap_free(state);
+	lua_pushstring(L, copy);
+	return 1;
+}
+
+/* last_capability() -> the number of the kernel's highest */
+static int look_last_capability(lua_State *L)
+{
+	at_most(L, 0);
+	lua_pushinteger(L, last_capability());
+	return 1;
+}
+
+/* get_securebits() -> list of names. Of this process: the kernel tells nobody else's. */
+static int look_securebits(lua_State *L)
+{
+	at_most(L, 0);
+	long bits = RAW(SYS_prctl, PR_GET_SECUREBITS, 0, 0, 0, 0);
+	if (bits < 0)
+		return push_error(L, "PR_GET_SECUREBITS", (int)-bits);
+	int count = 0;
+	lua_newtable(L);
+	for (const struct name *entry = names_securebits.list; entry->name; entry++) {
+		if ((uint64_t)bits & entry->value) {
+			lua_pushstring(L, entry->name);
+			lua_rawseti(L, -2, ++count);
+		}
+	}
+	return 1;
+}
+
+static int push_flag(lua_State *L, const char *what, int option)
+{
+	long result = RAW(SYS_prctl, option, 0, 0, 0, 0);
+	if (result < 0)
+		return push_error(L, what, (int)-result);
+	lua_pushboolean(L, result != 0);
+	return 1;
+}
+
+/* get_no_new_privs() -> boolean */
+static int look_no_new_privs(lua_State *L)
+{
+	at_most(L, 0);
+	return push_flag(L, "PR_GET_NO_NEW_PRIVS", PR_GET_NO_NEW_PRIVS);
+}
+
+/* get_dumpable() -> boolean */
+static int look_dumpable(lua_State *L)
+{
+	at_most(L, 0);
+	return push_flag(L, "PR_GET_DUMPABLE", PR_GET_DUMPABLE);
+}
+
+/* get_seccomp() -> mode: 0 where there is no filter, or it is not compiled in */
+static int look_seccomp(lua_State *L)
+{
+	at_most(L, 0);
+	long mode = RAW(SYS_prctl, PR_GET_SECCOMP, 0, 0, 0, 0);
+	lua_pushinteger(L, mode < 0 ? 0 : mode);
+	return 1;
+}
+
+static void push_limit(lua_State *L, rlim_t limit)
+{
+	if (limit == RLIM_INFINITY)
+		lua_pushliteral(L, "unlimited");
+	else
+		push_int64(L, (int64_t)limit);
+}
+
+/* getrlimit(resource [, pid]) -> soft, hard | nil, message, errno; "unlimited" or a number */
+static int look_getrlimit(lua_State *L)
+{
+	at_most(L, 2);
+	struct rlimit limit;
+	int resource = (int)check_name(L, 1, &names_rlimit);
+	if (prlimit(check_pid(L, 2), (unsigned)resource, NULL, &limit) < 0)
+		return push_error(L, "getrlimit", errno);
+	push_limit(L, limit.rlim_cur);
+	push_limit(L, limit.rlim_max);
+	return 2;
+}
+
+static const struct names link_types = {
+	"namespace",
+	(const struct name[]){ { "user", 0 }, { "mount", 1 }, { "pid", 2 }, { "ipc", 3 }, { "uts", 4 },
+			       { "net", 5 }, { "cgroup", 6 }, { "time", 7 }, { "pid_for_children", 8 },
+			       { "time_for_children", 9 }, { 0 } },
+};
+
+/* namespace(type [, pid]) -> inode, device | nil, message, errno
+ * Two processes are in the same one where both numbers are equal (namespaces(7)). The types are those of
+ * unshare, and "pid_for_children", "time_for_children". */
+static int look_namespace(lua_State *L)
+{
+	at_most(L, 2);
+	static const char *const links[] = { "user", "mnt", "pid", "ipc", "uts", "net", "cgroup", "time",
+					     "pid_for_children", "time_for_children" };
+	const char *link = links[check_name(L, 1, &link_types)];
+	pid_t pid = check_pid(L, 2);
+	char path[64];
+	struct stat status;
+	if (pid)
+		snprintf(path, sizeof path, "/proc/%d/ns/%s", (int)pid, link);
+	else
+		snprintf(path, sizeof path, "/proc/self/ns/%s", link);
+	if (stat(path, &status) < 0)
+		return push_error(L, path, errno);
+	push_int64(L, (int64_t)status.st_ino);
+	push_int64(L, (int64_t)status.st_dev);
+	return 2;
+}
+
+/* gethostname() -> string */
+static int look_gethostname(lua_State *L)
+{
+	at_most(L, 0);
+	char name[256];
+	if (gethostname(name, sizeof name) < 0)
+		return push_error(L, "gethostname", errno);
+	name[sizeof name - 1] = '\0';
+	lua_pushstring(L, name);
+	return 1;
+}
+
+/* environment() -> list of "NAME=value" */
+static int look_environment(lua_State *L)
+{
+	at_most(L, 0);
+	lua_newtable(L);
+	for (int i = 0; environ && environ[i]; i++) {
+		lua_pushstring(L, environ[i]);
+		lua_rawseti(L, -2, i + 1);
+	}
+	return 1;
+}
+
+void open_query(lua_State *L)
+{
+	static const luaL_Reg functions[] = {
+		{ "getresuid", look_getresuid },
+		{ "getresgid", look_getresgid },
+		{ "getgroups", look_getgroups },
+		{ "getpid", look_getpid },
+		{ "getppid", look_getppid },
+		{ "capabilities", look_capabilities },
+		{ "capabilities_text", look_capabilities_text },
+		{ "last_capability", look_last_capability },
+		{ "get_securebits", look_securebits },
+		{ "get_no_new_privs", look_no_new_privs },
+		{ "get_dumpable", look_dumpable },
+		{ "get_seccomp", look_seccomp },
+		{ "getrlimit", look_getrlimit },
+		{ "namespace", look_namespace },
+		{ "gethostname", look_gethostname },
+		{ "environment", look_environment },
+		{ 0 },
+	};
+	lua_getfield(L, -1, "sys");
+	luaL_setfuncs(L, functions, 0);
+	lua_pop(L, 1);
+}

@@ -1,0 +1,300 @@
+/* Looking back: each of these reads from the kernel what an earlier step was to bring about, and fails
+ * with ENOTRECOVERABLE if it is not so. They are the last steps before exec. */
+#include "ops/ops.h"
+#include "sys/capability.h"
+#include "sys/credentials.h"
+#include "sys/raw.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/prctl.h>
+#include <linux/limits.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+static int verdict(bool as_asked)
+{
+	return as_asked ? 0 : -ENOTRECOVERABLE;
+}
+
+static int same_ids(long getres, long setfs, uint32_t wanted)
+{
+	uint32_t real = 0, effective = 0, saved = 0;
+	long result = RAW(getres, &real, &effective, &saved);
+	if (result < 0)
+		return (int)result;
+	/* setfsuid(-1) changes nothing and returns the current one. */
+	uint32_t fs = (uint32_t)RAW(setfs, -1L);
+	return verdict(real == wanted && effective == wanted && saved == wanted && fs == wanted);
+}
+
+/* expect_ids(uid, gid) -> true | nil, message, errno
+ * All four of each: real, effective, saved and file system. */
+static int act_expect_ids(const struct arg *a)
+{
+	int result = same_ids(SYS_getresuid, SYS_setfsuid, (uint32_t)a[0].n);
+	return result < 0 ? result : same_ids(SYS_getresgid, SYS_setfsgid, (uint32_t)a[1].n);
+}
+
+/* Heap sort: no recursion, and no order of groups makes it slow. */
+static void sort_ids(uint32_t *ids, size_t count)
+{
+	for (size_t end = count, start = count / 2; end > 1;) {
+		if (start > 0) {
+			start--;
+		} else {
+			end--;
+			uint32_t greatest = ids[0];
+			ids[0] = ids[end];
+			ids[end] = greatest;
+		}
+		for (size_t at = start, child; (child = 2 * at + 1) < end; at = child) {
+			if (child + 1 < end && ids[child] < ids[child + 1])
+				child++;
+			if (ids[at] >= ids[child])
+				break;
+			uint32_t lower = ids[at];
+			ids[at] = ids[child];
+			ids[child] = lower;
+		}
+	}
+}
+
+/* Whether two sorted lists have the same members, however often. */
+static bool same_members(const uint32_t *a, size_t count_a, const uint32_t *b, size_t count_b)
+{
+	size_t i = 0, j = 0;
+	while (i < count_a && j < count_b && a[i] == b[j]) {
+		uint32_t id = a[i];
+		while (i < count_a && a[i] == id)
+			i++;
+		while (j < count_b && b[j] == id)
+			j++;
+	}
+	return i == count_a && j == count_b;
+}
+
+/* `room` is for both lists, which are sorted in there. */
+static int compare_groups(uint32_t *room, size_t actual, const uint32_t *wanted, size_t count)
+{
+	long result = RAW(SYS_getgroups, actual, room);
+	if (result < 0)
+		return (int)result;
+	uint32_t *copy = room + result;
+	for (size_t i = 0; i < count; i++)
+		copy[i] = wanted[i];
+	sort_ids(room, (size_t)result);
+	sort_ids(copy, count);
+	return verdict(same_members(room, (size_t)result, copy, count));
+}
+
+/* expect_groups(groups) -> true | nil, message, errno
+ * Exactly these supplementary groups, in any order: up to NGROUPS_MAX of them, which no stack here has room for. */
+static int act_expect_groups(const struct arg *a)
+{
+	enum { FEW = 128 };
+	uint32_t few[FEW];
+	long actual = RAW(SYS_getgroups, 0, NULL);
+	if (actual < 0)
+		return (int)actual;
+	size_t count = (size_t)a[0].n, all = (size_t)actual + count;
+	if (all <= FEW)
+		return compare_groups(few, (size_t)actual, a[0].p, count);
+	long room = RAW(SYS_mmap, NULL, all * sizeof(uint32_t), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (room < 0 && room > -4096)
+		return (int)room;
+	int result = compare_groups((uint32_t *)room, (size_t)actual, a[0].p, count);
+	RAW(SYS_munmap, room, all * sizeof(uint32_t));
+	return result;
+}
+
+/* The kernel keeps bits above the last capability out of every set, whatever was asked. */
+static uint64_t known(int64_t mask)
+{
+	return (uint64_t)mask & (UINT64_MAX >> (63 - last_capability()));
+}
+
+/* expect_capabilities(effective, permitted, inheritable, bounding, ambient) -> true | nil, message, errno */
+static int act_expect_capabilities(const struct arg *a)
+{
+	struct credentials sets;
+	int result = get_sets(&sets);
+	if (result < 0)
+		return result;
+	uint64_t bounding = 0, ambient = 0;
+	for (int cap = 0; cap <= last_capability(); cap++) {
+		if (RAW(SYS_prctl, PR_CAPBSET_READ, cap, 0, 0, 0) == 1)
+			bounding |= (uint64_t)1 << cap;
+		if (RAW(SYS_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, cap, 0, 0) == 1)
+			ambient |= (uint64_t)1 << cap;
+	}
+	return verdict(sets.effective == known(a[0].n) && sets.permitted == known(a[1].n) &&
+		       sets.inheritable == known(a[2].n) && bounding == known(a[3].n) &&
+		       ambient == known(a[4].n));
+}
+
+/* expect_securebits(bits) -> true | nil, message, errno */
+static int act_expect_securebits(const struct arg *a)
+{
+	long result = RAW(SYS_prctl, PR_GET_SECUREBITS, 0, 0, 0, 0);
+	return result < 0 ? (int)result : verdict(result == a[0].n);
+}
+
+/* expect_no_new_privs(on) -> true | nil, message, errno */
+static int act_expect_no_new_privs(const struct arg *a)
+{
+	long result = RAW(SYS_prctl, PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0);
+	return result < 0 ? (int)result : verdict(result == a[0].n);
+}
+
+/* expect_namespace(link, inode, same [, dirfd]) -> true | nil, message, errno
+ * Whether /proc/self/ns/... is that of the given inode, or is not. `dirfd` may be a /proc that is not mounted here. */
+static int act_expect_namespace(const struct arg *a)
+{
+	struct stat status;
+	long result = RAW(SYS_newfstatat, given(&a[3]) ? a[3].n : AT_FDCWD, a[0].p, &status, 0);
+	if (result < 0)
+		return (int)result;
+	return verdict((status.st_ino == (ino_t)a[1].n) == (a[2].n != 0));
+}
+
+/* expect_node(fd, type, major, minor) -> true | nil, message, errno
+ * That a descriptor is the device it should be before it is bound: an image may have a link to another in its
+ * place (CVE-2025-31133). */
+static int act_expect_node(const struct arg *a)
+{
+	struct stat status;
+	long result = RAW(SYS_newfstatat, a[0].n, "", &status, AT_EMPTY_PATH);
+	if (result < 0)
+		return (int)result;
+	return verdict((status.st_mode & S_IFMT) == (mode_t)a[1].n &&
+		       status.st_rdev == device_number((unsigned)a[2].n, (unsigned)a[3].n));
+}
+
+static int look_at(int directory, const char *path, int flags, struct statx *found)
+{
+	return (int)RAW(SYS_statx, directory, path, flags | AT_STATX_DONT_SYNC, STATX_INO | STATX_MNT_ID, found);
+}
+
+static bool same_place(const struct statx *a, const struct statx *b)
+{
+	return a->stx_mnt_id == b->stx_mnt_id && a->stx_ino == b->stx_ino &&
+	       a->stx_dev_major == b->stx_dev_major && a->stx_dev_minor == b->stx_dev_minor;
+}
+
+/* expect_root(fd) -> true | nil, message, errno
+ * That the root is the mount that the descriptor stands for, and that nothing lies over it: an old root that has
+ * stayed would be found by going up from there. */
+static int act_expect_root(const struct arg *a)
+{
+	struct statx wanted = { 0 }, root = { 0 }, above = { 0 };
+	int result = look_at((int)a[0].n, "", AT_EMPTY_PATH, &wanted);
+	if (result == 0)
+		result = look_at(AT_FDCWD, "/", 0, &root);
+	if (result == 0)
+		result = look_at(AT_FDCWD, "/..", 0, &above);
+	return result < 0 ? result : verdict(same_place(&wanted, &root) && same_place(&root, &above));
+}
+
+/* expect_not_root(fd) -> true | nil, message, errno
+ * That the descriptor is not the root directory of this process, under whatever name it was opened: what a plan takes
+ * for a directory of its own may have been exchanged since. */
+static int act_expect_not_root(const struct arg *a)
+{
+	struct stat it, root;
+	long result = RAW(SYS_newfstatat, a[0].n, "", &it, AT_EMPTY_PATH);
+	if (result == 0)
+		result = RAW(SYS_newfstatat, AT_FDCWD, "/", &root, 0);
+	return result < 0 ? (int)result : verdict(it.st_dev != root.st_dev || it.st_ino != root.st_ino);
+}
+
+/* expect_same_filesystem(fd, other_fd) -> true | nil, message, errno
+ * EXDEV where they are not: a link has led to another mount. */
+static int act_expect_same_filesystem(const struct arg *a)
+{
+	struct stat one, other;
+	long result = RAW(SYS_newfstatat, a[0].n, "", &one, AT_EMPTY_PATH);
+	if (result == 0)
+		result = RAW(SYS_newfstatat, a[1].n, "", &other, AT_EMPTY_PATH);
+	if (result == 0 && one.st_dev != other.st_dev)
+		result = -EXDEV;
+	return (int)result;
+}
+
+/* expect_cwd() -> true | nil, message, errno
+ * That the working directory can be reached from the root: otherwise it is a way out
+ * (CVE-2024-21626). */
+static int act_expect_cwd(const struct arg *a)
+{
+	(void)a;
+	char path[PATH_MAX];
+	long result = RAW(SYS_getcwd, path, sizeof path);
+	if (result < 0)
+		return (int)result;
+	return verdict(path[0] == '/');
+}
+
+/* The next number of a text, or -1 at its end. */
+static int64_t next_number(const char **text, const char *end)
+{
+	const char *p = *text;
+	int64_t value = -1;
+	while (p < end && (*p < '0' || *p > '9'))
+		p++;
+	for (; p < end && *p >= '0' && *p <= '9'; p++)
+		value = (value < 0 ? 0 : value * 10) + (*p - '0');
+	*text = p;
+	return value;
+}
+
+/* expect_map(path, text) -> true | nil, message, errno
+ * That /proc/self/uid_map or gid_map says what the text says, number by number: the kernel pads its own. */
+static int act_expect_map(const struct arg *a)
+{
+	/* 340 extents, of which the kernel prints each in 33 bytes. */
+	char actual[16384];
+	long size = 0, count, fd;
+	RAW_RETRY(fd, SYS_openat, AT_FDCWD, a[0].p, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return (int)fd;
+	do {
+		RAW_RETRY(count, SYS_read, fd, actual + size, sizeof actual - (size_t)size);
+		size += count > 0 ? count : 0;
+	} while (count > 0);
+	RAW(SYS_close, fd);
+	if (count < 0)
+		return (int)count;
+	const char *is = actual, *should = a[1].p, *end = actual + size;
+	int64_t number;
+	do {
+		number = next_number(&is, end);
+		if (number != next_number(&should, (const char *)a[1].p + a[1].n))
+			return -ENOTRECOVERABLE;
+	} while (number >= 0);
+	return 0;
+}
+
+const struct op ops_expect[] = {
+	{ "expect_ids", act_expect_ids, 0, RESULT_TRUE, { { "uid", K_ID }, { "gid", K_ID } } },
+	{ "expect_groups", act_expect_groups, 0, RESULT_TRUE, { { "groups", K_IDS } } },
+	{ "expect_capabilities", act_expect_capabilities, 0, RESULT_TRUE,
+	  { { "effective", K_CAPS },
+	    { "permitted", K_CAPS },
+	    { "inheritable", K_CAPS },
+	    { "bounding", K_CAPS },
+	    { "ambient", K_CAPS } } },
+	{ "expect_securebits", act_expect_securebits, 0, RESULT_TRUE,
+	  { { "bits", K_FLAGS, false, &names_securebits } } },
+	{ "expect_no_new_privs", act_expect_no_new_privs, 0, RESULT_TRUE, { { "on", K_BOOL } } },
+	{ "expect_namespace", act_expect_namespace, 0, RESULT_TRUE,
+	  { { "link", K_PATH }, { "inode", K_LIMIT }, { "same", K_BOOL }, { "dirfd", K_FD, true } } },
+	{ "expect_map", act_expect_map, 0, RESULT_TRUE, { { "path", K_PATH }, { "text", K_TEXT } } },
+	{ "expect_node", act_expect_node, 0, RESULT_TRUE,
+	  { { "fd", K_FD }, { "type", K_NAME, false, &names_node }, { "major", K_MAJOR }, { "minor", K_MINOR } } },
+	{ "expect_root", act_expect_root, 0, RESULT_TRUE, { { "fd", K_FD } } },
+	{ "expect_not_root", act_expect_not_root, 0, RESULT_TRUE, { { "fd", K_FD } } },
+	{ "expect_same_filesystem", act_expect_same_filesystem, 0, RESULT_TRUE,
+	  { { "fd", K_FD }, { "other_fd", K_FD } } },
+	{ "expect_cwd", act_expect_cwd, 0, RESULT_TRUE, { { 0 } } },
+	{ 0 },
+};

@@ -1,0 +1,229 @@
+/* The process itself: its limits, its signals, its tie to the parent, and the program that it becomes. */
+#include "sys/channel.h"
+#include "sys/digits.h"
+#include "ops/ops.h"
+#include "sys/raw.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/limits.h>
+#include <linux/prctl.h>
+#include <linux/sched.h>
+#include <linux/seccomp.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* await() [in a plan]
+ * Tells the parent that this process is there, and sleeps until the parent has done what only it can (both
+ * ID maps). If the parent dies or gives up instead, the descriptor reports its end and the child stops. */
+static int act_await(const struct arg *a)
+{
+	int result = channel_say(a[0].n, AWAITING);
+	return result < 0 ? result : channel_await(a[0].n);
+}
+
+/* fork([namespaces]) [in a plan]
+ * Another process, born into new namespaces, goes on with the rest; this one ends. Needed where a
+ * namespace that was joined holds children only (pid), and where new ones come after a join. The
+ * executor does it: see executor.c. */
+static int act_fork(const struct arg *a)
+{
+	(void)a;
+	return -ENOSYS;
+}
+
+/* init(program_fd, status_fd [, stays]) [in a plan]
+ * This process, the first of its pid namespace, becomes the init in `program_fd` (csrc/runner/init.c), and a child
+ * of it goes on with the rest. How the program ends is written to `status_fd`. When nobody can read that any more,
+ * everything ends, unless it `stays`. See executor.c. */
+static int act_init(const struct arg *a)
+{
+	(void)a;
+	return -ENOSYS;
+}
+
+/* sigdefault(signals) -> true | nil, message, errno
+ * Ignored signals stay ignored across exec (signal(7)), so a program would inherit them unawares. */
+static int act_sigdefault(const struct arg *a)
+{
+	for (int number = 1; number <= 64; number++) {
+		struct kernel_sigaction action = { 0 };
+		if (!((uint64_t)a[0].n >> (number - 1) & 1) || number == SIGKILL || number == SIGSTOP)
+			continue;
+		long result = RAW(SYS_rt_sigaction, number, &action, 0, sizeof action.mask);
+		if (result < 0)
+			return (int)result;
+	}
+	return 0;
+}
+
+/* sigunblock() -> true | nil, message, errno */
+static int act_sigunblock(const struct arg *a)
+{
+	(void)a;
+	uint64_t none = 0;
+	return (int)RAW(SYS_rt_sigprocmask, SIG_SETMASK, &none, 0, sizeof none);
+}
+
+/* pdeathsig(signal) -> true | nil, message, errno
+ * The signal that this process gets when the thread that started it ends. An ID switch erases it. */
+static int act_pdeathsig(const struct arg *a)
+{
+	return (int)RAW(SYS_prctl, PR_SET_PDEATHSIG, a[0].n, 0, 0, 0);
+}
+
+/* expect_parent() [in a plan]
+ * A parent that died before PR_SET_PDEATHSIG sends nothing; its end of the channel tells. */
+static int act_expect_parent(const struct arg *a)
+{
+	struct pollfd channel = { .fd = (int)a[0].n };
+	struct timespec now = { 0 };
+	long result;
+	RAW_RETRY(result, SYS_ppoll, &channel, 1, &now, 0, 0);
+	if (result < 0)
+		return (int)result;
+	return channel.revents & POLLHUP ? -ECANCELED : 0;
+}
+
+/* dumpable(on) -> true | nil, message, errno */
+static int act_dumpable(const struct arg *a)
+{
+	return (int)RAW(SYS_prctl, PR_SET_DUMPABLE, a[0].n, 0, 0, 0);
+}
+
+/* setrlimit(resource, soft, hard) -> true | nil, message, errno */
+static int act_setrlimit(const struct arg *a)
+{
+	struct {
+		uint64_t soft, hard;
+	} limit = { (uint64_t)a[1].n, (uint64_t)a[2].n };
+	return (int)RAW(SYS_prlimit64, 0, a[0].n, &limit, 0);
+}
+
+/* wait_for_byte(fd) -> true | nil, message, errno
+ * Sleeps until somebody has written to the other end, or closed it. Takes one byte. */
+static int act_wait_for_byte(const struct arg *a)
+{
+	char byte;
+	long result;
+	RAW_RETRY(result, SYS_read, a[0].n, &byte, 1);
+	return result < 0 ? (int)result : 0;
+}
+
+/* seccomp(filter) -> true | nil, message, errno
+ * From here on every system call of this process passes a filter (seccomp(2)): a compiled classic BPF program, as
+ * seccomp_export_bpf(3) writes it. */
+static int act_seccomp(const struct arg *a)
+{
+	if (a[0].n == 0 || a[0].n % (int64_t)sizeof(struct sock_filter) != 0 ||
+	    a[0].n / (int64_t)sizeof(struct sock_filter) > BPF_MAXINSNS)
+		return -EINVAL;
+	struct sock_fprog program = {
+		.len = (unsigned short)((size_t)a[0].n / sizeof(struct sock_filter)),
+		.filter = (struct sock_filter *)(uintptr_t)a[0].p,
+	};
+	return (int)RAW(SYS_prctl, PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0);
+}
+
+/* expect_no_user_namespaces() -> true | nil, message, errno
+ * That the kernel refuses to make one: tried, because no number tells. */
+static int act_expect_no_user_namespaces(const struct arg *a)
+{
+	(void)a;
+	long result = RAW(SYS_unshare, CLONE_NEWUSER);
+	/* ENOSYS is what a seccomp filter may choose. Other errors, for want of memory say, tell nothing. */
+	bool refused = result == -EPERM || result == -ENOSPC || result == -EACCES || result == -EUSERS ||
+		       result == -ENOSYS;
+	return refused ? 0 : -ENOTRECOVERABLE;
+}
+
+/* Puts the working directory where an environment has PWD. */
+static int set_pwd(const char **environment, char *buffer, size_t room)
+{
+	static const char name[] = "PWD=";
+	for (; *environment; environment++) {
+		size_t i = 0;
+		while (name[i] && (*environment)[i] == name[i])
+			i++;
+		if (name[i])
+			continue;
+		for (size_t j = 0; j < i; j++)
+			buffer[j] = name[j];
+		long result = RAW(SYS_getcwd, buffer + i, room - i);
+		if (result < 0)
+			return (int)result;
+		*environment = buffer;
+	}
+	return 0;
+}
+
+/* Executes the first of `count` paths that exists and may be executed, as in execvp(3), but a file in no known format
+ * is an error, not a shell script. Returns a negative errno: ELIBACC where a file is there, but not its interpreter. */
+static int exec_first(const char *const *paths, long count, const void *argv, const void *environment)
+{
+	bool denied = false;
+	int result = -ENOENT;
+	for (; count > 0; count--, paths++) {
+		result = (int)RAW(SYS_execve, *paths, argv, environment);
+		if (result == -EACCES)
+			denied = true;
+		else if (result == -ENOENT && RAW(SYS_faccessat, AT_FDCWD, *paths, F_OK) == 0)
+			return -ELIBACC;
+		else if (result != -ENOENT && result != -ENOTDIR)
+			return result;
+	}
+	return denied ? -EACCES : result;
+}
+
+/* execve(path | paths, argv [, environment [, pwd]]) -> nil, message, errno
+ * Of several paths the first that exists and may be executed counts, as in execvp(3), but a file in no
+ * known format is an error, not a shell script. With `pwd`, a PWD of the environment becomes what is true. */
+static int act_execve(const struct arg *a)
+{
+	char pwd[PATH_MAX + 8];
+	const char *const *paths = a[0].p;
+	const void *environment = given(&a[2]) ? a[2].p : environ;
+	long count = 0;
+	int result = 0;
+	if (given(&a[2]) && a[3].n)
+		result = set_pwd((const char **)(uintptr_t)a[2].p, pwd, sizeof pwd);
+	if (result < 0)
+		return result;
+	while (paths[count])
+		count++;
+	return exec_first(paths, count, a[1].p, environment);
+}
+
+/* call(what [, environment]) [in a plan]
+ * The child, a copy of the caller, goes on with a Lua function of the caller's. See parent/forked.c. */
+static int act_call(const struct arg *a)
+{
+	(void)a;
+	return -ENOSYS;
+}
+
+const struct op ops_process[] = {
+	{ "await", act_await, OP_LATER, RESULT_TRUE, { { "channel", K_CHANNEL } } },
+	{ "fork", act_fork, OP_LATER | OP_FORK, RESULT_TRUE,
+	  { { "namespaces", K_FLAGS, true, &names_namespace } } },
+	{ "init", act_init, OP_LATER | OP_INIT, RESULT_TRUE, { { "program_fd", K_FD }, { "status_fd", K_FD }, { "stays", K_BOOL, true } } },
+	{ "sigdefault", act_sigdefault, 0, RESULT_TRUE, { { "signals", K_SIGNALS } } },
+	{ "sigunblock", act_sigunblock, 0, RESULT_TRUE, { { 0 } } },
+	{ "pdeathsig", act_pdeathsig, OP_TIE, RESULT_TRUE, { { "signal", K_NAME, false, &names_signal } } },
+	{ "expect_parent", act_expect_parent, OP_LATER, RESULT_TRUE, { { "channel", K_CHANNEL } } },
+	{ "dumpable", act_dumpable, 0, RESULT_TRUE, { { "on", K_BOOL } } },
+	{ "setrlimit", act_setrlimit, 0, RESULT_TRUE,
+	  { { "resource", K_NAME, false, &names_rlimit }, { "soft", K_LIMIT }, { "hard", K_LIMIT } } },
+	{ "wait_for_byte", act_wait_for_byte, 0, RESULT_TRUE, { { "fd", K_FD } } },
+	{ "seccomp", act_seccomp, OP_CREDENTIALS, RESULT_TRUE, { { "filter", K_DATA } } },
+	{ "expect_no_user_namespaces", act_expect_no_user_namespaces, OP_LATER, RESULT_TRUE, { { 0 } } },
+	{ "execve", act_execve, OP_EXEC, RESULT_TRUE,
+	  { { "path", K_STRINGS }, { "argv", K_STRINGS }, { "environment", K_STRINGS, true }, { "pwd", K_BOOL, true } } },
+	{ "call", act_call, OP_LATER | OP_EXEC | OP_CALL, RESULT_TRUE,
+	  { { "what", K_TEXT }, { "environment", K_STRINGS, true } } },
+	{ 0 },
+};

@@ -1,0 +1,466 @@
+/* The parent's half of starting a plan: copies the recorded steps to memory that the child has too, and clones. */
+#include "executor/boot.h"
+#include "lib/descriptor.h"
+#include "lib/memory_file.h"
+#include "lib/self.h"
+#include "parent/forked.h"
+#include "parent/process.h"
+#include "parent/runner_file.h"
+#include "plan/recorder.h"
+#include "sys/capability.h"
+#include "sys/credentials.h"
+#include "sys/raw.h"
+#include "value/check.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/prctl.h>
+#include <linux/sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#endif
+
+enum {
+	GUARD = 65536, /* a multiple of every page size that Linux has */
+	STACK_SIZE = 65536,
+};
+
+/* For the child until it executes the runner: [guard][stack][boot]. */
+struct boot_memory {
+	char guard[GUARD];
+	char stack[STACK_SIZE];
+	struct boot boot;
+};
+
+/* Where libc keeps the number of this thread, which a copy has to set to its own; NULL if that is not so. */
+static int *place_of_thread_id(void)
+{
+	int *place = NULL;
+	if (RAW(SYS_prctl, PR_GET_TID_ADDRESS, &place, 0, 0, 0) < 0 || !place || *place != (int)RAW(SYS_gettid))
+		return NULL;
+	return place;
+}
+
+/* What the caller has to know of a plan before it starts it. */
+struct outline {
+	int highest_target; /* of the descriptor numbers that it gives by name */
+	size_t kept;        /* how many descriptors it names */
+	bool dies_with_parent, needs_monitor, uses_environment;
+};
+
+/* What a plan names and is cella's own is not there for it. */
+static void add_kept(int32_t *kept, size_t *count, int64_t number)
+{
+	if (kept)
+		kept[*count] = is_private((int)number) ? -1 : (int32_t)number;
+	++*count;
+}
+
+/* The descriptors that a plan names, in its slots or by number; with a NULL they are counted. */
+static size_t list_kept(const struct plan *plan, const struct launch *launch, int32_t *kept)
+{
+	size_t count = 0;
+	for (int i = 0; i < plan->slots; i++)
+		if (!launch || launch->slots[i] >= 0)
+			add_kept(kept, &count, launch ? launch->slots[i] : 0);
+	for (size_t i = 0; i < plan->steps; i++) {
+		const struct step *step = plan_step(plan, i);
+		const struct op *op = op_at(step->op);
+		for (int j = 0; op->params[j].kind != K_END; j++) {
+			const struct arg *arg = &step->args[j];
+			if (op->params[j].kind == K_FD && arg->state == ARG_GIVEN)
+				add_kept(kept, &count, arg->n);
+			for (int64_t n = 0; op->params[j].kind == K_FDS && n < arg->n; n++)
+				add_kept(kept, &count, ((const int32_t *)(const void *)((const char *)step + arg->offset))[n]);
+		}
+	}
+	return count;
+}
+
+static struct outline outline_of(const struct plan *plan)
+{
+	struct outline outline = { .highest_target = 2 };
+	for (size_t i = 0; i < plan->steps; i++) {
+		const struct step *step = plan_step(plan, i);
+		unsigned flags = op_at(step->op)->flags;
+		/* The init of a pid namespace ends only once all who have entered it are reaped. Whoever waited for the
+		 * init first would wait for ever, if it fell to him to reap them. Without a type the descriptor may be
+		 * that of any namespace. */
+		outline.needs_monitor |= flags & OP_FORK ||
+					 (flags & OP_JOIN && (step->args[1].n == 0 || step->args[1].n & CLONE_NEWPID));
+		outline.dies_with_parent |= (flags & OP_TIE) != 0;
+		outline.uses_environment |= flags & OP_EXEC && !(flags & OP_CALL) && !given(&step->args[2]);
+		if (flags & OP_TARGET && step->args[1].n > outline.highest_target)
+			outline.highest_target = (int)step->args[1].n;
+	}
+	outline.kept = list_kept(plan, NULL, NULL) + 2;
+	return outline;
+}
+
+/* A name that no program has by chance: the kernel gives a process that of its program when it is executed. */
+static void make_mark(char mark[MARK_SIZE])
+{
+	static unsigned number;
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	unsigned long seed = (unsigned long)now.tv_nsec ^ (unsigned long)now.tv_sec << 30 ^ (unsigned long)(uintptr_t)&now >> 4;
+	snprintf(mark, MARK_SIZE, "cella %09lx", (seed + 0x9e3779b9ul * ++number) & 0xffffffffful);
+}
+
+static size_t round_up(size_t size)
+{
+	return (size + 7) & ~(size_t)7;
+}
+
+/* Makes the file with the launch, and maps of it what this process needs. Returns its descriptor, or a negative errno. */
+static int prepare(struct process *process, const struct plan *plan, const struct outline *outline, bool copied)
+{
+	size_t lists = ((size_t)plan->slots + outline->kept) * sizeof(int32_t);
+	size_t first = round_up(offsetof(struct launch, slots) + lists);
+	size_t size = first + plan->buffer.size;
+	if (size > INT32_MAX)
+		return -E2BIG;
+	void *mapping;
+	/* A copy of this process has no other mapping than this one's. */
+	size_t mapped = copied ? size : first;
+	int fd = shared_memory("cella-plan", first, plan->buffer.data, plan->buffer.size, mapped, &mapping);
+	if (fd < 0)
+		return fd;
+	struct launch *launch = mapping;
+	process->launch = launch;
+	process->launch_size = mapped;
+	launch->size = (uint32_t)size;
+	launch->first = (uint32_t)first;
+	launch->end = (uint32_t)size;
+	launch->steps = (uint32_t)plan->steps;
+	launch->slot_count = (uint32_t)plan->slots;
+	launch->caller = getpid();
+	launch->last_capability = last_capability();
+	launch->cgroup = -1;
+	launch->dies_with_parent = outline->dies_with_parent;
+	launch->has_init = plan->has_init;
+	launch->monitor.result = -ECHILD; /* should it be killed before it knows */
+	unsigned last = plan->steps ? op_at(plan_step(plan, plan->steps - 1)->op)->flags : 0;
+	launch->executes = (last & OP_EXEC) && !(last & OP_CALL);
+	make_mark(launch->mark);
+	memcpy(process->mark, launch->mark, MARK_SIZE);
+	process->executes = launch->executes;
+	return fd;
+}
+
+/* One that nobody uses at the moment: its pages are there already. */
+static _Atomic(struct boot_memory *) spare;
+
+static struct boot_memory *take_boot(void)
+{
+	struct boot_memory *memory = atomic_exchange(&spare, NULL);
+	if (memory)
+		return memory;
+	memory = mmap(NULL, sizeof *memory, PROT_READ | PROT_WRITE, MAP_ANONYMOUS | MAP_NORESERVE | MAP_PRIVATE, -1, 0);
+	if (memory == MAP_FAILED)
+		return NULL;
+	mprotect(memory->guard, GUARD, PROT_NONE);
+	return memory;
+}
+
+static void release_boot(struct boot_memory *memory)
+{
+	struct boot_memory *other = atomic_exchange(&spare, memory);
+	if (other)
+		munmap(other, sizeof *other);
+}
+
+static void release_memory(struct process *process)
+{
+	if (process->launch && !process->monitored)
+		munmap(process->launch, process->launch_size);
+	else if (process->launch)
+		process->report = process->launch; /* the monitor has not yet written there */
+	process->launch = NULL;
+	if (process->boot)
+		release_boot(process->boot);
+	process->boot = NULL;
+}
+
+/* Waits for a child of which nothing is to be known, whatever signals arrive. */
+static void reap_quietly(int pid)
+{
+	long result;
+	RAW_RETRY(result, SYS_wait4, pid, 0, __WALL, 0);
+	(void)result;
+}
+
+/* 0, 1 and 2 are the standard streams even where the caller has closed them: nothing of ours goes there,
+ * and nothing goes on a number below `lowest`, which the plan is about to use. */
+static int channel_pair(int lowest, int pair[2])
+{
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return -errno;
+	pair[0] = move_up(pair[0], lowest);
+	pair[1] = move_up(pair[1], lowest);
+	int error = errno;
+	if (pair[0] >= 0 && pair[1] >= 0)
+		return 0;
+	close_once(&pair[0]);
+	close_once(&pair[1]);
+	return -error;
+}
+
+/* Whether the kernel reaps the children of this process itself, so that nobody is told how they end. */
+static bool loses_child_status(void)
+{
+	struct kernel_sigaction action = { 0 };
+	return RAW(SYS_rt_sigaction, SIGCHLD, 0, &action, sizeof action.mask) == 0 &&
+	       (action.handler == SIG_IGN || action.flags & SA_NOCLDWAIT);
+}
+
+static void fill_slots(lua_State *L, int index, struct launch *launch)
+{
+	for (uint32_t i = 0; i < launch->slot_count; i++) {
+		int64_t fd;
+		launch->slots[i] = -2; /* no descriptor, nor the sign of one that is not there (executor.c) */
+		if (lua_isnoneornil(L, index))
+			continue;
+		lua_rawgeti(L, index, (int)i);
+		if (to_int64(L, -1, &fd))
+			launch->slots[i] = (int32_t)fd;
+		lua_pop(L, 1);
+	}
+}
+
+static bool is_monitored(const struct outline *outline)
+{
+	return loses_child_status() || outline->needs_monitor;
+}
+
+/* Why the first process could not execute the runner and be what this one is; NULL where it can. A monitor is outside of
+ * the new namespaces. */
+static const char *refusal(const struct outline *outline, uint64_t namespaces)
+{
+	return credentials_refusal(is_monitored(outline) ? 0 : namespaces);
+}
+
+/* How a plan is started. */
+struct start {
+	const struct outline *outline;
+	uint64_t namespaces;
+	int cgroup;  /* -1 for none */
+	int runner;  /* descriptor of its file */
+	bool copied; /* performed in a copy of the caller */
+};
+
+/* Returns the pid of the process, or a negative errno. */
+static int start_runner(struct process *process, struct clone_args *args, const struct start *start, int plan)
+{
+	static const char *const nothing[] = { NULL };
+	struct boot_memory *memory = take_boot();
+	if (!memory)
+		return -ENOMEM;
+#ifdef __SANITIZE_ADDRESS__
+	/* What a child before left in the sanitizer's notes about stacks at this address means nothing now. */
+	__asan_unpoison_memory_region(memory, sizeof *memory);
+#endif
+	process->boot = memory;
+	memory->boot = (struct boot){
+		.launch = process->launch,
+		.runner = start->runner,
+		.plan = plan,
+		.other_end = process->channel,
+		.root_keeps_all = !(args->flags & CLONE_NEWUSER) && credentials_root(),
+		.environment = start->outline->uses_environment ? (const char *const *)(void *)environ : nothing,
+	};
+	args->flags |= CLONE_VM;
+	args->stack = (uint64_t)(uintptr_t)memory->stack;
+	args->stack_size = sizeof memory->stack;
+	return (int)raw_clone3(args, sizeof *args, boot_body, &memory->boot);
+}
+
+/* Returns the pid of the process, or a negative errno; 0 in a copy that has come to its call. */
+static int start_copy(struct process *process, struct clone_args *args, const struct start *start, int plan)
+{
+	struct executor executor = { .thread_id = place_of_thread_id() };
+	struct launch *launch = process->launch;
+	launch->boot = BOOT_OVER;
+	int result = executor_clone(&executor, args);
+	if (result != 0)
+		return result;
+	RAW(SYS_close, process->channel);
+	executor_begin(&executor, launch);
+	if (launch->monitored) {
+		int child = monitor_clone(&executor);
+		if (child != 0) {
+			if (child > 0)
+				result = boot_monitor(start->runner, plan, child);
+			launch->error = child < 0 ? -child : -result;
+			if (child > 0)
+				RAW(SYS_kill, child, SIGKILL);
+			raw_leave(EXIT_SETUP_FAILED);
+		}
+	}
+	/* What is cella's own is not there for the plan, as it is not in the runner. */
+	RAW(SYS_close, plan);
+	close_private();
+	execute_plan(&executor);
+	return 0;
+}
+
+enum { IN_A_COPY = 1 };
+
+/* Returns 0, IN_A_COPY in a child that has come to its call, or a negative errno. */
+static int start(struct process *process, const struct plan *plan, const struct start *how, int plan_fd)
+{
+	struct launch *launch = process->launch;
+	int pair[2];
+	int result = channel_pair(how->outline->highest_target + 1, pair);
+	if (result < 0)
+		return result;
+	process->channel = pair[0];
+	int on = 1;
+	if (setsockopt(pair[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof on) < 0) {
+		result = -errno;
+		close(pair[1]);
+		return result;
+	}
+	launch->channel = pair[1];
+	process->monitored = launch->monitored = launch->handed_over = is_monitored(how->outline);
+
+	int pidfd = -1;
+	struct clone_args args = { .flags = CLONE_PIDFD | CLONE_CLEAR_SIGHAND, .pidfd = (uint64_t)(uintptr_t)&pidfd };
+	size_t kept = list_kept(plan, launch, launch_kept(launch));
+	add_kept(launch_kept(launch), &kept, launch->channel);
+	if (launch->monitored) {
+		launch->namespaces = how->namespaces;
+		launch->cgroup = how->cgroup;
+		if (how->cgroup >= 0)
+			add_kept(launch_kept(launch), &kept, how->cgroup);
+	} else {
+		args.flags |= how->namespaces;
+		args.exit_signal = launch->executes ? 0 : SIGCHLD; /* exec makes it SIGCHLD */
+		if (how->cgroup >= 0) {
+			args.flags |= CLONE_INTO_CGROUP;
+			args.cgroup = (uint64_t)(unsigned)how->cgroup;
+		}
+	}
+	launch->kept_count = (uint32_t)kept;
+	/* Every signal is held back, those that libc keeps for itself too: a handler of ours must not run
+	 * in the child, which would run it in our memory. */
+	uint64_t all = UINT64_MAX, before;
+	result = (int)RAW(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof all);
+	if (result >= 0) {
+		result = how->copied ? start_copy(process, &args, how, plan_fd) :
+				       start_runner(process, &args, how, plan_fd);
+		if (result == 0)
+			return IN_A_COPY;
+		RAW(SYS_rt_sigprocmask, SIG_SETMASK, &before, 0, sizeof before);
+	}
+	close(pair[1]);
+	/* What is shared is between these two: no copy that is made later is to write there. */
+	madvise(launch, process->launch_size, MADV_DONTFORK);
+	if (result < 0)
+		return result;
+	process->pid = result;
+	process->pidfd = move_up(pidfd, LOWEST_FD);
+	if (process->pidfd < 0) {
+		/* No room to hold on to it: it must not go on. Nobody else can have reaped it. */
+		result = -errno;
+		RAW(SYS_kill, process->pid, SIGKILL);
+		reap_quietly(process->pid);
+		process->monitored = false;
+		return result;
+	}
+	if (process->monitored) {
+		/* Who is the child is yet to be said. */
+		process->monitor_pid = process->pid;
+		process->monitor_pidfd = process->pidfd;
+		process->pid = 0;
+		process->pidfd = -1;
+	}
+	return 0;
+}
+
+/* -> nil, message, errno, call */
+static int push_call_error(lua_State *L, const char *call, int error)
+{
+	push_error(L, call, -error);
+	lua_pushstring(L, call);
+	return 4;
+}
+
+/* launch(recorder, namespaces [, slots [, cgroup [, bounded [, function]]]]) -> process | nil, message, errno, call
+ * Clones a child into new namespaces (a list) and lets it run; in an `await` step it stays until process:release().
+ * `slots` are descriptors by slot number. `cgroup` is the descriptor of one that the child is born into; where that is
+ * `bounded` in memory, the child is another's than this process's: the kernel could kill with it all that share its
+ * memory. The function is what a call at the end calls. */
+int launch_plan(lua_State *L)
+{
+	struct plan *plan = to_plan(L, 1);
+	struct outline outline = outline_of(plan);
+	struct start how = { .outline = &outline, .namespaces = check_flags(L, 2, &names_namespace) };
+	if (!lua_isnoneornil(L, 3))
+		luaL_checktype(L, 3, LUA_TTABLE);
+	how.cgroup = lua_isnoneornil(L, 4) ? -1 : check_fd(L, 4);
+	outline.needs_monitor |= lua_toboolean(L, 5);
+	lua_settop(L, 6);
+	struct copy copy = { 0 };
+	if (plan->calls) {
+		luaL_checktype(L, 6, LUA_TFUNCTION);
+		copy_prepare(L, 6, &copy);
+	}
+	how.copied = plan->calls || refusal(&outline, how.namespaces);
+	struct process *process = lua_newuserdata(L, sizeof *process);
+	memset(process, 0, sizeof *process);
+	process->epoch = process_epoch();
+	process->pidfd = process->channel = process->sent = process->monitor_pidfd = -1;
+	process->reaped = true;
+	luaL_getmetatable(L, PROCESS_TYPE);
+	lua_setmetatable(L, -2);
+
+	reap_owed();
+	how.runner = plan_runner_file(L);
+	if (how.runner < 0)
+		return push_call_error(L, "memfd_create", how.runner);
+	int plan_fd = prepare(process, plan, &outline, how.copied);
+	if (plan_fd < 0)
+		return push_call_error(L, "memfd_create", plan_fd);
+	fill_slots(L, 3, process->launch);
+	int result = start(process, plan, &how, plan_fd);
+	if (result == IN_A_COPY) {
+		struct launch *launch = process->launch;
+		uint32_t size = plan_step(plan, plan->steps - 1)->size;
+		copy_run(&copy, launch, (const struct step *)(const void *)((char *)launch + launch->end - size));
+	}
+	close(plan_fd);
+	if (result < 0) {
+		close_once(&process->channel);
+		process->monitored = false;
+		release_memory(process);
+		return push_call_error(L, "clone3", result);
+	}
+	process->reaped = false;
+	return 1;
+}
+
+/* copied(recorder, namespaces [, bounded]) -> why | nil
+ * Why a plan without a call would be performed in a copy of this process, not in the runner: what exec cannot hand on. */
+int launch_copied(lua_State *L)
+{
+	struct outline outline = outline_of(to_plan(L, 1));
+	outline.needs_monitor |= lua_toboolean(L, 3);
+	lua_pushstring(L, refusal(&outline, check_flags(L, 2, &names_namespace)));
+	return 1;
+}
+
+void launch_end(struct process *process)
+{
+	close_once(&process->channel);
+	release_memory(process);
+}

@@ -1,0 +1,53 @@
+/* A child by way of a monitor, as the caller sees it: it tells the monitor for whom to wait, and reads what that reports. */
+#include "parent/process.h"
+#include "lib/descriptor.h"
+#include "sys/raw.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <poll.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+
+void monitor_settle(struct process *process, int last)
+{
+	struct monitor_report *report = &process->launch->monitor;
+	report->last_pid = last;
+	__atomic_store_n(&report->settled, 1, __ATOMIC_SEQ_CST);
+	RAW(SYS_futex, &report->settled, FUTEX_WAKE, INT_MAX, 0, 0, 0);
+}
+
+enum { MOST_ERRNO = 4095 };
+
+int monitor_finish(struct process *process, int options)
+{
+	siginfo_t info = { 0 };
+	long ended;
+	RAW_RETRY(ended, SYS_waitid, P_PIDFD, process->monitor_pidfd, &info, WEXITED | __WALL | options, 0);
+	if (ended == 0 && info.si_pid == 0)
+		return -EAGAIN;
+	/* Somebody else may have reaped it, or the kernel where SIGCHLD is ignored: it has ended, or is about to. */
+	struct pollfd gone = { .fd = process->monitor_pidfd, .events = POLLIN };
+	struct timespec now = { 0 };
+	RAW_RETRY(ended, SYS_ppoll, &gone, 1, options & WNOHANG ? &now : NULL, 0, 0);
+	if (ended == 0)
+		return -EAGAIN;
+	close_once(&process->monitor_pidfd);
+	process->monitored = false;
+	const struct launch *launch = process->report;
+	if (!launch)
+		return -ECHILD; /* it was killed before the program ran */
+	int result = launch->monitor.result;
+	if (result > 0 || result < -MOST_ERRNO)
+		result = -EPROTO; /* not what the monitor has written */
+	if (result == 0) {
+		process->usage = launch->monitor.usage;
+		process->has_usage = true;
+		process->unexecuted |= launch->monitor.unexecuted != 0;
+		set_status(process, launch->monitor.status);
+	}
+	munmap(process->report, process->launch_size);
+	process->report = NULL;
+	return result;
+}

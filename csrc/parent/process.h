@@ -1,0 +1,86 @@
+#ifndef CELLA_PROCESS_H
+#define CELLA_PROCESS_H
+
+#include "executor/launch.h"
+#include "value/compat.h"
+
+#include <linux/sched.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#define PROCESS_TYPE "cella.child"
+
+struct boot_memory;
+
+/* A child and everything that the parent holds for it. Descriptors are -1 and pids 0 where there is none,
+ * so that letting go twice is harmless. */
+struct process {
+	int pid;
+	int program; /* pid of the process behind an init step, as the caller's pid namespace has it; or 0 */
+	int pidfd;
+	int channel;
+	int sent; /* a descriptor that the child has sent, until somebody takes it */
+	struct launch *launch; /* until the program runs */
+	size_t launch_size;
+	struct boot_memory *boot;
+	bool monitored; /* the child is a monitor's, which reports there once the program runs */
+	struct launch *report;
+	int monitor_pid, monitor_pidfd;
+	unsigned epoch; /* of the process that made it: lib/self.h */
+	bool unwanted; /* who goes on is to be killed */
+	bool reaped;
+	bool unexecuted; /* the program died before it was executed */
+	char mark[MARK_SIZE]; /* of the launch */
+	bool executes;
+	bool has_usage; /* unless somebody else has reaped it */
+	int code, status; /* si_code and si_status of waitid(2) */
+	struct rusage usage;
+};
+
+/* exit_status.c: as wait(2) has a status. */
+void set_status(struct process *process, int status);
+
+/* With the options of waitid(2). Returns 1 once the status is known, 0 if the child runs still, or a negative errno. */
+int reap(struct process *process, int options);
+
+/* Takes over what an init has told of its program; false where it was killed and has told nothing. */
+bool read_report(struct process *process, int fd);
+
+/* monitored.c: the caller's side of a monitor (monitor.c). */
+
+/* The child has exec'd or ended: who of those that have gone on, one after the other, is the last. */
+void monitor_settle(struct process *process, int last);
+
+/* Once the child has ended: its status. Returns 0 or a negative errno; with WNOHANG -EAGAIN where the monitor has not yet
+ * ended. */
+int monitor_finish(struct process *process, int options);
+
+/* let_go.c: kills whatever there is of a child and waits for its end for a moment; what lives on is reaped later. May be
+ * called any number of times. */
+void process_let_go(struct process *process);
+
+/* Reaps what has ended meanwhile of those that were let go. */
+void reap_owed(void);
+
+/* wait_for_exec.c: waits until the child has come to an `await`, or has exec'd or ended, at most `patience` (NULL: for
+ * ever). Returns 1, or 0 if it has ended (what stopped it is for launch_settle to say), or -ETIMEDOUT, or another
+ * negative errno. */
+int launch_ready(struct process *process, const struct timespec *patience);
+
+/* Holds a process that is a child of another: a pidfd, or a negative errno, ESRCH where it is not. `may_be_unknown`: also
+ * where /proc does not say whose child it is. */
+int open_child(int pid, int parent, bool may_be_unknown);
+
+/* Waits until the child has exec'd or ended. Returns 0, or a negative errno. */
+int launch_settle(struct process *process, const struct timespec *patience);
+
+/* launch.c: frees what only a child before its exec needs. */
+void launch_end(struct process *process);
+
+int launch_plan(lua_State *L);
+int launch_copied(lua_State *L);
+
+/* Adds its functions to the module table on top of the stack. */
+void open_process(lua_State *L);
+
+#endif

@@ -1,0 +1,35 @@
+/* A recorded plan: the steps that a child performs later. */
+#ifndef CELLA_RECORDER_H
+#define CELLA_RECORDER_H
+
+#include "plan/args.h"
+
+#define PLAN_TYPE "cella.recorder"
+
+/* Its steps one after another, and where each begins. */
+struct plan {
+	struct buffer buffer;
+	size_t *starts;
+	size_t steps, room;
+	int slots;
+	bool ended; /* the last step executes */
+	bool has_init;
+	bool calls; /* the last step is a call */
+};
+
+static inline struct step *plan_step(const struct plan *plan, size_t number)
+{
+	return (struct step *)(void *)(plan->buffer.data + plan->starts[number]);
+}
+
+struct plan *new_plan(lua_State *L);
+struct plan *to_plan(lua_State *L, int index);
+
+/* recorder:data(step), in data.c. */
+int recorder_data(lua_State *L);
+
+/* Each adds its functions to the module table on top of the stack. */
+void open_recorder(lua_State *L);
+void open_immediate(lua_State *L);
+
+#endif

@@ -1,0 +1,122 @@
+/* System calls without libc: the runner has none. Until it has executed the runner, a child shares the caller's memory,
+ * so also the thread-local block that holds errno: a libc wrapper in the child would write into the caller's errno while
+ * the caller runs. (And libc's setresuid would signal the caller's other threads.) These return the result, or a negative
+ * errno, and touch nothing else. The same functions serve the immediate form, so that there is one way to make a
+ * call. */
+#ifndef CELLA_RAW_H
+#define CELLA_RAW_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/syscall.h>
+
+#if defined(__x86_64__) && !defined(__ILP32__)
+
+static inline long raw_syscall(long number, long a, long b, long c, long d, long e, long f)
+{
+	long result;
+	register long r10 __asm__("r10") = d;
+	register long r8 __asm__("r8") = e;
+	register long r9 __asm__("r9") = f;
+	__asm__ volatile("syscall"
+			 : "=a"(result)
+			 : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+			 : "rcx", "r11", "memory");
+	return result;
+}
+
+/* The child starts on its new stack, where no frame of this function exists: it has to call `body`
+ * before the compiler touches the stack, and never comes back. */
+static inline long raw_clone3(void *args, size_t size, void (*body)(void *), void *data)
+{
+	long result;
+	__asm__ volatile("syscall\n\t"
+			 "test %%rax, %%rax\n\t"
+			 "jnz 1f\n\t"
+			 "mov %[data], %%rdi\n\t"
+			 "call *%[body]\n\t"
+			 "ud2\n"
+			 "1:"
+			 : "=a"(result)
+			 : "a"((long)SYS_clone3), "D"(args), "S"(size), [body] "r"(body), [data] "r"(data)
+			 : "rcx", "r11", "memory");
+	return result;
+}
+
+#elif defined(__aarch64__)
+
+static inline long raw_syscall(long number, long a, long b, long c, long d, long e, long f)
+{
+	register long x8 __asm__("x8") = number;
+	register long x0 __asm__("x0") = a;
+	register long x1 __asm__("x1") = b;
+	register long x2 __asm__("x2") = c;
+	register long x3 __asm__("x3") = d;
+	register long x4 __asm__("x4") = e;
+	register long x5 __asm__("x5") = f;
+	__asm__ volatile("svc #0"
+			 : "+r"(x0)
+			 : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5)
+			 : "memory");
+	return x0;
+}
+
+static inline long raw_clone3(void *args, size_t size, void (*body)(void *), void *data)
+{
+	register long x8 __asm__("x8") = SYS_clone3;
+	register long x0 __asm__("x0") = (long)args;
+	register long x1 __asm__("x1") = (long)size;
+	register void (*x2)(void *) __asm__("x2") = body;
+	register void *x3 __asm__("x3") = data;
+	__asm__ volatile("svc #0\n\t"
+			 "cbnz x0, 1f\n\t"
+			 "mov x0, x3\n\t"
+			 "blr x2\n\t"
+			 "brk #0\n"
+			 "1:"
+			 : "+r"(x0)
+			 : "r"(x8), "r"(x1), "r"(x2), "r"(x3)
+			 : "memory");
+	return x0;
+}
+
+#else
+#error "cella has system call stubs for x86_64 and aarch64 only: add this machine's to csrc/sys/raw.h"
+#endif
+
+#define RAW_PAD(number, a, b, c, d, e, f, ...) \
+	raw_syscall((long)(number), (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
+#define RAW(...) RAW_PAD(__VA_ARGS__, 0, 0, 0, 0, 0, 0, 0)
+
+/* The kernel's own struct, which libc hides behind one of another shape. */
+struct kernel_sigaction {
+	void (*handler)(int);
+	unsigned long flags;
+	void (*restorer)(void);
+	uint64_t mask;
+};
+
+/* A device number as system calls have it (makedev(3) is libc's); `major` is below 4096. */
+static inline uint32_t device_number(int64_t major, int64_t minor)
+{
+	return (uint32_t)((minor & 0xff) | major << 8 | (minor & ~0xff) << 12);
+}
+
+/* What a process ends with that was to become the program and did not. */
+enum { EXIT_SETUP_FAILED = 125 };
+
+static inline _Noreturn void raw_leave(int status)
+{
+	for (;;)
+		RAW(SYS_exit_group, status);
+}
+
+#define RAW_EINTR 4
+
+/* For the few calls that sleep and may be interrupted: retried in this one place. */
+#define RAW_RETRY(result, ...)                                \
+	do {                                                  \
+		(result) = RAW(__VA_ARGS__);                  \
+	} while ((result) == -RAW_EINTR)
+
+#endif
