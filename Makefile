@@ -20,7 +20,7 @@ compile  = $(CC) -std=c11 -D_GNU_SOURCE -iquote csrc -fPIC -fvisibility=hidden $
 link     = $(CC) $(CFLAGS) $(LIBFLAG) -Wl,-z,relro,-z,now $(LDFLAGS)
 module   = $(BUILD)/cella/core.so
 folders  = sys ops executor value lib plan parent
-objects  = $(patsubst csrc/%.c,$(BUILD)/obj/%.o,$(wildcard $(addprefix csrc/,$(addsuffix /*.c,. $(folders)))))
+objects  = $(patsubst csrc/%.c,$(BUILD)/obj/%.o,$(wildcard csrc/*.c $(patsubst %,csrc/%/*.c,$(folders))))
 
 # The runner (csrc/runner): a program without libc, part of the module. It shares with it the folders that need
 # none either. RUNNER=asan: plans are performed by one with libc and sanitizers (csrc/runner/sanitized.c).

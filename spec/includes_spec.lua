@@ -1,4 +1,5 @@
--- The layers of the C module: a file includes those of its own folder and of those below, and no two include each other.
+-- The layers of the C module: a file includes those of its own folder and of those below, and no two include each
+-- other.
 
 -- The folders of csrc/, from the lowest up. The first four are the runner, which has neither libc nor Lua.
 local FOLDERS = { "sys", "ops", "executor", "runner", "value", "lib", "plan", "parent", "core" }
