@@ -3,8 +3,6 @@
  * and is trusted not to change it meanwhile. No libc: see raw.h. */
 #include "executor/sound.h"
 
-#include <limits.h>
-#include <linux/limits.h>
 #include <linux/sched.h>
 
 enum { MOST_NUMBERS = 65536, LAST_CAPABILITY = 63 };
@@ -77,42 +75,27 @@ static bool within(int64_t number, int64_t low, int64_t high)
 /* plan/args.c has put in nothing else. */
 static bool value_is_sound(struct reading *reading, const struct param *param, const struct arg *arg)
 {
-	switch (param->kind) {
-	case K_INT:
-	case K_FD:
-		return within(arg->n, 0, INT_MAX);
-	case K_U32:
-		return within(arg->n, 0, UINT32_MAX);
-	case K_ID:
-		return within(arg->n, 0, (int64_t)UINT32_MAX - 1);
-	case K_MODE:
-		return within(arg->n, 0, 07777);
-	case K_MAJOR:
-		return within(arg->n, 0, 4095);
-	case K_MINOR:
-		return within(arg->n, 0, 1048575);
-	case K_LIMIT:
+	const struct kind_row *row = &kind_rows[param->kind];
+	switch (row->shape) {
+	case SHAPE_NUMBER:
+	case SHAPE_BOOL:
+	case SHAPE_FD:
+		return within(arg->n, row->low, row->high);
+	case SHAPE_LIMIT:
 		return arg->n >= -1;
-	case K_BOOL:
-		return within(arg->n, 0, 1);
-	case K_FLAGS:
-	case K_NAME:
-		return name_is_sound(param->names, (uint64_t)arg->n, param->kind == K_FLAGS);
-	case K_CAPS:
-	case K_SIGNALS:
+	case SHAPE_FLAGS:
+	case SHAPE_NAME:
+		return name_is_sound(param->names, (uint64_t)arg->n, row->shape == SHAPE_FLAGS);
+	case SHAPE_CAPS:
+	case SHAPE_SIGNALS:
 		return true;
-	case K_TEXT:
-	case K_DATA:
-		return text_is_sound(reading, arg, 0, UINT32_MAX);
-	case K_PATH:
-		return text_is_sound(reading, arg, 1, PATH_MAX - 1);
-	case K_IDS:
-	case K_FDS:
+	case SHAPE_BYTES:
+		return text_is_sound(reading, arg, row->low, row->high);
+	case SHAPE_NUMBERS:
 		return within(arg->n, 0, MOST_NUMBERS) && take(reading, arg->offset, (uint64_t)arg->n * sizeof(uint32_t));
-	case K_STRINGS:
+	case SHAPE_STRINGS:
 		return strings_are_sound(reading, arg);
-	case K_CHANNEL: /* which the executor puts in */
-	case K_END:
+	case SHAPE_NONE: /* the channel, which the executor puts in */
 		break;
 	}
 	return false;
@@ -127,7 +110,7 @@ static bool argument_is_sound(struct reading *reading, const struct param *param
 	case ARG_GIVEN:
 		return value_is_sound(reading, param, arg);
 	case ARG_SLOT:
-		return param->kind == K_FD && arg->n >= 0 && arg->n < reading->slots;
+		return kind_rows[param->kind].shape == SHAPE_FD && arg->n >= 0 && arg->n < reading->slots;
 	default:
 		return false;
 	}

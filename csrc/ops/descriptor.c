@@ -114,7 +114,7 @@ static int act_lock(const struct arg *a)
 
 const struct op ops_descriptor[] = {
 	{ "close", act_close, 0, RESULT_TRUE, { { "fd", K_FD } } },
-	{ "dup2", act_dup2, OP_TARGET, RESULT_TRUE, { { "fd", K_FD }, { "number", K_INT } } },
+	{ "dup2", act_dup2, 0, RESULT_TRUE, { { "fd", K_FD }, { "number", K_TARGET } } },
 	{ "close_range", act_close_range, 0, RESULT_TRUE,
 	  { { "first", K_INT },
 	    { "last", K_U32 },

@@ -7,37 +7,12 @@
 #ifndef CELLA_OPS_H
 #define CELLA_OPS_H
 
+#include "ops/kind.h"
 #include "sys/names.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-/* How a parameter is checked, stored and printed. Every narrowing cast of a Lua number lives in plan/args.c,
- * behind one of these. */
-enum kind {
-	K_END,
-	K_INT,     /* an integer from 0 to 2^31-1 */
-	K_U32,     /* an integer from 0 to 2^32-1 */
-	K_ID,      /* a user or group ID: 0 to 2^32-2; never -1, which setresuid(2) takes as "unchanged" */
-	K_MODE,    /* permission bits, 0 to 4095 */
-	K_MAJOR,   /* of a device number, 0 to 4095: the kernel cuts off what is more */
-	K_MINOR,   /* 0 to 1048575 */
-	K_LIMIT,   /* 0 to 2^63-1, or "unlimited" */
-	K_BOOL,    /* true or false */
-	K_TEXT,    /* a string without NUL */
-	K_PATH,    /* a string without NUL, not empty, shorter than PATH_MAX */
-	K_DATA,    /* a string of any bytes */
-	K_FLAGS,   /* a name or a list of names, or'ed together */
-	K_NAME,    /* one name of a set */
-	K_CAPS,    /* capabilities: a list of names or numbers, "all" or "none" */
-	K_FD,      /* a descriptor, or in a plan a slot */
-	K_IDS,     /* a list of K_ID */
-	K_FDS,     /* a list of descriptor numbers */
-	K_SIGNALS, /* a list of signal names or numbers; "all" */
-	K_STRINGS, /* a list of strings without NUL */
-	K_CHANNEL, /* no Lua argument: the descriptor that holds child and parent together */
-};
 
 struct param {
 	const char *name;
@@ -80,18 +55,18 @@ enum result {
 	RESULT_FD,   /* a descriptor: in a plan, a slot */
 };
 
+/* What is true of an operation. */
 enum op_flags {
-	OP_LATER = 1,       /* in a plan only */
-	OP_NOW = 2,         /* immediately only */
-	OP_CREDENTIALS = 4, /* changes one thread; refused where the process has more than one */
-	OP_EXEC = 8,        /* the step after which the program runs */
-	OP_FORK = 16,       /* another process goes on with the rest */
-	OP_INIT = 64,       /* a second process goes on with the rest; this one becomes the init */
-	OP_CALL = 128,      /* the caller's own code goes on, in the copy that this process is */
-	OP_JOIN = 256,      /* enters namespaces: those of its second argument, or of any type */
-	OP_TIE = 512,       /* the process ends with its parent */
-	OP_TARGET = 1024,   /* its second argument is the number of a descriptor from then on */
-	OP_SOME = 32,       /* of its optional arguments one is there at least: success would hide a misspelt name */
+	OP_LATER = 1 << 0,       /* in a plan only */
+	OP_NOW = 1 << 1,         /* immediately only */
+	OP_CREDENTIALS = 1 << 2, /* changes one thread; refused where the process has more than one */
+	OP_SOME = 1 << 3,        /* of its optional arguments one is there at least: success would hide a misspelt name */
+	OP_EXEC = 1 << 4,        /* the step after which the program runs */
+	OP_CALL = 1 << 5,        /* the caller's own code goes on, in the copy that this process is */
+	OP_FORK = 1 << 6,        /* another process goes on with the rest */
+	OP_INIT = 1 << 7,        /* a second process goes on with the rest; this one becomes the init */
+	OP_JOIN = 1 << 8,        /* enters namespaces: those of its parameter of their names; without it any */
+	OP_TIE = 1 << 9,         /* the process ends with its parent */
 };
 
 struct op {

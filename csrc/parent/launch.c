@@ -86,21 +86,32 @@ static size_t list_kept(const struct plan *plan, const struct launch *launch, in
 	return count;
 }
 
+/* The init of a pid namespace ends only once all who have entered it are reaped. Whoever waited for the init first would
+ * wait for ever, if it fell to him to reap them. Without a type the descriptor may be that of any namespace. */
+static bool may_enter_pid_namespace(const struct op *op, const struct step *step)
+{
+	if (!(op->flags & OP_JOIN))
+		return false;
+	for (int i = 0; op->params[i].kind != K_END; i++)
+		if (op->params[i].names == &names_namespace && step->args[i].n != 0)
+			return step->args[i].n & CLONE_NEWPID;
+	return true;
+}
+
 static struct outline outline_of(const struct plan *plan)
 {
 	struct outline outline = { .highest_target = 2 };
 	for (size_t i = 0; i < plan->steps; i++) {
 		const struct step *step = plan_step(plan, i);
-		unsigned flags = op_at(step->op)->flags;
-		/* The init of a pid namespace ends only once all who have entered it are reaped. Whoever waited for the
-		 * init first would wait for ever, if it fell to him to reap them. Without a type the descriptor may be
-		 * that of any namespace. */
-		outline.needs_monitor |= flags & OP_FORK ||
-					 (flags & OP_JOIN && (step->args[1].n == 0 || step->args[1].n & CLONE_NEWPID));
-		outline.dies_with_parent |= (flags & OP_TIE) != 0;
-		outline.uses_environment |= flags & OP_EXEC && !(flags & OP_CALL) && !given(&step->args[2]);
-		if (flags & OP_TARGET && step->args[1].n > outline.highest_target)
-			outline.highest_target = (int)step->args[1].n;
+		const struct op *op = op_at(step->op);
+		outline.needs_monitor |= op->flags & OP_FORK || may_enter_pid_namespace(op, step);
+		outline.dies_with_parent |= (op->flags & OP_TIE) != 0;
+		for (int j = 0; op->params[j].kind != K_END; j++) {
+			const struct arg *arg = &step->args[j];
+			if (op->params[j].kind == K_TARGET && arg->n > outline.highest_target)
+				outline.highest_target = (int)arg->n;
+			outline.uses_environment |= op->params[j].kind == K_ENVIRONMENT && !given(arg);
+		}
 	}
 	outline.kept = list_kept(plan, NULL, NULL) + 2;
 	return outline;

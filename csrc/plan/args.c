@@ -218,77 +218,55 @@ static void descriptor(const struct decoder *d, int parameter, int index, struct
 static struct arg decode(const struct decoder *d, int parameter, int index)
 {
 	const struct param *param = &d->op->params[parameter];
+	const struct kind_row *row = &kind_rows[param->kind];
 	struct arg arg = { .state = ARG_GIVEN };
 	lua_State *L = d->L;
 	size_t length;
 	const char *string;
-	switch (param->kind) {
-	case K_INT:
-		arg.n = integer(d, parameter, index, 0, INT_MAX);
+	switch (row->shape) {
+	case SHAPE_NUMBER:
+		arg.n = integer(d, parameter, index, row->low, row->high);
 		break;
-	case K_U32:
-		arg.n = integer(d, parameter, index, 0, UINT32_MAX);
+	case SHAPE_LIMIT:
+		arg.n = is_word(L, index, "unlimited") ? -1 : integer(d, parameter, index, row->low, row->high);
 		break;
-	case K_ID:
-		arg.n = integer(d, parameter, index, 0, (int64_t)UINT32_MAX - 1);
-		break;
-	case K_MODE:
-		arg.n = integer(d, parameter, index, 0, 07777);
-		break;
-	case K_MAJOR:
-		arg.n = integer(d, parameter, index, 0, 4095);
-		break;
-	case K_MINOR:
-		arg.n = integer(d, parameter, index, 0, 1048575);
-		break;
-	case K_LIMIT:
-		if (is_word(L, index, "unlimited"))
-			arg.n = -1; /* RLIM64_INFINITY */
-		else
-			arg.n = integer(d, parameter, index, 0, INT64_MAX);
-		break;
-	case K_BOOL:
+	case SHAPE_BOOL:
 		if (!lua_isboolean(L, index))
 			refuse(d, parameter, lua_pushfstring(L, "true or false expected, got %s", shown(L, index)));
 		arg.n = lua_toboolean(L, index);
 		break;
-	case K_TEXT:
-	case K_PATH:
-	case K_DATA:
-		string = text(d, parameter, index, &length, param->kind == K_DATA);
-		if (param->kind == K_PATH && length == 0)
+	case SHAPE_FLAGS:
+		arg.n = (int64_t)flags(d, parameter, index, param->names);
+		break;
+	case SHAPE_NAME:
+		arg.n = (int64_t)name(d, parameter, index, param->names);
+		break;
+	case SHAPE_CAPS:
+		arg.n = (int64_t)capabilities(d, parameter, index);
+		break;
+	case SHAPE_SIGNALS:
+		arg.n = (int64_t)signals(d, parameter, index);
+		break;
+	case SHAPE_FD:
+		descriptor(d, parameter, index, &arg);
+		break;
+	case SHAPE_BYTES:
+		string = text(d, parameter, index, &length, row->any_byte);
+		if ((int64_t)length < row->low)
 			refuse(d, parameter, "the path is empty");
-		if (param->kind == K_PATH && length >= PATH_MAX)
-			refuse(d, parameter, "the path is longer than 4095 bytes");
+		if ((int64_t)length > row->high)
+			refuse(d, parameter, param->kind == K_PATH ? "the path is longer than 4095 bytes" :
+								    "the string is longer than 2^32-1 bytes");
 		arg.n = (int64_t)length;
 		arg.offset = keep(d, string, length);
 		break;
-	case K_FLAGS:
-		arg.n = (int64_t)flags(d, parameter, index, param->names);
+	case SHAPE_NUMBERS:
+		numbers(d, parameter, index, &arg, row->high);
 		break;
-	case K_NAME:
-		arg.n = (int64_t)name(d, parameter, index, param->names);
-		break;
-	case K_CAPS:
-		arg.n = (int64_t)capabilities(d, parameter, index);
-		break;
-	case K_FD:
-		descriptor(d, parameter, index, &arg);
-		break;
-	case K_IDS:
-		numbers(d, parameter, index, &arg, (int64_t)UINT32_MAX - 1);
-		break;
-	case K_FDS:
-		numbers(d, parameter, index, &arg, INT_MAX);
-		break;
-	case K_SIGNALS:
-		arg.n = (int64_t)signals(d, parameter, index);
-		break;
-	case K_STRINGS:
+	case SHAPE_STRINGS:
 		strings(d, parameter, index, &arg);
 		break;
-	case K_CHANNEL:
-	case K_END:
+	case SHAPE_NONE:
 		break;
 	}
 	return arg;

@@ -1,4 +1,4 @@
-/* Lua arguments to decoded ones and back to text; see ops.h for what the kinds mean. */
+/* Lua arguments to decoded ones and back to text; see ops/kind.h for what the kinds mean. */
 #ifndef CELLA_ARGS_H
 #define CELLA_ARGS_H
 

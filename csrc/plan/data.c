@@ -18,17 +18,17 @@ static void push_names(lua_State *L, uint64_t value, const struct names *names)
 static void push_value(lua_State *L, const struct step *step, const struct param *param, const struct arg *arg)
 {
 	const char *data = (const char *)step + arg->offset;
-	switch (param->kind) {
-	case K_BOOL:
+	switch (kind_rows[param->kind].shape) {
+	case SHAPE_BOOL:
 		lua_pushboolean(L, arg->n != 0);
 		break;
-	case K_CAPS:
+	case SHAPE_CAPS:
 		push_mask(L, (uint64_t)arg->n);
 		break;
-	case K_FLAGS:
+	case SHAPE_FLAGS:
 		push_names(L, (uint64_t)arg->n, param->names);
 		break;
-	case K_NAME:
+	case SHAPE_NAME:
 		lua_pushnil(L);
 		for (const struct name *entry = param->names->list; entry->name; entry++) {
 			if (entry->value == (uint64_t)arg->n) {
@@ -38,7 +38,7 @@ static void push_value(lua_State *L, const struct step *step, const struct param
 			}
 		}
 		break;
-	case K_FD:
+	case SHAPE_FD:
 		if (arg->state == ARG_SLOT) {
 			lua_createtable(L, 0, 1);
 			push_int64(L, arg->n);
@@ -47,19 +47,17 @@ static void push_value(lua_State *L, const struct step *step, const struct param
 			push_int64(L, arg->n);
 		}
 		break;
-	case K_TEXT:
-	case K_PATH:
-	case K_DATA:
+	case SHAPE_BYTES:
 		lua_pushlstring(L, data, (size_t)arg->n);
 		break;
-	case K_IDS:
+	case SHAPE_NUMBERS:
 		lua_newtable(L);
 		for (int64_t i = 0; i < arg->n; i++) {
 			push_int64(L, ((const uint32_t *)(const void *)data)[i]);
 			lua_rawseti(L, -2, (int)i + 1);
 		}
 		break;
-	case K_STRINGS:
+	case SHAPE_STRINGS:
 		lua_newtable(L);
 		for (int64_t i = 0; i < arg->n; i++) {
 			uintptr_t offset = ((const uintptr_t *)(const void *)data)[i];

@@ -124,40 +124,38 @@ static void add_arg(luaL_Buffer *b, const struct step *step, const struct param 
 		luaL_addstring(b, "nil");
 		return;
 	}
-	switch (param->kind) {
-	case K_BOOL:
+	switch (kind_rows[param->kind].shape) {
+	case SHAPE_BOOL:
 		luaL_addstring(b, arg->n ? "true" : "false");
 		break;
-	case K_LIMIT:
+	case SHAPE_LIMIT:
 		if (arg->n == -1) {
 			luaL_addstring(b, "\"unlimited\"");
 			break;
 		}
 		add_number(b, arg->n);
 		break;
-	case K_TEXT:
-	case K_PATH:
-		add_quoted(b, data, (size_t)arg->n);
+	case SHAPE_BYTES:
+		if (kind_rows[param->kind].any_byte)
+			add_data(b, data, arg->n);
+		else
+			add_quoted(b, data, (size_t)arg->n);
 		break;
-	case K_DATA:
-		add_data(b, data, arg->n);
-		break;
-	case K_FLAGS:
+	case SHAPE_FLAGS:
 		add_flags(b, (uint64_t)arg->n, param->names);
 		break;
-	case K_NAME:
+	case SHAPE_NAME:
 		for (const struct name *entry = param->names->list; entry->name; entry++)
 			if (entry->value == (uint64_t)arg->n)
 				add_quoted(b, entry->name, strlen(entry->name));
 		break;
-	case K_CAPS:
+	case SHAPE_CAPS:
 		add_capabilities(b, (uint64_t)arg->n);
 		break;
-	case K_SIGNALS:
+	case SHAPE_SIGNALS:
 		add_signals(b, (uint64_t)arg->n);
 		break;
-	case K_IDS:
-	case K_FDS:
+	case SHAPE_NUMBERS:
 		luaL_addchar(b, '{');
 		for (int64_t i = 0; i < arg->n; i++) {
 			luaL_addstring(b, i ? ", " : "");
@@ -165,7 +163,7 @@ static void add_arg(luaL_Buffer *b, const struct step *step, const struct param 
 		}
 		luaL_addchar(b, '}');
 		break;
-	case K_STRINGS:
+	case SHAPE_STRINGS:
 		luaL_addchar(b, '{');
 		for (int64_t i = 0; i < arg->n; i++) {
 			const char *string = base + ((const uintptr_t *)(const void *)data)[i];

@@ -11,11 +11,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const kinds[] = {
+static const char *const kinds[K_COUNT] = {
 	[K_INT] = "int",   [K_U32] = "int",         [K_ID] = "int",       [K_MODE] = "int",       [K_MAJOR] = "int",
 	[K_MINOR] = "int", [K_LIMIT] = "int",       [K_BOOL] = "bool",    [K_TEXT] = "text",      [K_PATH] = "text",
 	[K_DATA] = "text", [K_FLAGS] = "flags",     [K_NAME] = "name",    [K_CAPS] = "caps",      [K_FD] = "fd",
 	[K_IDS] = "ids",   [K_FDS] = "ids",         [K_SIGNALS] = "caps", [K_STRINGS] = "strings",
+	[K_TARGET] = "int", [K_ENVIRONMENT] = "strings",
 };
 
 static void push_names(lua_State *L, const struct names *names)
@@ -135,6 +136,7 @@ static void read_argument(struct reader *reader, const struct param *param, cons
 			sum += ((const uint32_t *)arg->p)[i];
 		break;
 	case K_STRINGS:
+	case K_ENVIRONMENT:
 		read_bytes(reader, vector, ((size_t)arg->n + 1) * sizeof *vector);
 		for (; *vector; vector++)
 			read_string(reader, *vector);
