@@ -83,7 +83,7 @@ end
 function snapshot()
   local result = { namespaces = {}, descriptors = {} }
   for line in read("/proc/self/status"):gmatch("[^\n]+") do
-    local field, value = line:match("^(%w+):%s*(.*)$")
+    local field, value = line:match("^([%w_]+):%s*(.*)$")
     if field and not field:find("ctxt_switches", 1, true) and not field:find("^Vm") and not field:find("^Rss")
       and not field:find("^Cpus") and not field:find("^HugetlbPages") then
       result[field] = value
@@ -102,6 +102,13 @@ function snapshot()
   result.mounts = read "/proc/self/mountinfo"
   result.limits = read "/proc/self/limits"
   result.dumpable = sys.get_dumpable()
+  -- Of this memory, and of this thread. Kernels have not always all of them.
+  result.merges = (read "/proc/self/ksm_stat" or ""):match "ksm_merge_any: (%w+)"
+  for _, name in ipairs { "personality", "timerslack_ns", "oom_score_adj", "coredump_filter", "cgroup", "setgroups" } do
+    result[name] = read("/proc/self/" .. name)
+  end
+  for _, name in ipairs { "cwd", "root" } do result[name] = core.readlink("/proc/self/" .. name) end
+  result.hostname = sys.gethostname()
   result.securebits = sys.get_securebits()
   result.environment = sys.environment()
   local stat = read("/proc/self/stat"):gsub("^.*%) ", "")
