@@ -1,5 +1,5 @@
--- lua/cella/meta/sys.lua, which editors show, and the line above each operation in csrc/: both say what the table of
--- operations says.
+-- lua/cella/meta, which editors show, is what tools/meta.lua makes of the lines above the functions in csrc/ and of the
+-- table of operations; and these lines say what the table says.
 
 local core = require "cella.core"
 local operations = require "spec.support.operations"
@@ -41,6 +41,10 @@ end
 
 describe("the metadata of cella.sys", function()
   local meta = declared()
+
+  it("is what tools/meta.lua makes of the sources", function()
+    assert.equal("", trial.sh "lua5.4 tools/meta.lua check 2>&1")
+  end)
 
   it("declares every function that there is, and no other", function()
     local there, said = {}, {}

@@ -34,21 +34,24 @@ static int push_ids(lua_State *L, const char *what, long number)
 	return 3;
 }
 
-/* getresuid() -> real, effective, saved */
+/* getresuid() -> real: integer, effective: integer, saved: integer
+ * getresuid(2). */
 static int look_getresuid(lua_State *L)
 {
 	at_most(L, 0);
 	return push_ids(L, "getresuid", SYS_getresuid);
 }
 
-/* getresgid() -> real, effective, saved */
+/* getresgid() -> real: integer, effective: integer, saved: integer
+ * getresgid(2). */
 static int look_getresgid(lua_State *L)
 {
 	at_most(L, 0);
 	return push_ids(L, "getresgid", SYS_getresgid);
 }
 
-/* getgroups() -> list of supplementary group IDs */
+/* getgroups() -> integer[]
+ * The supplementary groups: getgroups(2). */
 static int look_getgroups(lua_State *L)
 {
 	at_most(L, 0);
@@ -67,7 +70,8 @@ static int look_getgroups(lua_State *L)
 	return 1;
 }
 
-/* getpid() -> integer */
+/* getpid() -> integer
+ * getpid(2). */
 static int look_getpid(lua_State *L)
 {
 	at_most(L, 0);
@@ -75,7 +79,8 @@ static int look_getpid(lua_State *L)
 	return 1;
 }
 
-/* getppid() -> integer */
+/* getppid() -> integer
+ * getppid(2): 0 where the parent is in another pid namespace. */
 static int look_getppid(lua_State *L)
 {
 	at_most(L, 0);
@@ -110,8 +115,9 @@ static void set_vector(lua_State *L, cap_iab_t iab, const char *field, cap_iab_v
 	lua_setfield(L, -2, field);
 }
 
-/* capabilities([pid]) -> { effective, permitted, inheritable, bounding, ambient } | nil, message, errno
- * Lists of names. cap_get_pid(3), cap_iab_get_pid(3). */
+/* capabilities([pid: integer]) -> cella.capability_sets | nil, message, errno
+ * The five sets as lists of names: cap_get_pid(3), cap_iab_get_pid(3).
+ * pid: this process */
 static int look_capabilities(lua_State *L)
 {
 	at_most(L, 1);
@@ -133,7 +139,9 @@ static int look_capabilities(lua_State *L)
 	return 1;
 }
 
-/* capabilities_text([pid]) -> text of effective, permitted and inheritable as cap_to_text(3) has it */
+/* capabilities_text([pid: integer]) -> string | nil, message, errno
+ * Effective, permitted and inheritable as cap_to_text(3) has them: "=ep".
+ * pid: this process */
 static int look_capabilities_text(lua_State *L)
 {
 	at_most(L, 1);
@@ -150,7 +158,8 @@ static int look_capabilities_text(lua_State *L)
 	return 1;
 }
 
-/* last_capability() -> the number of the kernel's highest */
+/* last_capability() -> integer
+ * The number of the highest capability that the running kernel knows. */
 static int look_last_capability(lua_State *L)
 {
 	at_most(L, 0);
@@ -158,7 +167,8 @@ static int look_last_capability(lua_State *L)
 	return 1;
 }
 
-/* get_securebits() -> list of names. Of this process: the kernel tells nobody else's. */
+/* get_securebits() -> string[] | nil, message, errno
+ * Of this process: the kernel tells nobody else's. */
 static int look_securebits(lua_State *L)
 {
 	at_most(L, 0);
@@ -185,21 +195,24 @@ static int push_flag(lua_State *L, const char *what, int option)
 	return 1;
 }
 
-/* get_no_new_privs() -> boolean */
+/* get_no_new_privs() -> boolean
+ * PR_GET_NO_NEW_PRIVS. */
 static int look_no_new_privs(lua_State *L)
 {
 	at_most(L, 0);
 	return push_flag(L, "PR_GET_NO_NEW_PRIVS", PR_GET_NO_NEW_PRIVS);
 }
 
-/* get_dumpable() -> boolean */
+/* get_dumpable() -> boolean
+ * PR_GET_DUMPABLE: whether it is not 0. */
 static int look_dumpable(lua_State *L)
 {
 	at_most(L, 0);
 	return push_flag(L, "PR_GET_DUMPABLE", PR_GET_DUMPABLE);
 }
 
-/* get_seccomp() -> mode: 0 where there is no filter, or it is not compiled in */
+/* get_seccomp() -> integer
+ * PR_GET_SECCOMP: 2 where this thread is under filters; 0 where it is not, or the kernel has none. */
 static int look_seccomp(lua_State *L)
 {
 	at_most(L, 0);
@@ -216,7 +229,9 @@ static void push_limit(lua_State *L, rlim_t limit)
 		push_int64(L, (int64_t)limit);
 }
 
-/* getrlimit(resource [, pid]) -> soft, hard | nil, message, errno; "unlimited" or a number */
+/* getrlimit(resource: cella.resource [, pid: integer]) -> soft: cella.limit, hard: cella.limit | nil, message, errno
+ * prlimit(2).
+ * pid: this process */
 static int look_getrlimit(lua_State *L)
 {
 	at_most(L, 2);
@@ -236,9 +251,10 @@ static const struct names link_types = {
 			       { "time_for_children", 9 }, { 0 } },
 };
 
-/* namespace(type [, pid]) -> inode, device | nil, message, errno
- * Two processes are in the same one where both numbers are equal (namespaces(7)). The types are those of
- * unshare, and "pid_for_children", "time_for_children". */
+/* namespace(type: cella.namespace_link [, pid: integer]) -> inode: integer, device: integer | nil, message, errno
+ * What identifies a namespace of a process (namespaces(7)): two processes are in the same one where both numbers are
+ * equal.
+ * pid: this process */
 static int look_namespace(lua_State *L)
 {
 	at_most(L, 2);
@@ -259,7 +275,8 @@ static int look_namespace(lua_State *L)
 	return 2;
 }
 
-/* gethostname() -> string */
+/* gethostname() -> string
+ * gethostname(2). */
 static int look_gethostname(lua_State *L)
 {
 	at_most(L, 0);
@@ -271,7 +288,8 @@ static int look_gethostname(lua_State *L)
 	return 1;
 }
 
-/* environment() -> list of "NAME=value" */
+/* environment() -> string[]
+ * The environment of this process (environ(7)): "NAME=value", in no order. */
 static int look_environment(lua_State *L)
 {
 	at_most(L, 0);

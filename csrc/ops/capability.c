@@ -8,7 +8,8 @@
 #include <errno.h>
 #include <linux/prctl.h>
 
-/* capset(effective, permitted, inheritable) -> true | nil, message, errno */
+/* capset(effective, permitted, inheritable) -> true | nil, message, errno
+ * capset(2): the three sets at once. */
 static int act_capset(const struct arg *a)
 {
 	return set_sets((uint64_t)a[0].n, (uint64_t)a[1].n, (uint64_t)a[2].n);
@@ -29,45 +30,50 @@ static int each_capability(uint64_t set, int option, int suboption)
 }
 
 /* capbset_drop(capabilities) -> true | nil, message, errno
- * One prctl for each capability. PR_CAPBSET_DROP of one that is gone already is not an error. */
+ * PR_CAPBSET_DROP for each, for ever. One that is gone already is not an error. */
 static int act_capbset_drop(const struct arg *a)
 {
 	return each_capability((uint64_t)a[0].n, PR_CAPBSET_DROP, 0);
 }
 
-/* ambient_raise(capabilities) -> true | nil, message, errno */
+/* ambient_raise(capabilities) -> true | nil, message, errno
+ * PR_CAP_AMBIENT_RAISE for each. */
 static int act_ambient_raise(const struct arg *a)
 {
 	return each_capability((uint64_t)a[0].n, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE);
 }
 
-/* ambient_lower(capabilities) -> true | nil, message, errno */
+/* ambient_lower(capabilities) -> true | nil, message, errno
+ * PR_CAP_AMBIENT_LOWER for each. */
 static int act_ambient_lower(const struct arg *a)
 {
 	return each_capability((uint64_t)a[0].n, PR_CAP_AMBIENT, PR_CAP_AMBIENT_LOWER);
 }
 
-/* ambient_clear() -> true | nil, message, errno */
+/* ambient_clear() -> true | nil, message, errno
+ * PR_CAP_AMBIENT_CLEAR_ALL. */
 static int act_ambient_clear(const struct arg *a)
 {
 	(void)a;
 	return (int)RAW(SYS_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 }
 
-/* securebits(bits) -> true | nil, message, errno */
+/* securebits(bits) -> true | nil, message, errno
+ * PR_SET_SECUREBITS. An empty list clears all. */
 static int act_securebits(const struct arg *a)
 {
 	return (int)RAW(SYS_prctl, PR_SET_SECUREBITS, a[0].n, 0, 0, 0);
 }
 
 /* keep_caps(on) -> true | nil, message, errno
- * PR_SET_KEEPCAPS: an ID switch leaves the permitted set; the next exec clears the flag. */
+ * PR_SET_KEEPCAPS: an ID switch leaves the permitted set. The next exec clears the flag. */
 static int act_keep_caps(const struct arg *a)
 {
 	return (int)RAW(SYS_prctl, PR_SET_KEEPCAPS, a[0].n, 0, 0, 0);
 }
 
-/* no_new_privs() -> true | nil, message, errno */
+/* no_new_privs() -> true | nil, message, errno
+ * PR_SET_NO_NEW_PRIVS, for ever. */
 static int act_no_new_privs(const struct arg *a)
 {
 	(void)a;

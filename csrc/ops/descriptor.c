@@ -7,14 +7,15 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-/* close(fd) -> true | nil, message, errno */
+/* close(fd) -> true | nil, message, errno
+ * close(2). */
 static int act_close(const struct arg *a)
 {
 	return (int)RAW(SYS_close, a[0].n);
 }
 
 /* dup2(fd, number) -> true | nil, message, errno
- * The copy survives exec, also where it is its own. */
+ * dup2(2): the copy survives exec, also where both numbers are the same. */
 static int act_dup2(const struct arg *a)
 {
 	if (a[0].n == a[1].n) {
@@ -25,7 +26,8 @@ static int act_dup2(const struct arg *a)
 	return result < 0 ? (int)result : 0;
 }
 
-/* close_range(first, last [, flags]) -> true | nil, message, errno */
+/* close_range(first, last [, flags]) -> true | nil, message, errno
+ * close_range(2). "cloexec" needs Linux 5.11. */
 static int act_close_range(const struct arg *a)
 {
 	int64_t first = a[0].n, last = a[1].n;
@@ -39,8 +41,9 @@ static int act_close_range(const struct arg *a)
 }
 
 /* close_others(keep [, fd]) [in a plan]
- * Closes every descriptor but those listed and `fd` (and the one by which the parent learns of failures, which
- * exec closes), whatever was open. */
+ * Closes every descriptor but these, whatever was open: close_range(2). The one by which the parent learns of failures
+ * stays, until exec closes it.
+ * fd: one more to keep */
 static int act_close_others(const struct arg *a)
 {
 	const int *keep = a[0].p;
@@ -67,7 +70,7 @@ static int act_close_others(const struct arg *a)
 }
 
 /* write(fd, data) -> true | nil, message, errno
- * All of it, in as many calls as that takes. */
+ * Writes all of the data, in as many calls of write(2) as that takes. */
 static int act_write(const struct arg *a)
 {
 	const char *data = a[1].p;
@@ -84,7 +87,8 @@ static int act_write(const struct arg *a)
 }
 
 /* fchmod(fd, mode) -> true | nil, message, errno
- * Also of what was opened as a path only: by fchmodat2(2), before Linux 6.6 by its name in /proc. */
+ * fchmod(2), also of what was opened as a path only: by fchmodat2(2), before Linux 6.6 by its name in /proc.
+ * mode: 0 to 4095 */
 static int act_fchmod(const struct arg *a)
 {
 	enum { FCHMODAT2 = 452 }; /* newer than the headers that we build with */
@@ -104,7 +108,7 @@ static int act_fchmod(const struct arg *a)
 }
 
 /* lock(fd) -> true | nil, message, errno
- * A lock for reading on all of a file (F_OFD_SETLK of fcntl(2)), which lasts until the last copy of the descriptor is
+ * A lock for reading on all of a file (fcntl(2), F_OFD_SETLK), which lasts until the last copy of the descriptor is
  * closed, whichever process has it. */
 static int act_lock(const struct arg *a)
 {

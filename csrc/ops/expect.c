@@ -114,7 +114,8 @@ static uint64_t known(int64_t mask)
 	return (uint64_t)mask & (UINT64_MAX >> (63 - last_capability()));
 }
 
-/* expect_capabilities(effective, permitted, inheritable, bounding, ambient) -> true | nil, message, errno */
+/* expect_capabilities(effective, permitted, inheritable, bounding, ambient) -> true | nil, message, errno
+ * Exactly these five sets: capabilities(7). */
 static int act_expect_capabilities(const struct arg *a)
 {
 	struct credentials sets;
@@ -133,14 +134,16 @@ static int act_expect_capabilities(const struct arg *a)
 		       ambient == known(a[4].n));
 }
 
-/* expect_securebits(bits) -> true | nil, message, errno */
+/* expect_securebits(bits) -> true | nil, message, errno
+ * Exactly these: PR_GET_SECUREBITS. */
 static int act_expect_securebits(const struct arg *a)
 {
 	long result = RAW(SYS_prctl, PR_GET_SECUREBITS, 0, 0, 0, 0);
 	return result < 0 ? (int)result : verdict(result == a[0].n);
 }
 
-/* expect_no_new_privs(on) -> true | nil, message, errno */
+/* expect_no_new_privs(on) -> true | nil, message, errno
+ * PR_GET_NO_NEW_PRIVS. */
 static int act_expect_no_new_privs(const struct arg *a)
 {
 	long result = RAW(SYS_prctl, PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0);
@@ -148,7 +151,8 @@ static int act_expect_no_new_privs(const struct arg *a)
 }
 
 /* expect_namespace(link, inode, same [, dirfd]) -> true | nil, message, errno
- * Whether /proc/self/ns/... is that of the given inode, or is not. `dirfd` may be a /proc that is not mounted here. */
+ * Whether /proc/self/ns/... is that of the given inode, or is not.
+ * dirfd: of a /proc that is not mounted here: then the link is "self/ns/..." */
 static int act_expect_namespace(const struct arg *a)
 {
 	struct stat status;
@@ -159,8 +163,8 @@ static int act_expect_namespace(const struct arg *a)
 }
 
 /* expect_node(fd, type, major, minor) -> true | nil, message, errno
- * That a descriptor is the device it should be before it is bound: an image may have a link to another in its
- * place (CVE-2025-31133). */
+ * That a descriptor is the device it should be before it is bound: an image may have a link to another in its place
+ * (CVE-2025-31133). */
 static int act_expect_node(const struct arg *a)
 {
 	struct stat status;
@@ -197,7 +201,7 @@ static int act_expect_root(const struct arg *a)
 }
 
 /* expect_not_root(fd) -> true | nil, message, errno
- * That the descriptor is not the root directory of this process, under whatever name it was opened: what a plan takes
+ * That a descriptor is not the root directory of this process, under whatever name it was opened: what a plan takes
  * for a directory of its own may have been exchanged since. */
 static int act_expect_not_root(const struct arg *a)
 {
@@ -209,7 +213,7 @@ static int act_expect_not_root(const struct arg *a)
 }
 
 /* expect_same_filesystem(fd, other_fd) -> true | nil, message, errno
- * EXDEV where they are not: a link has led to another mount. */
+ * That two descriptors are of one file system. EXDEV where they are not: a link has led to another mount. */
 static int act_expect_same_filesystem(const struct arg *a)
 {
 	struct stat one, other;
@@ -222,8 +226,7 @@ static int act_expect_same_filesystem(const struct arg *a)
 }
 
 /* expect_cwd() -> true | nil, message, errno
- * That the working directory can be reached from the root: otherwise it is a way out
- * (CVE-2024-21626). */
+ * That the working directory can be reached from the root: otherwise it is a way out (CVE-2024-21626). */
 static int act_expect_cwd(const struct arg *a)
 {
 	(void)a;

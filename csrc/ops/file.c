@@ -15,14 +15,15 @@ static int directory_of(const struct arg *arg)
 	return given(arg) ? (int)arg->n : AT_FDCWD;
 }
 
-/* chdir(path) -> true | nil, message, errno */
+/* chdir(path) -> true | nil, message, errno
+ * chdir(2). */
 static int act_chdir(const struct arg *a)
 {
 	return (int)RAW(SYS_chdir, a[0].p);
 }
 
 /* chdir_first(paths) -> true | nil, message, errno
- * The first of these that is there and can be entered; what is wrong with the last if none is. */
+ * chdir(2) to the first of these that is there and can be entered; what is wrong with the last if none is. */
 static int act_chdir_first(const struct arg *a)
 {
 	const char *const *paths = a[0].p;
@@ -32,27 +33,31 @@ static int act_chdir_first(const struct arg *a)
 	return (int)result;
 }
 
-/* fchdir(fd) -> true | nil, message, errno */
+/* fchdir(fd) -> true | nil, message, errno
+ * fchdir(2). */
 static int act_fchdir(const struct arg *a)
 {
 	return (int)RAW(SYS_fchdir, a[0].n);
 }
 
-/* mkdir(path, mode [, dirfd]) -> true | nil, message, errno */
+/* mkdir(path, mode [, dirfd]) -> true | nil, message, errno
+ * mkdirat(2).
+ * mode: 0 to 4095, less the umask */
 static int act_mkdir(const struct arg *a)
 {
 	return (int)RAW(SYS_mkdirat, directory_of(&a[2]), a[0].p, a[1].n);
 }
 
-/* symlink(target, path [, dirfd]) -> true | nil, message, errno */
+/* symlink(target, path [, dirfd]) -> true | nil, message, errno
+ * symlinkat(2). */
 static int act_symlink(const struct arg *a)
 {
 	return (int)RAW(SYS_symlinkat, a[0].p, directory_of(&a[2]), a[1].p);
 }
 
 /* make_symlink(target, path [, dirfd]) -> true | nil, message, errno
- * A link that is there already and says the same is as good. EEXIST: it says something else; EINVAL: what is there is no
- * link. */
+ * symlinkat(2). A link that is there already and says the same is as good. EEXIST: it says something else; EINVAL:
+ * what is there is no link. */
 static int act_make_symlink(const struct arg *a)
 {
 	char found[PATH_MAX];
@@ -71,7 +76,9 @@ static int act_make_symlink(const struct arg *a)
 	return 0;
 }
 
-/* mknod(path, type, mode [, major [, minor [, dirfd]]]) -> true | nil, message, errno */
+/* mknod(path, type, mode [, major [, minor [, dirfd]]]) -> true | nil, message, errno
+ * mknodat(2).
+ * mode: 0 to 4095, less the umask */
 static int act_mknod(const struct arg *a)
 {
 	dev_t device = device_number((unsigned)a[3].n, (unsigned)a[4].n);
@@ -86,7 +93,9 @@ static uint64_t how_mode(const struct arg *a)
 	return a[1].n & O_CREAT ? 0666 : 0;
 }
 
-/* openat2(path, flags [, resolve [, dirfd [, mode]]]) -> fd | nil, message, errno */
+/* openat2(path, flags [, resolve [, dirfd [, mode]]]) -> fd | nil, message, errno
+ * openat2(2).
+ * mode: of a file that is made, less the umask: 438 (0666) */
 static int act_openat2(const struct arg *a)
 {
 	struct open_how how = {
@@ -202,9 +211,11 @@ static int make_entry(int root, char *path, unsigned mode, const struct stat *wi
 }
 
 /* make_target(path, root_fd [, within_fd [, like_fd [, parents [, mode]]]]) -> true | nil, message, errno
- * Makes what is missing of a path below a root, so that something can be mounted there: directories (of mode
- * `parents`), and at the end a file where `like_fd` is not a directory, else one more directory (of `mode`). Only on
- * the file system of `within_fd`, where that is given: EXDEV. */
+ * Makes what is missing of a path below a root, so that something can be mounted there: directories, and at the end a
+ * file where `like_fd` is not a directory. No link leads out of the root.
+ * within_fd: on the only file system that something is made on: elsewhere EXDEV
+ * parents: the mode of directories, less the umask: 493 (0755)
+ * mode: that of a directory at the end, if another */
 static int act_make_target(const struct arg *a)
 {
 	char path[PATH_MAX];
@@ -216,7 +227,9 @@ static int act_make_target(const struct arg *a)
 		result = RAW(SYS_newfstatat, a[2].n, "", &within, AT_EMPTY_PATH);
 	if (result == 0 && given(&a[3]))
 		result = RAW(SYS_newfstatat, a[3].n, "", &like, AT_EMPTY_PATH);
-	unsigned last = S_ISDIR(like.st_mode) ? given(&a[5]) ? (unsigned)a[5].n : parents : S_IFREG | 0444; /* nobody is to write there */
+	unsigned last = S_IFREG | 0444; /* nobody is to write there */
+	if (S_ISDIR(like.st_mode))
+		last = given(&a[5]) ? (unsigned)a[5].n : parents;
 	for (int i = 0; i < length; i++)
 		path[i] = ((const char *)a[0].p)[i];
 	while (length > 1 && path[length - 1] == '/')
@@ -240,15 +253,17 @@ static int act_make_target(const struct arg *a)
 }
 
 /* write_file(path, data [, flags [, mode [, dirfd]]]) -> true | nil, message, errno
- * The data goes out in one write(2); less than all of it is EIO. Without "creat" the file has to exist.
- * A path below /proc that is not on a procfs is EXDEV. */
+ * Opens, writes in one write(2), closes. Less than all of the data is EIO. Without "creat" the file has to exist. A
+ * path below /proc that is not on a procfs is EXDEV.
+ * mode: of a file that is made, less the umask: 438 (0666) */
 static int act_write_file(const struct arg *a)
 {
 	return write_once(directory_of(&a[4]), a[0].p, (int)a[2].n, given(&a[3]) ? (unsigned)a[3].n : 0666, a[1].p,
 			  (size_t)a[1].n);
 }
 
-/* umask(mask) -> the mask before */
+/* umask(mask) -> the mask before
+ * umask(2). */
 static int act_umask(const struct arg *a)
 {
 	return (int)RAW(SYS_umask, a[0].n);

@@ -9,25 +9,29 @@ static long id_or_unchanged(const struct arg *arg)
 	return given(arg) ? (long)arg->n : -1L;
 }
 
-/* setgroups(groups) -> true | nil, message, errno */
+/* setgroups(groups) -> true | nil, message, errno
+ * setgroups(2). */
 static int act_setgroups(const struct arg *a)
 {
 	return (int)RAW(SYS_setgroups, a[0].n, a[0].p);
 }
 
-/* setresuid(ruid | nil, euid | nil, suid | nil) -> true | nil, message, errno */
+/* setresuid(ruid | nil, euid | nil, suid | nil) -> true | nil, message, errno
+ * setresuid(2); nil leaves one as it is. */
 static int act_setresuid(const struct arg *a)
 {
 	return (int)RAW(SYS_setresuid, id_or_unchanged(&a[0]), id_or_unchanged(&a[1]), id_or_unchanged(&a[2]));
 }
 
-/* setresgid(rgid | nil, egid | nil, sgid | nil) -> true | nil, message, errno */
+/* setresgid(rgid | nil, egid | nil, sgid | nil) -> true | nil, message, errno
+ * setresgid(2); nil leaves one as it is. */
 static int act_setresgid(const struct arg *a)
 {
 	return (int)RAW(SYS_setresgid, id_or_unchanged(&a[0]), id_or_unchanged(&a[1]), id_or_unchanged(&a[2]));
 }
 
-/* setsid() -> true | nil, message, errno */
+/* setsid() -> true | nil, message, errno
+ * setsid(2). */
 static int act_setsid(const struct arg *a)
 {
 	(void)a;

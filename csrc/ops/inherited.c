@@ -14,14 +14,16 @@
 
 enum { ASK_PERSONALITY = -1 };
 
-/* personality(persona) -> true | nil, message, errno */
+/* personality(persona) -> true | nil, message, errno
+ * personality(2). */
 static int act_personality(const struct arg *a)
 {
 	long before = RAW(SYS_personality, a[0].n);
 	return before < 0 ? (int)before : 0;
 }
 
-/* expect_personality(persona) -> true | nil, message, errno */
+/* expect_personality(persona) -> true | nil, message, errno
+ * personality(2). */
 static int act_expect_personality(const struct arg *a)
 {
 	long persona = RAW(SYS_personality, (uint32_t)ASK_PERSONALITY);
@@ -29,14 +31,14 @@ static int act_expect_personality(const struct arg *a)
 }
 
 /* timer_slack(nanoseconds) -> true | nil, message, errno
- * A child of this process has it for its default too (PR_SET_TIMERSLACK). */
+ * PR_SET_TIMERSLACK. A child of this process has it for its default too. */
 static int act_timer_slack(const struct arg *a)
 {
 	return (int)RAW(SYS_prctl, PR_SET_TIMERSLACK, a[0].n, 0, 0, 0);
 }
 
 /* expect_timer_slack(nanoseconds) -> true | nil, message, errno
- * The kernel gives none to a process of a realtime policy (sched(7)), whatever is asked. */
+ * PR_GET_TIMERSLACK. The kernel gives none (0) to a process of a realtime policy (sched(7)), whatever is asked. */
 static int act_expect_timer_slack(const struct arg *a)
 {
 	long slack = RAW(SYS_prctl, PR_GET_TIMERSLACK, 0, 0, 0, 0);
@@ -51,14 +53,14 @@ static int act_expect_timer_slack(const struct arg *a)
 }
 
 /* thp_disable(on) -> true | nil, message, errno
- * Of this memory, and of all that exec and fork make of it (PR_SET_THP_DISABLE). */
+ * PR_SET_THP_DISABLE: of this memory, and of all that exec and fork make of it. */
 static int act_thp_disable(const struct arg *a)
 {
 	return (int)RAW(SYS_prctl, PR_SET_THP_DISABLE, a[0].n, 0, 0, 0);
 }
 
 /* memory_merge(on) -> true | nil, message, errno
- * The same: whether equal pages of this memory and of others become one (PR_SET_MEMORY_MERGE, Linux 6.4). */
+ * PR_SET_MEMORY_MERGE (Linux 6.4): whether equal pages of this memory and of others become one. */
 static int act_memory_merge(const struct arg *a)
 {
 	long result = RAW(SYS_prctl, PR_SET_MEMORY_MERGE, a[0].n, 0, 0, 0);
@@ -66,7 +68,7 @@ static int act_memory_merge(const struct arg *a)
 }
 
 /* expect_memory_defaults() -> true | nil, message, errno
- * That neither is set. */
+ * That PR_GET_THP_DISABLE and PR_GET_MEMORY_MERGE are not set. */
 static int act_expect_memory_defaults(const struct arg *a)
 {
 	(void)a;

@@ -48,7 +48,8 @@ static const struct sock_filter no_keys[] = {
 };
 
 /* deny_keys() -> true | nil, message, errno
- * From here on add_key(2), request_key(2) and keyctl(2) answer ENOSYS, by whatever entry of the kernel they are called. */
+ * From here on add_key(2), request_key(2) and keyctl(2) answer ENOSYS, by whatever entry of the kernel they are
+ * called: a filter, as by sys.seccomp. */
 static int act_deny_keys(const struct arg *a)
 {
 	(void)a;
@@ -60,8 +61,8 @@ static int act_deny_keys(const struct arg *a)
 }
 
 /* expect_no_keys() -> true | nil, message, errno
- * That a filter is there, and all three calls, tried, answer ENOSYS: without one they would answer something else to
- * these arguments. */
+ * That there is a seccomp filter, and that the three calls of sys.deny_keys, tried, answer ENOSYS: without one they
+ * would answer something else to these arguments. */
 static int act_expect_no_keys(const struct arg *a)
 {
 	(void)a;
@@ -74,7 +75,7 @@ static int act_expect_no_keys(const struct arg *a)
 }
 
 /* join_session_keyring() -> true | nil, message, errno
- * A new session keyring without a name, in place of the one that was inherited (keyctl_join_session_keyring(3)). */
+ * A new session keyring without a name, in place of the one that was inherited: keyctl_join_session_keyring(3). */
 static int act_join_session_keyring(const struct arg *a)
 {
 	(void)a;

@@ -27,25 +27,30 @@ static const char *text_of(const struct arg *arg)
 	return given(arg) ? arg->p : "";
 }
 
-/* mount(source | nil, target [, fstype [, flags [, data]]]) -> true | nil, message, errno */
+/* mount(source | nil, target [, fstype [, flags [, data]]]) -> true | nil, message, errno
+ * mount(2). */
 static int act_mount(const struct arg *a)
 {
 	return (int)RAW(SYS_mount, a[0].p, a[1].p, a[2].p, a[3].n, a[4].p);
 }
 
-/* umount2(target [, flags]) -> true | nil, message, errno */
+/* umount2(target [, flags]) -> true | nil, message, errno
+ * umount2(2). */
 static int act_umount2(const struct arg *a)
 {
 	return (int)RAW(SYS_umount2, a[0].p, a[1].n);
 }
 
-/* pivot_root(new_root, put_old) -> true | nil, message, errno */
+/* pivot_root(new_root, put_old) -> true | nil, message, errno
+ * pivot_root(2). */
 static int act_pivot_root(const struct arg *a)
 {
 	return (int)RAW(SYS_pivot_root, a[0].p, a[1].p);
 }
 
-/* open_tree(path [, flags [, dirfd]]) -> fd | nil, message, errno */
+/* open_tree(path [, flags [, dirfd]]) -> fd | nil, message, errno
+ * open_tree(2): a descriptor of what is mounted at a path; with "clone" of a detached copy. An empty path is `dirfd`
+ * itself. */
 static int act_open_tree(const struct arg *a)
 {
 	return (int)RAW(SYS_open_tree, directory_of(&a[2]), a[0].p,
@@ -65,8 +70,8 @@ static int wrong_type(int from, const struct arg *to, const char *path)
 }
 
 /* move_mount(from_fd, to_fd | nil [, to_path]) -> true | nil, message, errno
- * Attaches the mount that `from_fd` stands for at `to_fd`, or at `to_path` seen from there. A directory on a file is
- * ENOTDIR, a file on a directory EISDIR. */
+ * Attaches the mount that `from_fd` stands for at `to_fd`, or at `to_path` seen from there: move_mount(2). A directory
+ * on a file is ENOTDIR, a file on a directory EISDIR. */
 static int act_move_mount(const struct arg *a)
 {
 	int result = (int)RAW(SYS_move_mount, a[0].n, "", directory_of(&a[1]), text_of(&a[2]),
@@ -85,8 +90,10 @@ static int set_attributes(int fd, bool recursive, struct mount_attr *attr)
 }
 
 /* mount_setattr(fd, recursive, set [, clear [, propagation [, userns_fd]]]) -> true | nil, message, errno
- * With `userns_fd` a detached mount is ID-mapped: an owner that its file system has is shown as what the map of that
- * user namespace makes of it. */
+ * mount_setattr(2). Before Linux 5.12 mounts are found in /proc and remounted: they have to be attached, and neither
+ * access times nor `clear` nor `propagation` can be given. With `userns_fd` a detached mount is ID-mapped: an owner
+ * that its file system has is shown as what the map of that user namespace makes of it.
+ * userns_fd: of a user namespace */
 static int act_mount_setattr(const struct arg *a)
 {
 	struct mount_attr attr = {
@@ -101,20 +108,25 @@ static int act_mount_setattr(const struct arg *a)
 	return set_attributes((int)a[0].n, a[1].n, &attr);
 }
 
-/* fsopen(fstype) -> fd | nil, message, errno */
+/* fsopen(fstype) -> fd | nil, message, errno
+ * fsopen(2): the beginning of a new mount of a file system type. */
 static int act_fsopen(const struct arg *a)
 {
 	return (int)RAW(SYS_fsopen, a[0].p, FSOPEN_CLOEXEC);
 }
 
-/* fsconfig(fd, command [, key [, value]]) -> true | nil, message, errno */
+/* fsconfig(fd, command [, key [, value]]) -> true | nil, message, errno
+ * fsconfig(2). */
 static int act_fsconfig(const struct arg *a)
 {
 	return (int)RAW(SYS_fsconfig, a[0].n, a[1].n, a[2].p, a[3].p, 0);
 }
 
 /* fsconfig_at(fd, key, dirfd [, path]) -> true | nil, message, errno
- * Sets a parameter that is a path to what a descriptor stands for: overlay takes no descriptors. */
+ * fsconfig(2), FSCONFIG_SET_STRING: sets a parameter that is a path to what a descriptor stands for, or to a path seen
+ * from there. For file systems that take no descriptors (overlay).
+ * fd: of fsopen
+ * key: "upperdir" */
 static int act_fsconfig_at(const struct arg *a)
 {
 	char path[PATH_MAX];
@@ -123,8 +135,8 @@ static int act_fsconfig_at(const struct arg *a)
 }
 
 /* open_tree_of(fd [, flags]) -> fd | nil, message, errno
- * open_tree of the object that a descriptor stands for, in this mount namespace: the descriptor itself is
- * of the mount namespace where it was opened. ESTALE where the path has another object by now. */
+ * open_tree(2) of the object that a descriptor stands for, in this mount namespace: the descriptor itself is of the
+ * mount namespace where it was opened. ESTALE where the path has another object by now. */
 static int act_open_tree_of(const struct arg *a)
 {
 	char link[64], path[PATH_MAX];
@@ -152,8 +164,10 @@ static int act_open_tree_of(const struct arg *a)
 }
 
 /* mask(fd, null_fd, empty_fd) -> true | nil, message, errno
- * Covers what `fd` stands for: a directory with an empty one, anything else with /dev/null. Both covers have to be
- * mounted somewhere: of detached mounts there are no copies before Linux 6.15. */
+ * Covers what `fd` stands for, read-only: a directory with an empty one, anything else with /dev/null. Both covers
+ * have to be mounted somewhere: of detached mounts there are no copies before Linux 6.15.
+ * null_fd: of /dev/null
+ * empty_fd: of an empty directory */
 static int act_mask(const struct arg *a)
 {
 	struct stat status;
@@ -172,13 +186,15 @@ static int act_mask(const struct arg *a)
 	return (int)result;
 }
 
-/* fsmount(fd [, attributes]) -> fd | nil, message, errno */
+/* fsmount(fd [, attributes]) -> fd | nil, message, errno
+ * fsmount(2): a detached mount. */
 static int act_fsmount(const struct arg *a)
 {
 	return (int)RAW(SYS_fsmount, a[0].n, FSMOUNT_CLOEXEC, a[1].n);
 }
 
-/* chroot(path) -> true | nil, message, errno */
+/* chroot(path) -> true | nil, message, errno
+ * chroot(2). A way out stays open: see pivot_root. */
 static int act_chroot(const struct arg *a)
 {
 	return (int)RAW(SYS_chroot, a[0].p);

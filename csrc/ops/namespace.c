@@ -9,33 +9,38 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
-/* unshare(namespaces) -> true | nil, message, errno */
+/* unshare(namespaces) -> true | nil, message, errno
+ * Moves this process into new namespaces: unshare(2). A pid or time namespace takes its children only. */
 static int act_unshare(const struct arg *a)
 {
 	return (int)RAW(SYS_unshare, a[0].n);
 }
 
 /* setns(fd [, namespaces]) -> true | nil, message, errno
- * `fd` is that of a namespace, or a pidfd together with the namespaces to join (Linux 5.8). */
+ * Joins a namespace: setns(2). `fd` is one of /proc/PID/ns, or a pidfd together with the namespaces to join (Linux
+ * 5.8). */
 static int act_setns(const struct arg *a)
 {
 	return (int)RAW(SYS_setns, a[0].n, a[1].n);
 }
 
-/* sethostname(name) -> true | nil, message, errno */
+/* sethostname(name) -> true | nil, message, errno
+ * Up to 64 bytes: sethostname(2). */
 static int act_sethostname(const struct arg *a)
 {
 	return (int)RAW(SYS_sethostname, a[0].p, a[0].n);
 }
 
-/* setdomainname(name) -> true | nil, message, errno */
+/* setdomainname(name) -> true | nil, message, errno
+ * Up to 64 bytes: setdomainname(2). */
 static int act_setdomainname(const struct arg *a)
 {
 	return (int)RAW(SYS_setdomainname, a[0].p, a[0].n);
 }
 
 /* link_up(interface) -> true | nil, message, errno
- * A new network namespace has a loopback device that is down (netdevice(7)). */
+ * Brings a network interface up: a new network namespace has a loopback device that is down (netdevice(7)).
+ * interface: "lo" */
 static int act_link_up(const struct arg *a)
 {
 	struct ifreq request = { 0 };

@@ -27,9 +27,9 @@ static int act_await(const struct arg *a)
 }
 
 /* fork([namespaces]) [in a plan]
- * Another process, born into new namespaces, goes on with the rest; this one ends. Needed where a
- * namespace that was joined holds children only (pid), and where new ones come after a join. The
- * executor does it: see executor.c. */
+ * Another process, born into new namespaces, goes on with the rest; this one ends: clone(2). Needed where a pid
+ * namespace has been joined, which holds children only, and where new namespaces come after a join. The executor does
+ * it. */
 static int act_fork(const struct arg *a)
 {
 	(void)a;
@@ -47,7 +47,8 @@ static int act_init(const struct arg *a)
 }
 
 /* sigdefault(signals) -> true | nil, message, errno
- * Ignored signals stay ignored across exec (signal(7)), so a program would inherit them unawares. */
+ * Signals back to their defaults. Ignored ones stay ignored across exec (signal(7)), so a program would inherit them
+ * unawares. */
 static int act_sigdefault(const struct arg *a)
 {
 	for (int number = 1; number <= 64; number++) {
@@ -61,7 +62,8 @@ static int act_sigdefault(const struct arg *a)
 	return 0;
 }
 
-/* sigunblock() -> true | nil, message, errno */
+/* sigunblock() -> true | nil, message, errno
+ * Unblocks every signal. */
 static int act_sigunblock(const struct arg *a)
 {
 	(void)a;
@@ -70,14 +72,15 @@ static int act_sigunblock(const struct arg *a)
 }
 
 /* pdeathsig(signal) -> true | nil, message, errno
- * The signal that this process gets when the thread that started it ends. An ID switch erases it. */
+ * PR_SET_PDEATHSIG: the signal that this process gets when the thread that started it ends. An ID switch erases it. */
 static int act_pdeathsig(const struct arg *a)
 {
 	return (int)RAW(SYS_prctl, PR_SET_PDEATHSIG, a[0].n, 0, 0, 0);
 }
 
 /* expect_parent() [in a plan]
- * A parent that died before PR_SET_PDEATHSIG sends nothing; its end of the channel tells. */
+ * That the parent is there still: who has died before pdeathsig sends nothing, but its end of the channel tells.
+ * ECANCELED where it is not. */
 static int act_expect_parent(const struct arg *a)
 {
 	struct pollfd channel = { .fd = (int)a[0].n };
@@ -89,13 +92,15 @@ static int act_expect_parent(const struct arg *a)
 	return channel.revents & POLLHUP ? -ECANCELED : 0;
 }
 
-/* dumpable(on) -> true | nil, message, errno */
+/* dumpable(on) -> true | nil, message, errno
+ * PR_SET_DUMPABLE. */
 static int act_dumpable(const struct arg *a)
 {
 	return (int)RAW(SYS_prctl, PR_SET_DUMPABLE, a[0].n, 0, 0, 0);
 }
 
-/* setrlimit(resource, soft, hard) -> true | nil, message, errno */
+/* setrlimit(resource, soft, hard) -> true | nil, message, errno
+ * setrlimit(2). */
 static int act_setrlimit(const struct arg *a)
 {
 	struct {
@@ -115,8 +120,8 @@ static int act_wait_for_byte(const struct arg *a)
 }
 
 /* seccomp(filter) -> true | nil, message, errno
- * From here on every system call of this process passes a filter (seccomp(2)): a compiled classic BPF program, as
- * seccomp_export_bpf(3) writes it. */
+ * From here on every system call of this process passes a filter: seccomp(2). Needs no_new_privs, or CAP_SYS_ADMIN.
+ * filter: a compiled classic BPF program, as seccomp_export_bpf(3) writes it */
 static int act_seccomp(const struct arg *a)
 {
 	if (a[0].n == 0 || a[0].n % (int64_t)sizeof(struct sock_filter) != 0 ||
@@ -130,7 +135,8 @@ static int act_seccomp(const struct arg *a)
 }
 
 /* expect_no_user_namespaces() -> true | nil, message, errno
- * That the kernel refuses to make one: tried, because no number tells. */
+ * That the kernel refuses to make a user namespace: tried, because no number tells. ENOTRECOVERABLE where it could be
+ * made. */
 static int act_expect_no_user_namespaces(const struct arg *a)
 {
 	(void)a;
@@ -180,8 +186,11 @@ static int exec_first(const char *const *paths, long count, const void *argv, co
 }
 
 /* execve(path | paths, argv [, environment [, pwd]]) -> nil, message, errno
- * Of several paths the first that exists and may be executed counts, as in execvp(3), but a file in no
- * known format is an error, not a shell script. With `pwd`, a PWD of the environment becomes what is true. */
+ * execve(2): of several paths the first that exists and may be executed counts, as in execvp(3), but a file in no
+ * known format is an error, not a shell script. ELIBACC says that the file is there and its interpreter is not.
+ * Without an environment, that of this process.
+ * environment: "NAME=value"
+ * pwd: a PWD in the environment becomes the working directory */
 static int act_execve(const struct arg *a)
 {
 	char pwd[PATH_MAX + 8];

@@ -30,8 +30,10 @@ static int move_from(int fd, const struct arg *lowest)
 }
 
 /* openpt(path [, lowest]) -> fd | nil, message, errno
- * The master of a new pseudo-terminal, unlocked (posix_openpt(3), unlockpt(3)). What is at `path` has to be the
- * terminal multiplexer, or it is ENOTTY. Does not block, neither here nor when it is read from. */
+ * The master of a new pseudo-terminal, unlocked: posix_openpt(3), unlockpt(3). What is at `path` has to be the
+ * terminal multiplexer, or it is ENOTTY. Does not block, neither here nor when it is read from.
+ * path: "/dev/ptmx"
+ * lowest: the descriptor is this or above */
 static int act_openpt(const struct arg *a)
 {
 	struct open_how how = { .flags = O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC, .resolve = RESOLVE_NO_MAGICLINKS };
@@ -56,14 +58,15 @@ static int act_openpt(const struct arg *a)
 }
 
 /* ptpeer(fd [, lowest]) -> fd | nil, message, errno
- * The slave of a master. */
+ * The slave of a master (TIOCGPTPEER), by no name. */
 static int act_ptpeer(const struct arg *a)
 {
 	return move_from((int)RAW(SYS_ioctl, a[0].n, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC), &a[1]);
 }
 
 /* tcsetwinsize(fd, rows, columns) -> true | nil, message, errno
- * The foreground of the terminal gets SIGWINCH if that changes it. */
+ * TIOCSWINSZ. The foreground of the terminal gets SIGWINCH if that changes it.
+ * rows: 0 to 65535; above, ERANGE */
 static int act_tcsetwinsize(const struct arg *a)
 {
 	/* The kernel has 16 bits for each, and would cut off the rest. */
@@ -90,16 +93,16 @@ static int act_copy_tty(const struct arg *a)
 }
 
 /* setctty(fd) -> true | nil, message, errno
- * Makes it the controlling terminal of this session, which this process has to lead, and which has none. It is never
- * taken away from another session. */
+ * TIOCSCTTY: makes it the controlling terminal of this session, which this process has to lead, and which has none. It
+ * is never taken away from another session. */
 static int act_setctty(const struct arg *a)
 {
 	return (int)RAW(SYS_ioctl, a[0].n, TIOCSCTTY, 0);
 }
 
 /* send_fd(fd) [in a plan]
- * A copy for the parent, which says that it has it (parent/wait_for_exec.c): there may be no room for it there, and then the program
- * must not run. */
+ * Hands the parent a copy of a descriptor: unix(7), SCM_RIGHTS. The parent says that it has it
+ * (parent/wait_for_exec.c): there may be no room for it there, and then the program must not run. */
 static int act_send_fd(const struct arg *a)
 {
 	int fd = (int)a[0].n;

@@ -1,5 +1,6 @@
 ---@meta cella.plan
 -- luacheck: ignore 212 (declarations: the functions are C, in csrc/ops)
+-- Written by tools/meta.lua, from the comments and rows there: change those.
 error "for editors and readers, not for running"
 
 --- Every operation of cella.sys (meta/sys.lua) is a method of a plan too, with the same arguments: it records a
@@ -10,29 +11,34 @@ local plan = {}
 
 ---@class cella.slot  what a step yields: a descriptor that there will be
 
---- Another process, born into new namespaces, goes on with the rest; this one ends: clone(2). Needed where a pid
---- namespace has been joined, which holds children only, and where new namespaces come after a join.
----@param namespaces (cella.namespace|cella.namespace[])?
----@return cella.plan
-function plan:fork(namespaces) end
-
---- Closes every descriptor but these, whatever was open: close_range(2).
+--- Closes every descriptor but these, whatever was open: close_range(2). The one by which the parent learns of failures
+--- stays, until exec closes it.
 ---@param keep integer[]
 ---@param fd cella.fd?  one more to keep
 ---@return cella.plan
 function plan:close_others(keep, fd) end
 
---- That the parent is there still: who has died before pdeathsig sends nothing. ECANCELED where it is not.
+--- Another process, born into new namespaces, goes on with the rest; this one ends: clone(2). Needed where a pid
+--- namespace has been joined, which holds children only, and where new namespaces come after a join. The executor does
+--- it.
+---@param namespaces (cella.namespace|cella.namespace[])?
+---@return cella.plan
+function plan:fork(namespaces) end
+
+--- That the parent is there still: who has died before pdeathsig sends nothing, but its end of the channel tells.
+--- ECANCELED where it is not.
 ---@return cella.plan
 function plan:expect_parent() end
 
---- Hands the parent a copy of a descriptor: unix(7), SCM_RIGHTS.
+--- That the kernel refuses to make a user namespace: tried, because no number tells. ENOTRECOVERABLE where it could be
+--- made.
+---@return cella.plan
+function plan:expect_no_user_namespaces() end
+
+--- Hands the parent a copy of a descriptor: unix(7), SCM_RIGHTS. The parent says that it has it
+--- (parent/wait_for_exec.c): there may be no room for it there, and then the program must not run.
 ---@param fd cella.fd
 ---@return cella.plan
 function plan:send_fd(fd) end
-
---- That the kernel refuses to make a user namespace: tried. ENOTRECOVERABLE where it could be made.
----@return cella.plan
-function plan:expect_no_user_namespaces() end
 
 return plan
