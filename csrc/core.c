@@ -27,7 +27,8 @@ int luaopen_cella_core(lua_State *L)
 	open_usage(L);
 	open_subid(L);
 	open_caps(L);
-	open_serialize(L);
+	open_encode(L);
+	open_decode(L);
 	open_terminal(L);
 	open_cgroup(L);
 	open_ids(L);

@@ -1,4 +1,4 @@
--- csrc/lib/serialize.c: plain data as bytes and back. What is read may come from anybody.
+-- csrc/lib/message.h: plain data as bytes and back. What is read may come from anybody.
 
 local collide = require "spec.support.collide"
 local core = require "cella.core"

@@ -6,6 +6,8 @@
 
 void open_caps(lua_State *L);
 void open_cgroup(lua_State *L);
+void open_encode(lua_State *L);
+void open_decode(lua_State *L); /* after open_encode */
 void open_fd(lua_State *L);
 void open_file(lua_State *L);
 void open_ids(lua_State *L);
@@ -13,7 +15,6 @@ void open_number_name(lua_State *L);
 void open_poll(lua_State *L); /* after open_fd, as the next */
 void open_stream(lua_State *L);
 void open_query(lua_State *L);
-void open_serialize(lua_State *L);
 void open_subid(lua_State *L);
 void open_terminal(lua_State *L);
 void open_usage(lua_State *L);

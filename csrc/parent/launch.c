@@ -3,7 +3,9 @@
 #include "lib/descriptor.h"
 #include "lib/memory_file.h"
 #include "lib/self.h"
+#include "parent/boot_memory.h"
 #include "parent/forked.h"
+#include "parent/outline.h"
 #include "parent/process.h"
 #include "parent/runner_file.h"
 #include "plan/recorder.h"
@@ -17,7 +19,6 @@
 #include <linux/prctl.h>
 #include <linux/sched.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -25,21 +26,6 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-#ifdef __SANITIZE_ADDRESS__
-#include <sanitizer/asan_interface.h>
-#endif
-
-enum {
-	GUARD = 65536, /* a multiple of every page size that Linux has */
-	STACK_SIZE = 65536,
-};
-
-/* For the child until it executes the runner: [guard][stack][boot]. */
-struct boot_memory {
-	char guard[GUARD];
-	char stack[STACK_SIZE];
-	struct boot boot;
-};
 
 /* Where libc keeps the number of this thread, which a copy has to set to its own; NULL if that is not so. */
 static int *place_of_thread_id(void)
@@ -48,73 +34,6 @@ static int *place_of_thread_id(void)
 	if (RAW(SYS_prctl, PR_GET_TID_ADDRESS, &place, 0, 0, 0) < 0 || !place || *place != (int)RAW(SYS_gettid))
 		return NULL;
 	return place;
-}
-
-/* What the caller has to know of a plan before it starts it. */
-struct outline {
-	int highest_target; /* of the descriptor numbers that it gives by name */
-	size_t kept;        /* how many descriptors it names */
-	bool dies_with_parent, needs_monitor, uses_environment;
-};
-
-/* What a plan names and is cella's own is not there for it. */
-static void add_kept(int32_t *kept, size_t *count, int64_t number)
-{
-	if (kept)
-		kept[*count] = is_private((int)number) ? -1 : (int32_t)number;
-	++*count;
-}
-
-/* The descriptors that a plan names, in its slots or by number; with a NULL they are counted. */
-static size_t list_kept(const struct plan *plan, const struct launch *launch, int32_t *kept)
-{
-	size_t count = 0;
-	for (int i = 0; i < plan->slots; i++)
-		if (!launch || launch->slots[i] >= 0)
-			add_kept(kept, &count, launch ? launch->slots[i] : 0);
-	for (size_t i = 0; i < plan->steps; i++) {
-		const struct step *step = plan_step(plan, i);
-		const struct op *op = op_at(step->op);
-		for (int j = 0; op->params[j].kind != K_END; j++) {
-			const struct arg *arg = &step->args[j];
-			if (op->params[j].kind == K_FD && arg->state == ARG_GIVEN)
-				add_kept(kept, &count, arg->n);
-			for (int64_t n = 0; op->params[j].kind == K_FDS && n < arg->n; n++)
-				add_kept(kept, &count, ((const int32_t *)(const void *)((const char *)step + arg->offset))[n]);
-		}
-	}
-	return count;
-}
-
-/* The init of a pid namespace ends only once all who have entered it are reaped. Whoever waited for the init first would
- * wait for ever, if it fell to him to reap them. Without a type the descriptor may be that of any namespace. */
-static bool may_enter_pid_namespace(const struct op *op, const struct step *step)
-{
-	if (!(op->flags & OP_JOIN))
-		return false;
-	for (int i = 0; op->params[i].kind != K_END; i++)
-		if (op->params[i].names == &names_namespace && step->args[i].n != 0)
-			return step->args[i].n & CLONE_NEWPID;
-	return true;
-}
-
-static struct outline outline_of(const struct plan *plan)
-{
-	struct outline outline = { .highest_target = 2 };
-	for (size_t i = 0; i < plan->steps; i++) {
-		const struct step *step = plan_step(plan, i);
-		const struct op *op = op_at(step->op);
-		outline.needs_monitor |= op->flags & OP_FORK || may_enter_pid_namespace(op, step);
-		outline.dies_with_parent |= (op->flags & OP_TIE) != 0;
-		for (int j = 0; op->params[j].kind != K_END; j++) {
-			const struct arg *arg = &step->args[j];
-			if (op->params[j].kind == K_TARGET && arg->n > outline.highest_target)
-				outline.highest_target = (int)arg->n;
-			outline.uses_environment |= op->params[j].kind == K_ENVIRONMENT && !given(arg);
-		}
-	}
-	outline.kept = list_kept(plan, NULL, NULL) + 2;
-	return outline;
 }
 
 /* A name that no program has by chance: the kernel gives a process that of its program when it is executed. */
@@ -166,28 +85,6 @@ static int prepare(struct process *process, const struct plan *plan, const struc
 	memcpy(process->mark, launch->mark, MARK_SIZE);
 	process->executes = launch->executes;
 	return fd;
-}
-
-/* One that nobody uses at the moment: its pages are there already. */
-static _Atomic(struct boot_memory *) spare;
-
-static struct boot_memory *take_boot(void)
-{
-	struct boot_memory *memory = atomic_exchange(&spare, NULL);
-	if (memory)
-		return memory;
-	memory = mmap(NULL, sizeof *memory, PROT_READ | PROT_WRITE, MAP_ANONYMOUS | MAP_NORESERVE | MAP_PRIVATE, -1, 0);
-	if (memory == MAP_FAILED)
-		return NULL;
-	mprotect(memory->guard, GUARD, PROT_NONE);
-	return memory;
-}
-
-static void release_boot(struct boot_memory *memory)
-{
-	struct boot_memory *other = atomic_exchange(&spare, memory);
-	if (other)
-		munmap(other, sizeof *other);
 }
 
 static void release_memory(struct process *process)
@@ -276,10 +173,6 @@ static int start_runner(struct process *process, struct clone_args *args, const 
 	struct boot_memory *memory = take_boot();
 	if (!memory)
 		return -ENOMEM;
-#ifdef __SANITIZE_ADDRESS__
-	/* What a child before left in the sanitizer's notes about stacks at this address means nothing now. */
-	__asan_unpoison_memory_region(memory, sizeof *memory);
-#endif
 	process->boot = memory;
 	memory->boot = (struct boot){
 		.launch = process->launch,

@@ -1,4 +1,4 @@
-/* collide SEED COUNT: prints, as items of a result (csrc/lib/serialize.c), COUNT strings that Lua 5.4 with this seed puts into one
+/* collide SEED COUNT: prints, as items of a result (csrc/lib/message.h), COUNT strings that Lua 5.4 with this seed puts into one
  * place of its table of strings, as long as that has no more than 2^17 places. */
 #include <stdint.h>
 #include <stdio.h>

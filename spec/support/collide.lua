@@ -12,7 +12,7 @@ local function seed()
   return number
 end
 
---- So many, of 12 bytes, as the items of a result (csrc/lib/serialize.c), all in one string; or nil and why not.
+--- So many, of 12 bytes, as the items of a result (csrc/lib/message.h), all in one string; or nil and why not.
 ---@param count integer
 ---@return string?, string?
 function M.items(count)
