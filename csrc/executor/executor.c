@@ -53,7 +53,7 @@ static int continue_in(const struct executor *executor, uint64_t flags, uint64_t
 /* The child of a monitor, or the process behind a fork step: goes on once the parent has hold of it. */
 static void take_over(const struct launch *launch)
 {
-	if (channel_say(launch->channel, I_GO_ON) < 0 || channel_await(launch->channel) < 0)
+	if (channel_say(launch->channel, MESSAGE_SUCCESSOR) < 0 || channel_await(launch->channel) < 0)
 		raw_leave(EXIT_SETUP_FAILED);
 }
 
@@ -125,7 +125,7 @@ static void pass_gate(const struct executor *executor)
 	if (result != 1)
 		raw_leave(EXIT_SETUP_FAILED);
 	RAW(SYS_close, executor->gate);
-	if (channel_say(executor->launch->channel, HERE_I_AM) < 0)
+	if (channel_say(executor->launch->channel, MESSAGE_PROGRAM) < 0)
 		raw_leave(EXIT_SETUP_FAILED);
 }
 
@@ -203,7 +203,8 @@ static int act(struct executor *executor, const struct op *op, struct step *step
 		return hand_over(executor, (uint64_t)step->args[0].n);
 	if (op->flags & OP_INIT)
 		return start_init(executor, (int)step->args[0].n, (int)step->args[1].n, step->args[2].n != 0);
-	/* Until the program is executed, the process goes by this name, which the program's own then takes the place of. */
+	/* Until the program is executed, the process goes by this name, which the program's own then takes the place
+	 * of. */
 	if (op->flags & OP_EXEC)
 		RAW(SYS_prctl, PR_SET_NAME, launch->mark, 0, 0, 0);
 	return op->act(step->args);

@@ -1,4 +1,4 @@
-/* What the caller and its child share while a plan is performed. */
+/* What the caller and its child share while the child performs a plan. */
 #ifndef CELLA_LAUNCH_H
 #define CELLA_LAUNCH_H
 
@@ -39,19 +39,20 @@ struct launch {
 	bool dies_with_parent;
 	bool executes;     /* the plan ends with execve(2) */
 	bool has_init;     /* who is waited for becomes an init, and executes nothing */
-	char mark[MARK_SIZE]; /* the name of a process that is about to execute the program: another has it from then on */
+	/* The name of a process that is about to execute the program, which then has another. */
+	char mark[MARK_SIZE];
 
 	/* From the child. A number counts from 1; error is 0 while all is well. */
 	uint32_t boot; /* enum boot_stage: how far it has come before the runner begins */
 	struct credentials credentials;
 	uint32_t current;
 	int32_t error;
-	/* The first process behind a fork step, as the caller's pid namespace has it: who it is before it can say so. */
+	/* The first process behind a fork step, as the caller's pid namespace has it: known before it can say so. */
 	int32_t successor;
 	struct monitor_report monitor;
 
-	/* The slots, and behind them the numbers of descriptors that exec is to leave open; each but for a sign is that of
-	 * one that the runner has to make close-on-exec again. */
+	/* The slots, and behind them the numbers of descriptors that exec is to leave open; each but for a sign is
+	 * that of one that the runner has to make close-on-exec again. */
 	int32_t slots[];
 };
 

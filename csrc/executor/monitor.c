@@ -1,9 +1,9 @@
-/* The monitor: a process between the caller and its child that waits for the child, and reports how it ended.
+/* The monitor: a process between the caller and its child, which waits for the child and reports how it ended.
  *
- * A caller that ignores SIGCHLD (or has set SA_NOCLDWAIT) gets no statuses: the kernel reaps its children itself. The
- * monitor handles SIGCHLD for itself. One is needed also for a program that enters a pid namespace, which has to be
- * reaped before anything else, and where a plan forks: who goes on is then the monitor's child, and never one of whom
- * the caller does not know. */
+ * The caller needs one where it could not wait itself. If it ignores SIGCHLD (or has set SA_NOCLDWAIT), the kernel
+ * reaps its children and tells it no status. A program that enters a pid namespace has to be reaped before the init
+ * of that namespace can end. And where a plan forks, the process that performs the rest is the monitor's child: were
+ * it the caller's, the caller would have a child of which it does not know. */
 #include "executor/launch.h"
 #include "sys/raw.h"
 

@@ -1,5 +1,5 @@
-/* What an init says when its program has ended: runner/init.c writes it, parent/exit_status.c reads it. Both have a struct
- * rusage, and it is the same. */
+/* What an init says when its program has ended: runner/init.c writes it, parent/exit_status.c reads it. Both have a
+ * struct rusage, and it is the same. */
 #ifndef CELLA_REPORT_H
 #define CELLA_REPORT_H
 

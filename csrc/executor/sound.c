@@ -92,7 +92,8 @@ static bool value_is_sound(struct reading *reading, const struct param *param, c
 	case SHAPE_BYTES:
 		return text_is_sound(reading, arg, row->low, row->high);
 	case SHAPE_NUMBERS:
-		return within(arg->n, 0, MOST_NUMBERS) && take(reading, arg->offset, (uint64_t)arg->n * sizeof(uint32_t));
+		return within(arg->n, 0, MOST_NUMBERS) &&
+		       take(reading, arg->offset, (uint64_t)arg->n * sizeof(uint32_t));
 	case SHAPE_STRINGS:
 		return strings_are_sound(reading, arg);
 	case SHAPE_NONE: /* the channel, which the executor puts in */

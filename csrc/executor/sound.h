@@ -1,3 +1,4 @@
+/* The runner's check of what it was given to perform. */
 #ifndef CELLA_SOUND_H
 #define CELLA_SOUND_H
 

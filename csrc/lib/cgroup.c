@@ -21,13 +21,13 @@
 enum {
 	FILE_MOST = 65536,
 	/* Milliseconds that a forgotten cgroup may cost who forgot it; what is left then is for the janitor. */
-	PATIENCE = 2000,
+	TIMEOUT = 2000,
 };
 
 struct cgroup {
 	int parent, directory;
 	char name[CGROUP_NAME_SIZE];
-	unsigned epoch; /* of the process that made it: self.h */
+	unsigned generation; /* of the process that made it: self.h */
 };
 
 static struct cgroup *check_cgroup(lua_State *L)
@@ -53,7 +53,7 @@ static int cgroup_new(lua_State *L)
 	int directory = check_fd(L, 1);
 	const char *name = check_file(L, 2);
 	struct cgroup *cgroup = lua_newuserdata(L, sizeof *cgroup);
-	cgroup->epoch = process_epoch();
+	cgroup->generation = fork_generation();
 	cgroup->parent = cgroup->directory = -1;
 	strcpy(cgroup->name, name);
 	luaL_getmetatable(L, CGROUP_TYPE);
@@ -141,8 +141,8 @@ static int let_go(struct cgroup *cgroup)
 {
 	int result = 0;
 	close_once(&cgroup->directory);
-	if (cgroup->parent >= 0 && cgroup->epoch == process_epoch())
-		result = cgroup_end(cgroup->parent, cgroup->name, PATIENCE);
+	if (cgroup->parent >= 0 && cgroup->generation == fork_generation())
+		result = cgroup_end(cgroup->parent, cgroup->name, TIMEOUT);
 	close_once(&cgroup->parent);
 	return result;
 }

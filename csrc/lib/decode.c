@@ -7,9 +7,9 @@
 #include <string.h>
 #include <time.h>
 
-/* A copy of this process knows by which seed Lua spreads strings over its tables, and can choose some that all meet in one
- * place: each then costs what all before it number. No count of bytes bounds that, so processor time does: of this thread,
- * in nanoseconds, some times what any honest message of the size takes. */
+/* A copy of this process knows by which seed Lua spreads strings over its tables, and can choose some that all meet
+ * in one place: each then costs what all before it number. No count of bytes bounds that, so processor time does: of
+ * this thread, in nanoseconds, some times what any honest message of the size takes. */
 enum { WORK_BASE = 500000000, WORK_BYTE = 400, LOOK_EVERY = 64 };
 
 static uint64_t processor_time(void)

@@ -34,7 +34,8 @@ int open_pidfd(int pid)
 /* Their numbers plus one; some for each Lua state, of which a process with many threads has many. */
 enum { PRIVATE = 1024 };
 static _Atomic int private_fds[PRIVATE];
-static _Atomic int private_used; /* how many places have ever been taken: whoever closes a descriptor looks at no more */
+/* How many places have ever been taken: whoever closes a descriptor looks at no more. */
+static _Atomic int private_used;
 
 void keep_private(int fd)
 {

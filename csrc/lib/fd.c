@@ -1,4 +1,4 @@
-/* Descriptors that the parent holds, as values with one owner: opening, reading, writing. */
+/* See fd.h. Opening, copying, reading and closing descriptors. */
 #include "lib/fd.h"
 #include "lib/descriptor.h"
 #include "lib/lib.h"
@@ -26,7 +26,7 @@ struct own_fd {
 int *new_fd(lua_State *L)
 {
 	struct own_fd *fd = lua_newuserdata(L, sizeof *fd);
-	*fd = (struct own_fd){ -1, copy_generation };
+	*fd = (struct own_fd){ -1, call_generation };
 	luaL_getmetatable(L, FD_TYPE);
 	lua_setmetatable(L, -2);
 	return &fd->number;
@@ -36,7 +36,7 @@ int *new_fd(lua_State *L)
 int *check_own_fd(lua_State *L, int index)
 {
 	struct own_fd *fd = luaL_checkudata(L, index, FD_TYPE);
-	if (fd->generation != copy_generation)
+	if (fd->generation != call_generation)
 		fd->number = -1;
 	return &fd->number;
 }

@@ -28,7 +28,7 @@ struct range {
 
 struct registry {
 	int fd;
-	unsigned epoch; /* of the process that opened it: a forked child shares its locks, and must leave them alone */
+	unsigned generation; /* of the process that opened it: a forked child shares its locks, and must leave them alone */
 	struct range *held; /* a description never conflicts with itself */
 	size_t count, room;
 };
@@ -45,7 +45,7 @@ static struct registry *check_registry(lua_State *L)
 
 static bool is_current(const struct registry *registry)
 {
-	return registry->fd >= 0 && registry->epoch == process_epoch();
+	return registry->fd >= 0 && registry->generation == fork_generation();
 }
 
 static int set_lock(const struct registry *registry, short type, struct range range)
@@ -64,7 +64,7 @@ static int new_registry(lua_State *L)
 {
 	int number = check_fd(L, 1);
 	struct registry *registry = lua_newuserdata(L, sizeof *registry);
-	*registry = (struct registry){ .fd = -1, .epoch = process_epoch() };
+	*registry = (struct registry){ .fd = -1, .generation = fork_generation() };
 	luaL_getmetatable(L, REGISTRY_TYPE);
 	lua_setmetatable(L, -2);
 	registry->fd = fcntl(number, F_DUPFD_CLOEXEC, LOWEST_FD);

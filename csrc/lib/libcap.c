@@ -190,8 +190,8 @@ static int caps_pids(lua_State *L)
 }
 
 /* read(value) -> mask | nil, problem, item, name
- * A list or a text, as capset.h has them; `item` is the number of the one in a list that is wrong, `name` is given where
- * it is an unknown one. */
+ * A list or a text, as capset.h has them; `item` is the number of the one in a list that is wrong, `name` is given
+ * where it is an unknown one. */
 static int caps_read(lua_State *L)
 {
 	struct capset set;

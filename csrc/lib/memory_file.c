@@ -1,5 +1,5 @@
-/* A file in memory that holds what the caller has, and cannot be changed. The kernel applies RLIMIT_FSIZE to it as to any
- * other file (setrlimit(2)), although it takes no room on any disk. */
+/* See memory_file.h. The kernel applies RLIMIT_FSIZE to a file in memory as to any other (setrlimit(2)), although it
+ * takes no room on any disk. */
 #include "lib/memory_file.h"
 #include "lib/descriptor.h"
 #include "sys/raw.h"
@@ -62,8 +62,8 @@ struct limits {
 	uint64_t soft, hard;
 };
 
-/* In a process of its own, whose limit can be raised without touching the caller's. It is a copy, as by fork(2), makes raw
- * calls only, and has no exit signal, so that nobody but this function hears of it. */
+/* In a process of its own, whose limit can be raised without touching the caller's. It is a copy, as by fork(2),
+ * makes raw calls only, and has no exit signal, so that nobody but this function hears of it. */
 static int write_in_copy(int fd, const char *data, size_t size, int64_t place, struct limits limits)
 {
 	uint64_t all = UINT64_MAX, before;

@@ -13,8 +13,8 @@ int memory_file(const char *name, bool executable, const char *data, size_t size
 /* Writes all of it at this place of a file, whatever the soft RLIMIT_FSIZE is. Returns 0 or a negative errno. */
 int write_at(int fd, const char *data, size_t size, int64_t place);
 
-/* A file with so many zero bytes and then the data, of which the first `mapped` bytes are mapped, to be shared with those
- * who get the descriptor, which is returned; or a negative errno. */
+/* A file with so many zero bytes and then the data, of which the first `mapped` bytes are mapped, to be shared with
+ * those who get the descriptor, which is returned; or a negative errno. */
 int shared_memory(const char *name, size_t zeros, const void *data, size_t size, size_t mapped, void **mapping);
 
 /* As write(2), raw, without the signals that could come of it. */

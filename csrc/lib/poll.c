@@ -1,4 +1,5 @@
-/* Waiting for descriptors: many at once, sets that are one descriptor themselves, times, signals. */
+/* Waiting: for many descriptors at once (poll(2)), for sets of descriptors that are one descriptor (epoll(7)), for a
+ * time (timerfd_create(2)), for signals (signalfd(2)). */
 #include "lib/descriptor.h"
 #include "lib/fd.h"
 #include "lib/lib.h"
@@ -22,7 +23,7 @@ static int io_poll(lua_State *L)
 	lua_settop(L, 2);
 	int count = (int)lua_rawlen(L, 1);
 	struct timespec time;
-	const struct timespec *patience = opt_seconds(L, 2, &time);
+	const struct timespec *timeout = opt_seconds(L, 2, &time);
 	struct pollfd *fds = lua_newuserdata(L, ((size_t)count + 1) * sizeof *fds);
 	for (int i = 0; i < count; i++) {
 		int64_t number = -1;
@@ -32,7 +33,7 @@ static int io_poll(lua_State *L)
 		fds[i] = (struct pollfd){ .fd = (int)number, .events = POLLIN };
 		lua_pop(L, 1);
 	}
-	if (ppoll(fds, (nfds_t)count, patience, NULL) < 0)
+	if (ppoll(fds, (nfds_t)count, timeout, NULL) < 0)
 		return push_error(L, "poll", errno);
 	lua_newtable(L);
 	for (int i = 0, ready = 0; i < count; i++) {

@@ -1,4 +1,5 @@
-/* Looking, now only: what the kernel says of this process, or of another. */
+/* Queries: what the kernel says of the caller's process, or of another. They are functions of cella.sys as the
+ * operations are (ops/ops.h), but cannot be part of a plan. */
 #include "lib/lib.h"
 #include "sys/capability.h"
 #include "sys/raw.h"

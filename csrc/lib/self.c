@@ -17,27 +17,27 @@ int thread_count(void)
 	return count;
 }
 
-unsigned copy_generation;
+unsigned call_generation;
 
-unsigned process_epoch(void)
+unsigned fork_generation(void)
 {
-	static unsigned epoch;
+	static unsigned generation;
 	/* The page is empty in a copy, whatever its pid is. */
 	static volatile char *mark;
 	if (!mark) {
 		void *page = mmap(NULL, 1, PROT_READ | PROT_WRITE, MAP_ANONYMOUS | MAP_PRIVATE, -1, 0);
 		if (page == MAP_FAILED)
-			return epoch;
+			return generation;
 		if (madvise(page, 1, MADV_WIPEONFORK) < 0) {
 			munmap(page, 1);
-			return epoch;
+			return generation;
 		}
 		mark = page;
 		*mark = 1;
 	}
 	if (!*mark) {
-		epoch++;
+		generation++;
 		*mark = 1;
 	}
-	return epoch;
+	return generation;
 }

@@ -7,10 +7,10 @@ int thread_count(void);
 
 /* 0 in a process that was executed; one more in each copy made for a call. What an older generation owned is not this
  * process's: the same descriptor numbers mean something else here. */
-extern unsigned copy_generation;
+extern unsigned call_generation;
 
 /* Another in each copy of this process that any fork(2) makes: the children and the cgroups of the one are not the
  * other's, to wait for or to end. */
-unsigned process_epoch(void);
+unsigned fork_generation(void);
 
 #endif

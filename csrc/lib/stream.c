@@ -1,4 +1,5 @@
-/* What a program reads from and writes to: pipes of which the caller has an end, and files that are a string. */
+/* The standard streams of a program: pipes of which the caller keeps one end, and files in memory that hold a
+ * string. */
 #include "lib/descriptor.h"
 #include "lib/fd.h"
 #include "lib/lib.h"

@@ -1,8 +1,7 @@
-/* Subordinate IDs: who was given which ranges (subuid(5)), and the lock under which slices of them are
- * handed out.
+/* Subordinate IDs (subuid(5)): which ranges a user was given, and the lock on the files that list them.
  *
- * libsubid is the one way to learn of ranges that a directory service keeps. It is looked for when the
- * first question comes, so that neither the build nor a host without it needs it. */
+ * A directory service may keep such ranges; only libsubid can ask it. This file looks for libsubid at the first
+ * question, so that neither the build nor a host without the library needs it. */
 #include "lib/lib.h"
 #include "value/check.h"
 

@@ -1,5 +1,6 @@
-/* The terminal that this process sits at, for those who pass it on to a program: its size, its modes, and whether this
- * process has it at the moment. */
+/* The terminal of the caller: its size, its modes (termios(3)), and whether the caller is in its foreground process
+ * group. Lua uses this where the program in a container gets a terminal of its own, and the caller passes on what is
+ * typed. */
 #include "lib/lib.h"
 #include "value/check.h"
 

@@ -1,8 +1,8 @@
-/* What a process and all that descend from it have used, as /proc has it (proc(5)): for those that run still. What has
- * been waited for is in the numbers of who waited.
+/* The processor time and the memory of a running process and its descendants, from /proc (proc(5)). A process that has
+ * ended and was waited for is in the numbers of its parent.
  *
- * A parent is read before its children: one that ends in between is missed for this time, and never counted twice. Who
- * makes children faster than they can be read is not followed for ever: what is told then is less than what is true. */
+ * A parent is read before its children: a child that ends in between is missed this time, and never counted twice. A
+ * process that makes children faster than they can be read is not followed for ever: the sum is too low then. */
 #include "lib/lib.h"
 #include "value/check.h"
 
@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static const double PATIENCE = 0.2; /* seconds */
+static const double TIMEOUT = 0.2; /* seconds */
 
 struct pids {
 	int *list;
@@ -153,7 +153,7 @@ static int walk(int root, bool scans, bool memory, struct usage *usage)
 {
 	struct pids pids = { 0 }, all = { 0 };
 	int result = add(&pids, root) ? 0 : -ENOMEM, parent;
-	double till = now() + PATIENCE;
+	double till = now() + TIMEOUT;
 	for (size_t i = 0; result == 0 && i < pids.count && now() < till; i++) {
 		int pid = pids.list[i];
 		if (!read_stat(pid, &parent, usage)) {

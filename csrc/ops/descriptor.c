@@ -1,4 +1,4 @@
-/* What is done to descriptors: written, locked, copied, closed. */
+/* Operations on descriptors: write, lock, copy, close. */
 #include "ops/ops.h"
 #include "sys/procfs.h"
 #include "sys/raw.h"

@@ -1,5 +1,5 @@
-/* Looking back: each of these reads from the kernel what an earlier step was to bring about, and fails
- * with ENOTRECOVERABLE if it is not so. They are the last steps before exec. */
+/* Reading back: each of these operations reads from the kernel what an earlier step was to bring about, and fails with
+ * ENOTRECOVERABLE if it is not so. They are the last steps before exec. */
 #include "ops/ops.h"
 #include "sys/capability.h"
 #include "sys/credentials.h"

@@ -1,5 +1,5 @@
-/* What execve(2) leaves as it was: attributes of the process that made the child, which would weaken its program, or tell
- * it something. What confines is left alone. */
+/* Attributes of a process that execve(2) leaves as they are, and that would weaken a program if the caller had them
+ * set, or tell the program something. Those that confine the caller are left as they are. */
 #include "ops/ops.h"
 #include "sys/raw.h"
 

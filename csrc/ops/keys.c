@@ -1,5 +1,5 @@
-/* The kernel's keys: keyrings(7). A program reaches those of its user by name and by serial, also from a user namespace of
- * its own, because the kernel goes by the user that it is outside: only a filter keeps them from it. */
+/* The kernel's keys: keyrings(7). A program reaches those of its user by name and by serial, also from a user
+ * namespace of its own, because the kernel goes by the user that it is outside: only a filter keeps them from it. */
 #include "ops/ops.h"
 #include "sys/raw.h"
 

@@ -1,5 +1,5 @@
-/* The kinds of parameters: how an argument is checked, stored and printed. Each is a row, which says what its values are
- * in memory (a shape) and which are right. What reads and writes arguments goes by the shape. */
+/* The kinds of parameters: how an argument is checked, stored and printed. Each is a row, which says what its values
+ * are in memory (a shape) and which are right. What reads and writes arguments goes by the shape. */
 #ifndef CELLA_KIND_H
 #define CELLA_KIND_H
 

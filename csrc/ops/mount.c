@@ -57,8 +57,8 @@ static int act_open_tree(const struct arg *a)
 			(unsigned)a[1].n | OPEN_TREE_CLOEXEC | (unsigned)empty_path(&a[0], AT_EMPTY_PATH));
 }
 
-/* A directory is mounted on a directory only, and a file on a file. mount(2) says which of them it is, move_mount(2) has
- * EINVAL for that and for more. */
+/* A directory is mounted on a directory only, and a file on a file. mount(2) says which of them it is, move_mount(2)
+ * has EINVAL for that and for more. */
 static int wrong_type(int from, const struct arg *to, const char *path)
 {
 	struct stat source, target;

@@ -60,7 +60,7 @@ enum op_flags {
 	OP_LATER = 1 << 0,       /* in a plan only */
 	OP_NOW = 1 << 1,         /* immediately only */
 	OP_CREDENTIALS = 1 << 2, /* changes one thread; refused where the process has more than one */
-	OP_SOME = 1 << 3,        /* of its optional arguments one is there at least: success would hide a misspelt name */
+	OP_SOME = 1 << 3,        /* of its optional arguments one is there: success would hide a misspelt name */
 	OP_EXEC = 1 << 4,        /* the step after which the program runs */
 	OP_CALL = 1 << 5,        /* the caller's own code goes on, in the copy that this process is */
 	OP_FORK = 1 << 6,        /* another process goes on with the rest */

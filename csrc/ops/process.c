@@ -22,7 +22,7 @@
  * ID maps). If the parent dies or gives up instead, the descriptor reports its end and the child stops. */
 static int act_await(const struct arg *a)
 {
-	int result = channel_say(a[0].n, AWAITING);
+	int result = channel_say(a[0].n, MESSAGE_AWAITING);
 	return result < 0 ? result : channel_await(a[0].n);
 }
 

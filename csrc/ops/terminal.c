@@ -111,7 +111,7 @@ static int act_send_fd(const struct arg *a)
 		struct cmsghdr header;
 	} control = { .header = { .cmsg_len = CMSG_LEN(sizeof fd), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS } };
 	*(int *)(void *)CMSG_DATA(&control.header) = fd;
-	char byte = TAKE_THIS[0];
+	char byte = MESSAGE_DESCRIPTOR[0];
 	struct iovec data = { &byte, 1 };
 	struct msghdr message = { .msg_iov = &data, .msg_iovlen = 1, .msg_control = &control,
 				  .msg_controllen = sizeof control };

@@ -1,4 +1,5 @@
-/* How a child has ended: by waitid(2), by its monitor, by its pidfd, or by what its init has said. */
+/* How a child has ended: the caller learns it from waitid(2), from the child's monitor, from its pidfd, or from what
+ * its init has reported. */
 #include "parent/process.h"
 #include "executor/report.h"
 #include "sys/procfs.h"
@@ -26,13 +27,13 @@ void set_status(struct process *process, int status)
 	process->status = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-/* Somebody else has reaped it: a loop of the caller's that waits for any child, or the kernel because SIGCHLD is ignored
- * by now. The descriptor of the process may know the status still. Returns 1, or -ECHILD. */
+/* Somebody else has reaped it: a loop of the caller's that waits for any child, or the kernel because SIGCHLD is
+ * ignored by now. The descriptor of the process may know the status still. Returns 1, or -ECHILD. */
 static int ask_pidfd(struct process *process)
 {
-	enum { PATIENCE = 50 };
+	enum { TIMEOUT = 50 };
 	process->reaped = true;
-	for (int i = 0; i < PATIENCE && process->pidfd >= 0; i++) {
+	for (int i = 0; i < TIMEOUT && process->pidfd >= 0; i++) {
 		struct exit_info info = { .mask = HAS_EXIT_INFO };
 		long result = RAW(SYS_ioctl, process->pidfd, GET_EXIT_INFO, &info);
 		if (result == 0 && info.mask & HAS_EXIT_INFO) {

@@ -1,6 +1,6 @@
-/* A copy of the caller, made as by fork(2), in which a Lua function is the program. What exec(2) would have done has to
- * be done by hand: forget what was buffered, let go of the descriptors, have another environment. And nothing of the
- * caller's may happen a second time: the copy leaves by _exit(2), past every handler and finalizer that it inherits. */
+/* See forked.h. What exec(2) would have done is done by hand: the forked copy forgets what was buffered, lets go of
+ * the caller's descriptors, and gets another environment. Nothing of the caller's may happen a second time: the copy
+ * leaves by _exit(2), past every exit handler and finalizer that it inherits. */
 #include "parent/forked.h"
 #include "lib/self.h"
 #include "sys/raw.h"
@@ -93,8 +93,8 @@ static int replace_environment(const struct arg *environment)
 }
 
 /* The caller's files and libraries still have the numbers of descriptors that are closed here. Each stays taken, by a
- * descriptor that can neither be read nor written and leads nowhere (an empty set of epoll(7)): or a file that the caller
- * had open would write into, or close, what the function opens. */
+ * descriptor that can neither be read nor written and leads nowhere (an empty set of epoll(7)): or a file that the
+ * caller had open would write into, or close, what the function opens. */
 static int hold_numbers(const struct copy *copy)
 {
 	int nothing = -1;
@@ -120,7 +120,7 @@ static int hold_numbers(const struct copy *copy)
 /* Returns 0 or a negative errno. */
 static int become_own(const struct copy *copy, const struct step *call)
 {
-	copy_generation++;
+	call_generation++;
 	forget_buffers();
 	int result = replace_environment(&call->args[1]);
 	if (result == 0)
@@ -150,12 +150,12 @@ _Noreturn void copy_run(const struct copy *copy, struct launch *launch, const st
 
 static void check_copy(lua_State *L)
 {
-	if (copy_generation == 0)
+	if (call_generation == 0)
 		luaL_error(L, "this process is no copy");
 }
 
-/* A state that is closed in a copy would run every finalizer of the caller's: this one is the newest, comes first, and is
- * the last. */
+/* A state that is closed in a copy would run every finalizer of the caller's: this one is the newest, comes first,
+ * and is the last. */
 static int guard_gc(lua_State *L)
 {
 	(void)L;

@@ -1,3 +1,4 @@
+/* A forked copy of the caller, in which a Lua function is performed in place of a program (fork(2), without exec). */
 #ifndef CELLA_COPY_H
 #define CELLA_COPY_H
 

@@ -1,4 +1,6 @@
-/* The parent's half of starting a plan: copies the recorded steps to memory that the child has too, and clones. */
+/* Starts a child that performs a plan: copies the recorded steps into a file that both processes map, and clones
+ * (clone(2)). The child executes the runner at once; where a Lua function is to be called in it, it is a forked copy of
+ * the caller instead. */
 #include "executor/boot.h"
 #include "lib/descriptor.h"
 #include "lib/memory_file.h"
@@ -51,7 +53,8 @@ static size_t round_up(size_t size)
 	return (size + 7) & ~(size_t)7;
 }
 
-/* Makes the file with the launch, and maps of it what this process needs. Returns its descriptor, or a negative errno. */
+/* Makes the file with the launch, and maps of it what this process needs. Returns its descriptor, or a negative
+ * errno. */
 static int prepare(struct process *process, const struct plan *plan, const struct outline *outline, bool copied)
 {
 	size_t lists = ((size_t)plan->slots + outline->kept) * sizeof(int32_t);
@@ -150,8 +153,8 @@ static bool is_monitored(const struct outline *outline)
 	return loses_child_status() || outline->needs_monitor;
 }
 
-/* Why the first process could not execute the runner and be what this one is; NULL where it can. A monitor is outside of
- * the new namespaces. */
+/* Why the first process could not execute the runner and be what this one is; NULL where it can. A monitor is outside
+ * of the new namespaces. */
 static const char *refusal(const struct outline *outline, uint64_t namespaces)
 {
 	return credentials_refusal(is_monitored(outline) ? 0 : namespaces);
@@ -322,7 +325,7 @@ int launch_plan(lua_State *L)
 	how.copied = plan->calls || refusal(&outline, how.namespaces);
 	struct process *process = lua_newuserdata(L, sizeof *process);
 	memset(process, 0, sizeof *process);
-	process->epoch = process_epoch();
+	process->generation = fork_generation();
 	process->pidfd = process->channel = process->sent = process->monitor_pidfd = -1;
 	process->reaped = true;
 	luaL_getmetatable(L, PROCESS_TYPE);
@@ -354,7 +357,8 @@ int launch_plan(lua_State *L)
 }
 
 /* copied(recorder, namespaces [, bounded]) -> why | nil
- * Why a plan without a call would be performed in a copy of this process, not in the runner: what exec cannot hand on. */
+ * Why a plan without a call would be performed in a copy of this process, not in the runner: what exec cannot hand
+ * on. */
 int launch_copied(lua_State *L)
 {
 	struct outline outline = outline_of(to_plan(L, 1));

@@ -1,6 +1,7 @@
-/* Letting go of a child. Nobody who does that waits for long, whatever the child does: a program can stop those that enter
- * its container, and a process that hangs in the kernel does not even die of SIGKILL. What has not ended in a moment is
- * kept, with the memory that it shares with the caller, and reaped later: whenever another child is started or let go. */
+/* Ends a child that the caller no longer wants: kills it, and waits for its end for a moment only. The wait is short
+ * because the child may not end: a program can stop those that enter its container (SIGSTOP), and a process that
+ * hangs in the kernel does not even die of SIGKILL. A child that still runs then is kept on a list, with the memory
+ * that it shares with the caller, and is reaped later: whenever the caller starts another child, or lets another go. */
 #include "parent/process.h"
 #include "lib/descriptor.h"
 #include "lib/self.h"
@@ -33,8 +34,8 @@ static void kill_now(const struct process *process)
 	const struct launch *launch = process->launch;
 	if (!process->reaped && process->pidfd >= 0)
 		RAW(SYS_pidfd_send_signal, process->pidfd, SIGKILL, 0, 0);
-	/* It has not yet said who it is, and may never. Whoever traces it could write another number there: it is killed as
-	 * the monitor's child that it is, or not at all. */
+	/* It has not yet said who it is, and may never. Whoever traces it could write another number there: it is
+	 * killed as the monitor's child that it is, or not at all. */
 	int successor = process->monitored && process->channel >= 0 && launch ? launch->successor : 0;
 	int pidfd = successor > 0 ? open_child(successor, process->monitor_pid, false) : -1;
 	if (pidfd >= 0)
@@ -91,9 +92,9 @@ static void release(struct process *process)
 /* In a forked child the list is of the caller's children: of strangers. */
 static void forget_those_of_others(void)
 {
-	if (owed_epoch != process_epoch())
+	if (owed_epoch != fork_generation())
 		owed_list = NULL;
-	owed_epoch = process_epoch();
+	owed_epoch = fork_generation();
 }
 
 void reap_owed(void)

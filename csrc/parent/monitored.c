@@ -1,4 +1,5 @@
-/* A child by way of a monitor, as the caller sees it: it tells the monitor for whom to wait, and reads what that reports. */
+/* The caller's side of a monitor (executor/monitor.c), which is the parent of the child in the caller's place: the
+ * caller tells the monitor for which process to wait, and reads from shared memory how that has ended. */
 #include "parent/process.h"
 #include "lib/descriptor.h"
 #include "sys/raw.h"

@@ -25,15 +25,16 @@ size_t list_kept(const struct plan *plan, const struct launch *launch, int32_t *
 			const struct arg *arg = &step->args[j];
 			if (op->params[j].kind == K_FD && arg->state == ARG_GIVEN)
 				add_kept(kept, &count, arg->n);
+			const int32_t *list = (const void *)((const char *)step + arg->offset);
 			for (int64_t n = 0; op->params[j].kind == K_FDS && n < arg->n; n++)
-				add_kept(kept, &count, ((const int32_t *)(const void *)((const char *)step + arg->offset))[n]);
+				add_kept(kept, &count, list[n]);
 		}
 	}
 	return count;
 }
 
-/* The init of a pid namespace ends only once all who have entered it are reaped. Whoever waited for the init first would
- * wait for ever, if it fell to him to reap them. Without a type the descriptor may be that of any namespace. */
+/* The init of a pid namespace ends only once all who have entered it are reaped. Whoever waited for the init first
+ * would wait for ever, if it fell to him to reap them. Without a type the descriptor may be that of any namespace. */
 static bool may_enter_pid_namespace(const struct op *op, const struct step *step)
 {
 	if (!(op->flags & OP_JOIN))

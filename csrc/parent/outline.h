@@ -13,8 +13,8 @@ struct outline {
 
 struct outline outline_of(const struct plan *plan);
 
-/* The descriptors that a plan names, in its slots or by number, to `kept`; with a NULL they are counted. Returns how many
- * there are. */
+/* The descriptors that a plan names, in its slots or by number, to `kept`; with a NULL they are counted. Returns how
+ * many there are. */
 size_t list_kept(const struct plan *plan, const struct launch *launch, int32_t *kept);
 
 void add_kept(int32_t *kept, size_t *count, int64_t number);

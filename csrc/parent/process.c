@@ -1,5 +1,5 @@
-/* A child as a Lua value that owns it: whoever drops the value kills and reaps the child. It is addressed
- * by pidfd, so never by a number that has come to mean another process. */
+/* A child as a Lua value that owns it. When Lua collects the value, the child is killed and reaped. The child is
+ * addressed by pidfd (pidfd_open(2)), never by a number that may mean another process by now. */
 #include "parent/process.h"
 #include "lib/fd.h"
 #include "lib/self.h"
@@ -19,7 +19,7 @@ static struct process *check_process(lua_State *L)
 {
 	static struct process nobody;
 	struct process *process = luaL_checkudata(L, 1, PROCESS_TYPE);
-	if (process->epoch == process_epoch())
+	if (process->generation == fork_generation())
 		return process;
 	nobody = (struct process){ .pidfd = -1, .channel = -1, .reaped = true };
 	return &nobody;
@@ -51,8 +51,8 @@ static int process_ready(lua_State *L)
 {
 	struct process *process = check_process(L);
 	struct timespec time;
-	const struct timespec *patience = opt_seconds(L, 2, &time);
-	int result = process->channel < 0 ? -EBADF : launch_ready(process, patience);
+	const struct timespec *timeout = opt_seconds(L, 2, &time);
+	int result = process->channel < 0 ? -EBADF : launch_ready(process, timeout);
 	if (result < 0)
 		return push_error(L, "ready", -result);
 	lua_pushboolean(L, result);
@@ -66,8 +66,8 @@ static int process_settle(lua_State *L)
 {
 	struct process *process = check_process(L);
 	struct timespec time;
-	const struct timespec *patience = opt_seconds(L, 2, &time);
-	int result = launch_settle(process, patience);
+	const struct timespec *timeout = opt_seconds(L, 2, &time);
+	int result = launch_settle(process, timeout);
 	if (result < 0)
 		return push_error(L, "settle", -result);
 	enum { MOST_ERRNO = 4095 };

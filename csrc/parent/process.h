@@ -1,3 +1,5 @@
+/* A child, and all that the caller's process holds for it from clone(2) until it is reaped. The functions here are in
+ * several files, each of which is about one part of that. */
 #ifndef CELLA_PROCESS_H
 #define CELLA_PROCESS_H
 
@@ -26,7 +28,7 @@ struct process {
 	bool monitored; /* the child is a monitor's, which reports there once the program runs */
 	struct launch *report;
 	int monitor_pid, monitor_pidfd;
-	unsigned epoch; /* of the process that made it: lib/self.h */
+	unsigned generation; /* of the process that made it: lib/self.h */
 	bool unwanted; /* who goes on is to be killed */
 	bool reaped;
 	bool unexecuted; /* the program died before it was executed */
@@ -51,28 +53,28 @@ bool read_report(struct process *process, int fd);
 /* The child has exec'd or ended: who of those that have gone on, one after the other, is the last. */
 void monitor_settle(struct process *process, int last);
 
-/* Once the child has ended: its status. Returns 0 or a negative errno; with WNOHANG -EAGAIN where the monitor has not yet
- * ended. */
+/* Once the child has ended: its status. Returns 0 or a negative errno; with WNOHANG -EAGAIN where the monitor has not
+ * yet ended. */
 int monitor_finish(struct process *process, int options);
 
-/* let_go.c: kills whatever there is of a child and waits for its end for a moment; what lives on is reaped later. May be
- * called any number of times. */
+/* let_go.c: kills whatever there is of a child and waits for its end for a moment; what lives on is reaped later. May
+ * be called any number of times. */
 void process_let_go(struct process *process);
 
 /* Reaps what has ended meanwhile of those that were let go. */
 void reap_owed(void);
 
-/* wait_for_exec.c: waits until the child has come to an `await`, or has exec'd or ended, at most `patience` (NULL: for
+/* wait_for_exec.c: waits until the child has come to an `await`, or has exec'd or ended, at most `timeout` (NULL: for
  * ever). Returns 1, or 0 if it has ended (what stopped it is for launch_settle to say), or -ETIMEDOUT, or another
  * negative errno. */
-int launch_ready(struct process *process, const struct timespec *patience);
+int launch_ready(struct process *process, const struct timespec *timeout);
 
-/* Holds a process that is a child of another: a pidfd, or a negative errno, ESRCH where it is not. `may_be_unknown`: also
- * where /proc does not say whose child it is. */
+/* Holds a process that is a child of another: a pidfd, or a negative errno, ESRCH where it is not. `may_be_unknown`:
+ * also where /proc does not say whose child it is. */
 int open_child(int pid, int parent, bool may_be_unknown);
 
 /* Waits until the child has exec'd or ended. Returns 0, or a negative errno. */
-int launch_settle(struct process *process, const struct timespec *patience);
+int launch_settle(struct process *process, const struct timespec *timeout);
 
 /* launch.c: frees what only a child before its exec needs. */
 void launch_end(struct process *process);

@@ -1,4 +1,5 @@
-/* The parent's end of the channel to a child that performs a plan: what it says, until it has exec'd or ended. */
+/* The caller's end of the channel to a child that performs a plan (sys/channel.h). The caller listens until the child
+ * has executed its program, which closes the channel, or has ended, or waits for the caller in an `await` step. */
 #include "parent/process.h"
 #include "lib/descriptor.h"
 #include "sys/channel.h"
@@ -50,23 +51,26 @@ int open_child(int pid, int parent, bool may_be_unknown)
 
 static bool is_kind(char kind)
 {
-	return kind == I_GO_ON[0] || kind == HERE_I_AM[0] || kind == TAKE_THIS[0] || kind == AWAITING[0];
+	return kind == MESSAGE_SUCCESSOR[0] || kind == MESSAGE_PROGRAM[0] || kind == MESSAGE_DESCRIPTOR[0] ||
+	       kind == MESSAGE_AWAITING[0];
 }
 
-/* Somebody inside who has got hold of the channel is not believed. The kernel vouches for the sender (unix(7)); who goes
- * on is a child of the monitor, and the process behind an init one of that. */
+/* Somebody inside who has got hold of the channel is not believed. The kernel vouches for the sender (unix(7)); who
+ * goes on is a child of the monitor, and the process behind an init one of that. */
 static bool is_expected(const struct process *process, char kind, int sender)
 {
-	if (kind == I_GO_ON[0] || kind == HERE_I_AM[0]) {
-		int parent = parent_of(sender), wanted = kind == I_GO_ON[0] ? process->monitor_pid : process->pid;
-		/* A program may have ended by now, and its init has reaped it; a monitor does not before it is told to. */
-		return parent == UNKNOWN || parent == wanted || (parent == GONE && kind == HERE_I_AM[0]);
+	if (kind == MESSAGE_SUCCESSOR[0] || kind == MESSAGE_PROGRAM[0]) {
+		int parent = parent_of(sender);
+		int wanted = kind == MESSAGE_SUCCESSOR[0] ? process->monitor_pid : process->pid;
+		/* A program may have ended by now, and its init has reaped it; a monitor does not before it is told
+		 * to. */
+		return parent == UNKNOWN || parent == wanted || (parent == GONE && kind == MESSAGE_PROGRAM[0]);
 	}
 	return sender == process->pid || sender == process->program;
 }
 
-/* The child of a monitor, or where a process has handed over to another, that one: it is the child from now on, and goes
- * on when it is told to. Returns 0, or a negative errno where it is no such process. */
+/* The child of a monitor, or where a process has handed over to another, that one: it is the child from now on, and
+ * goes on when it is told to. Returns 0, or a negative errno where it is no such process. */
 static int adopt(struct process *process, int pid)
 {
 	close_once(&process->pidfd); /* first, so that there is room for the other */
@@ -132,16 +136,16 @@ static int receive(struct process *process)
 	}
 	if (!sender || !is_kind(kind) || !is_expected(process, kind, sender))
 		return -EPROTO;
-	if (kind == TAKE_THIS[0]) {
+	if (kind == MESSAGE_DESCRIPTOR[0]) {
 		/* There was no room for it, or it is the second: it stays unanswered, and the program does not run. */
 		if (brought || process->sent < 0)
 			return brought ? -EEXIST : -EMFILE;
 		channel_answer(process->channel);
 		return kind;
 	}
-	if (kind == HERE_I_AM[0])
+	if (kind == MESSAGE_PROGRAM[0])
 		process->program = sender;
-	int result = kind == I_GO_ON[0] ? adopt(process, sender) : 0;
+	int result = kind == MESSAGE_SUCCESSOR[0] ? adopt(process, sender) : 0;
 	return result < 0 ? result : kind;
 }
 
@@ -157,45 +161,45 @@ static struct timespec time_until(struct timespec end)
 	return left;
 }
 
-/* Waits for the next message that is a matter of the caller's. Returns AWAITING, 0, or a negative errno. */
-static int listen_to(struct process *process, const struct timespec *patience)
+/* Waits for the next message that is a matter of the caller's. Returns MESSAGE_AWAITING, 0, or a negative errno. */
+static int listen_to(struct process *process, const struct timespec *timeout)
 {
 	struct pollfd channel = { .fd = process->channel, .events = POLLIN };
 	struct timespec end = { 0 }, left;
-	if (patience) {
+	if (timeout) {
 		clock_gettime(CLOCK_MONOTONIC, &end);
-		end.tv_sec += patience->tv_sec + (end.tv_nsec + patience->tv_nsec) / SECOND;
-		end.tv_nsec = (end.tv_nsec + patience->tv_nsec) % SECOND;
+		end.tv_sec += timeout->tv_sec + (end.tv_nsec + timeout->tv_nsec) / SECOND;
+		end.tv_nsec = (end.tv_nsec + timeout->tv_nsec) % SECOND;
 	}
 	/* All of it takes no longer than that, however much is said. */
 	for (int heard = 0;; heard++) {
-		if (patience)
-			left = heard ? time_until(end) : *patience;
-		if (heard && patience && !left.tv_sec && !left.tv_nsec)
+		if (timeout)
+			left = heard ? time_until(end) : *timeout;
+		if (heard && timeout && !left.tv_sec && !left.tv_nsec)
 			return -ETIMEDOUT;
-		int ready = ppoll(&channel, 1, patience ? &left : NULL, NULL);
+		int ready = ppoll(&channel, 1, timeout ? &left : NULL, NULL);
 		if (ready <= 0)
 			return ready == 0 ? -ETIMEDOUT : -errno;
 		int said = receive(process);
-		if (said <= 0 || said == AWAITING[0])
+		if (said <= 0 || said == MESSAGE_AWAITING[0])
 			return said;
 	}
 }
 
-int launch_ready(struct process *process, const struct timespec *patience)
+int launch_ready(struct process *process, const struct timespec *timeout)
 {
-	int said = listen_to(process, patience);
-	return said < 0 ? said : said == AWAITING[0];
+	int said = listen_to(process, timeout);
+	return said < 0 ? said : said == MESSAGE_AWAITING[0];
 }
 
-int launch_settle(struct process *process, const struct timespec *patience)
+int launch_settle(struct process *process, const struct timespec *timeout)
 {
 	if (process->channel < 0)
 		return 0;
-	int result = listen_to(process, patience);
+	int result = listen_to(process, timeout);
 	if (result < 0)
 		return result;
-	if (result == AWAITING[0])
+	if (result == MESSAGE_AWAITING[0])
 		return -EPROTO; /* it awaits somebody who will not come */
 	close_once(&process->channel);
 	/* One that was killed before it could say who it is is another than the last that we know. */

@@ -125,7 +125,8 @@ static uint64_t capabilities(const struct decoder *d, int parameter, int index)
 	struct capset set;
 	capset_read(d->L, index, &set);
 	if (set.problem == CAPSET_TYPE)
-		refuse(d, parameter, lua_pushfstring(d->L, "%s, got %s", capset_problem_text(d->L, &set), shown(d->L, index)));
+		refuse(d, parameter,
+		       lua_pushfstring(d->L, "%s, got %s", capset_problem_text(d->L, &set), shown(d->L, index)));
 	if (set.problem != CAPSET_GOOD)
 		refuse(d, parameter, capset_problem_text(d->L, &set));
 	return set.mask;

@@ -1,12 +1,12 @@
-/* The first process of a container's pid namespace: reaps orphans, hands signals on to the program, reports
- * how the program ended, and takes everything else with it when it goes.
+/* The first process of a container's pid namespace: reaps orphans, hands signals on to the program, reports how the
+ * program ended, and takes everything else with it when it goes.
  *
  * It is the runner, which forgets the plan, because it outlives the exec of the program that it watches. It is not
  * dumpable, so that nobody inside can trace it.
  *
- * Descriptor 3: where the status goes (csrc/executor/report.h); when nobody is left who could read it, the caller has let
- * go or died, however that happened, and everything here ends. Descriptor 4: the gate, behind which the program waits
- * until this process is safe. No other is open, and every signal is blocked. */
+ * Descriptor 3: where the status goes (csrc/executor/report.h); when nobody is left who could read it, the caller has
+ * let go or died, however that happened, and everything here ends. Descriptor 4: the gate, behind which the program
+ * waits until this process is safe. No other is open, and every signal is blocked. */
 #include "runner/init.h"
 #include "sys/raw.h"
 
@@ -29,13 +29,13 @@ enum { STATUS = 3, GATE = 4 };
 static void end_others(void)
 {
 	uint64_t child_ended = (uint64_t)1 << (SIGCHLD - 1);
-	struct __kernel_timespec patience = { .tv_nsec = 500000000 };
+	struct __kernel_timespec timeout = { .tv_nsec = 500000000 };
 	RAW(SYS_kill, -1, SIGKILL);
 	for (;;) {
 		long pid = RAW(SYS_wait4, -1, 0, WNOHANG | __WALL, 0);
 		if (pid < 0)
 			return; /* there is none */
-		if (pid == 0 && RAW(SYS_rt_sigtimedwait, &child_ended, 0, &patience, sizeof child_ended) < 0)
+		if (pid == 0 && RAW(SYS_rt_sigtimedwait, &child_ended, 0, &timeout, sizeof child_ended) < 0)
 			return;
 	}
 }
@@ -59,8 +59,8 @@ static void reap(int program)
 	}
 }
 
-/* A program that has not been executed yet has no exit signal, and is one of those that __WCLONE stands for (wait(2)): it
- * has died in the last step of its set-up. */
+/* A program that has not been executed yet has no exit signal, and is one of those that __WCLONE stands for
+ * (wait(2)): it has died in the last step of its set-up. */
 static void reap_unexecuted(int program)
 {
 	int status;

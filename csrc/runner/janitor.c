@@ -15,7 +15,7 @@
 #include <linux/prctl.h>
 #include <linux/signal.h>
 
-enum { HANG_UP = 3, PARENT = 4, PATIENCE = 60 * 1000 };
+enum { HANG_UP = 3, PARENT = 4, TIMEOUT = 60 * 1000 };
 
 /* Until the pipe's other end is closed, or the process has ended: a copy of that end may live on in a child of it. */
 static void await_end(int process)
@@ -41,5 +41,5 @@ _Noreturn void janitor_main(const char *cgroup, int process)
 	if (child != 0)
 		raw_leave(child < 0 ? 3 : 0);
 	await_end(pidfd);
-	raw_leave(cgroup_end(PARENT, cgroup, PATIENCE) < 0);
+	raw_leave(cgroup_end(PARENT, cgroup, TIMEOUT) < 0);
 }

@@ -1,3 +1,4 @@
+/* The process that removes cgroups: see janitor.c. */
 #ifndef CELLA_JANITOR_H
 #define CELLA_JANITOR_H
 

@@ -1,9 +1,9 @@
-/* The runner: what the child of a caller becomes right after clone. It performs a plan and becomes its program; or it is
- * the monitor of such a process, or the init of a container, or the janitor of cgroups.
+/* The runner: what the child of a caller becomes right after clone. It performs a plan and becomes its program; or it
+ * is the monitor of such a process, or the init of a container, or the janitor of cgroups.
  *
  * A program of its own, because nobody who is in the container while it is made may meet the caller's memory. Without
- * libc: what it does is a list of system calls, and nothing of it is read from a file system. It lies in a sealed memfd,
- * so that nobody can write to what is /proc/self/exe meanwhile.
+ * libc: what it does is a list of system calls, and nothing of it is read from a file system. It lies in a sealed
+ * memfd, so that nobody can write to what is /proc/self/exe meanwhile.
  *
  * argv[1]: "plan", "monitor", "init" or "janitor". */
 #include "runner/main.h"

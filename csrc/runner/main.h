@@ -1,3 +1,4 @@
+/* The modes of the runner: see main.c. */
 #ifndef CELLA_RUNNER_MAIN_H
 #define CELLA_RUNNER_MAIN_H
 

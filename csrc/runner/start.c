@@ -1,5 +1,4 @@
-/* Where the kernel enters the runner, and the memory that it has. The build with sanitizers has a libc, which does this:
- * sanitized.c. */
+/* The entry point of the runner, and its stack. The build with sanitizers has those of libc instead: sanitized.c. */
 #include "sys/raw.h"
 #include "runner/init.h"
 #include "runner/main.h"

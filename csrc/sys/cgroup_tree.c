@@ -147,15 +147,15 @@ static int end_once(int parent, const char *name)
 	return removed == -EBUSY && result < 0 ? result : removed == -ENOENT ? 0 : removed;
 }
 
-int cgroup_end(int parent, const char *name, int patience)
+int cgroup_end(int parent, const char *name, int timeout)
 {
 	enum { LONGEST = 20 };
 	int result, pause = 1;
 	/* A process that was killed takes a moment to end. */
-	while ((result = end_once(parent, name)) == -EBUSY && patience > 0) {
+	while ((result = end_once(parent, name)) == -EBUSY && timeout > 0) {
 		struct timespec time = { .tv_nsec = pause * 1000000L };
 		RAW(SYS_nanosleep, &time, 0);
-		patience -= pause;
+		timeout -= pause;
 		pause = pause * 2 < LONGEST ? pause * 2 : LONGEST;
 	}
 	return result;

@@ -9,8 +9,8 @@ enum { CGROUP_NAME_SIZE = 256 };
 int cgroup_kill(int directory);
 
 /* Kills everything in `name` below the directory `parent`, and removes it with all that is below it, as soon as the
- * kernel lets go. Gone already is as good. Returns 0, or after `patience` milliseconds -EBUSY, or another negative
+ * kernel lets go. Gone already is as good. Returns 0, or after `timeout` milliseconds -EBUSY, or another negative
  * errno. */
-int cgroup_end(int parent, const char *name, int patience);
+int cgroup_end(int parent, const char *name, int timeout);
 
 #endif

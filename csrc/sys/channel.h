@@ -1,5 +1,5 @@
-/* What is said between a child that performs a plan and its parent: a byte each time, in raw calls, because the child
- * has no libc. */
+/* The messages between a child that performs a plan and its parent, over a socket: a byte each, by raw calls, because
+ * the child has no libc. */
 #ifndef CELLA_CHANNEL_H
 #define CELLA_CHANNEL_H
 
@@ -9,16 +9,19 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
-/* What the child of a monitor and a process behind a fork step say, and one behind an init step. The parent reads its
- * pid from the sender's credentials, which the kernel translates (unix(7), SCM_CREDENTIALS). */
-#define I_GO_ON "g"
-#define HERE_I_AM "p"
+/* From a process that performs the rest of a plan in place of another: the child of a monitor, or the process behind a
+ * fork step. The parent reads its pid from the sender's credentials, which the kernel translates into the parent's pid
+ * namespace (unix(7), SCM_CREDENTIALS). */
+#define MESSAGE_SUCCESSOR "g"
 
-/* What comes with a descriptor for the parent (send_fd). */
-#define TAKE_THIS "d"
+/* From the process behind an init step, which becomes the program; with its pid likewise. */
+#define MESSAGE_PROGRAM "p"
 
-/* And what one in an await step says. */
-#define AWAITING "a"
+/* Comes with a descriptor for the parent (send_fd). */
+#define MESSAGE_DESCRIPTOR "d"
+
+/* From a process in an await step. */
+#define MESSAGE_AWAITING "a"
 
 /* Returns 0 or a negative errno. */
 static inline int channel_say(int64_t channel, const char *what)

@@ -1,4 +1,5 @@
-/* See credentials.h. Raw calls only: the child of a caller, whose memory it shares, and the runner. */
+/* See credentials.h. Raw calls only: both the runner and the child that is about to execute it, in the memory of the
+ * caller, use this. */
 #include "sys/credentials.h"
 #include "sys/raw.h"
 

@@ -12,8 +12,8 @@ struct credentials {
 	bool keep_caps;
 };
 
-/* The three sets of this process as masks (capget(2), capset(2)): of `sets` nothing else is read or written. Each returns
- * 0 or a negative errno. */
+/* The three sets of this process as masks (capget(2), capset(2)): of `sets` nothing else is read or written. Each
+ * returns 0 or a negative errno. */
 int get_sets(struct credentials *sets);
 int set_sets(uint64_t effective, uint64_t permitted, uint64_t inheritable);
 

@@ -1,8 +1,8 @@
-/* System calls without libc: the runner has none. Until it has executed the runner, a child shares the caller's memory,
- * so also the thread-local block that holds errno: a libc wrapper in the child would write into the caller's errno while
- * the caller runs. (And libc's setresuid would signal the caller's other threads.) These return the result, or a negative
- * errno, and touch nothing else. The same functions serve the immediate form, so that there is one way to make a
- * call. */
+/* System calls without libc: the runner has none. Until it has executed the runner, a child shares the caller's
+ * memory, so also the thread-local block that holds errno: a libc wrapper in the child would write into the caller's
+ * errno while the caller runs. (And libc's setresuid would signal the caller's other threads.) These return the
+ * result, or a negative errno, and touch nothing else. The same functions serve the immediate form, so that there is
+ * one way to make a call. */
 #ifndef CELLA_RAW_H
 #define CELLA_RAW_H
 

@@ -58,7 +58,8 @@ int64_t check_range(lua_State *L, int index, int64_t low, int64_t high)
 	if (!to_int64(L, index, &value) || value < low || value > high) {
 		char range[64];
 		snprintf(range, sizeof range, "%lld to %lld", (long long)low, (long long)high);
-		luaL_argerror(L, index, lua_pushfstring(L, "an integer from %s expected, got %s", range, shown(L, index)));
+		luaL_argerror(L, index,
+			      lua_pushfstring(L, "an integer from %s expected, got %s", range, shown(L, index)));
 	}
 	return value;
 }
@@ -73,7 +74,8 @@ uint64_t check_name(lua_State *L, int index, const struct names *names)
 	size_t length;
 	uint64_t value = 0;
 	if (lua_type(L, index) != LUA_TSTRING)
-		luaL_argerror(L, index, lua_pushfstring(L, "name of a %s expected, got %s", names->what, shown(L, index)));
+		luaL_argerror(L, index,
+			      lua_pushfstring(L, "name of a %s expected, got %s", names->what, shown(L, index)));
 	const char *wanted = lua_tolstring(L, index, &length);
 	if (strlen(wanted) != length || !find_name(names, wanted, &value))
 		luaL_argerror(L, index, unknown_name(L, names, wanted));

@@ -1,5 +1,5 @@
-/* Arguments of functions that Lua calls, checked before anything is done with them, and what these functions return when
- * the kernel refuses. */
+/* Arguments of functions that Lua calls, checked before anything is done with them, and what these functions return
+ * when the kernel refuses. */
 #ifndef CELLA_CHECK_H
 #define CELLA_CHECK_H
 

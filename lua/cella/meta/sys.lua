@@ -329,7 +329,7 @@ function sys.write_file(path, data, flags, mode, dirfd) end
 ---@return integer
 function sys.umask(mask) end
 
--- What is done to descriptors: written, locked, copied, closed.
+-- Operations on descriptors: write, lock, copy, close.
 
 --- close(2).
 ---@param fd cella.fd
@@ -501,8 +501,8 @@ function sys.expect_no_keys() end
 --- A new session keyring without a name, in place of the one that was inherited: keyctl_join_session_keyring(3).
 function sys.join_session_keyring() end
 
--- What execve(2) leaves as it was: attributes of the process that made the child, which would weaken its program, or
--- tell it something.
+-- Attributes of a process that execve(2) leaves as they are, and that would weaken a program if the caller had them
+-- set, or tell the program something.
 
 --- personality(2).
 ---@param persona integer
@@ -531,7 +531,7 @@ function sys.expect_timer_slack(nanoseconds) end
 --- That PR_GET_THP_DISABLE and PR_GET_MEMORY_MERGE are not set.
 function sys.expect_memory_defaults() end
 
--- Looking back: each of these reads from the kernel what an earlier step was to bring about, and fails with
+-- Reading back: each of these operations reads from the kernel what an earlier step was to bring about, and fails with
 -- ENOTRECOVERABLE if it is not so.
 
 --- All four of each: real, effective, saved and file system.
