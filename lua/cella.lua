@@ -1,23 +1,46 @@
 --- cella: Linux containers as Lua programs.
 
+local lazy = require "cella.lazy"
+
+-- A field is loaded when it is first asked for: a start needs few of cella's modules, and compiling them all takes
+-- longer than it.
+local FIELDS = {
+  container = { "cella.container", "new", enter = true },
+  plan = { "cella.plan", "new", enter = true },
+  enter = { "cella.enter", "new", enter = true },
+  wait = { "cella.process.wait", "wait" },
+  namespace = { "cella.namespace", enter = true },
+  cgroup = { "cella.cgroup" },
+  caps = { "cella.caps" },
+  idmap = { "cella.idmap" },
+  policy = { "cella.policy" },
+  sys = { "cella.sys" },
+  load_everything = { "cella.everything" },
+}
+
+---@class cella
+---@field container fun(description: table): cella.container  describes a container; see cella.container
+---@field plan fun(options: table?): cella.plan               an empty plan; see cella.plan
+---@field enter fun(options: table): cella.entrance?, cella.error?  takes hold of a process to start programs in
+---  its namespaces; see cella.enter
+---@field wait fun(processes: cella.process[], timeout: number?): cella.process[]?, cella.error?  waits for the first of
+---  several processes to end; see cella.process.wait
+---@field namespace table  namespaces with names; see cella.namespace
+---@field cgroup table     control groups; see cella.cgroup
+---@field caps table       sets of capabilities; see cella.caps
+---@field idmap table      ID maps; see cella.idmap
+---@field policy table     which IDs a container gets; see cella.policy
+---@field sys table        one system call at a time; see cella.sys
+---@field load_everything fun()  loads all of cella now, for a process that will be where cella's files are not, or may
+---  not read them: behind a chroot(2) or setuid(2) that is not cella's
 local M = { _VERSION = "cella dev" }
 
---- Describes a container; see cella.container.
-M.container = require("cella.container").new
-
---- Namespaces with names; see cella.namespace.
-M.namespace = require "cella.namespace"
-
---- Takes hold of a process to start programs in its namespaces; see cella.enter.
-M.enter = require("cella.enter").new
-
---- Control groups: see cella.cgroup.
-M.cgroup = require "cella.cgroup"
-
---- An empty plan; see cella.plan.
-M.plan = require("cella.plan").new
-
---- Waits for the first of several processes to end; see cella.process.wait.
-M.wait = require("cella.process.wait").wait
-
-return M
+return setmetatable(M, { __index = function(_, name)
+  local field = FIELDS[name]
+  if not field then return nil end
+  local value = lazy.load(field[1])
+  if field.enter then lazy.load "cella.enter.process" end -- its processes have the method
+  if field[2] then value = value[field[2]] end
+  M[name] = value
+  return value
+end })

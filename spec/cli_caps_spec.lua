@@ -13,7 +13,7 @@ local has_json, json = pcall(require, "dkjson")
 local function run(...)
   local parser = argparse "cella"
   parser:command_target "command"
-  cli.configure(parser:command(cli.name, cli.summary))
+  cli.configure(parser:command("caps", cli.summary))
   local ok, parsed = parser:pparse { "caps", ... }
   if not ok then return "usage", "", parsed end
   local function stream()

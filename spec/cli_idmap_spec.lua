@@ -26,7 +26,7 @@ local root = {
 local function run(words, input, host)
   local parser = argparse "cella"
   parser:command_target "command"
-  cli.configure(parser:command(cli.name, cli.summary))
+  cli.configure(parser:command("idmap", cli.summary))
   local given = { "idmap" }
   for i, word in ipairs(words) do given[i + 1] = word end
   local ok, parsed = parser:pparse(given)

@@ -1436,7 +1436,7 @@ describe("a container", function()
     end)
 
     it("has a time, after which it is killed with all that it started", function()
-      local result = assert(cella.container({}):run { "sh", "-c", "sleep 1000 & sleep 1000", timeout = 0.05 })
+      local result = assert(cella.container({}):run { "sh", "-c", "sleep 1000 & sleep 1000", timeout = 1 })
       assert.equal("timeout", result.reason)
       assert.equal("kill", result.signal)
     end)

@@ -602,7 +602,7 @@ describe("the error", function()
 
     it("how many descriptors there may be, where there are too many", function()
       -- As many files as there can be, and then `free` fewer.
-      local source = "(function() local files = {} "
+      local source = "(function() cella.load_everything() local files = {} "
         .. 'repeat files[#files + 1] = io.open "/dev/null" until #files >= 13 - %d return %s end)()'
       local plan = '(select(2, cella.plan({ namespaces = { "user" } }):exec({ "true", stdin = "null" }):run()))'
       local container = "run(cella.container {})"
@@ -614,6 +614,11 @@ describe("the error", function()
         assert.truthy((err.why or ""):find("RLIMIT_NOFILE of the caller is 16", 1, true), text)
         assert.is_true(ran("ulimit -n 40; LUA", source:format(1, what)))
       end
+      -- Where none is free to load what is needed, that is what is said.
+      local _, text = pcall(elsewhere, "ulimit -n 16; LUA",
+        ("(function() local files, file = {} repeat file = io.open '/dev/null' files[#files + 1] = file until not file "
+        .. "return %s end)()"):format(plan))
+      assert.truthy(text:find("module 'cella.plan' cannot be loaded: Too many open files", 1, true), text)
     end)
 
     it("that what was read back is not what was asked for", function()

@@ -3,8 +3,9 @@
 
 -- From the lowest up. A name that ends in a star stands for all below it that no other layer names.
 local LAYERS = {
-  { "values", "ascii list words printable kinds error validate explain.everywhere idmap.algebra idmap.read idmap.value "
-    .. "caps.names caps.set caps.named caps.securebits caps.rules caps.text caps.state caps.exec caps.fileset" },
+  { "values", "lazy everything ascii list words printable kinds error validate explain.everywhere idmap.algebra "
+    .. "idmap.read idmap.value caps.names caps.set caps.named caps.securebits caps.rules caps.text caps.state "
+    .. "caps.exec caps.fileset" },
   { "facts of the host", "host host.* mountinfo subid subid.* open groups root.system cgroup.place cgroup.usage" },
   { "policy and prediction", "policy policy.* idmap idmap.check idmap.check.* caps caps.* sys enter.target" },
   { "plans and processes", "plan plan.* explain explain.* interpreter runner streams terminal rlimits mapping command "
@@ -34,8 +35,10 @@ local function imports()
     file:close()
     local module = path:match "^lua/(.*)%.lua$":gsub("/", ".")
     graph[module] = {}
-    for other in source:gmatch 'require[ (]*"(cella[%w_.]*)"' do
-      if other ~= "cella.core" then table.insert(graph[module], other) end
+    for _, pattern in ipairs { 'require[ (,]*"(cella[%w_.]*)"', 'lazy "(cella[%w_.]*)"', 'load "(cella[%w_.]*)"' } do
+      for other in source:gmatch(pattern) do
+        if other ~= "cella.core" then table.insert(graph[module], other) end
+      end
     end
   end
   return graph

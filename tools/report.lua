@@ -1,4 +1,4 @@
--- The output of the specs: a line of dots per file with its seconds, failures where they happen, each skip with its
+-- The output of the specs: a line of dots per file with its seconds and those of the processor, failures where they happen, each skip with its
 -- reason; and the counts "passed failed skipped" in the file that CELLA_COUNTS names, for tools/test to add up.
 
 local busted = require "busted"
@@ -11,6 +11,19 @@ local function text(message)
   return message == nil and "" or tostring(message)
 end
 
+-- Of this process and of those that it has waited for (proc_pid_stat(5)).
+local function cpu()
+  local file = assert(io.open "/proc/self/stat")
+  local text = file:read "*a":gsub("^.*%)", "")
+  file:close()
+  local ticks, number = 0, 2
+  for field in text:gmatch "%S+" do
+    number = number + 1
+    if number >= 14 and number <= 17 then ticks = ticks + tonumber(field) end
+  end
+  return ticks / 100
+end
+
 local function line(...)
   io.write(...)
   io.write "\n"
@@ -20,7 +33,7 @@ end
 return function()
   local handler = require "busted.outputHandlers.base"()
   local file -- whose dots are on the present line
-  local began -- when that file did
+  local began, used -- when that file did, and the processor's time until then
   local slow = {} -- the specs that take longest
 
   local function note_time(element)
@@ -37,12 +50,12 @@ return function()
 
   -- A file's specs follow each other, whatever else is written in between.
   local function on_file_start()
-    began = monotime()
+    began, used = monotime(), cpu()
     return nil, true
   end
 
   local function on_file_end()
-    if file then line((" %.1f s"):format(monotime() - began)) end
+    if file then line((" %.1f s, %.1f of cpu"):format(monotime() - began, cpu() - used)) end
     file = nil
     return nil, true
   end

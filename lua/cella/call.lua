@@ -1,8 +1,11 @@
 --- A Lua function as the program: what goes into a copy of this process, what is done there, and what comes back.
 
+local lazy = require "cella.lazy"
 local core = require "cella.core"
+local load_everything = require "cella.everything"
 local Error = require "cella.error"
-local modules = require "cella.call.modules"
+---@module "cella.call.modules"
+local modules = lazy "cella.call.modules"
 local validate = require "cella.validate"
 
 local unpack = table.unpack or unpack -- luacheck: ignore 143
@@ -152,7 +155,7 @@ end
 ---@param limit integer?  result_limit
 ---@return function
 function M.body(command, number, limit)
-  modules.load_own()
+  load_everything()
   return function()
     core.copy.guard()
     modules.watch()

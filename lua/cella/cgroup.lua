@@ -9,13 +9,16 @@
 -- has that ID inside can mount cgroup v2 in a user and cgroup namespace of its own and write to those of the cgroup
 -- that it is in. The limits are above of what is seen there.
 
+local lazy = require "cella.lazy"
 local core = require "cella.core"
 local Error = require "cella.error"
 local open = require "cella.open"
 local base = require "cella.cgroup.base"
 local description = require "cella.cgroup.description"
-local place = require "cella.cgroup.place"
-local statistics = require "cella.cgroup.usage"
+---@module "cella.cgroup.place"
+local place = lazy "cella.cgroup.place"
+---@module "cella.cgroup.usage"
+local statistics = lazy "cella.cgroup.usage"
 local validate = require "cella.validate"
 
 local M = {}

@@ -1,27 +1,15 @@
 --- The command line.
 
 local argparse = require "argparse"
+local lists = require "cella.list"
 local printable = require "cella.printable"
 
 local M = {}
 
 local USAGE = 125 -- as set-up failures: the program never ran (env(1))
 
--- Commands with a parser of their own, by module: each has name, summary, configure(command) and run(arguments, io).
-local PLUGINS = { "cella.cli.idmap", "cella.cli.caps", "cella.cli.enter" }
-
-local function plugins()
-  local found = {}
-  for _, name in ipairs(PLUGINS) do
-    local ok, plugin = pcall(require, name)
-    if ok then
-      found[plugin.name] = plugin
-    elseif not tostring(plugin):find("module '" .. name .. "' not found", 1, true) then
-      error(plugin, 0)
-    end
-  end
-  return found
-end
+-- Commands with a parser of their own: each is a module that has summary, configure(command) and run(arguments, io).
+local PLUGINS = { "idmap", "caps", "enter" }
 
 local function container_command(parser, name, summary, description)
   local command = parser:command(name, summary)
@@ -40,7 +28,10 @@ not be set up; 126 if the program could not be executed; 127 if there is no such
   return command
 end
 
-local function make_parser()
+local CONTAINER, ENTER = { run = true, plan = true }, "enter"
+
+-- The parser, and the plugins that it knows by name: where `word` is a command, that alone is loaded.
+local function make_parser(word)
   local parser = argparse("cella", "Linux containers as Lua programs.")
   parser:command_target("command")
   parser:require_command(true)
@@ -49,14 +40,14 @@ local function make_parser()
   container_command(parser, "plan", "Print the kernel steps that `run` would take.",
     "Runs FILE.lua and prints every kernel step that starting its container would take, in order, with the side "
     .. "(parent or child) that takes it. Nothing is started.")
-  local found = plugins()
-  for name, plugin in pairs(found) do
-    plugin.configure(parser:command(name, plugin.summary))
+  local wanted = CONTAINER[word or ""] and {} or lists.contains(PLUGINS, word) and { word } or PLUGINS
+  local found = {}
+  for _, name in ipairs(wanted) do
+    found[name] = require(("cella.cli.%s"):format(name))
+    found[name].configure(parser:command(name, found[name].summary))
   end
   return parser, found
 end
-
-local CONTAINER, ENTER = { run = true, plan = true }, "enter"
 
 -- Everything behind FILE belongs to it, whatever it looks like, up to `--` and the command. So our own parser sees
 -- the words up to FILE only; of `enter`, those up to `--`.
@@ -97,7 +88,7 @@ end
 ---@return integer
 function M.main(words, streams)
   streams = streams or { out = io.stdout, err = io.stderr, input = io.stdin }
-  local parser, found = make_parser()
+  local parser, found = make_parser(words[1])
   local ours, arguments, command = split(words)
   local ok, parsed = parser:pparse(ours)
   if not ok then

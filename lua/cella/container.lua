@@ -1,9 +1,11 @@
 --- From a container table to a plan.
 
+local lazy = require "cella.lazy"
 local Error = require "cella.error"
 local Plan = require "cella.plan"
 local call = require "cella.call"
-local caps = require "cella.caps"
+---@module "cella.caps"
+local caps = lazy "cella.caps"
 local command_module = require "cella.command"
 local core = require "cella.core"
 local description = require "cella.container.description"

@@ -11,7 +11,6 @@ local called = require "cella.call"
 local core = require "cella.core"
 local Error = require "cella.error"
 local Plan = require "cella.plan"
-local Process = require "cella.process"
 local capabilities = require "cella.caps.set"
 local cgroups = require "cella.enter.cgroups"
 local command_module = require "cella.command"
@@ -255,19 +254,6 @@ function Entrance.build(options, command, host)
   return command_module.record(plan,
     command_module.for_plan(command, options.environment or command_module.default_environment()),
     options)
-end
-
---- Another program where a process of ours is, confined as it is: `process:enter(options)`, with the options of
---- cella.enter.
----@param options table?
----@return cella.entrance?, cella.error?
-function Process.methods:enter(options)
-  if options ~= nil and type(options) ~= "table" then error("a table expected, got " .. validate.show(options), 2) end
-  local copy = {}
-  for key, value in pairs(options or {}) do copy[key] = value end
-  copy.process = self
-  local entrance, err = M.new(copy, 2)
-  return entrance, err
 end
 
 --- Lets go of the process. What has been started in there runs on.

@@ -7,13 +7,15 @@
 --- table everything may be absent that an ordinary process in the initial namespace does not have: no
 --- capabilities, no groups, no subordinate IDs, no helpers; absent maps are those of the initial namespace.
 
+local lazy = require "cella.lazy"
 local ascii = require "cella.ascii"
 local accounts = require "cella.host.accounts"
 local core = require "cella.core"
 local Error = require "cella.error"
 local idmap = require "cella.idmap.value"
 local program = require "cella.subid.program"
-local subid = require "cella.subid"
+---@module "cella.subid"
+local subid = lazy "cella.subid"
 local system = require "cella.root.system"
 local validate = require "cella.validate"
 
@@ -112,7 +114,7 @@ local function limits(field)
 end
 
 -- Facts that cost something are found out when they are asked for. Each is a function(host) -> value.
-local lazy = {
+local find = {
   user = function(host) return (core.user_name(host.uid)) end,
   capabilities = limits "effective",
   bounding = limits "bounding",
@@ -124,7 +126,7 @@ local lazy = {
   newgidmap = function() return program.find "newgidmap" end,
 }
 
-function lazy.setgroups(host)
+function find.setgroups(host)
   local file, message = io.open("/proc/self/setgroups")
   local text = file and file:read("*l")
   if file then file:close() end
@@ -135,11 +137,11 @@ function lazy.setgroups(host)
   return text
 end
 
-function lazy.login_gid(host)
+function find.login_gid(host)
   return host.user and select(2, core.user_id(host.user)) or nil
 end
 
-function lazy.grants_other_groups()
+function find.grants_other_groups()
   local file = io.open("/etc/login.defs")
   if not file then return false end
   local word
@@ -148,7 +150,7 @@ function lazy.grants_other_groups()
   return word ~= nil and ascii.lower(word) == "yes"
 end
 
-function lazy.initial()
+function find.initial()
   return (core.sys.namespace("user")) == INITIAL_INODE
 end
 
@@ -164,11 +166,11 @@ local function subordinate(field)
     return rawget(host, field)
   end
 end
-lazy.subuid = subordinate "subuid"
-lazy.subgid = subordinate "subgid"
-lazy.subid_source = subordinate "subid_source"
+find.subuid = subordinate "subuid"
+find.subgid = subordinate "subgid"
+find.subid_source = subordinate "subid_source"
 
-function lazy.owners()
+function find.owners()
   return setmetatable({}, {
     __index = function(owners, owner)
       local found, problems = ranges_of(owner)
@@ -179,7 +181,7 @@ function lazy.owners()
   })
 end
 
-function lazy.kernel()
+function find.kernel()
   local file = io.open("/proc/sys/kernel/osrelease")
   local text = file and file:read("*l") or ""
   if file then file:close() end
@@ -187,17 +189,17 @@ function lazy.kernel()
   return major and { major = tonumber(major), minor = tonumber(minor) } or nil
 end
 
-function lazy.system() return system.pieces() end
+function find.system() return system.pieces() end
 
-function lazy.resolver() return system.resolver() end
+function find.resolver() return system.resolver() end
 
-function lazy.users(host)
+function find.users(host)
   local users, err = subid.users()
   if not users then note(host, err) end
   return users or {}
 end
 
-function lazy.state(host)
+function find.state(host)
   -- Root's is root's, whatever HOME says: sudo leaves that of the caller.
   if host.uid == 0 then return "/var/lib/cella" end
   local state, home = os.getenv("XDG_STATE_HOME"), os.getenv("HOME")
@@ -206,11 +208,11 @@ function lazy.state(host)
   return home and home:sub(1, 1) == "/" and home .. "/.local/state/cella" or nil
 end
 
-function lazy.runtime(host)
+function find.runtime(host)
   return host.uid == 0 and "/run/cella" or nil
 end
 
-function lazy.taken(host)
+function find.taken(host)
   local ranges, failure = accounts.taken()
   if not ranges then
     note(host, ("%s: %s"):format(failure.path, failure.message))
@@ -233,13 +235,13 @@ local function obeyed(kind)
     return id
   end
 end
-lazy.root_uid = obeyed "uid"
-lazy.root_gid = obeyed "gid"
+find.root_uid = obeyed "uid"
+find.root_gid = obeyed "gid"
 
 local names = {
   "uid", "gid", "real_uid", "real_gid", "groups", "no_new_privs", "problems",
 }
-for name in pairs(lazy) do names[#names + 1] = name end
+for name in pairs(find) do names[#names + 1] = name end
 table.sort(names)
 
 local NOTHING = {}
@@ -267,9 +269,9 @@ function M.facts(overrides)
   return setmetatable(host, {
     __name = "cella.host",
     __index = function(self, name)
-      local find = lazy[name]
-      if not find or absent[name] then return nil end
-      local value = find(self)
+      local fact = find[name]
+      if not fact or absent[name] then return nil end
+      local value = fact(self)
       if value == nil then
         absent[name] = true -- asked once, as the others
       elseif rawget(self, name) == nil then

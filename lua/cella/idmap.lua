@@ -1,6 +1,8 @@
 --- ID maps as values (see cella.idmap.value for what they can do), and what the kernel would say to one.
 
-local check = require "cella.idmap.check"
+local lazy = require "cella.lazy"
+---@module "cella.idmap.check"
+local check = lazy "cella.idmap.check"
 local value = require "cella.idmap.value"
 
 local M = {}
@@ -11,6 +13,6 @@ for name, member in pairs(value) do M[name] = member end
 ---@param host cella.Host
 ---@param options? cella.idmap.Situation
 ---@return cella.idmap.Report
-M.check = check.check
+function M.check(source, host, options) return check.check(source, host, options) end
 
 return M

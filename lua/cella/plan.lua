@@ -3,12 +3,15 @@
 -- `plan:NAME(...)` records the operation that `sys.NAME(...)` would perform now. Nothing happens until
 -- plan:spawn(); print(plan) is what will.
 
+local lazy = require "cella.lazy"
 local called = require "cella.call"
 local core = require "cella.core"
 local Error = require "cella.error"
-local cgroup = require "cella.cgroup"
+---@module "cella.cgroup"
+local cgroup = lazy "cella.cgroup"
 local commands = require "cella.command"
-local join = require "cella.plan.join"
+---@module "cella.plan.join"
+local join = lazy "cella.plan.join"
 local kinds = require "cella.kinds"
 local lists = require "cella.list"
 local mapping = require "cella.mapping"
@@ -43,11 +46,11 @@ Plan.__index = methods
 
 local options_rule = rule.record {
   namespaces = rule.list(rule.one_of(kinds.list)),
-  join = join.rule,
+  join = function(value, path) return join.rule(value, path) end,
   ids = mapping.rule,
   groups = rule.list(rule.id),
   created = rule.callable,
-  cgroup = cgroup.rule,
+  cgroup = function(value, path) return cgroup.rule(value, path) end,
 }
 
 -- That the kernel did what clone3 was asked for. (A time namespace holds children only until exec.)

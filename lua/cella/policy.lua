@@ -20,12 +20,15 @@
 --- The policies below take what they need as arguments and return such a function; `policy.resolve` calls any of
 --- them and completes what it returned.
 
+local lazy = require "cella.lazy"
 local allot = require "cella.policy.allot"
 local errors = require "cella.error"
 local facts = require "cella.host"
 local idmap = require "cella.idmap"
-local ranges = require "cella.policy.ranges"
-local slices = require "cella.policy.slices"
+---@module "cella.policy.ranges"
+local ranges = lazy "cella.policy.ranges"
+---@module "cella.policy.slices"
+local slices = lazy "cella.policy.slices"
 local validate = require "cella.validate"
 local words = require "cella.words"
 local via = require "cella.policy.via"

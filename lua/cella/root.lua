@@ -5,22 +5,26 @@
 -- and the act (CVE-2021-30465). It becomes read-only and the rest when it is attached, because Linux before
 -- 5.12 changes no detached ones; nobody else is there yet.
 
+local lazy = require "cella.lazy"
 local bind = require "cella.root.bind"
-local cover = require "cella.root.cover"
+---@module "cella.root.cover"
+local cover = lazy "cella.root.cover"
 local device = require "cella.root.device"
 local entry = require "cella.root.entry"
 local filesystem = require "cella.root.filesystem"
 local host = require "cella.host"
-local overlay = require "cella.root.overlay"
+---@module "cella.root.overlay"
+local overlay = lazy "cella.root.overlay"
 local place = require "cella.root.place"
 
 local M = {}
 
 -- What makes each type of mount or part: a function(plan, state, mount).
 local make = {}
-for _, module in ipairs { bind, device, entry, filesystem, overlay } do
+for _, module in ipairs { bind, device, entry, filesystem } do
   for name, maker in pairs(module.make) do make[name] = maker end
 end
+function make.overlay(...) return overlay.make.overlay(...) end
 
 local function needs_scratch(state, box)
   if #(box.masked_paths or {}) > 0 then return true end

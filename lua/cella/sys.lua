@@ -10,6 +10,7 @@
 ---@class cella.sys
 
 local core = require "cella.core"
+local load_everything = require "cella.everything"
 local idmap = require "cella.idmap"
 local kinds = require "cella.kinds"
 local validate = require "cella.validate"
@@ -23,6 +24,9 @@ local process_id = validate.rule.integer(1, 2147483647)
 local sys = core.sys
 
 -- The functions are C; cella/meta/sys.lua describes each.
+
+-- Behind them this process may be where cella's files are not, or may not read them.
+load_everything()
 
 --- Whether two processes are in the same namespace. nil is this process.
 ---@param type cella.namespace

@@ -6,10 +6,10 @@
 
 local core = require "cella.core"
 local render = require "cella.plan.render"
-local sys = require "cella.sys"
 local validate = require "cella.validate"
 
 local rule = validate.rule
+local sys = core.sys
 local M = {}
 
 local MULTIPLEXER = "/dev/ptmx"

@@ -8,7 +8,7 @@ local literal = require "spec.support.literal"
 
 cella = require "cella"
 core = require "cella.core"
-sys = core.sys
+sys = cella.sys
 
 --- What another process is told about a file: its whole text, or nil.
 function read(path)

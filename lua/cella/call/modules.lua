@@ -1,31 +1,9 @@
---- The modules that a function needs in the container, where their files may not be: of cella's all are loaded before
---- the fork; of others, what is missing inside is said to lie outside.
+--- The modules that a function needs in the container, where their files may not be: what is missing inside is said to
+--- lie outside. (Of cella's all are loaded before the fork, see cella.everything.)
 
 local core = require "cella.core"
 
 local M = {}
-
--- All but the command line's.
-local OWN = [[
-  ascii call caps caps.apply caps.exec caps.explain caps.file caps.fileset caps.named caps.names caps.prctl
-  caps.read caps.rules caps.securebits caps.set caps.state caps.text caps.walk cgroup cgroup.base
-  cgroup.description cgroup.place cgroup.usage command container container.description container.identity
-  container.inherited container.owner enter enter.cgroups enter.identity enter.target error explain
-  explain.everywhere explain.mounts explain.program groups host host.accounts host.file idmap idmap.algebra
-  idmap.check idmap.check.parse idmap.check.setgroups idmap.check.warnings idmap.read idmap.value interpreter kinds
-  list mapping mountinfo namespace open plan plan.held plan.join plan.render plan.spawn policy policy.allot
-  policy.hold policy.ranges policy.slices policy.via printable process process.capture process.events process.input
-  process.limits process.lines process.output process.serve process.usage process.wait rlimits root root.bind
-  root.cover root.description root.device root.entry root.filesystem root.idmap root.overlay root.own root.place
-  root.system runner streams subid subid.files subid.program sys terminal validate words
-]]
-
---- Loads all of cella's modules. Some need others only when they are used, and a container's root need not have them.
---- One that is not found (the caller may have changed package.path) is left to who needs it.
-function M.load_own()
-  pcall(require, "cella")
-  for name in OWN:gmatch "%S+" do pcall(require, "cella." .. name) end
-end
 
 local require, getinfo = require, debug.getinfo
 local missing

@@ -10,7 +10,7 @@ local grammar = require "cella.cli.caps.options"
 local printable = require "cella.printable"
 local read = require "cella.caps.read"
 
-local M = { name = "caps", summary = grammar.summary, configure = grammar.configure }
+local M = { summary = grammar.summary, configure = grammar.configure }
 
 local YES, NO = common.YES, common.NO
 local stop, process_id, id = common.stop, common.process_id, common.id

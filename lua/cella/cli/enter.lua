@@ -3,7 +3,7 @@
 local common = require "cella.cli.common"
 local enter = require "cella.enter"
 
-local M = { name = "enter", summary = "Start a program in the namespaces of a process." }
+local M = { summary = "Start a program in the namespaces of a process." }
 
 local function words_of(text)
   local list = {}

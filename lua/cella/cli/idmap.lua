@@ -7,7 +7,7 @@ local idmap = require "cella.idmap"
 local grammar = require "cella.cli.idmap.options"
 local printable = require "cella.printable"
 
-local M = { name = "idmap", summary = grammar.summary, configure = grammar.configure }
+local M = { summary = grammar.summary, configure = grammar.configure }
 
 local YES, NO = common.YES, common.NO
 local stop, number = common.stop, common.id

@@ -1,7 +1,9 @@
 --- What a container table may say: its keys, their types and ranges, and what they are where nothing is said.
 
+local lazy = require "cella.lazy"
 local capabilities = require "cella.caps.set"
-local cgroup = require "cella.cgroup.description"
+---@module "cella.cgroup.description"
+local cgroup = lazy "cella.cgroup.description"
 local command = require "cella.command"
 local identity = require "cella.container.identity"
 local mapping = require "cella.mapping"
@@ -75,7 +77,7 @@ local container_rule = rule.record {
   mounts = rule.list(root.mount_rule),
   masked_paths = root.masked_rule,
   readonly_paths = root.readonly_rule,
-  cgroup = cgroup.rule,
+  cgroup = function(value, path) return cgroup.rule(value, path) end,
   capabilities = capabilities.rule,
   proc = rule.boolean,
   no_new_privs = rule.boolean,

@@ -1,12 +1,14 @@
 --- Namespaces that are to be joined, held by a descriptor from the moment they are named: a path or a process ID may
 --- mean another by the time at which a plan is performed.
 
+local lazy = require "cella.lazy"
 local core = require "cella.core"
 local Error = require "cella.error"
 local kinds = require "cella.kinds"
 local open_within = require "cella.open"
 local render = require "cella.plan.render"
-local targets = require "cella.enter.target"
+---@module "cella.enter.target"
+local targets = lazy "cella.enter.target"
 
 local M = {}
 

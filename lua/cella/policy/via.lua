@@ -4,9 +4,11 @@
 -- "self":   the new process: it may map one ID to that of its creator, without any privilege.
 -- "helper": newuidmap(1) and newgidmap(1), within the subordinate IDs.
 
+local lazy = require "cella.lazy"
 local errors = require "cella.error"
 local facts = require "cella.host"
-local ranges = require "cella.policy.ranges"
+---@module "cella.policy.ranges"
+local ranges = lazy "cella.policy.ranges"
 
 local M = {}
 

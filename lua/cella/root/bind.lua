@@ -1,8 +1,10 @@
 --- Binds: a tree of the host, what a descriptor stands for, or a file that is nowhere else.
 
+local lazy = require "cella.lazy"
 local core = require "cella.core"
 local description = require "cella.root.description"
-local idmap = require "cella.root.idmap"
+---@module "cella.root.idmap"
+local idmap = lazy "cella.root.idmap"
 local open = require "cella.open"
 local place = require "cella.root.place"
 

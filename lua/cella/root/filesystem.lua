@@ -1,6 +1,8 @@
 --- File systems that the container has to itself: tmpfs, proc, sysfs, mqueue, cgroup2, devpts.
 
-local cover = require "cella.root.cover"
+local lazy = require "cella.lazy"
+---@module "cella.root.cover"
+local cover = lazy "cella.root.cover"
 local description = require "cella.root.description"
 local place = require "cella.root.place"
 

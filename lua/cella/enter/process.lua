@@ -1,0 +1,20 @@
+--- process:enter, which is above the processes themselves.
+
+local lazy = require "cella.lazy"
+---@module "cella.enter"
+local enter = lazy "cella.enter"
+local Process = require "cella.process"
+local validate = require "cella.validate"
+
+--- Another program where a process of ours is, confined as it is: `process:enter(options)`, with the options of
+--- cella.enter.
+---@param options table?
+---@return cella.entrance?, cella.error?
+function Process.methods:enter(options)
+  if options ~= nil and type(options) ~= "table" then error("a table expected, got " .. validate.show(options), 2) end
+  local copy = {}
+  for key, value in pairs(options or {}) do copy[key] = value end
+  copy.process = self
+  local entrance, err = enter.new(copy, 2)
+  return entrance, err
+end

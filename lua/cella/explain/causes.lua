@@ -1,0 +1,407 @@
+--- Why each operation fails, by errno; see cella.explain.
+
+local lazy = require "cella.lazy"
+local ascii = require "cella.ascii"
+local core = require "cella.core"
+local lists = require "cella.list"
+---@module "cella.explain.program"
+local program = lazy "cella.explain.program"
+
+local sys = core.sys
+local M = {}
+
+local function read(path)
+  local file = io.open(path, "r")
+  if not file then return nil end
+  local text = file:read("*a")
+  file:close()
+  return text and (text:gsub("%s+$", ""))
+end
+
+local function has(capability)
+  local sets = sys.capabilities()
+  for _, name in ipairs(sets and sets.effective or {}) do
+    if name == capability then return true end
+  end
+  return false
+end
+
+-- A sentence for each switch by which an administrator forbids user namespaces, if it is thrown.
+local function forbidden_user_namespaces()
+  if read("/proc/sys/kernel/unprivileged_userns_clone") == "0" then
+    return "kernel.unprivileged_userns_clone is 0: only root may make user namespaces here; "
+      .. "`sysctl kernel.unprivileged_userns_clone=1` as root allows it"
+  end
+  if read("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == "1" then
+    return ("kernel.apparmor_restrict_unprivileged_userns is 1 and this program's AppArmor label is %q: it needs a "
+      .. "profile with the rule `userns,`"):format(read("/proc/self/attr/apparmor/current")
+      or read("/proc/self/attr/current") or "unconfined")
+  end
+  if read("/proc/sys/user/max_user_namespaces") == "0" then
+    return "user.max_user_namespaces is 0: no user namespaces may be made here"
+  end
+  return nil
+end
+
+local function namespace_limits(namespaces)
+  local found = {}
+  for _, name in ipairs(namespaces) do
+    local key = ("max_%s_namespaces"):format(name == "mount" and "mnt" or name)
+    local value = read("/proc/sys/user/" .. key)
+    if value then found[#found + 1] = ("user.%s is %s"):format(key, value) end
+  end
+  return table.concat(found, ", ")
+end
+
+local function release()
+  return read("/proc/sys/kernel/osrelease") or "unknown"
+end
+
+-- Whether the running kernel is older than a version, as far as it says.
+local function older_than(version)
+  local major, minor = release():match("^(%d+)%.(%d+)")
+  if not major then return false end
+  local wanted_major, wanted_minor = version:match("^(%d+)%.(%d+)$")
+  return major * 1000 + minor < wanted_major * 1000 + wanted_minor
+end
+
+local function needs_linux(what, version)
+  return ("%s needs Linux %s, and this is %s"):format(what, version, release())
+end
+
+local CAP_HINT = "; give the container a user namespace of its own, in which it has it"
+
+local function needs(capability, what, plan, namespace)
+  if plan and lists.contains(plan.new_namespaces, "user") then
+    return ("%s needs CAP_%s in the user namespace that owns what is changed: give the plan a new %s namespace too")
+      :format(what, ascii.upper(capability), namespace)
+  end
+  if has(capability) then
+    return ("%s needs CAP_%s in the user namespace that owns what is changed"):format(what, ascii.upper(capability))
+  end
+  return ("%s needs CAP_%s, which this process does not have"):format(what, ascii.upper(capability)) .. CAP_HINT
+end
+
+local why = {}
+
+why.clone3 = {
+  EPERM = function(_, plan)
+    if lists.contains(plan.namespaces, "user") then
+      return forbidden_user_namespaces()
+        or "the caller may not make a user namespace: its own IDs have no mapping here, or it is chrooted "
+        .. "(clone(2), EPERM)"
+    end
+    return needs("sys_admin", "a new namespace other than a user namespace")
+  end,
+  ENOSPC = function(_, plan)
+    return "a limit on namespaces is reached, or they are nested 33 deep: " .. namespace_limits(plan.namespaces)
+  end,
+  EUSERS = function(_, plan)
+    return "a limit on namespaces is reached: " .. namespace_limits(plan.namespaces)
+  end,
+  EACCES = function()
+    return forbidden_user_namespaces() or "a security module (AppArmor, SELinux) refused it"
+  end,
+  EAGAIN = function()
+    return ("too many processes: RLIMIT_NPROC is %s, or the cgroup's pids.max is reached"):format(
+      tostring(sys.getrlimit("nproc")))
+  end,
+  ENOMEM = "the pid namespace of the caller's children is dead (its first process has ended), or memory is short",
+}
+
+local function no_more_processes(_, plan)
+  local pids = plan.cgroup and plan.cgroup.pids
+  return ("too many processes: cgroup.pids is %s, of which the container's init is one; RLIMIT_NPROC is %s")
+    :format(tostring(pids or "not set"), tostring(sys.getrlimit("nproc")))
+end
+why.init = { EAGAIN = no_more_processes }
+
+local function map_refused(fields)
+  local map = fields.map
+  if not map then return nil end
+  local ok, check = pcall(require, "cella.idmap.check")
+  if not ok then return nil end
+  return check.explain(map.ids[map.kind], map.kind, map.ids)
+end
+
+-- The name of the child's own file in /proc that a step writes to, by whichever side; nil for any other file.
+local function proc_file(fields)
+  local path = fields.args and fields.args.path
+  return path and path:match(fields.side == "parent" and "^/proc/PID/([^/]+)$" or "^/proc/self/([^/]+)$")
+end
+
+local MAPS = { uid_map = true, gid_map = true }
+
+local function on_map(fields)
+  return MAPS[proc_file(fields)] or fields.map
+end
+
+why.write_file = {
+  EPERM = function(fields)
+    local said = map_refused(fields)
+    if said then return said end
+    if on_map(fields) then
+      return forbidden_user_namespaces()
+        or "the kernel refused this ID map: unprivileged, a map is one extent of one ID, the caller's own; others need "
+        .. "CAP_SETUID and CAP_SETGID over the parent namespace, or newuidmap and subordinate IDs "
+        .. "(user_namespaces(7))"
+    elseif proc_file(fields) == "setgroups" then
+      return "setgroups cannot be changed once the gid_map is written, nor allowed again where it is denied"
+    end
+    return nil
+  end,
+  EACCES = function(fields)
+    local file = proc_file(fields)
+    if on_map(fields) or file == "timens_offsets" or file == "setgroups" then
+      return "the child's files in /proc belong to root, because it is not dumpable (prctl(2), PR_SET_DUMPABLE), as "
+        .. "nobody is who has joined a user, pid or mount namespace: behind that only root maps IDs"
+    end
+    return nil
+  end,
+  EINVAL = map_refused,
+  ERANGE = function(fields)
+    return proc_file(fields) == "timens_offsets"
+      and "a clock would be before its beginning or beyond 146 years (time_namespaces(7))" or nil
+  end,
+  EXDEV = "what is mounted on /proc here is not a procfs",
+  ENOENT = function(fields)
+    local path = fields.args.path
+    return path:match "^/proc/" and not core.inode "/proc/self" and "there is no /proc mounted here" or nil
+  end,
+}
+
+-- Why a file gives the one who executes it none of its owner's privileges (execve(2)); nil where that is not seen.
+local function gives_nothing(path)
+  local file = core.open(path, "path")
+  local facts = file and core.caps.file_facts(file:number())
+  local capabilities = file and core.caps.file_get(file:number())
+  if file then file:close() end
+  if not facts then return nil end
+  if facts.nosuid then return path .. " lies on a nosuid mount, so that nobody gains privileges by it" end
+  local set_user_id = facts.mode % 0x1000 >= 0x800 and facts.uid == 0
+  if set_user_id or capabilities then return nil end
+  return path .. " is not set-user-ID root and has no file capabilities, so that nobody gains privileges by it"
+end
+
+-- What newuidmap(1) and newgidmap(1) say themselves is in the message.
+local function helper(fields)
+  if fields.code == "ENOENT" or fields.errno == 2 then
+    return "the program is not installed: on Debian it is in the package `uidmap`, elsewhere in `shadow-utils`"
+  end
+  local said = map_refused(fields)
+  if said then return said end
+  local map = fields.map
+  if not map or has("set" .. map.kind) then return nil end
+  local tracer = (read "/proc/self/status" or ""):match "TracerPid:%s*(%d+)"
+  if tracer and tracer ~= "0" then
+    return ("this process is traced (by process %s), and so is the helper: a set-user-ID program gains nothing then "
+      .. "(execve(2))"):format(tracer)
+  end
+  return map.helper and gives_nothing(map.helper)
+end
+why.newuidmap = { any = helper }
+why.newgidmap = { any = helper }
+
+why.setgroups = {
+  EPERM = function(_, plan)
+    local maps = plan.id_maps or plan.ids or { setgroups = sys.setgroups_state() }
+    if maps.setgroups == "deny" or maps.via == "self" then return "setgroups is denied in this user namespace" end
+    return needs("setgid", "changing supplementary groups")
+  end,
+  EINVAL = "one of the groups has no mapping in this user namespace",
+}
+why.setresuid = {
+  EINVAL = "the user ID has no mapping in this user namespace",
+  EPERM = function() return needs("setuid", "becoming another user") end,
+  EAGAIN = "the user has more processes than RLIMIT_NPROC allows",
+}
+why.setresgid = {
+  EINVAL = "the group ID has no mapping in this user namespace",
+  EPERM = function() return needs("setgid", "becoming another group") end,
+}
+local setpcap = { EPERM = function() return needs("setpcap", "changing the bounding set or the securebits") end }
+why.capbset_drop, why.securebits = setpcap, setpcap
+why.capset = {
+  EPERM = "a capability was asked for that the process does not have (capabilities(7))",
+  ENOTRECOVERABLE = "the runner does not have the capabilities that the child had before it executed the runner: a "
+    .. "security module has changed them",
+}
+why.ambient_raise = { EPERM = "an ambient capability has to be permitted and inheritable (capabilities(7))" }
+why.sethostname = { EPERM = function(_, plan) return needs("sys_admin", "a host name", plan, "uts") end,
+  EINVAL = "a host name is at most 64 bytes long" }
+why.link_up = { EPERM = function(_, plan) return needs("net_admin", "bringing an interface up", plan, "net") end }
+
+why.setns = {
+  EPERM = "joining needs CAP_SYS_ADMIN in the user namespace that owns the target: join that user namespace too, or be "
+    .. "root",
+  ESRCH = "the process to be entered has ended",
+  EINVAL = "the descriptor is not a namespace of that type, or the process is in that user namespace already",
+}
+local function unshare_limit(fields)
+  return "a limit on namespaces is reached, or they are nested 33 deep: "
+    .. namespace_limits(fields.args and fields.args.namespaces or {})
+end
+
+why.fork = {
+  ENOMEM = "the pid namespace is dead: its first process has ended, and nobody is born in there any more "
+    .. "(pid_namespaces(7)); or memory is short",
+  ENOSPC = unshare_limit,
+  EPERM = function() return forbidden_user_namespaces() or needs("sys_admin", "a new namespace") end,
+  EAGAIN = no_more_processes,
+}
+why.chroot = { EPERM = function() return needs("sys_chroot", "another root directory") end }
+why.fchdir = {
+  EACCES = function(_, plan)
+    if plan.entered then
+      return "the working directory of the process may not be searched by who enters: give another, `cwd`"
+    end
+    return "the directory may not be searched"
+  end,
+}
+why.expect_cwd = { ENOENT = "the working directory is deleted: give another, `cwd`" }
+
+why.unshare = {
+  ENOSPC = unshare_limit,
+  EUSERS = unshare_limit,
+  EPERM = function() return forbidden_user_namespaces() or needs("sys_admin", "a new namespace") end,
+  EINVAL = "the process shares its memory with another",
+}
+
+require "cella.explain.mounts" (why, { needs = needs, read = read, older_than = older_than,
+  needs_linux = needs_linux })
+
+why.close_range = {
+  EINVAL = function(fields)
+    return lists.contains(fields.args.flags or {}, "cloexec") and older_than "5.11"
+      and needs_linux("the flag cloexec", "5.11") or nil
+  end,
+}
+why.chdir = {
+  ENOENT = "the working directory does not exist in the container",
+  EACCES = "the container's user may not search the working directory",
+}
+why.setrlimit = {
+  EPERM = function(fields)
+    local _, hard = sys.getrlimit(fields.args.resource)
+    return ("the hard limit of this process is %s, and raising it needs CAP_SYS_RESOURCE over the initial user "
+      .. "namespace"):format(tostring(hard))
+  end,
+}
+
+local NOT_THERE = "there is no such program in the container"
+why.execve = {
+  ENOENT = function(_, plan)
+    local in_path = plan.program and not plan.program:find("/", 1, true)
+    return NOT_THERE .. (in_path and "'s PATH" or "") .. program.missing(plan)
+  end,
+  -- The child's way to say that the file exists and still the kernel says ENOENT.
+  ELIBACC = function(_, plan)
+    return program.interpreter(plan) or "the program is there, but not its interpreter: the one that its first line "
+      .. "names (#!), or the dynamic linker, is missing in the container"
+  end,
+  EACCES = "the file is not executable for the container's user, is a directory, or lies on a noexec mount",
+  ENOEXEC = "the file is neither a program for this machine nor a script that begins with #!",
+  ETXTBSY = "the file is open for writing",
+  E2BIG = "the arguments or the environment are too long: one string may have 131071 bytes (execve(2))",
+  EPERM = "the program has file capabilities outside the bounding set: it refuses to run without them",
+  EAGAIN = "the user has more processes than RLIMIT_NPROC allows",
+  ENAMETOOLONG = "a component of the path is longer than 255 bytes",
+  ELOOP = "too many symbolic links in the path, or in the chain of interpreters",
+}
+
+why.seccomp = {
+  EINVAL = "no filter: it has to be a whole number of instructions of 8 bytes, 1 to 4096, that the kernel's checker "
+    .. "accepts",
+  EACCES = "a filter needs no_new_privs, or CAP_SYS_ADMIN in the user namespace (seccomp(2))",
+}
+why.deny_keys = {
+  EINVAL = 'this kernel has no seccomp filters (CONFIG_SECCOMP_FILTER): `keyrings = "host"` does without one',
+  EACCES = "the filter that keeps a program from keys needs no_new_privs, or CAP_SYS_ADMIN in the user namespace "
+    .. '(seccomp(2)): leave no_new_privs true, or say `keyrings = "host"`',
+}
+why.join_session_keyring = {
+  EDQUOT = function()
+    local me = sys.getresuid()
+    local prefix = "/proc/sys/kernel/keys/" .. (me == 0 and "root_" or "")
+    return ("the user has as many keys, or bytes in them, as kernel.keys allows one (maxkeys %s, maxbytes %s; root has "
+      .. 'more): each running container with `keyrings = "own"` takes one'):format(
+      tostring(read(prefix .. "maxkeys")), tostring(read(prefix .. "maxbytes")))
+  end,
+  ENOSYS = "this kernel has no keys (CONFIG_KEYS), or a seccomp filter of the caller's hides them",
+}
+local OWN_DEV = '{ type = "dev", destination = "/dev" } in its mounts gives it a /dev of its own'
+why.openpt = {
+  ENOENT = "there is no /dev/ptmx, with the terminals that belong to it, in the container: " .. OWN_DEV,
+  EACCES = "the container's user may not open /dev/ptmx, or it lies on a mount with nodev: " .. OWN_DEV,
+  ENOTTY = "/dev/ptmx in the container is not the terminal multiplexer (character device 5, 2): it is not touched",
+  ENOSPC = function()
+    return ("there are no more terminals: kernel.pty.max is %s"):format(tostring(read("/proc/sys/kernel/pty/max")))
+  end,
+}
+why.openpt.ENODEV, why.openpt.ENXIO = why.openpt.ENOENT, why.openpt.ENOENT
+why.setctty = {
+  EPERM = "this process does not lead a session, or that has a terminal already: in a plan, plan:setsid() comes before",
+}
+why.copy_tty = { ENOTTY = "the descriptor is not a terminal's" }
+why.expect_no_user_namespaces = { ENOTRECOVERABLE = "a user namespace could still be made in there" }
+
+local RUNNER = "the child becomes cella's runner, a sealed file in memory (memfd_create(2)), before it does anything"
+why.memfd_create = {
+  EACCES = function()
+    local level = read "/proc/sys/vm/memfd_noexec"
+    if level == "2" then
+      return RUNNER .. ": vm.memfd_noexec is 2 here, and no such file may be executed (0 or 1 allows it)"
+    end
+    return nil
+  end,
+}
+local function seen_filter()
+  return sys.get_seccomp() ~= 0 and "a seccomp filter of the caller's refuses execveat(2): " .. RUNNER or nil
+end
+why.execveat = {
+  EACCES = function()
+    local label = read "/proc/self/attr/current"
+    if label and label:find("(enforce)", 1, true) then
+      return ("%s, and a security module confines this process (%s) and does not allow that: for AppArmor such a file "
+        .. "has no path"):format(RUNNER, label)
+    end
+    return seen_filter()
+  end,
+  EPERM = seen_filter, ENOSYS = seen_filter,
+  ENOMEM = RUNNER .. ": there is not enough memory for that, within the limits of the caller",
+  EAGAIN = "RLIMIT_NPROC of the caller is exceeded (execve(2))",
+}
+why.open = {
+  ENOENT = "there is no such file, or the process is gone",
+  EACCES = "the caller may not open it",
+}
+
+-- The oldest kernels that have the calls without which nothing is done another way.
+local SINCE = {
+  clone3 = "5.5", close_range = "5.9", close_others = "5.9", openat2 = "5.6", make_target = "5.6", open_tree = "5.2",
+  open_tree_of = "5.2", move_mount = "5.2", fsopen = "5.2", fsconfig = "5.2", fsmount = "5.2", mask = "5.2",
+  mount_setattr = "5.12",
+}
+
+local general = {
+  ENOSYS = function(fields)
+    local since = SINCE[fields.op]
+    if not since then return "this kernel does not have the system call, or a seccomp filter hides it" end
+    if older_than(since) then return needs_linux("this", since) end
+    return ("Linux has this since %s, and this is %s: a seccomp filter hides it"):format(since, release())
+  end,
+  ECANCELED = "the parent is gone",
+  ENOTRECOVERABLE = "the kernel's answer is not what the steps before asked for: the program was not run",
+}
+
+--- The cause for an operation and the name of an errno: a sentence, or a function of the error's fields and the plan
+--- that returns one; nil where none is known.
+---@param op string
+---@param code string
+---@return string|function|nil
+function M.of(op, code)
+  local rules = why[op] or {}
+  return rules[code] or rules.any or general[code]
+end
+
+return M
