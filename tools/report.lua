@@ -1,5 +1,6 @@
--- The output of the specs: a line of dots per file with its seconds and those of the processor, failures where they happen, each skip with its
--- reason; and the counts "passed failed skipped" in the file that CELLA_COUNTS names, for tools/test to add up.
+-- The output of the specs: a line of dots per file with its seconds and those of the processor, failures where they
+-- happen, each skip with its reason; and the counts "passed failed skipped" in the file that CELLA_COUNTS names, for
+-- tools/test to add up.
 
 local busted = require "busted"
 local monotime = require "system".monotime
