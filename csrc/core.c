@@ -32,10 +32,5 @@ int luaopen_cella_core(lua_State *L)
 	open_terminal(L);
 	open_cgroup(L);
 	open_ids(L);
-	/* Where plan.lua looks for it. */
-	lua_getfield(L, -1, "caps");
-	lua_pushcfunction(L, recorder_data);
-	lua_setfield(L, -2, "step");
-	lua_pop(L, 1);
 	return 1;
 }

@@ -319,7 +319,7 @@ function methods:steps()
     #self.namespaces > 0 and '"' .. table.concat(self.namespaces, '", "') .. '"' or "",
     self.cgroup and ", cgroup" or "", is_copied(self) and ", copy" or ""))
   for i = 1, self.recorder:size() do
-    local op, args, slot = core.caps.step(self.recorder, i)
+    local op, args, slot = self.recorder:data(i)
     add("child", op, args, (self.recorder:describe(i)), slot)
     for _, meeting in ipairs(self.meetings) do
       for _, step in ipairs(meeting.index == i and meeting.steps or {}) do add_parent(step) end
