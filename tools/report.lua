@@ -15,10 +15,10 @@ end
 -- Of this process and of those that it has waited for (proc_pid_stat(5)).
 local function cpu()
   local file = assert(io.open "/proc/self/stat")
-  local text = file:read "*a":gsub("^.*%)", "")
+  local fields = file:read "*a":gsub("^.*%)", "")
   file:close()
   local ticks, number = 0, 2
-  for field in text:gmatch "%S+" do
+  for field in fields:gmatch "%S+" do
     number = number + 1
     if number >= 14 and number <= 17 then ticks = ticks + tonumber(field) end
   end
