@@ -2,7 +2,9 @@
  * for lua/cella/caps alone; the interface is there. */
 #include "lib/libcap.h"
 #include "lib/lib.h"
+#include "sys/capability.h"
 #include "sys/raw.h"
+#include "value/capmask.h"
 #include "value/capset.h"
 #include "value/check.h"
 
@@ -25,13 +27,30 @@ static const char *check_text(lua_State *L, int index)
 /* name(number) -> "net_raw" | nil where libcap has no name for it. cap_to_name(3). */
 static int caps_name(lua_State *L)
 {
-	char *name = cap_to_name((cap_value_t)check_range(L, 1, 0, 63));
-	if (name && strncmp(name, "cap_", 4) == 0)
-		lua_pushstring(L, name + 4);
+	char name[CAPABILITY_NAME_SIZE];
+	if (capability_name((int)check_range(L, 1, 0, 63), name))
+		lua_pushstring(L, name);
 	else
 		lua_pushnil(L);
-	cap_free(name);
 	return 1;
+}
+
+/* number(value) -> the number of a capability, given by its name or number | nil, problem, whether it is an unknown name */
+static int caps_number(lua_State *L)
+{
+	struct capset one;
+	luaL_checkany(L, 1);
+	capset_read_one(L, 1, &one);
+	if (one.problem == CAPSET_GOOD) {
+		lua_pushinteger(L, __builtin_ctzll(one.mask));
+		return 1;
+	}
+	lua_pushnil(L);
+	capset_problem_text(L, &one);
+	lua_replace(L, 3);
+	lua_settop(L, 3);
+	lua_pushboolean(L, one.problem == CAPSET_NAME);
+	return 3;
 }
 
 static bool fill(cap_t state, cap_flag_t flag, uint64_t mask)
@@ -51,6 +70,57 @@ uint64_t take_flag(cap_t state, cap_flag_t flag)
 			mask |= (uint64_t)1 << cap;
 	}
 	return mask;
+}
+
+/* The vectors of libcap that a state does not have. What is blocked is not in the bounding set. */
+static uint64_t take_vector(cap_iab_t iab, cap_iab_vector_t vector)
+{
+	uint64_t mask = 0;
+	for (cap_value_t cap = 0; cap < 64; cap++)
+		if (cap_iab_get_vector(iab, vector, cap) == CAP_SET)
+			mask |= (uint64_t)1 << cap;
+	return mask;
+}
+
+const char *read_process_sets(pid_t pid, struct process_sets *sets)
+{
+	uint64_t known = UINT64_MAX >> (63 - last_capability());
+	cap_t state = pid ? cap_get_pid(pid) : cap_get_proc();
+	if (!state)
+		return "cap_get_pid";
+	sets->effective = take_flag(state, CAP_EFFECTIVE) & known;
+	sets->permitted = take_flag(state, CAP_PERMITTED) & known;
+	sets->inheritable = take_flag(state, CAP_INHERITABLE) & known;
+	cap_free(state);
+	cap_iab_t iab = pid ? cap_iab_get_pid(pid) : cap_iab_get_proc();
+	if (!iab)
+		return "cap_iab_get_pid";
+	sets->bounding = ~take_vector(iab, CAP_IAB_BOUND) & known;
+	sets->ambient = take_vector(iab, CAP_IAB_AMB) & known;
+	cap_free(iab);
+	return NULL;
+}
+
+/* sets() -> { effective, permitted, inheritable, bounding, ambient } | nil, message, errno
+ * Masks, of this process. */
+static int caps_sets(lua_State *L)
+{
+	struct process_sets sets;
+	const char *failed = read_process_sets(0, &sets);
+	if (failed)
+		return push_error(L, failed, errno);
+	lua_createtable(L, 0, 5);
+	push_mask(L, sets.effective);
+	lua_setfield(L, -2, "effective");
+	push_mask(L, sets.permitted);
+	lua_setfield(L, -2, "permitted");
+	push_mask(L, sets.inheritable);
+	lua_setfield(L, -2, "inheritable");
+	push_mask(L, sets.bounding);
+	lua_setfield(L, -2, "bounding");
+	push_mask(L, sets.ambient);
+	lua_setfield(L, -2, "ambient");
+	return 1;
 }
 
 cap_t new_state(uint64_t effective, uint64_t permitted, uint64_t inheritable)
@@ -137,9 +207,7 @@ static int caps_iab_from_text(lua_State *L)
 	if (!iab)
 		return push_error(L, "cap_iab_from_text", errno);
 	for (int i = 0; i < 3; i++)
-		for (cap_value_t cap = 0; cap < 64; cap++)
-			if (cap_iab_get_vector(iab, vectors[i], cap) == CAP_SET)
-				masks[i] |= (uint64_t)1 << cap;
+		masks[i] = take_vector(iab, vectors[i]);
 	cap_free(iab);
 	for (int i = 0; i < 3; i++)
 		push_mask(L, masks[i]);
@@ -221,6 +289,8 @@ void open_caps(lua_State *L)
 	static const luaL_Reg functions[] = {
 		{ "read", caps_read },
 		{ "name", caps_name },
+		{ "number", caps_number },
+		{ "sets", caps_sets },
 		{ "to_text", caps_to_text },
 		{ "from_text", caps_from_text },
 		{ "iab_to_text", caps_iab_to_text },
@@ -230,6 +300,7 @@ void open_caps(lua_State *L)
 		{ 0 },
 	};
 	luaL_newlib(L, functions);
+	open_capmask(L);
 	open_caps_file(L);
 	lua_setfield(L, -2, "caps");
 }

@@ -1,6 +1,7 @@
 /* Queries: what the kernel says of the caller's process, or of another. They are functions of cella.sys as the
  * operations are (ops/ops.h), but cannot be part of a plan. */
 #include "lib/lib.h"
+#include "lib/libcap.h"
 #include "sys/capability.h"
 #include "sys/raw.h"
 #include "value/capset.h"
@@ -94,24 +95,8 @@ static pid_t check_pid(lua_State *L, int index)
 	return lua_isnoneornil(L, index) ? 0 : (pid_t)check_range(L, index, 1, INT32_MAX);
 }
 
-static void set_capabilities(lua_State *L, cap_t state, const char *field, cap_flag_t flag)
+static void set_names(lua_State *L, const char *field, uint64_t set)
 {
-	uint64_t set = 0;
-	for (int cap = 0; cap <= last_capability(); cap++) {
-		cap_flag_value_t value = CAP_CLEAR;
-		if (cap_get_flag(state, cap, flag, &value) == 0 && value == CAP_SET)
-			set |= (uint64_t)1 << cap;
-	}
-	push_capabilities(L, set);
-	lua_setfield(L, -2, field);
-}
-
-static void set_vector(lua_State *L, cap_iab_t iab, const char *field, cap_iab_vector_t vector, bool inverted)
-{
-	uint64_t set = 0;
-	for (int cap = 0; cap <= last_capability(); cap++)
-		if ((cap_iab_get_vector(iab, vector, cap) == CAP_SET) != inverted)
-			set |= (uint64_t)1 << cap;
 	push_capabilities(L, set);
 	lua_setfield(L, -2, field);
 }
@@ -122,21 +107,16 @@ static void set_vector(lua_State *L, cap_iab_t iab, const char *field, cap_iab_v
 static int look_capabilities(lua_State *L)
 {
 	at_most(L, 1);
-	pid_t pid = check_pid(L, 1);
-	lua_newtable(L);
-	cap_t state = cap_get_pid(pid);
-	if (!state)
-		return push_error(L, "cap_get_pid", errno);
-	set_capabilities(L, state, "effective", CAP_EFFECTIVE);
-	set_capabilities(L, state, "permitted", CAP_PERMITTED);
-	set_capabilities(L, state, "inheritable", CAP_INHERITABLE);
-	cap_free(state);
-	cap_iab_t iab = pid ? cap_iab_get_pid(pid) : cap_iab_get_proc();
-	if (!iab)
-		return push_error(L, "cap_iab_get_pid", errno);
-	set_vector(L, iab, "bounding", CAP_IAB_BOUND, true); /* libcap keeps what is blocked */
-	set_vector(L, iab, "ambient", CAP_IAB_AMB, false);
-	cap_free(iab);
+	struct process_sets sets;
+	const char *failed = read_process_sets(check_pid(L, 1), &sets);
+	if (failed)
+		return push_error(L, failed, errno);
+	lua_createtable(L, 0, 5);
+	set_names(L, "effective", sets.effective);
+	set_names(L, "permitted", sets.permitted);
+	set_names(L, "inheritable", sets.inheritable);
+	set_names(L, "bounding", sets.bounding);
+	set_names(L, "ambient", sets.ambient);
 	return 1;
 }
 

@@ -23,7 +23,7 @@ static void push_value(lua_State *L, const struct step *step, const struct param
 		lua_pushboolean(L, arg->n != 0);
 		break;
 	case SHAPE_CAPS:
-		push_mask(L, (uint64_t)arg->n);
+		push_mask_digits(L, (uint64_t)arg->n);
 		break;
 	case SHAPE_FLAGS:
 		push_names(L, (uint64_t)arg->n, param->names);
@@ -71,8 +71,8 @@ static void push_value(lua_State *L, const struct step *step, const struct param
 }
 
 /* recorder:data(step) -> name, { parameter = value }, slot | nil
- * Sets of capabilities are masks, flags are lists of names, a descriptor is a number or { slot = number }. `slot` is
- * that of the result. */
+ * Sets of capabilities are the digits of masks, flags are lists of names, a descriptor is a number or { slot = number }.
+ * `slot` is that of the result. */
 int recorder_data(lua_State *L)
 {
 	const struct plan *plan = to_plan(L, 1);

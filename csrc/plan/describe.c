@@ -1,11 +1,10 @@
-/* Decoded steps and sets as text: Lua source that says the same thing again. */
+/* Decoded steps as text: Lua source that says the same thing again. */
 #include "plan/args.h"
 #include "sys/capability.h"
 #include "value/capset.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <sys/capability.h>
 
 static void add_quoted(luaL_Buffer *b, const char *bytes, size_t size)
 {
@@ -63,10 +62,10 @@ static void add_capabilities(luaL_Buffer *b, uint64_t set)
 	if (most)
 		add_item(b, &count, "", "all");
 	for (int cap = 0; cap <= last_capability(); cap++) {
-		char text[64];
+		char text[CAPABILITY_NAME_SIZE];
 		if ((set >> cap & 1) == most)
 			continue;
-		capability_name(cap, text, sizeof text);
+		capability_name(cap, text);
 		add_item(b, &count, most ? "-" : "", text);
 	}
 	luaL_addchar(b, '}');

@@ -41,7 +41,7 @@ static int perform(lua_State *L)
 
 void open_immediate(lua_State *L)
 {
-	/* core.sys: every operation now; core.operations: the names that a plan can record. */
+	/* core.sys: every operation now; core.operations: the numbers of those for plans, by name. */
 	lua_newtable(L);
 	lua_newtable(L);
 	new_plan(L);
@@ -53,7 +53,7 @@ void open_immediate(lua_State *L)
 			lua_pushcclosure(L, perform, 2);
 			lua_setfield(L, -4, op->name);
 		}
-		lua_pushboolean(L, true);
+		lua_pushinteger(L, (lua_Integer)number);
 		lua_setfield(L, -3, op->name);
 	}
 	lua_pop(L, 1);

@@ -165,6 +165,26 @@ static int recorder_describe(lua_State *L)
 	return 2;
 }
 
+/* recorder:find(operations) -> list of the numbers of the steps whose operations' numbers are keys of the table */
+static int recorder_find(lua_State *L)
+{
+	const struct plan *plan = to_plan(L, 1);
+	int count = 0;
+	luaL_checktype(L, 2, LUA_TTABLE);
+	lua_settop(L, 2);
+	lua_newtable(L);
+	for (size_t number = 0; number < plan->steps; number++) {
+		lua_rawgeti(L, 2, (int)plan_step(plan, number)->op);
+		bool wanted = !lua_isnil(L, -1);
+		lua_pop(L, 1);
+		if (wanted) {
+			lua_pushinteger(L, (lua_Integer)number + 1);
+			lua_rawseti(L, 3, ++count);
+		}
+	}
+	return 1;
+}
+
 static int recorder_len(lua_State *L)
 {
 	lua_pushinteger(L, (lua_Integer)to_plan(L, 1)->steps);
@@ -180,6 +200,7 @@ void open_recorder(lua_State *L)
 		{ "input", recorder_input },
 		{ "describe", recorder_describe },
 		{ "data", recorder_data },
+		{ "find", recorder_find },
 		{ "size", recorder_len },
 		{ 0 },
 	};

@@ -3,7 +3,6 @@
 #include "sys/capability.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/capability.h>
 
@@ -39,6 +38,18 @@ static bool same(const char *text, size_t length, const char *word)
 	return i == length && !word[i];
 }
 
+bool capability_name(int number, char *name)
+{
+	char *full = cap_to_name(number);
+	bool has_one = full && strncmp(full, "cap_", 4) == 0;
+	if (has_one)
+		snprintf(name, CAPABILITY_NAME_SIZE, "%s", full + 4);
+	else
+		snprintf(name, CAPABILITY_NAME_SIZE, "%d", number);
+	cap_free(full);
+	return has_one;
+}
+
 /* The number of a name, or -1. */
 static int number_of(const char *text, size_t length)
 {
@@ -55,6 +66,17 @@ static int number_of(const char *text, size_t length)
 	return cap_from_name(full, &value) < 0 || value > last_capability() ? -1 : value;
 }
 
+static const char digits[] = "0123456789";
+
+/* What a text of digits says, or more than any capability has where it says more than that. */
+static int number_of_digits(const char *text, size_t length)
+{
+	int number = 0;
+	for (size_t i = 0; i < length && number < 1000; i++)
+		number = number * 10 + (text[i] - '0');
+	return number;
+}
+
 /* A word of a text (`counts`: there a number may be one), or a string in a list. */
 static bool read_word(struct capset *set, const char *text, size_t length, bool counts)
 {
@@ -68,9 +90,8 @@ static bool read_word(struct capset *set, const char *text, size_t length, bool 
 	if (same(text, length, "none"))
 		return true;
 	size_t sign = removes ? 1 : 0;
-	if (every(text + sign, length - sign, "0123456789")) {
-		for (size_t i = sign; i < length && number < 1000; i++)
-			number = (number < 0 ? 0 : number * 10) + (text[i] - '0');
+	if (every(text + sign, length - sign, digits)) {
+		number = number_of_digits(text + sign, length - sign);
 		if (!counts || removes || number > last_capability())
 			return wrong(set, counts ? CAPSET_NUMBER : CAPSET_QUOTED, text, length);
 	} else {
@@ -87,16 +108,33 @@ static bool read_word(struct capset *set, const char *text, size_t length, bool 
 	return true;
 }
 
-static bool read_mask(struct capset *set, const char *text, size_t length, const char *digits)
+static const char hexadecimal[] = "0123456789abcdefABCDEF";
+
+static uint64_t mask_of(const char *text, size_t length)
+{
+	uint64_t mask = 0;
+	for (size_t i = 0; i < length; i++) {
+		char c = lower(text[i]);
+		mask = mask << 4 | (uint64_t)(c <= '9' ? c - '0' : c - 'a' + 10);
+	}
+	return mask;
+}
+
+bool mask_of_digits(const char *text, uint64_t *mask)
+{
+	if (strlen(text) != 16 || !every(text, 16, hexadecimal))
+		return false;
+	*mask = mask_of(text, 16);
+	return true;
+}
+
+static bool read_mask(struct capset *set, const char *text, size_t length, const char *first)
 {
 	const char *end = text + length;
-	digits += strspn(digits, "0"); /* a string of Lua's ends with a NUL */
-	if (end - digits > 16)
+	first += strspn(first, "0"); /* a string of Lua's ends with a NUL */
+	if (end - first > 16)
 		return wrong(set, CAPSET_WIDE, text, length);
-	for (; digits < end; digits++) {
-		char c = lower(*digits);
-		set->mask = set->mask << 4 | (uint64_t)(c <= '9' ? c - '0' : c - 'a' + 10);
-	}
+	set->mask = mask_of(first, (size_t)(end - first));
 	return set->mask & ~(UINT64_MAX >> (63 - last_capability())) ? wrong(set, CAPSET_BITS, text, length) : true;
 }
 
@@ -107,7 +145,6 @@ static bool is_blank(char c)
 
 static bool read_text(struct capset *set, const char *text, size_t length)
 {
-	static const char hexadecimal[] = "0123456789abcdefABCDEF";
 	if (memchr(text, '\0', length))
 		return wrong(set, CAPSET_NUL, "", 0);
 	if (length > 2 && text[0] == '0' && lower(text[1]) == 'x' && every(text + 2, length - 2, hexadecimal))
@@ -139,26 +176,56 @@ static bool read_text(struct capset *set, const char *text, size_t length)
 	return comma && !any ? wrong(set, CAPSET_EMPTY, text, length) : true;
 }
 
+static bool read_number(lua_State *L, int index, struct capset *set)
+{
+	int64_t number;
+	size_t length;
+	if (to_int64(L, index, &number) && number >= 0 && number <= last_capability()) {
+		set->mask |= (uint64_t)1 << number;
+		return true;
+	}
+	lua_pushvalue(L, index);
+	const char *text = lua_tolstring(L, -1, &length);
+	wrong(set, CAPSET_NUMBER, text, length);
+	lua_pop(L, 1);
+	return false;
+}
+
 static bool read_item(lua_State *L, struct capset *set)
 {
 	size_t length;
 	if (lua_type(L, -1) == LUA_TNUMBER) {
-		int64_t number;
 		set->begun = true;
-		if (to_int64(L, -1, &number) && number >= 0 && number <= last_capability()) {
-			set->mask |= (uint64_t)1 << number;
-			return true;
-		}
-		lua_pushvalue(L, -1);
-		const char *text = lua_tolstring(L, -1, &length);
-		wrong(set, CAPSET_NUMBER, text, length);
-		lua_pop(L, 1);
-		return false;
+		return read_number(L, -1, set);
 	}
 	if (lua_type(L, -1) != LUA_TSTRING)
 		return wrong(set, CAPSET_ITEM, luaL_typename(L, -1), strlen(luaL_typename(L, -1)));
 	const char *text = lua_tolstring(L, -1, &length);
 	return memchr(text, '\0', length) ? wrong(set, CAPSET_NUL, "", 0) : read_word(set, text, length, false);
+}
+
+void capset_read_one(lua_State *L, int index, struct capset *set)
+{
+	size_t length;
+	*set = (struct capset){ .problem = CAPSET_GOOD };
+	if (lua_type(L, index) == LUA_TNUMBER) {
+		read_number(L, index, set);
+		return;
+	}
+	if (lua_type(L, index) != LUA_TSTRING) {
+		wrong(set, CAPSET_ITEM, luaL_typename(L, index), strlen(luaL_typename(L, index)));
+		return;
+	}
+	const char *text = lua_tolstring(L, index, &length);
+	size_t sign = text[0] == '-' ? 1 : 0;
+	bool counts = every(text + sign, length - sign, digits);
+	int number = counts ? number_of_digits(text + sign, length - sign) : number_of(text, length);
+	if (counts && (sign || number > last_capability()))
+		wrong(set, CAPSET_NUMBER, text, length);
+	else if (number < 0)
+		wrong(set, CAPSET_NAME, text, length);
+	else
+		set->mask = (uint64_t)1 << number;
 }
 
 static void read_list(lua_State *L, int index, struct capset *set)
@@ -182,11 +249,44 @@ static void read_list(lua_State *L, int index, struct capset *set)
 	}
 }
 
+void push_mask(lua_State *L, uint64_t mask)
+{
+	*(uint64_t *)lua_newuserdata(L, sizeof mask) = mask;
+	luaL_getmetatable(L, MASK_TYPE);
+	lua_setmetatable(L, -2);
+}
+
+uint64_t check_mask(lua_State *L, int index)
+{
+	return *(const uint64_t *)luaL_checkudata(L, index, MASK_TYPE);
+}
+
+/* NULL where the value is no mask. */
+static const uint64_t *to_mask(lua_State *L, int index)
+{
+	if (lua_type(L, index) != LUA_TUSERDATA || !lua_getmetatable(L, index))
+		return NULL;
+	luaL_getmetatable(L, MASK_TYPE);
+	bool same_type = lua_rawequal(L, -1, -2);
+	lua_pop(L, 2);
+	return same_type ? lua_touserdata(L, index) : NULL;
+}
+
+void push_mask_digits(lua_State *L, uint64_t mask)
+{
+	char text[17];
+	snprintf(text, sizeof text, "%016llx", (unsigned long long)mask);
+	lua_pushstring(L, text);
+}
+
 void capset_read(lua_State *L, int index, struct capset *set)
 {
 	size_t length;
+	const uint64_t *mask = to_mask(L, index);
 	*set = (struct capset){ .problem = CAPSET_GOOD };
-	if (lua_istable(L, index)) {
+	if (mask) {
+		set->mask = *mask;
+	} else if (lua_istable(L, index)) {
 		read_list(L, index, set);
 	} else if (lua_type(L, index) == LUA_TSTRING) {
 		const char *text = lua_tolstring(L, index, &length);
@@ -198,12 +298,10 @@ void capset_read(lua_State *L, int index, struct capset *set)
 
 static const char *push_range(lua_State *L)
 {
-	char *first = cap_to_name(0), *last = cap_to_name(last_capability());
-	lua_pushfstring(L, "this kernel has 0 (%s) to %d (%s)", first ? first + 4 : "?", last_capability(),
-			last && strncmp(last, "cap_", 4) == 0 ? last + 4 : "?");
-	cap_free(first);
-	cap_free(last);
-	return lua_tostring(L, -1);
+	char first[CAPABILITY_NAME_SIZE], last[CAPABILITY_NAME_SIZE];
+	capability_name(0, first);
+	capability_name(last_capability(), last);
+	return lua_pushfstring(L, "this kernel has 0 (%s) to %d (%s)", first, last_capability(), last);
 }
 
 const char *capset_problem_text(lua_State *L, const struct capset *set)
@@ -251,45 +349,18 @@ const char *capset_problem_text(lua_State *L, const struct capset *set)
 	return lua_tostring(L, -1);
 }
 
-void capability_name(int number, char *result, size_t room)
-{
-	char *full = cap_to_name(number);
-	if (full && strncmp(full, "cap_", 4) == 0)
-		snprintf(result, room, "%s", full + 4);
-	else
-		snprintf(result, room, "%d", number);
-	cap_free(full);
-}
-
 void push_capabilities(lua_State *L, uint64_t set)
 {
 	int count = 0;
 	lua_newtable(L);
 	for (int cap = 0; cap <= 63; cap++) {
-		char name[64];
+		char name[CAPABILITY_NAME_SIZE];
 		if (!(set >> cap & 1))
 			continue;
-		capability_name(cap, name, sizeof name);
-		if (name[0] >= '0' && name[0] <= '9')
-			lua_pushinteger(L, cap);
-		else
+		if (capability_name(cap, name))
 			lua_pushstring(L, name);
+		else
+			lua_pushinteger(L, cap);
 		lua_rawseti(L, -2, ++count);
 	}
-}
-
-uint64_t check_mask(lua_State *L, int index)
-{
-	const char *text = luaL_checkstring(L, index);
-	char *end;
-	uint64_t mask = strtoull(text, &end, 16);
-	luaL_argcheck(L, strlen(text) == 16 && *end == '\0', index, "16 hexadecimal digits expected");
-	return mask;
-}
-
-void push_mask(lua_State *L, uint64_t mask)
-{
-	char text[17];
-	snprintf(text, sizeof text, "%016llx", (unsigned long long)mask);
-	lua_pushstring(L, text);
 }

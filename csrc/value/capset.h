@@ -34,21 +34,31 @@ struct capset {
 /* A list of names and numbers, or a text: names with or without `cap_`, in any case, with commas or blanks between;
  * "all", "none"; "-name", which takes one away from those before it; or a mask in hexadecimal digits, "0x3000" or 16 of
  * them. Numbers are in texts, too, for those that libcap has no name for; in a list they are numbers. Metatables are
- * not asked. */
+ * not asked. A mask is taken as it is. */
 void capset_read(lua_State *L, int index, struct capset *set);
+
+/* One of them, by name or number; the number may be a text. */
+void capset_read_one(lua_State *L, int index, struct capset *set);
+
+/* Whether the text is 16 hexadecimal digits, as /proc/PID/status has them; also of bits that this kernel does not have. */
+bool mask_of_digits(const char *text, uint64_t *mask);
 
 /* Pushes and returns what is wrong, as the end of a sentence. */
 const char *capset_problem_text(lua_State *L, const struct capset *set);
 
-/* The name of one without "cap_", or its number where libcap has no name for it. */
-void capability_name(int number, char *result, size_t room);
-
-/* Capabilities as a Lua list of names; unnamed ones as their numbers. */
-void push_capabilities(lua_State *L, uint64_t set);
-
-/* A set crosses the border to Lua as the 16 hexadecimal digits of its mask, as /proc/PID/status has it: a number
- * of Lua 5.1 holds 53 bits of it. */
-uint64_t check_mask(lua_State *L, int index);
+/* A set as a value of Lua: the 64 bits of its mask, of which a number of Lua 5.1 holds 53. */
+#define MASK_TYPE "cella.capmask"
 void push_mask(lua_State *L, uint64_t mask);
+uint64_t check_mask(lua_State *L, int index);
+
+/* As 16 hexadecimal digits, as /proc/PID/status has it. */
+void push_mask_digits(lua_State *L, uint64_t mask);
+
+/* The name of one without `cap_`; false where libcap has none: then it is called by its number. */
+enum { CAPABILITY_NAME_SIZE = 64 };
+bool capability_name(int number, char *name);
+
+/* Pushes the list of the names of a set; the number where libcap has no name. */
+void push_capabilities(lua_State *L, uint64_t set);
 
 #endif

@@ -4,8 +4,10 @@ local lazy = require "cella.lazy"
 local Error = require "cella.error"
 local Plan = require "cella.plan"
 local call = require "cella.call"
----@module "cella.caps"
-local caps = lazy "cella.caps"
+---@module "cella.caps.read"
+local caps_read = lazy "cella.caps.read"
+---@module "cella.caps.walk"
+local caps_walk = lazy "cella.caps.walk"
 local command_module = require "cella.command"
 local core = require "cella.core"
 local description = require "cella.container.description"
@@ -87,6 +89,13 @@ local function with_backstop(limits, cpu_limit)
   return copy
 end
 
+-- Whether the program will hold what the plan asks for, and no step is refused.
+local function check_capabilities(plan, host)
+  local mine, err = caps_read.own(host)
+  if not mine then return nil, err end
+  return caps_walk.check_from(mine, plan, { kernel = caps_read.kernel() })
+end
+
 local function build(box, command, host)
   if command.terminal and box.new_session == false then
     error("command.terminal: a terminal of its own needs a session of its own, and new_session is false", 0)
@@ -156,7 +165,7 @@ local function build(box, command, host)
   -- Whoever asks for capabilities, or gives them up without a namespace of its own, learns here what cannot hold.
   if not box.capabilities:empty() or box.namespaces.user == "host" then
     local ok
-    ok, err = caps.check_plan(plan)
+    ok, err = check_capabilities(plan, host)
     if not ok then
       if box.namespaces.user == "host" and err.code == "EPERM" then
         err.why = (err.why or "") .. "; a container with a user namespace of its own has it in there"

@@ -105,11 +105,24 @@ local function own_map(kind)
   end
 end
 
+local SETS = {} -- the key under which the masks are kept, which no user can spell
+
+--- The five sets of this process as masks (cella.caps.set), read once for these facts; nil where that failed.
+---@param host cella.Host
+---@return table<string, cella.caps.mask>?
+function M.sets(host)
+  if rawget(host, SETS) == nil then
+    local sets, message = core.caps.sets()
+    if not sets then note(host, message) end
+    rawset(host, SETS, sets or false)
+  end
+  return rawget(host, SETS) or nil
+end
+
 local function limits(field)
   return function(host)
-    local sets, message = core.sys.capabilities()
-    if not sets then note(host, message) end
-    return set_of(sets and sets[field] or {})
+    local sets = M.sets(host)
+    return set_of(sets and sets[field]:names() or {})
   end
 end
 

@@ -305,26 +305,54 @@ local function is_copied(self)
   return self.called or core.copied(self.recorder, self.namespaces, bounded and true or false)
 end
 
+--- Goes through the steps in the order in which they happen: visit(number, side, op, args, step), where `step` is the
+--- number among the child's, or the parent's own record. `only`: of the child's steps those alone whose operations'
+--- numbers (core.operations) are keys of this table. Ends where visit returns something.
+---@param visit fun(number: integer, side: "parent"|"child", op: string, args: table, step: any, slot: integer?): any
+---@param only table<integer, true>?
+function methods:visit(visit, only)
+  for i, step in ipairs(self.before) do
+    if visit(i, "parent", step.op, step.args, step, step.slot and step.slot:number()) then return end
+  end
+  local clone = #self.before + 1
+  if visit(clone, "parent", "clone3", { namespaces = self.namespaces }) then return end
+  local wanted = only and self.recorder:find(only)
+  local count = wanted and #wanted or self.recorder:size()
+  local met, next_meeting = 0, 1 -- how many steps of the parent there have been since clone3
+  for position = 1, count + 1 do
+    local i = position > count and math.huge or wanted and wanted[position] or position
+    local meeting = self.meetings[next_meeting]
+    while meeting and meeting.index < i do
+      for _, step in ipairs(meeting.steps) do
+        met = met + 1
+        if visit(clone + meeting.index + met, "parent", step.op, step.args, step) then return end
+      end
+      next_meeting = next_meeting + 1
+      meeting = self.meetings[next_meeting]
+    end
+    if position > count then return end
+    local op, args, slot = self.recorder:data(i)
+    if visit(clone + i + met, "child", op, args, i, slot) then return end
+  end
+end
+
 --- The steps in the order in which they happen. `args`: the arguments by name; a descriptor is a number, or { slot = }
 --- with the number of a slot; `slot` is that of the result.
 ---@return { number: integer, side: "parent"|"child", op: string, args: table, slot: integer?, text: string }[]
 function methods:steps()
   local steps = {}
-  local function add(side, op, args, text, slot)
-    steps[#steps + 1] = { number = #steps + 1, side = side, op = op, args = args, text = text, slot = slot }
-  end
-  local function add_parent(step) add("parent", step.op, step.args, step.text, step.slot and step.slot:number()) end
-  for _, step in ipairs(self.before) do add_parent(step) end
-  add("parent", "clone3", { namespaces = self.namespaces }, ("clone3({%s}%s%s)"):format(
-    #self.namespaces > 0 and '"' .. table.concat(self.namespaces, '", "') .. '"' or "",
-    self.cgroup and ", cgroup" or "", is_copied(self) and ", copy" or ""))
-  for i = 1, self.recorder:size() do
-    local op, args, slot = self.recorder:data(i)
-    add("child", op, args, (self.recorder:describe(i)), slot)
-    for _, meeting in ipairs(self.meetings) do
-      for _, step in ipairs(meeting.index == i and meeting.steps or {}) do add_parent(step) end
+  self:visit(function(number, side, op, args, step, slot)
+    local text
+    if side == "child" then
+      text = self.recorder:describe(step)
+    elseif step then
+      text = step.text
+    else
+      text = ("clone3({%s}%s%s)"):format(#self.namespaces > 0 and '"' .. table.concat(self.namespaces, '", "') .. '"'
+        or "", self.cgroup and ", cgroup" or "", is_copied(self) and ", copy" or "")
     end
-  end
+    steps[number] = { number = number, side = side, op = op, args = args, text = text, slot = slot }
+  end)
   return steps
 end
 

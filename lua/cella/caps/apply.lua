@@ -5,17 +5,20 @@ local core = require "cella.core"
 local Error = require "cella.error"
 local read = require "cella.caps.read"
 local securebits = require "cella.caps.securebits"
+local set = require "cella.caps.set"
 local state = require "cella.caps.state"
 local validate = require "cella.validate"
 require "cella.caps.prctl"
 require "cella.caps.rules"
 
 local sys = core.sys
+local SETPCAP = set.mask "setpcap"
 local unpack_list = table.unpack or unpack
 local M = {}
 
 local function with_default(target, now)
   local fields = {}
+  target, now = state.raw(target), state.raw(now)
   for _, name in ipairs(state.SETS) do fields[name] = target[name] or now[name] end
   -- A text of cap_iab(3) says what is blocked; what is not there anyhow, it does not ask for.
   if target.bounding_at_most then fields.bounding = target.bounding * now.bounding end
@@ -28,9 +31,10 @@ local function with_default(target, now)
   return fields
 end
 
--- The steps from one state to another. Each is { operation, arguments... }.
+-- The steps from one state to the fields of another. Each is { operation, arguments... }.
 local function steps_between(now, to)
   local steps = {}
+  now = state.raw(now)
   local function add(...) steps[#steps + 1] = { ... } end
   local bits_differ = not securebits.equal(now.securebits, to.securebits)
   local dropped = now.bounding - to.bounding
@@ -43,8 +47,8 @@ local function steps_between(now, to)
     and not securebits.has(now.securebits, blocker .. "_locked")
   bits_differ = bits_differ or blocked
   local effective = now.effective
-  if (bits_differ or not dropped:empty() or not new_inheritable:empty()) and now.permitted:has("setpcap") then
-    effective = effective + "setpcap"
+  if (bits_differ or not dropped:empty() or not new_inheritable:empty()) and now.permitted:has "setpcap" then
+    effective = effective + SETPCAP
   end
   if not lowered:empty() then add("ambient_lower", lowered) end
   -- Before the bounding set shrinks: what is added to inheritable has to be in it. First in effect, then in use.
@@ -77,7 +81,7 @@ end
 
 -- What the pure rules say of the steps, before the first is taken: all or nothing.
 local function rehearse(now, steps, to, mode)
-  local missing = to.bounding - now.bounding
+  local missing = to.bounding - state.raw(now).bounding
   if not missing:empty() then
     return cannot("the bounding set only shrinks, and it does not hold " .. tostring(missing))
   elseif now.no_new_privs and not to.no_new_privs then
@@ -144,14 +148,16 @@ function state.methods:apply()
   local actual
   actual, err = read.own()
   if not actual then return nil, err end
-  local differ = actual:differences(state.wrap(to, "wanted"))
+  local wanted = state.wrap(to, "wanted")
+  local differ = actual:differences(wanted)
   if #differ > 0 then
     local name = differ[1]
-    local function shown(value)
+    local function shown(one)
+      local value = one[name]
       return type(value) == "table" and #value > 0 and table.concat(value, ",") or tostring(value)
     end
     return nil, Error.new { op = "apply", errno = 131, why = ("%s reads back as %s and not as %s"):format(name,
-      shown(actual[name]), shown(to[name])) }
+      shown(actual), shown(wanted)) }
   end
   local problem = other_mode(self.wanted_mode, actual:mode())
   if problem then return nil, Error.new { op = "apply", errno = 131, why = problem } end

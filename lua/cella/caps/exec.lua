@@ -27,14 +27,15 @@ local function version(value, path)
   return value
 end
 
-local file_rule = rule.record {
+--- What a file is to exec.
+M.file_rule = rule.record {
   path = rule.path, interpreter = rule.path, mode = rule.integer(0, 4095), uid = rule.id, gid = rule.id,
   nosuid = rule.boolean, capabilities = fileset.rule,
 }
 
 --- What state:after_exec takes.
 M.rule = rule.record {
-  file = file_rule, uid = state.ids_rule, gid = state.ids_rule, groups = rule.list(rule.id), ids = state.maps_rule,
+  file = M.file_rule, uid = state.ids_rule, gid = state.ids_rule, groups = rule.list(rule.id), ids = state.maps_rule,
   traced = rule.boolean, kernel = version,
 }
 
@@ -118,13 +119,14 @@ function M.transform(old, facts)
   local root = root_of(old.ids)
   local uid, gid = set_id(old, file, notes)
   local caps = file_capabilities(old, file, notes)
-  local permitted, effective = set.none, false
+  local permitted, effective = set.NONE, false
 
   if caps then
     -- P' = (P(inheritable) & F(inheritable)) | (F(permitted) & P(bounding))
-    permitted = caps.permitted * old.bounding + caps.inheritable * old.inheritable
+    local granted = set.mask(caps.permitted)
+    permitted = granted * old.bounding + set.mask(caps.inheritable) * old.inheritable
     effective = caps.effective
-    local lacking = caps.permitted - permitted
+    local lacking = granted - permitted
     if effective and not lacking:empty() then
       return nil, ("the program's file capability %s is outside the bounding set, and its effective bit says that it "
         .. "cannot do without"):format(tostring(lacking))
@@ -152,7 +154,7 @@ function M.transform(old, facts)
     id_changed = uid ~= old.uid.effective or not in_group(old, gid)
   end
   if (id_changed or not old.permitted:contains(permitted)) and (old.no_new_privs or facts.traced) then
-    if old.no_new_privs or not old.effective:has("setuid") then uid, gid = old.uid.real, old.gid.real end
+    if old.no_new_privs or not old.effective:has "setuid" then uid, gid = old.uid.real, old.gid.real end
     if not old.permitted:contains(permitted) then
       notes[#notes + 1] = ("%s: the program does not get %s, which was not permitted before"):format(
         old.no_new_privs and "no_new_privs" or "traced", tostring(permitted - old.permitted))
@@ -165,7 +167,7 @@ function M.transform(old, facts)
       notes[#notes + 1] = ("%s: ambient is emptied"):format(caps and "the file has capabilities of its own"
         or "the program changes the user or group ID")
     end
-    new.ambient = set.none
+    new.ambient = set.NONE
   end
   new.permitted = permitted + new.ambient
   new.effective = effective and new.permitted or new.ambient

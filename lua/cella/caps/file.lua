@@ -59,7 +59,7 @@ local function get(number, path)
   local found, message, errno = core.caps.file_get(number)
   if found == nil then return fail("cap_get_fd", path, message, errno) end
   if not found then return false end
-  found.permitted, found.inheritable = set.from_mask(found.permitted), set.from_mask(found.inheritable)
+  found.permitted, found.inheritable = set.of(found.permitted), set.of(found.inheritable)
   return fileset.wrap(found)
 end
 
@@ -94,9 +94,8 @@ function M.set(target, value)
   end
   return with_fd("open", target, function(number, path)
     return writable(number, path, function(fd)
-      local ok, message, errno = core.caps.file_set(fd, wanted.permitted:mask(), wanted.inheritable:mask(),
-        wanted.effective,
-        wanted.rootid)
+      local ok, message, errno = core.caps.file_set(fd, set.mask(wanted.permitted), set.mask(wanted.inheritable),
+        wanted.effective, wanted.rootid)
       if not ok then return fail("cap_set_fd", path, message, errno) end
       local actual, err = get(fd, path)
       if actual == nil then return nil, err end

@@ -39,7 +39,8 @@ local function from_text(text, path)
     validate.fail(path, "effective is one bit for the whole file: all or none of its capabilities, not %s of %s",
       tostring(effective), tostring(either))
   end
-  return { permitted = permitted, inheritable = inheritable, effective = not effective:empty(), rootid = rootid or 0 }
+  return { permitted = set.of(permitted), inheritable = set.of(inheritable), effective = not effective:empty(),
+    rootid = rootid or 0 }
 end
 
 --- A rule of cella.validate: a value of this kind, a text ("cap_net_raw=ep", as setcap(8) takes it, and what tostring
@@ -59,9 +60,9 @@ end
 --- As cap_to_text(3) has it: "cap_net_raw=ep".
 ---@return string
 function methods:text()
-  local either = self.permitted + self.inheritable
-  local effective = self.effective and either or set.none
-  return assert(core.caps.to_text(effective:mask(), self.permitted:mask(), self.inheritable:mask()))
+  local permitted, inheritable = set.mask(self.permitted), set.mask(self.inheritable)
+  local effective = self.effective and permitted + inheritable or set.NONE
+  return assert(core.caps.to_text(effective, permitted, inheritable))
 end
 
 --- The text, and the name-space owner as getcap(8) -n shows it where there is one.

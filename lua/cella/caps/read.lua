@@ -3,6 +3,7 @@
 local core = require "cella.core"
 local Error = require "cella.error"
 local exec = require "cella.caps.exec"
+local facts = require "cella.host"
 local idmap = require "cella.idmap"
 local set = require "cella.caps.set"
 local state = require "cella.caps.state"
@@ -23,17 +24,24 @@ local function triple(real, effective, saved)
   return { real = real, effective = effective, saved = saved }
 end
 
+local EVERY_ID = 4294967295 -- how many there are
+
 -- The observer's own user namespace, from its own IDs to its own IDs: it knows who has a mapping and whether there is a
 -- root. nil where there is no /proc to ask: then everything is taken as mapped.
-local function own_ids()
+local function own_ids(host)
   local ids = {}
   for _, kind in ipairs { "uid", "gid" } do
-    local map = idmap.of("self", kind)
-    if not map then return nil end
-    local extents = map:extents()
-    if #extents == 0 then return exec.UNMAPPED end
-    for _, extent in ipairs(extents) do extent.outside = extent.inside end
-    ids[kind] = idmap.new(extents)
+    local map
+    if host then map = host[kind .. "_map"] else map = idmap.of("self", kind) end
+    if not map or host and rawget(host, "failure") then return nil end
+    if map:outside(0, EVERY_ID) == 0 then
+      ids[kind] = map
+    else
+      local extents = map:extents()
+      if #extents == 0 then return exec.UNMAPPED end
+      for _, extent in ipairs(extents) do extent.outside = extent.inside end
+      ids[kind] = idmap.new(extents)
+    end
   end
   return ids
 end
@@ -54,19 +62,22 @@ local function ids_of(pid)
 end
 
 --- The state of this process. The calling thread's, where there are several.
-function M.own()
-  local sets, message, errno = sys.capabilities()
+---@param host cella.Host?  facts of this process, which are not asked for again
+function M.own(host)
+  local sets, message, errno
+  if host then sets = facts.sets(host) end
+  if not sets then sets, message, errno = core.caps.sets() end
   if not sets then return nil, Error.new { op = "cap_get_proc", message = message, errno = errno } end
   local fields = {
     securebits = sys.get_securebits(),
     no_new_privs = sys.get_no_new_privs(),
     uid = triple(sys.getresuid()),
     gid = triple(sys.getresgid()),
-    groups = sys.getgroups(),
-    ids = own_ids(),
+    groups = host and host.groups or sys.getgroups(),
+    ids = own_ids(host),
     pid = sys.getpid(),
   }
-  for _, name in ipairs(state.SETS) do fields[name] = set.new(sets[name]) end
+  for _, name in ipairs(state.SETS) do fields[name] = sets[name] end
   return state.wrap(fields, "of this process")
 end
 
@@ -89,7 +100,7 @@ function M.of(pid)
       return nil, Error.new { op = "read", path = path, message = "no " .. label .. " there",
         why = "/proc is not a procfs?" }
     end
-    fields[name] = set.from_mask(mask)
+    fields[name] = core.caps.mask(mask) * set.ALL
   end
   fields.no_new_privs = text:match("\nNoNewPrivs:%s*(%d)") == "1"
   local function numbers(label)
@@ -103,10 +114,15 @@ function M.of(pid)
   return state.wrap(fields, ("of process %d"):format(pid))
 end
 
+local release
+
 --- The release of the running kernel, "6.18.1"; nil where there is no /proc.
 function M.kernel()
-  local text = read_file("/proc/sys/kernel/osrelease")
-  return text and text:match("^%d+%.%d+[%d.]*")
+  if not release then
+    local text = read_file("/proc/sys/kernel/osrelease")
+    release = text and text:match("^%d+%.%d+[%d.]*")
+  end
+  return release
 end
 
 --- How many threads this process has; nil where there is no /proc.

@@ -24,11 +24,18 @@ local function from_members(members)
   return list
 end
 
+--- The names as the keys of a table.
+---@param list string[]
+---@return table<string, true>
+function M.members(list)
+  local members = {}
+  for _, name in ipairs(list) do members[name] = true end
+  return members
+end
+
 --- A rule of cella.validate: a list of names, in any order; a copy in the order of the bits.
 function M.rule(value, path)
-  local members = {}
-  for _, name in ipairs(list_rule(value, path)) do members[name] = true end
-  return from_members(members)
+  return from_members(M.members(list_rule(value, path)))
 end
 
 --- The number that prctl(2) takes.
@@ -61,8 +68,8 @@ function M.has(list, wanted)
 end
 
 function M.with(list, wanted)
-  local members = { [wanted] = true }
-  for _, name in ipairs(list) do members[name] = true end
+  local members = M.members(list)
+  members[wanted] = true
   return from_members(members)
 end
 

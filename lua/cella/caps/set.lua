@@ -3,10 +3,18 @@
 -- A set *is* the list of its names, in the order of their numbers: whatever takes a list of capabilities
 -- (cella.sys, a plan, a container) takes a set. What a kernel newer than libcap has is in it as its number. The
 -- highest is that of the running kernel, asked at run time.
+--
+-- Inside of cella.caps a set is a mask, a value of the core with the same algebra: the list is made for who asks.
 
 local core = require "cella.core"
 local names = require "cella.caps.names"
 local validate = require "cella.validate"
+
+---@class cella.caps.mask
+---@operator add(cella.caps.mask): cella.caps.mask
+---@operator sub(cella.caps.mask): cella.caps.mask
+---@operator mul(cella.caps.mask): cella.caps.mask
+---@operator unm: cella.caps.mask
 
 ---@class cella.caps.set
 ---@operator add(any): cella.caps.set
@@ -20,15 +28,16 @@ local M = {}
 
 M.last = names.last
 
-local label, number_of = names.label, names.number_of
+local NONE = core.caps.mask(("0"):rep(16))
 
--- From a table of numbers (number -> true) to the value.
-local function from_members(members)
-  local list = {}
-  for number = 0, M.last do
-    if members[number] then list[#list + 1] = label[number] end
-  end
-  return setmetatable(list, Set)
+--- Masks: of nothing, and of all that the running kernel has.
+M.NONE, M.ALL = NONE, -NONE
+
+--- The set of a mask. Bits that this kernel does not have are left out.
+---@param mask cella.caps.mask
+---@return cella.caps.set
+function M.of(mask)
+  return setmetatable(mask:names(), Set)
 end
 
 local function is_set(value)
@@ -36,38 +45,38 @@ local function is_set(value)
 end
 M.is = is_set
 
-local function members_of(set)
-  local members = {}
-  for _, item in ipairs(set) do members[number_of[item] or item] = true end
-  return members
-end
-
 local fail = validate.fail
 
-local function from_number(mask, path)
-  local whole = mask == math.floor(mask) and (not math.type or math.type(mask) == "integer") -- luacheck: ignore 143
-  if not whole or mask < 0 or mask > 9007199254740992 then
-    fail(path, "a mask is an integer from 0 to 2^53 (above that: hexadecimal text), not %s", tostring(mask))
+local function from_number(number, path)
+  local whole = number == math.floor(number)
+    and (not math.type or math.type(number) == "integer") -- luacheck: ignore 143
+  if not whole or number < 0 or number > 9007199254740992 then
+    fail(path, "a mask is an integer from 0 to 2^53 (above that: hexadecimal text), not %s", tostring(number))
   end
   -- In halves: %x of LuaJIT and 5.1 is not sure to take more than 32 bits, and wants no float on 5.3 and later.
-  local high = (mask - mask % 4294967296) / 4294967296
+  local high = (number - number % 4294967296) / 4294967296
   local digits = ("%04x%04x%04x%04x"):format(math.floor(high / 65536), high % 65536,
-    math.floor(mask % 4294967296 / 65536), mask % 65536)
-  local read, problem = core.caps.read(digits)
-  if not read then fail(path, "%s", problem) end
-  return names.mask_members(read)
+    math.floor(number % 4294967296 / 65536), number % 65536)
+  local mask, problem = core.caps.read(digits)
+  if not mask then fail(path, "%s", problem) end
+  return mask
 end
 
---- A rule of cella.validate: a list or a text, as a set. (Not a number: 13 could be a capability, or a mask of three.)
-function M.rule(value, path)
-  if is_set(value) then return value end
-  if type(value) ~= "string" and type(value) ~= "table" or type(value) == "table" and getmetatable(value) ~= nil then
-    fail(path, "a set of capabilities, a list or a text expected, got %s%s", validate.show(value),
-      type(value) == "number" and " (a capability by its number is { number }, a mask is caps.set(number))" or "")
+--- A rule of cella.validate: a list, a text or a set, as a mask. (Not a number: 13 could be a capability, or a mask of
+--- three.)
+function M.mask_rule(value, path)
+  local kind = type(value)
+  if kind == "userdata" then
+    local mask = core.caps.read(value)
+    if mask then return mask end
   end
-  local digits, problem, item, name = core.caps.read(value)
-  if digits then return from_members(names.mask_members(digits)) end
-  if not item and type(value) == "table" then
+  if kind ~= "table" and kind ~= "string" or kind == "table" and getmetatable(value) ~= nil and not is_set(value) then
+    fail(path, "a set of capabilities, a list or a text expected, got %s%s", validate.show(value),
+      kind == "number" and " (a capability by its number is { number }, a mask is caps.set(number))" or "")
+  end
+  local mask, problem, item, name = core.caps.read(value)
+  if mask then return mask end
+  if not item and kind == "table" then
     for key in pairs(value) do
       if type(key) ~= "number" or key < 1 or key > #value or key ~= math.floor(key) then
         fail(validate.join(path, key), "no such key in a list of capabilities")
@@ -77,6 +86,25 @@ function M.rule(value, path)
   fail(item and validate.join(path, item) or path, "%s%s", problem, name and names.instead_of(name) or "")
 end
 
+--- The same, as a set.
+function M.rule(value, path)
+  return is_set(value) and value or M.of(M.mask_rule(value, path))
+end
+
+local function any_rule(value, path)
+  return type(value) == "number" and from_number(value, path) or M.mask_rule(value, path)
+end
+
+--- The mask of whatever M.new takes.
+---@param value any
+---@param level integer?  of the caller that an error points to
+---@return cella.caps.mask
+function M.mask(value, level)
+  if value == nil then error("capabilities: missing", (level or 1) + 1) end
+  local mask = validate.check(any_rule, value, "capabilities", (level or 1) + 1)
+  return mask -- no tail call: the level counts this frame
+end
+
 --- Makes a set from text ("net_raw,cap_chown", "all,-sys_admin"), a list of names and numbers, or a mask (a number,
 --- or hexadecimal text: "0x3000", or 16 digits as /proc/PID/status has them). Names with or without `cap_`, in any
 --- case; "-name" takes one away from those before it. Raises at a name or number that this kernel does not have.
@@ -84,51 +112,28 @@ end
 ---@param level integer?  of the caller that an error points to
 ---@return cella.caps.set
 function M.new(value, level)
-  if value == nil then error("capabilities: missing", (level or 1) + 1) end
-  local set
-  if type(value) == "number" then
-    local function mask(number, path) return from_members(from_number(number, path)) end
-    set = validate.check(mask, value, "capabilities", (level or 1) + 1)
-  else
-    set = validate.check(M.rule, value, "capabilities", (level or 1) + 1)
-  end
-  return set -- no tail call: the level counts this frame
+  if is_set(value) then return value end
+  return M.of(M.mask(value, (level or 1) + 1))
 end
 
 --- Every capability of the running kernel.
 ---@return cella.caps.set
 function M.all()
-  return from_members(names.mask_members(("f"):rep(16)))
+  return M.of(M.ALL)
 end
 
---- A set from the mask of 16 digits that the core gives. Bits that this kernel does not have are left out.
-function M.from_mask(digits)
-  return from_members(names.mask_members(digits))
-end
-
-M.none = from_members {}
-
-local function operands(a, b)
-  return members_of(M.new(a, 3)), members_of(M.new(b, 3))
-end
+M.none = M.of(NONE)
 
 function Set.__add(a, b)
-  a, b = operands(a, b)
-  for number in pairs(b) do a[number] = true end
-  return from_members(a)
+  return M.of(M.mask(a, 2) + M.mask(b, 2))
 end
 
 function Set.__sub(a, b)
-  a, b = operands(a, b)
-  for number in pairs(b) do a[number] = nil end
-  return from_members(a)
+  return M.of(M.mask(a, 2) - M.mask(b, 2))
 end
 
 function Set.__mul(a, b)
-  a, b = operands(a, b)
-  local both = {}
-  for number in pairs(a) do both[number] = b[number] end
-  return from_members(both)
+  return M.of(M.mask(a, 2) * M.mask(b, 2))
 end
 
 -- Lua compares two sets only; whether they are the same lists is the same question.
@@ -137,11 +142,7 @@ function Set.__eq(a, b)
 end
 
 function Set.__le(a, b)
-  a, b = operands(a, b)
-  for number in pairs(a) do
-    if not b[number] then return false end
-  end
-  return true
+  return M.mask(b, 2):contains(M.mask(a, 2))
 end
 
 function Set.__lt(a, b)
@@ -150,20 +151,12 @@ end
 
 --- `-set`: every capability of this kernel that is not in it.
 function Set.__unm(a)
-  return M.all() - a
+  return M.of(-M.mask(a, 2))
 end
 
 --- "none", "all", the names with commas, or "all,-name" where those that lack are fewer; caps.set takes it back.
 function Set:__tostring()
-  if #self == 0 then return "none" end
-  if #self == M.last + 1 then return "all" end
-  -- A number behind "-" would not be read as one that lacks.
-  local lacking = #self > (M.last + 1) / 2 and (-self):names() or {}
-  for _, item in ipairs(lacking) do
-    if type(item) == "number" then lacking = {} end
-  end
-  if #lacking == 0 then return table.concat(self, ",") end
-  return "all,-" .. table.concat(lacking, ",-")
+  return tostring(M.mask(self, 2))
 end
 
 function Set.__newindex()
@@ -177,14 +170,15 @@ Set.__index = methods
 ---@return boolean
 function methods:has(name)
   local number = validate.check(names.number, name, "capability", 2)
-  return members_of(self)[number] == true
+  return M.mask(self, 2):has(number)
 end
 
 --- Whether it holds every one of another set.
 ---@param other any
 ---@return boolean
 function methods:contains(other)
-  return M.new(other, 2) <= self
+  local mask = M.mask(other, 2)
+  return M.mask(self, 2):contains(mask)
 end
 
 --- Its names as a new plain list, in the order of their numbers.
@@ -201,20 +195,14 @@ function methods:each()
   return function()
     i = i + 1
     local item = rawget(self, i)
-    if item ~= nil then return number_of[item] or item, item end
+    if item ~= nil then return names.number_of[item] or item, item end
   end
 end
 
 --- The mask as 16 hexadecimal digits, as /proc/PID/status shows it (proc(5)).
 ---@return string
 function methods:mask()
-  local members, digits = members_of(self), {}
-  for position = 60, 0, -4 do
-    local nibble = 0
-    for bit = 3, 0, -1 do nibble = nibble * 2 + (members[position + bit] and 1 or 0) end
-    digits[#digits + 1] = ("%x"):format(nibble)
-  end
-  return table.concat(digits)
+  return M.mask(self, 2):digits()
 end
 
 --- Whether it is empty.

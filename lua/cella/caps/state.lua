@@ -2,6 +2,8 @@
 --
 -- A state never changes. state:with{...} makes another, which says of itself that it is not applied; what it
 -- does to a process is for state:apply() (cella.caps.apply) and for the rules (cella.caps.rules) to say.
+--
+-- Its fields have masks (cella.caps.set) for the sets; who reads one from outside gets the set.
 
 local core = require "cella.core"
 local Error = require "cella.error"
@@ -44,6 +46,7 @@ M.is = is_state
 function State:__index(key)
   local value = rawget(self, FIELDS)[key]
   if value == nil then return methods[key] end
+  if type(value) == "userdata" then return set.of(value) end
   return value
 end
 
@@ -75,7 +78,8 @@ end
 M.maps_rule = map_table
 
 local fields_rule = rule.record {
-  effective = set.rule, permitted = set.rule, inheritable = set.rule, bounding = set.rule, ambient = set.rule,
+  effective = set.mask_rule, permitted = set.mask_rule, inheritable = set.mask_rule, bounding = set.mask_rule,
+  ambient = set.mask_rule,
   securebits = securebits.rule, no_new_privs = rule.boolean,
   uid = M.ids_rule, gid = M.ids_rule, groups = rule.list(rule.id), ids = map_table,
 }
@@ -86,6 +90,11 @@ function M.wrap(fields, origin, notes)
   return setmetatable({ [FIELDS] = fields }, State)
 end
 
+--- The fields themselves, with masks, for who only reads them.
+function M.raw(state)
+  return rawget(state, FIELDS)
+end
+
 --- A copy of the fields, for rules that make the next state from it.
 function M.fields(state)
   local copy = {}
@@ -94,14 +103,58 @@ function M.fields(state)
   return copy
 end
 
+local rules = {}
+
+--- Says what an operation does: a rule changes the fields of a state, and returns notes; or nil and the error that the
+--- kernel would give. `needed`: which fields have to be there.
+---@param name string      as in the method after_NAME of states
+---@param needed string[]
+---@param perform fun(fields: table, ...): string[]?, cella.error?
+---@param shown string?    how the origin of a state calls the operation; the name if nil
+function M.rule(name, needed, perform, shown)
+  rules[name] = { needed = needed, perform = perform, shown = shown or name }
+end
+
+local function need(fields, names, what, level)
+  for i = 1, #names do
+    local name = names[i]
+    if fields[name] == nil then error(("%s: this state does not say what is %s"):format(what, name), level + 1) end
+  end
+end
+
+--- Raises where a state does not say what is asked of it.
+function M.need(state, names, what)
+  need(rawget(state, FIELDS), names, what, 3)
+end
+
+--- Follows a rule.
+---@param fields table  changed
+---@param name string
+---@param level integer  whom to blame where a field is missing
+---@return string[]? notes, cella.error?
+function M.perform(fields, name, level, ...)
+  local one = rules[name]
+  need(fields, one.needed, "after_" .. name, level + 1)
+  return one.perform(fields, ...)
+end
+
+--- The state after an operation; for the methods of states.
+---@return cella.caps.state?, cella.error?
+function M.after(state, name, ...)
+  local fields = M.fields(state)
+  local notes, err = M.perform(fields, name, 3, ...)
+  if not notes then return nil, err end
+  return M.predicted(fields, name, notes)
+end
+
+--- A state from the fields that a rule has made.
+function M.predicted(fields, name, notes)
+  return M.wrap(fields, "predicted: after " .. (rules[name] and rules[name].shown or name), notes)
+end
+
 --- For rules: the error that the kernel would give, with its reason.
 function M.refused(op, code, why)
   return nil, Error.new { op = op, errno = ({ EPERM = 1, EINVAL = 22 })[code], code = code, why = why }
-end
-
---- For rules: the state after an operation.
-function M.after(fields, op, notes)
-  return M.wrap(fields, "predicted: after " .. op, notes)
 end
 
 --- A state of which only what is given is said.
@@ -123,25 +176,20 @@ function methods:with(changes)
   return M.wrap(fields, "not applied")
 end
 
-local function need(self, names, what)
-  for _, name in ipairs(names) do
-    if self[name] == nil then error(("%s: this state does not say what is %s"):format(what, name), 3) end
-  end
-end
-M.need = need
-
 --- Effective, permitted and inheritable as cap_to_text(3) has them: "cap_net_raw=ep".
 ---@return string
 function methods:text()
-  need(self, { "effective", "permitted", "inheritable" }, "text")
-  return assert(core.caps.to_text(self.effective:mask(), self.permitted:mask(), self.inheritable:mask()))
+  M.need(self, { "effective", "permitted", "inheritable" }, "text")
+  local fields = M.raw(self)
+  return assert(core.caps.to_text(fields.effective, fields.permitted, fields.inheritable))
 end
 
 --- Inheritable, ambient and bounding as cap_iab(3) has them: "!cap_chown,^cap_net_raw".
 ---@return string
 function methods:iab()
-  need(self, { "inheritable", "ambient", "bounding" }, "iab")
-  return assert(core.caps.iab_to_text(self.inheritable:mask(), self.ambient:mask(), (-self.bounding):mask()))
+  M.need(self, { "inheritable", "ambient", "bounding" }, "iab")
+  local fields = M.raw(self)
+  return assert(core.caps.iab_to_text(fields.inheritable, fields.ambient, -fields.bounding))
 end
 
 -- What cap_set_mode(3) locks down: CAP_SECURED_BITS_AMBIENT of <sys/securebits.h>.
@@ -154,11 +202,12 @@ M.MODES = { "NOPRIV", "PURE1E_INIT", "PURE1E", "HYBRID" }
 --- (cap_get_mode(3)), by the same questions in the same order.
 ---@return string
 function methods:mode()
-  need(self, { "securebits", "ambient", "inheritable", "permitted", "effective", "bounding" }, "mode")
-  if #self.securebits == 0 then return "HYBRID" end
-  if not securebits.equal(self.securebits, PURE) or not self.ambient:empty() then return "UNCERTAIN" end
-  if not self.inheritable:empty() then return "PURE1E" end
-  if not (self.permitted:empty() and self.effective:empty() and self.bounding:empty()) then return "PURE1E_INIT" end
+  M.need(self, { "securebits", "ambient", "inheritable", "permitted", "effective", "bounding" }, "mode")
+  local fields = M.raw(self)
+  if #fields.securebits == 0 then return "HYBRID" end
+  if not securebits.equal(fields.securebits, PURE) or not fields.ambient:empty() then return "UNCERTAIN" end
+  if not fields.inheritable:empty() then return "PURE1E" end
+  if not (fields.permitted + fields.effective + fields.bounding):empty() then return "PURE1E_INIT" end
   return "NOPRIV"
 end
 
@@ -167,18 +216,18 @@ end
 ---@return cella.caps.state
 function methods:with_mode(mode)
   validate.check(rule.one_of(M.MODES), mode, "mode", 2)
-  need(self, M.SETS, "with_mode")
+  M.need(self, M.SETS, "with_mode")
   local fields = M.fields(self)
   fields.wanted_mode = mode
-  fields.effective = set.none -- libcap leaves nothing raised, in every mode
+  fields.effective = set.NONE -- libcap leaves nothing raised, in every mode
   if mode == "HYBRID" then
     fields.securebits = {}
     return M.wrap(fields, "not applied")
   end
-  fields.securebits, fields.ambient = PURE, set.none
-  if mode ~= "PURE1E" then fields.inheritable = set.none end
+  fields.securebits, fields.ambient = PURE, set.NONE
+  if mode ~= "PURE1E" then fields.inheritable = set.NONE end
   if mode == "NOPRIV" then
-    fields.permitted, fields.bounding, fields.no_new_privs = set.none, set.none, true
+    fields.permitted, fields.bounding, fields.no_new_privs = set.NONE, set.NONE, true
   end
   return M.wrap(fields, "not applied")
 end
@@ -189,8 +238,9 @@ end
 function methods:differences(other)
   if not is_state(other) then error("a state expected, got " .. validate.show(other), 2) end
   local names = {}
+  local mine, theirs = M.raw(self), M.raw(other)
   for _, name in ipairs(M.SETS) do
-    if self[name] and other[name] and self[name] ~= other[name] then names[#names + 1] = name end
+    if mine[name] and theirs[name] and mine[name] ~= theirs[name] then names[#names + 1] = name end
   end
   if self.securebits and other.securebits and not securebits.equal(self.securebits, other.securebits) then
     names[#names + 1] = "securebits"
@@ -202,9 +252,10 @@ function methods:differences(other)
 end
 
 function State.__eq(a, b)
+  local mine, theirs = M.raw(a), M.raw(b)
   for _, name in ipairs { "effective", "permitted", "inheritable", "bounding", "ambient", "securebits",
     "no_new_privs" } do
-    if (a[name] == nil) ~= (b[name] == nil) then return false end
+    if (mine[name] == nil) ~= (theirs[name] == nil) then return false end
   end
   return #a:differences(b) == 0
 end

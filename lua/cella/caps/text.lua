@@ -6,7 +6,6 @@
 local ascii = require "cella.ascii"
 local core = require "cella.core"
 local names = require "cella.caps.names"
-local set = require "cella.caps.set"
 local validate = require "cella.validate"
 
 local M = {}
@@ -22,13 +21,13 @@ local function refuse(text, path, form)
 end
 
 local function checked(mask, text, path)
-  for number in pairs(names.mask_members(mask)) do
-    if number > names.last then
-      validate.fail(path, "%s names capability %d, and this kernel's highest is %d (%s)", validate.show(text), number,
-        names.last, tostring(names.label[names.last]))
-    end
+  local numbers = mask:numbers()
+  local highest = numbers[#numbers]
+  if highest and highest > names.last then
+    validate.fail(path, "%s names capability %d, and this kernel's highest is %d (%s)", validate.show(text), highest,
+      names.last, tostring(names.label[names.last]))
   end
-  return set.from_mask(mask)
+  return mask
 end
 
 -- libcap takes numbers that the kernel does not have, and in the second form drops them without a word.
@@ -39,7 +38,7 @@ local function check_string(text, path)
   end
 end
 
---- Effective, permitted and inheritable of a text in the form of cap_to_text(3); fails as a rule does.
+--- Effective, permitted and inheritable of a text in the form of cap_to_text(3), as masks; fails as a rule does.
 function M.masks(text, path)
   check_string(text, path)
   local effective, permitted, inheritable = core.caps.from_text(text)
@@ -56,7 +55,7 @@ local function well_formed(text)
   return true
 end
 
---- Inheritable, ambient and bounding of a text in the form of cap_iab(3).
+--- Inheritable, ambient and bounding of a text in the form of cap_iab(3), as masks.
 function M.vectors(text, path)
   check_string(text, path)
   local inheritable, ambient, blocked

@@ -1,109 +1,106 @@
 --- What a plan's child will hold at each step, predicted from the recorded steps before anything happens, and whether
 --- that is what the plan asks for.
 
+local core = require "cella.core"
 local Error = require "cella.error"
+local exec = require "cella.caps.exec"
 local idmap = require "cella.idmap"
 local lists = require "cella.list"
 local read = require "cella.caps.read"
-local set = require "cella.caps.set"
 local state = require "cella.caps.state"
 local validate = require "cella.validate"
 require "cella.caps.prctl"
 require "cella.caps.rules"
 
+local mask = core.caps.mask
 local rule = validate.rule
 local M = {}
 
+-- What a step does to the fields of a state: notes, or nil and the error that the kernel would give, as the rules
+-- (cella.caps.state); false where it does nothing to them. The third is what it is called, where that is not its name.
+local acts = {}
+
 -- A map as the new namespace's process wrote it is in terms of the namespace around it; the observer's may be farther
 -- out.
-local function with_map(context, current, kind, text)
-  local ok, map = pcall(idmap.new, text)
-  local fields, ids = state.fields(current), current.ids
+local function write_map(fields, context, kind, source)
+  local ok, map = pcall(idmap.new, source)
+  local ids = fields.ids
+  fields.ids = nil -- not known; if the kernel refuses the map, that step's error says why
   if ok and ids then
     local around = context.around
     if around then map = map:compose(around[kind]) end
     fields.ids = { uid = ids.uid, gid = ids.gid, parents = ids.parents }
     fields.ids[kind] = map
-  else
-    fields.ids = nil -- not known; if the kernel refuses the map, that step's error says why
   end
-  return state.wrap(fields, "predicted: after " .. kind .. "_map")
+  return {}, nil, kind .. "_map"
+end
+
+local EVERY_ID = 4294967295 -- how many there are
+
+-- Whether these maps change nothing of any that lies within them.
+local function is_whole(ids)
+  return ids.uid:outside(0, EVERY_ID) == 0 and ids.gid:outside(0, EVERY_ID) == 0
 end
 
 -- Entering a user namespace; what was the namespace is the one around it from now on.
-local function enter(context, current)
-  local around = current.ids
-  local following, err = current:after_unshare_user()
-  if not following then return nil, err end
-  context.around = around and around.uid.compose and around or nil
-  return following
+local function enter(fields, context)
+  local around = fields.ids
+  local notes, err = state.perform(fields, "unshare_user", 1)
+  if not notes then return nil, err end
+  context.around = around and around.uid.compose and not is_whole(around) and around or nil
+  return notes, nil, "unshare user"
 end
 
-local acts = {}
-
-function acts.capset(current, a)
-  return current:after_capset(set.from_mask(a.effective), set.from_mask(a.permitted), set.from_mask(a.inheritable))
+function acts.capset(fields, a)
+  return state.perform(fields, "capset", 1, mask(a.effective), mask(a.permitted), mask(a.inheritable))
 end
 
 for _, name in ipairs { "capbset_drop", "ambient_raise", "ambient_lower" } do
-  acts[name] = function(current, a) return current["after_" .. name](current, set.from_mask(a.capabilities)) end
+  acts[name] = function(fields, a) return state.perform(fields, name, 1, mask(a.capabilities)) end
 end
 
-function acts.ambient_clear(current) return current:after_ambient_clear() end
-function acts.securebits(current, a) return current:after_securebits(a.bits) end
-function acts.keep_caps(current, a) return current:after_keep_caps(a.on) end
-function acts.no_new_privs(current) return current:after_no_new_privs() end
-function acts.setresuid(current, a) return current:after_setresuid(a.ruid, a.euid, a.suid) end
-function acts.setresgid(current, a) return current:after_setresgid(a.rgid, a.egid, a.sgid) end
-function acts.setgroups(current, a) return current:after_setgroups(a.groups) end
-
-function acts.unshare(current, a, context)
-  if lists.contains(a.namespaces, "user") then return enter(context, current) end
-  return current
+for name, argument in pairs { ambient_clear = "", securebits = "bits", keep_caps = "on", no_new_privs = "",
+  setgroups = "groups" } do
+  acts[name] = function(fields, a) return state.perform(fields, name, 1, a[argument]) end
 end
 
-function acts.fork(current, a, context)
-  if lists.contains(a.namespaces, "user") then return enter(context, current) end
-  return current
+function acts.setresuid(fields, a) return state.perform(fields, "setresuid", 1, a.ruid, a.euid, a.suid) end
+function acts.setresgid(fields, a) return state.perform(fields, "setresgid", 1, a.rgid, a.egid, a.sgid) end
+
+function acts.unshare(fields, a, context)
+  if not lists.contains(a.namespaces, "user") then return false end
+  return enter(fields, context)
 end
+
+acts.fork = acts.unshare
 
 -- Where the parent has written maps of which its steps do not tell, IDs pass as they are: better no prediction than a
--- wrong one.
-local function settled(current)
-  local ids = current.ids
-  if not ids or ids.uid.compose and ids.gid.compose then return current end
-  local fields = state.fields(current)
+-- wrong one. Returns whether anything has changed.
+local function settle(fields)
+  local ids = fields.ids
+  if not ids or ids.uid.compose and ids.gid.compose then return false end
   fields.ids = nil
-  return state.wrap(fields, current.origin)
+  return true
 end
 
 -- Joined: the maps are those of a namespace that exists, and may be looked up where the plan names it.
-function acts.setns(current, a, context)
-  if not lists.contains(a.namespaces, "user") then return current end
-  local following, err = enter(context, current)
-  if not following then return nil, err end
-  local fields = state.fields(following)
+function acts.setns(fields, a, context)
+  if not lists.contains(a.namespaces, "user") then return false end
+  local notes, err = enter(fields, context)
+  if not notes then return nil, err end
   fields.ids = context.joined -- nil: not known; then IDs pass as they are
-  return state.wrap(fields, "predicted: after setns")
+  return {}
 end
 
-function acts.write_file(current, a, context)
+function acts.write_file(fields, a, context)
   local kind = a.path:match("^/proc/self/([ug]id)_map$")
-  if kind then return with_map(context, current, kind, a.data) end
-  return current
+  if not kind then return false end
+  return write_map(fields, context, kind, a.data)
 end
 
-function acts.execve(current, _, context)
-  return current:after_exec { file = context.file, kernel = context.kernel }
-end
-
--- The maps that the parent writes, from what its steps say that they will write.
-local function parent_map(args)
-  if not args.kind then return nil end
-  if args.data then return args.kind, args.data end
-  local lines = {}
-  for i = 1, #args.numbers, 3 do lines[#lines + 1] = table.concat(args.numbers, " ", i, i + 2) end
-  return args.kind, table.concat(lines, "\n")
+function acts.execve(fields, _, context)
+  local notes, err = state.perform(fields, "exec", 1, context.exec)
+  return notes, err, "exec"
 end
 
 local function joined_ids(plan)
@@ -122,7 +119,7 @@ local options_rule = rule.record {
     if not state.is(value) then validate.fail(path, "a state expected, got %s", validate.show(value)) end
     return value
   end,
-  file = function(value) return value end, -- after_exec checks it
+  file = exec.file_rule,
   kernel = rule.string,
   joined = state.maps_rule,
 }
@@ -133,41 +130,36 @@ local function check_plan_value(plan, level)
   end
 end
 
--- Walks the steps; calls visit(number, op, arguments, state before, state after | nil, err). Stops where a step fails.
-local function each_step(plan, options, visit)
-  local current = options.state
-  if not current then
-    local problem
-    current, problem = read.own()
-    if not current then return nil, problem end
-  end
+local function copy(fields)
+  local same = {}
+  for key, value in pairs(fields) do same[key] = value end
+  return same
+end
+
+-- Walks the steps with the fields of `from`, which change; calls visit(number, side, op, args, fields, notes, err,
+-- name), the last three as acts have them; a name of nil is that of what came before. Stops where a step fails, or
+-- where visit returns something. `only`: as plan:visit takes it.
+local function each_step(plan, from, options, only, visit)
   -- From an injected state nothing is asked of this host.
   local kernel = options.kernel or not options.state and read.kernel() or nil
-  local context = { file = options.file, kernel = kernel, joined = options.joined or joined_ids(plan) }
-  local steps = plan:steps()
-  local child, cloned, maps_written = 0, false, false
-  for _, step in ipairs(steps) do
-    local following, arguments, err
-    if step.side == "child" then
-      child = child + 1
-      if maps_written then current, maps_written = settled(current), false end
-      local name = step.op
-      arguments = step.args
-      following, err = current, nil
-      if acts[name] then following, err = acts[name](current, arguments, context) end
-    elseif step.op == "clone3" then
-      cloned, following, err = true, current, nil
-      if lists.contains(plan.namespaces, "user") then following, err = enter(context, current) end
+  local context = { exec = { file = options.file, kernel = kernel }, joined = options.joined or joined_ids(plan) }
+  local fields, cloned, maps_written = state.fields(from), false, false
+  plan:visit(function(number, side, op, args)
+    local notes, err, name = false, nil, nil
+    if side == "child" then
+      local settled = maps_written and settle(fields)
+      maps_written = false
+      if acts[op] then notes, err, name = acts[op](fields, args, context) end
+      if notes then name = name or op elseif notes == false and settled then notes = {} end
+    elseif op == "clone3" then
+      cloned = true
+      if lists.contains(plan.namespaces, "user") then notes, err, name = enter(fields, context) end
     else
       maps_written = cloned
-      local kind, text = parent_map(step.args)
-      following, err = kind and with_map(context, current, kind, text) or current, nil
+      if args.kind then notes, err, name = write_map(fields, context, args.kind, plan.ids[args.kind]) end
     end
-    visit(step, arguments, current, following, err)
-    if not following then return true end
-    current = following
-  end
-  return true
+    return visit(number, side, op, args, fields, notes, err, name) or notes == nil
+  end, only)
 end
 
 --- The state of a plan's child at each step, predicted. Starts from `options.state`, that of this process if nil.
@@ -185,44 +177,99 @@ function M.walk(plan, options, level)
   level = (level or 1) + 1
   check_plan_value(plan, level)
   options = validate.check(options_rule, options or {}, "", level)
-  local list = {}
-  local ok, err = each_step(plan, options, function(step, _, _, following, problem)
-    list[#list + 1] = { number = step.number, side = step.side, op = step.op, text = step.text, state = following,
-      err = problem }
+  local current, problem = options.state, nil
+  if not current then current, problem = read.own() end
+  if not current then return nil, problem end
+  local predicted = {}
+  each_step(plan, current, options, nil, function(number, _, _, _, fields, notes, err, name)
+    if notes then
+      current = state.wrap(copy(fields), name and "predicted: after " .. name or current.origin, notes)
+    end
+    predicted[number] = { state = notes ~= nil and current or nil, err = err }
   end)
-  if not ok then return nil, err end
+  local list = {}
+  for i, step in ipairs(plan:steps()) do
+    local after = predicted[i]
+    if not after then break end
+    list[i] = { number = i, side = step.side, op = step.op, text = step.text, state = after.state, err = after.err }
+  end
   return list
 end
 
 -- An exec's text has the whole environment in it.
-local function shown(plan, step)
-  if step.op == "execve" or step.op == "call" then return ("%s(%q)"):format(step.op, plan.program or "?") end
-  return step.text
+local function shown(plan, number, op)
+  if op == "execve" or op == "call" then return ("%s(%q)"):format(op, plan.program or "?") end
+  return plan:steps()[number].text
 end
 
-local function as_error(plan, step, message, why, code)
-  return Error.new { op = step.op, step = step.number, side = step.side, text = shown(plan, step), code = code,
+local function as_error(plan, at, message, why, code)
+  return Error.new { op = at.op, step = at.number, side = at.side, text = shown(plan, at.number, at.op), code = code,
     errno = code == "EINVAL" and 22 or 1, message = message, why = why }
 end
 
-local EXPECTED = { "effective", "permitted", "inheritable", "bounding", "ambient" }
+-- What check looks at: what changes a state, what reads one back, and where the parent does its part.
+local CHECKED = {}
+for _, name in ipairs { "expect_capabilities", "await" } do CHECKED[core.operations[name]] = true end
+for name in pairs(acts) do CHECKED[core.operations[name]] = true end
 
--- Where a capability left a set for the last time.
-local function lost_at(history, field, lacking)
-  for i = #history, 2, -1 do
-    local before, now = history[i - 1].state[field], history[i].state[field]
-    if before and now and not (lacking * before - now):empty() then return history[i] end
-  end
-  return nil
+-- Which step took a capability from a set for the last time before another step, as the end of a sentence.
+local function describe_loss(plan, start, options, stop, field, lacking)
+  local before, where = state.raw(start)[field], nil
+  each_step(plan, start, options, CHECKED, function(number, _, op, _, fields, notes)
+    if before and fields[field] and not (lacking * before - fields[field]):empty() then
+      where = { number = number, op = op, notes = table.concat(notes or {}, "; ") }
+    end
+    before = fields[field]
+    return number == stop
+  end)
+  if not where then return ("%s never held %s"):format(field, tostring(lacking)) end
+  return ("step %d, %s, takes %s from %s%s"):format(where.number, shown(plan, where.number, where.op),
+    tostring(lacking), field, where.notes ~= "" and ": " .. where.notes or "")
 end
 
-local function describe_loss(plan, history, field, lacking)
-  local where = lost_at(history, field, lacking)
-  if not where then return ("%s never held %s"):format(field, tostring(lacking)) end
-  local notes = table.concat(where.state.notes, "; ")
-  return ("step %d, %s, takes %s from %s%s"):format(where.step.number, shown(plan, where.step), tostring(lacking),
-    field,
-    notes ~= "" and ": " .. notes or "")
+--- As check, from a state, with options that are known to be good.
+---@param start cella.caps.state
+---@param plan cella.plan
+---@param options table
+---@return true?, cella.error?
+function M.check_from(start, plan, options)
+  local problem, expected
+  local function lacks(at, fields, field, message)
+    local wanted = mask(expected[field])
+    if wanted == fields[field] then return false end
+    local lacking = wanted - fields[field]
+    if lacking:empty() then return false end
+    problem = as_error(plan, at, message:format(tostring(lacking)),
+      describe_loss(plan, start, options, at.number, field, lacking))
+    return true
+  end
+  local function has_more(at, fields, field)
+    local wanted = mask(expected[field])
+    if wanted == fields[field] then return false end
+    local surplus = fields[field] - wanted
+    if surplus:empty() then return false end
+    problem = as_error(plan, at, ("%s will hold %s too"):format(field, tostring(surplus)), "no step takes it away")
+    return true
+  end
+  each_step(plan, start, options, CHECKED, function(number, side, op, args, fields, _, err)
+    if not err and op ~= "expect_capabilities" and (op ~= "execve" or not expected) then return nil end
+    local at = { number = number, side = side, op = op }
+    if err then
+      problem = as_error(plan, at, err.message, err.why, err.code)
+      return true
+    elseif op == "expect_capabilities" then
+      expected = args
+      for _, field in ipairs(state.SETS) do
+        if lacks(at, fields, field, field .. " will lack %s") or has_more(at, fields, field) then return true end
+      end
+    else
+      return lacks(at, fields, "effective", "the program will not hold %s")
+        or lacks(at, fields, "permitted", "the program will not hold %s")
+    end
+    return nil
+  end)
+  if problem then return nil, problem end
+  return true
 end
 
 --- Whether the rules let the plan come to its end with what it asks for: every step that changes credentials
@@ -240,45 +287,10 @@ function M.check(plan, options, level)
   level = (level or 1) + 1
   check_plan_value(plan, level)
   options = validate.check(options_rule, options or {}, "", level)
-  local history, problem, expected = {}, nil, nil
-  local ok, err = each_step(plan, options, function(step, arguments, current, following, refused)
-    if problem then return end
-    if #history == 0 then history[1] = { step = step, state = current } end
-    if refused then
-      problem = as_error(plan, step, refused.message, refused.why, refused.code)
-      return
-    end
-    history[#history + 1] = { step = step, state = following }
-    if step.op == "expect_capabilities" then
-      expected = arguments
-      for _, field in ipairs(EXPECTED) do
-        local wanted, is = set.from_mask(arguments[field]), following[field]
-        local lacking, surplus = wanted - is, is - wanted
-        if not lacking:empty() then
-          problem = as_error(plan, step, ("%s will lack %s"):format(field, tostring(lacking)), describe_loss(plan,
-            history, field,
-            lacking))
-          return
-        elseif not surplus:empty() then
-          problem = as_error(plan, step, ("%s will hold %s too"):format(field, tostring(surplus)),
-            "no step takes it away")
-          return
-        end
-      end
-    elseif step.op == "execve" and expected then
-      for _, field in ipairs { "effective", "permitted" } do
-        local lacking = set.from_mask(expected[field]) - following[field]
-        if not lacking:empty() then
-          problem = as_error(plan, step, ("the program will not hold %s"):format(tostring(lacking)),
-            describe_loss(plan, history, field, lacking))
-          return
-        end
-      end
-    end
-  end)
-  if not ok then return nil, err end
-  if problem then return nil, problem end
-  return true
+  local start, unknown = options.state, nil
+  if not start then start, unknown = read.own() end
+  if not start then return nil, unknown end
+  return M.check_from(start, plan, options)
 end
 
 return M

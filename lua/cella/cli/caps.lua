@@ -1,7 +1,6 @@
 --- `cella caps`: capabilities on the command line: of processes, of masks and texts, in sentences, and after exec.
 
 local core = require "cella.core"
-local ascii = require "cella.ascii"
 local caps = require "cella.caps"
 local common = require "cella.cli.common"
 local idmap = require "cella.idmap"
@@ -90,15 +89,11 @@ local function decode_mask(text)
   if not digits then return nil end
   local significant = digits:gsub("^0+", "")
   if #significant > 16 then stop("the mask %s has more than 64 bits", text) end
-  local members, found, unknown = names.mask_members(significant), {}, false
-  for number = 0, 63 do
-    if members[number] then
-      found[#found + 1] = names.label[number] or number
-      unknown = unknown or number > names.last
-    end
-  end
-  return { input = text, mask = ascii.lower((("%16s"):format(significant):gsub(" ", "0"))), capabilities = list(found),
-    unknown = unknown }
+  local mask, found = core.caps.mask(("0"):rep(16 - #significant) .. significant), {}
+  local numbers = mask:numbers()
+  for i, number in ipairs(numbers) do found[i] = names.label[number] or number end
+  return { input = text, mask = mask:digits(), capabilities = list(found),
+    unknown = #numbers > 0 and numbers[#numbers] > names.last }
 end
 
 -- A name of hexadecimal digits alone does not exist; "bpf" has a p.

@@ -1,6 +1,7 @@
 --- Who a container is: its ID maps, the IDs and groups of its program, and what it gives up.
 
 local Error = require "cella.error"
+local capabilities = require "cella.caps.set"
 local explain = require "cella.explain"
 local groups = require "cella.groups"
 local mapping = require "cella.mapping"
@@ -102,11 +103,11 @@ end
 --- Gives up privileges; groups before gid before uid, because the last takes away the right
 --- to the others, and the bounding set while there is CAP_SETPCAP. Everything is read back before exec.
 ---@param plan cella.plan
----@param box table   capabilities: what stays, in all sets, or `sets`: what stays in which; `hidden`: others live here;
----  no_new_privs, keyrings, die_with_parent, init: as of a container
+---@param box table   capabilities: what stays, in all sets, or `sets`: the masks of what stays in which; `hidden`:
+---  others live here; no_new_privs, keyrings, die_with_parent, init: as of a container
 ---@param user table
 function M.record_privileges(plan, box, user)
-  local keep = box.capabilities
+  local keep = not box.sets and capabilities.mask(box.capabilities)
   local sets = box.sets or { effective = keep, permitted = keep, inheritable = keep, bounding = keep, ambient = keep }
   inherited.record_reset(plan)
   -- Or leaving uid 0 would empty the sets that the next steps need.

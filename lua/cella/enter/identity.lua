@@ -74,8 +74,8 @@ end
 -- What the process has, or less: where exec would give root all of its bounding set, that is cut to what there is.
 local function sets_of(facts, where, uid, no_new_privs)
   if where.foreign then
-    return { effective = caps.none, permitted = caps.none, inheritable = caps.none, bounding = caps.none,
-      ambient = caps.none }
+    return { effective = caps.NONE, permitted = caps.NONE, inheritable = caps.NONE, bounding = caps.NONE,
+      ambient = caps.NONE }
   end
   local theirs = facts.sets
   local bounding = theirs.bounding
@@ -100,7 +100,7 @@ local CONSENT = '; exceed = { "%s" } allows it'
 ---@field user { uid: integer, gid: integer, groups: integer[]?, sets_groups: boolean }  groups nil: they stay as they
 ---  are; sets_groups false: they are those, by what happened before
 ---@field groups_before integer[]?  to be set before one goes
----@field sets table<string, cella.caps.set>
+---@field sets table<string, cella.caps.mask>
 ---@field no_new_privs boolean
 
 --- Decides, from what is known of the process and of the host.
@@ -155,7 +155,7 @@ function M.resolve(facts, where, options, host)
     no_new_privs = false
   end
   local sets = sets_of(facts, where, uid, no_new_privs)
-  local keep = options.capabilities
+  local keep = options.capabilities and caps.mask(options.capabilities)
   if keep then
     local beyond = keep - sets.permitted * sets.bounding
     if not beyond:empty() and not consented(options, "capabilities") then

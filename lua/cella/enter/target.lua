@@ -155,9 +155,9 @@ local function read_status(facts, text)
   facts.umask = tonumber(field "Umask" or "22", 8)
   facts.no_new_privs = field "NoNewPrivs" == "1"
   facts.seccomp = { mode = tonumber(field "Seccomp" or "0"), filters = tonumber(field "Seccomp_filters" or "1") }
-  facts.sets = { effective = set.from_mask(field "CapEff"), permitted = set.from_mask(field "CapPrm"),
-    inheritable = set.from_mask(field "CapInh"), bounding = set.from_mask(field "CapBnd"),
-    ambient = set.from_mask(field "CapAmb") }
+  local function mask(name) return core.caps.mask(field(name)) * set.ALL end
+  facts.sets = { effective = mask "CapEff", permitted = mask "CapPrm", inheritable = mask "CapInh",
+    bounding = mask "CapBnd", ambient = mask "CapAmb" }
 end
 
 local MAPS = { "uid_map", "gid_map", "setgroups" }
@@ -193,7 +193,7 @@ end
 ---@field umask integer
 ---@field no_new_privs boolean
 ---@field seccomp { mode: integer, filters: integer }
----@field sets table<string, cella.caps.set>  the five
+---@field sets table<string, cella.caps.mask>  the five
 ---@field namespaces table<string, integer>  inodes
 ---@field maps { uid: cella.IdMap, gid: cella.IdMap }
 ---@field setgroups "allow"|"deny"
