@@ -123,6 +123,7 @@ check: build
 bench: build
 	@$(env) lua5.4 bench/heap.lua
 	@$(env) lua5.4 bench/mounts.lua
+	@$(env) lua5.4 bench/capabilities.lua
 
 lint: luacheck cppcheck
 
@@ -147,7 +148,7 @@ help:
 	@echo 'make fuzz [FUZZ_SECONDS=600]  options, parsers, results of functions and launches of the runner, at random'
 	@echo 'make aarch64  the C code and the runner for that machine, with aarch64-linux-gnu-gcc'
 	@echo 'make lint     luacheck and cppcheck'
-	@echo 'make bench    what a start costs: with a large Lua heap, with many mounts'
+	@echo 'make bench    what a start costs: with a large Lua heap, with many mounts, with capabilities'
 	@echo 'make install  INST_LUADIR=DIR INST_LIBDIR=DIR (luarocks make does this)'
 	@echo 'make clean    remove what was built'
 

@@ -91,6 +91,43 @@ describe("a set of capabilities", function()
     assert.equal("all", tostring(all))
   end)
 
+  it("is a mask of 64 bits inside, whose algebra is that of lists", function()
+    local mask, high = core.caps.mask, "8000000000000001"
+    assert.equal(high, mask(high):digits())
+    assert.same({ 0, 63 }, mask(high):numbers())
+    assert.same({ "chown" }, mask(high):names())
+    for _, digits in ipairs { "1", ("0"):rep(15) .. "g", "0x" .. ("0"):rep(14), ("0"):rep(16) .. "\0", "" } do
+      assert.is_false((pcall(mask, digits)), digits)
+    end
+    math.randomseed(7)
+    local function random()
+      local list, members = {}, {}
+      for number = 0, caps.last do
+        members[number] = math.random(2) == 1 or nil
+        if members[number] then list[#list + 1] = number end
+      end
+      return list, members
+    end
+    local function those(holds)
+      local list = {}
+      for number = 0, caps.last do
+        if holds(number) then list[#list + 1] = number end
+      end
+      return caps.set(list)
+    end
+    for _ = 1, 200 do
+      local a, in_a = random()
+      local b, in_b = random()
+      a, b = caps.set(a), caps.set(b)
+      assert.equal(those(function(n) return in_a[n] or in_b[n] end), a + b)
+      assert.equal(those(function(n) return in_a[n] and in_b[n] end), a * b)
+      assert.equal(those(function(n) return in_a[n] and not in_b[n] end), a - b)
+      assert.equal(those(function(n) return not in_a[n] end), -a)
+      assert.is_true(a:contains(a * b))
+      assert.equal(a <= b, (a - b):empty())
+    end
+  end)
+
   it("does not change", function()
     assert.truthy(message(function() all.x = 1 end):find "does not change")
     assert.truthy(message(function() all[99] = "chown" end):find "does not change")

@@ -81,6 +81,24 @@ describe("a plan", function()
       assert.equal(3, #lines)
     end)
 
+    it("is visited in part with the numbers that its steps have", function()
+      local plan = assert(cella.container { capabilities = { "net_raw" }, hooks = { created = function() end,
+        mapped = function() end } }:plan { "true" })
+      local wanted, whole, part = {}, {}, {}
+      for _, name in ipairs { "await", "capset", "execve" } do wanted[core.operations[name]] = true end
+      for _, step in ipairs(plan:steps()) do
+        if step.side == "parent" or wanted[core.operations[step.op]] then
+          whole[#whole + 1] = { step.number, step.side, step.op, step.args }
+        end
+      end
+      plan:visit(function(number, side, op, args) part[#part + 1] = { number, side, op, args } end, wanted)
+      assert.is_true(#whole < #plan:steps() and #whole > 6)
+      assert.same(whole, part)
+      part = {}
+      plan:visit(function(number) part[#part + 1] = number return number == 3 end)
+      assert.same({ 1, 2, 3 }, part)
+    end)
+
     it("is what steps() lists", function()
       local plan = record_everything(cella.plan())
       local lines = {}

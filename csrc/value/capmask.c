@@ -13,8 +13,10 @@ static uint64_t known(void)
  * Of 16 hexadecimal digits as /proc/PID/status has them, also bits that this kernel does not have. */
 static int new_mask(lua_State *L)
 {
-	uint64_t mask;
-	luaL_argcheck(L, mask_of_digits(luaL_checkstring(L, 1), &mask), 1, "16 hexadecimal digits expected");
+	uint64_t mask = 0;
+	size_t length;
+	const char *text = luaL_checklstring(L, 1, &length);
+	luaL_argcheck(L, length == 16 && mask_of_digits(text, &mask), 1, "16 hexadecimal digits expected");
 	push_mask(L, mask);
 	return 1;
 }
