@@ -697,7 +697,7 @@ describe("a function as the program", function()
       -- Where the interpreter may belong to somebody in there it is not brought in.
       local hidden = assert(target:enter { copy = true })
       local _, err = hidden:run(function() return 1 end)
-      assert.equal(interpreter.is_endangered(hidden.description.target:facts().maps, facts.facts()), err ~= nil)
+      assert.equal(interpreter.is_endangered(hidden.description.target:maps(), facts.facts()), err ~= nil)
       if err then assert.equal("call", err.op) end
       hidden:close()
       local entrance = assert(target:enter { exceed = { "interpreter" }, copy = true })

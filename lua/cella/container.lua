@@ -8,20 +8,20 @@ local call = require "cella.call"
 local caps_read = lazy "cella.caps.read"
 ---@module "cella.caps.walk"
 local caps_walk = lazy "cella.caps.walk"
+local capabilities = require "cella.caps.set"
 local command_module = require "cella.command"
+local confinement = require "cella.confinement"
 local core = require "cella.core"
 local description = require "cella.container.description"
 local held = require "cella.plan.held"
 local host_facts = require "cella.host"
 local identity = require "cella.container.identity"
-local inherited = require "cella.container.inherited"
 local interpreter = require "cella.interpreter"
 local lists = require "cella.list"
 local own = require "cella.root.own"
 local owner = require "cella.container.owner"
 local policy = require "cella.policy"
 local process_limits = require "cella.process.limits"
-local rlimits = require "cella.rlimits"
 local root = require "cella.root"
 local terminal = require "cella.terminal"
 
@@ -96,6 +96,24 @@ local function check_capabilities(plan, host)
   return caps_walk.check_from(mine, plan, { kernel = caps_read.kernel() })
 end
 
+-- What the program is confined by.
+local function confinement_of(box, user)
+  local keep = capabilities.mask(box.capabilities)
+  local no_new_privs = box.no_new_privs ~= false
+  return confinement.complete {
+    cgroups = { limits = box.cgroup },
+    umask = 18, -- 022: the caller's is the caller's business, and must not decide what is made in the root
+    limits = { wanted = box.rlimits or {} },
+    groups = { list = user.groups, sets = user.sets_groups },
+    ids = user,
+    hidden = false,
+    capabilities = { effective = keep, permitted = keep, inheritable = keep, bounding = keep, ambient = keep },
+    no_new_privs = no_new_privs,
+    keys = { which = box.keyrings or "none", before = not no_new_privs },
+    tie = box.die_with_parent ~= false and not box.init and "before exec",
+  }
+end
+
 local function build(box, command, host)
   if command.terminal and box.new_session == false then
     error("command.terminal: a terminal of its own needs a session of its own, and new_session is false", 0)
@@ -118,9 +136,10 @@ local function build(box, command, host)
         .. "namespace of its own has it in there"):format(new[1]),
     }
   end
-  local hooks = box.hooks
-  local plan = Plan.new { namespaces = new, join = join, ids = who.ids, groups = who.groups_before,
-    cgroup = box.cgroup, created = hooks.created }
+  local hooks, confined = box.hooks, confinement_of(box, who.user)
+  local options = { namespaces = new, join = join, ids = who.ids, groups = who.groups_before, created = hooks.created }
+  confinement.record(options, "birth", confined)
+  local plan = Plan.new(options)
   if hooks.mapped then plan:await(hooks.mapped, "hooks.mapped") end
 
   if time_offsets then
@@ -135,7 +154,7 @@ local function build(box, command, host)
     plan:close(slot)
   end
   identity.record_builder(plan, host, who)
-  plan:umask(18) -- 022: the caller's is the caller's business, and must not decide what is made in the root
+  confinement.record(plan, "files", confined)
   if box.hostname then plan:sethostname(box.hostname) end
   if box.domainname then plan:setdomainname(box.domainname) end
   if box.namespaces.net == "new" then plan:link_up("lo") end
@@ -150,11 +169,11 @@ local function build(box, command, host)
       end,
     })
   end
-  rlimits.record_raised(plan, box.rlimits or {})
-  identity.record_privileges(plan, box, who.user)
+  confinement.record(plan, "limits", confined)
+  confinement.record(plan, "privileges", confined)
   plan.hides_interpreter = interpreter.is_endangered(who.maps, host)
   plan.guards_null = identity.is_obeyed(who, host) and host.capabilities.sys_admin
-  inherited.record_memory(plan)
+  confinement.record(plan, "memory", confined)
   plan:chdir(command.cwd or box.cwd or "/") -- as who the program is: never where it could not go itself
   plan:expect_cwd()
   if box.init then plan:init(box.die_with_parent == false) end

@@ -11,19 +11,17 @@ local called = require "cella.call"
 local core = require "cella.core"
 local Error = require "cella.error"
 local Plan = require "cella.plan"
-local capabilities = require "cella.caps.set"
 local cgroups = require "cella.enter.cgroups"
 local command_module = require "cella.command"
+local confinement = require "cella.confinement"
 local container = require "cella.container"
 local container_identity = require "cella.container.identity"
 local identity = require "cella.enter.identity"
-local inherited = require "cella.container.inherited"
 local interpreter = require "cella.interpreter"
 local join = require "cella.plan.join"
 local kinds = require "cella.kinds"
 local lists = require "cella.list"
 local render = require "cella.plan.render"
-local rlimits = require "cella.rlimits"
 local targets = require "cella.enter.target"
 local validate = require "cella.validate"
 
@@ -55,22 +53,18 @@ local function user_rule(value, path)
   return user_fields(value, path)
 end
 
-local options_rule = rule.record {
+local options_rule = rule.record(confinement.add_rules({
   pid = rule.integer(1, 2147483647),
   process = process_handle,
   namespaces = rule.list(rule.one_of(kinds.list)),
   user = user_rule,
-  capabilities = capabilities.rule,
-  no_new_privs = rule.boolean,
-  keyrings = container_identity.keyrings_rule,
   exceed = rule.list(rule.one_of { "capabilities", "no_new_privs", "seccomp", "cgroup", "interpreter" }),
   cwd = rule.absolute,
   environment = command_module.environment_rule,
   new_session = rule.boolean,
-  die_with_parent = rule.boolean,
   copy = rule.boolean,
   command = command_module.container_rule,
-}
+}, "enter"))
 
 --- Takes hold of a process to enter; nothing else happens yet. Keys: `pid` or `process` (which); `namespaces` (of these
 --- kinds only: by default all that are not this process's own); `user` { uid, gid, groups } as IDs there, or "host" or
@@ -165,6 +159,22 @@ local function record_expected(plan, facts, joined)
   plan:close(proc)
 end
 
+-- What it is confined by: what the process is, as far as `who` has not narrowed that down.
+local function confinement_of(options, facts, own, who, moves)
+  return confinement.complete {
+    cgroups = { moves = #moves > 0 and function(process) return cgroups.move(process.pid, moves) end or nil },
+    umask = facts.umask,
+    limits = { theirs = facts.limits, ours = own.limits },
+    groups = { list = who.user.groups, sets = who.user.sets_groups },
+    ids = who.user,
+    hidden = true,
+    capabilities = who.sets,
+    no_new_privs = who.no_new_privs,
+    keys = { which = options.keyrings or "none", before = not who.no_new_privs },
+    tie = options.die_with_parent ~= false and "last",
+  }
+end
+
 --- The plan up to the program: for who has more to do in there before that.
 ---@param options table  entrance.description
 ---@param cwd string?
@@ -173,10 +183,10 @@ end
 ---@return cella.plan?, cella.error?
 function M.prepare(options, cwd, host, is_function)
   local target = options.target
-  local facts, err = target:facts()
+  local facts, err = target:facts(confinement.read)
   if not facts then return nil, err end
   local own
-  own, err = targets.own()
+  own, err = targets.own(confinement.read)
   if not own then return nil, err end
   local joined = differing(facts, own, options.namespaces)
   local same_user = facts.namespaces.user == own.namespaces.user
@@ -192,9 +202,11 @@ function M.prepare(options, cwd, host, is_function)
     if not moves then return nil, err end
   end
 
+  local confined = confinement_of(options, facts, own, who, moves)
   -- Into its cgroups first: what they limit is limited from the first step inside.
-  local function move(process) return cgroups.move(process.pid, moves) end
-  local plan = Plan.new { created = #moves > 0 and move or nil }
+  local plan_options = {}
+  confinement.record(plan_options, "birth", confined)
+  local plan = Plan.new(plan_options)
   local enters_mount = lists.contains(joined, "mount")
   local shares_mounts = enters_mount or facts.namespaces.mount == own.namespaces.mount
   local enters_root = enters_mount or shares_mounts and not shares_root(target)
@@ -209,21 +221,17 @@ function M.prepare(options, cwd, host, is_function)
   plan:dumpable(false) -- entering a user namespace makes new credentials: fs.suid_dumpable decides what they are
   record_expected(plan, facts, joined)
   if enters_root then record_root(plan, target) end
-  plan:umask(facts.umask)
-  local processes = { nproc = facts.limits.nproc }
-  facts.limits.nproc = nil
-  rlimits.record_others(plan, facts.limits, own.limits)
-  container_identity.record_privileges(plan, { sets = who.sets, no_new_privs = who.no_new_privs, hidden = true,
-    keyrings = options.keyrings, die_with_parent = false }, who.user)
-  inherited.record_memory(plan)
+  for _, moment in ipairs { "files", "limits", "privileges", "memory" } do
+    confinement.record(plan, moment, confined)
+  end
   record_cwd(plan, target, cwd or options.cwd, shares_mounts)
   -- What is not handed on by a fork, or would refuse it.
   local function finish(slave)
     if plan.forks_last then plan:fork() end
-    rlimits.record_others(plan, processes, own.limits)
+    confinement.record(plan, "last", confined)
     if options.new_session ~= false then plan:setsid() end
     if slave then plan:setctty(slave):close(slave) end
-    if options.die_with_parent ~= false then plan:pdeathsig("kill"):expect_parent() end
+    confinement.record(plan, "tie", confined)
   end
   if is_function then finish() else plan.finish = finish end
   plan.host, plan.entered = host, target.pid

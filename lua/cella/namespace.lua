@@ -8,6 +8,7 @@
 --- Mounting takes CAP_SYS_ADMIN over the mount namespace. Who has none keeps a namespace by a descriptor of it:
 --- `namespaces = { net = { fd = ... } }`.
 
+local confinement = require "cella.confinement"
 local core = require "cella.core"
 local Error = require "cella.error"
 local hold = require "cella.policy.hold"
@@ -134,7 +135,7 @@ end
 local function hold_ids(target)
   local own = host.facts()
   if not own.runtime then return true end
-  local facts, err = target:facts()
+  local facts, err = target:facts(confinement.read)
   if not facts then return nil, err end
   for _, extent in ipairs(facts.maps.uid:extents()) do
     local ok

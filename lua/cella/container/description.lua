@@ -1,13 +1,9 @@
 --- What a container table may say: its keys, their types and ranges, and what they are where nothing is said.
 
-local lazy = require "cella.lazy"
 local capabilities = require "cella.caps.set"
----@module "cella.cgroup.description"
-local cgroup = lazy "cella.cgroup.description"
 local command = require "cella.command"
-local identity = require "cella.container.identity"
+local confinement = require "cella.confinement"
 local mapping = require "cella.mapping"
-local rlimits = require "cella.rlimits"
 local root = require "cella.root.description"
 local validate = require "cella.validate"
 
@@ -67,7 +63,7 @@ end
 local hooks = rule.record { created = rule.callable, mapped = rule.callable, before_exec = rule.callable,
   exited = rule.callable }
 
-local container_rule = rule.record {
+local container_rule = rule.record(confinement.add_rules({
   hostname = hostname,
   domainname = hostname,
   namespaces = rule.record(namespace_fields),
@@ -77,20 +73,14 @@ local container_rule = rule.record {
   mounts = rule.list(root.mount_rule),
   masked_paths = root.masked_rule,
   readonly_paths = root.readonly_rule,
-  cgroup = function(value, path) return cgroup.rule(value, path) end,
-  capabilities = capabilities.rule,
   proc = rule.boolean,
-  no_new_privs = rule.boolean,
-  keyrings = identity.keyrings_rule,
   new_session = rule.boolean,
-  die_with_parent = rule.boolean,
   init = rule.boolean,
   hooks = hooks,
-  rlimits = rlimits.rule,
   environment = command.environment_rule,
   cwd = rule.absolute,
   command = command.container_rule,
-}
+}, "container"))
 
 local function check_idmap(box, mount, path)
   if not mount or not mount.idmap then return end

@@ -1,19 +1,12 @@
---- Who a container is: its ID maps, the IDs and groups of its program, and what it gives up.
+--- Who a container is: its ID maps, and the IDs and groups of its program.
 
 local Error = require "cella.error"
-local capabilities = require "cella.caps.set"
 local explain = require "cella.explain"
 local groups = require "cella.groups"
 local mapping = require "cella.mapping"
-local inherited = require "cella.container.inherited"
 local policy = require "cella.policy"
-local validate = require "cella.validate"
 
 local M = {}
-
---- Which of the kernel's keys a program reaches: none of them; a session keyring of its own, and what its user has; the
---- caller's.
-M.keyrings_rule = validate.rule.one_of { "none", "own", "host" }
 
 -- Where this process could not read its own maps, that is what is wrong.
 local function unreadable(host)
@@ -91,52 +84,6 @@ function M.record_builder(plan, host, identity)
   -- Unmapped, a process is still its old self towards the host's files.
   plan:setresgid(gid, gid, gid)
   plan:setresuid(uid, uid, uid)
-end
-
--- A filter needs no_new_privs, or else a capability that is about to be given up.
-local function record_no_keys(plan, box, before)
-  if (box.keyrings or "none") ~= "none" or before ~= (box.no_new_privs == false) then return end
-  plan:deny_keys()
-  plan.denies_keys = true
-end
-
---- Gives up privileges; groups before gid before uid, because the last takes away the right
---- to the others, and the bounding set while there is CAP_SETPCAP. Everything is read back before exec.
----@param plan cella.plan
----@param box table   capabilities: what stays, in all sets, or `sets`: the masks of what stays in which; `hidden`:
----  others live here; no_new_privs, keyrings, die_with_parent, init: as of a container
----@param user table
-function M.record_privileges(plan, box, user)
-  local keep = not box.sets and capabilities.mask(box.capabilities)
-  local sets = box.sets or { effective = keep, permitted = keep, inheritable = keep, bounding = keep, ambient = keep }
-  inherited.record_reset(plan)
-  -- Or leaving uid 0 would empty the sets that the next steps need.
-  plan:securebits { "no_setuid_fixup" }
-  if user.groups and user.sets_groups ~= false then plan:setgroups(user.groups) end
-  plan:setresgid(user.gid, user.gid, user.gid)
-  plan:setresuid(user.uid, user.uid, user.uid)
-  if box.hidden then plan:dumpable(false) end -- where fs.suid_dumpable is 1 the switch has made it so
-  if box.keyrings == "own" then plan:join_session_keyring() end -- it belongs to who makes it
-  record_no_keys(plan, box, true)
-  plan:ambient_clear()
-  plan:capbset_drop(-sets.bounding)
-  plan:securebits {}
-  plan:capset(sets.effective, sets.permitted, sets.inheritable)
-  if not sets.ambient:empty() then plan:ambient_raise(sets.ambient) end
-  if box.no_new_privs ~= false then plan:no_new_privs() end
-  record_no_keys(plan, box, false)
-  -- An init sees the caller go, and whichever thread of it.
-  if box.die_with_parent ~= false and not box.init then
-    plan:pdeathsig("kill") -- after the ID switch, which erases it
-    plan:expect_parent()
-  end
-  plan:expect_ids(user.uid, user.gid)
-  if user.groups then plan:expect_groups(user.groups) end
-  plan:expect_capabilities(sets.effective, sets.permitted, sets.inheritable, sets.bounding, sets.ambient)
-  plan:expect_securebits {}
-  plan:expect_no_new_privs(box.no_new_privs ~= false)
-  if plan.denies_keys then plan:expect_no_keys() end
-  inherited.record_expected(plan)
 end
 
 ---@class cella.identity

@@ -6,7 +6,6 @@ local Error = require "cella.error"
 local files = require "cella.host.file"
 local idmap = require "cella.idmap"
 local kinds = require "cella.kinds"
-local set = require "cella.caps.set"
 
 ---@class cella.enter.target
 ---@field pid integer
@@ -120,44 +119,11 @@ function Target:inode(kind)
   return nil, refused(self, ("/proc/%d/%s"):format(self.pid, name), message, errno)
 end
 
-local function numbers(text)
-  local list = {}
-  for number in text:gmatch("%d+") do list[#list + 1] = tonumber(number) end
-  return list
-end
-
--- How getrlimit(2) and proc(5) name the same.
-local LIMITS = {
-  ["Max cpu time"] = "cpu", ["Max file size"] = "fsize", ["Max data size"] = "data", ["Max stack size"] = "stack",
-  ["Max core file size"] = "core", ["Max resident set"] = "rss", ["Max processes"] = "nproc",
-  ["Max open files"] = "nofile", ["Max locked memory"] = "memlock", ["Max address space"] = "as",
-  ["Max file locks"] = "locks", ["Max pending signals"] = "sigpending", ["Max msgqueue size"] = "msgqueue",
-  ["Max nice priority"] = "nice", ["Max realtime priority"] = "rtprio", ["Max realtime timeout"] = "rttime",
-}
-
-local function read_limits(text)
-  local limits = {}
-  for line in text:gmatch("[^\n]+") do
-    local name, soft, hard = line:match("^(%S.-)%s%s+(%S+)%s+(%S+)")
-    local resource = name and LIMITS[name]
-    if resource then
-      limits[resource] = { soft = soft == "unlimited" and soft or tonumber(soft),
-        hard = hard == "unlimited" and hard or tonumber(hard) }
-    end
-  end
-  return limits
-end
-
--- Who it is, and what it may: one file, so that it is of one moment.
-local function read_status(facts, text)
-  local function field(name) return text:match("\n" .. name .. ":[ \t]*([^\n]*)") end
-  facts.uid, facts.gid, facts.groups = numbers(field "Uid"), numbers(field "Gid"), numbers(field "Groups")
-  facts.umask = tonumber(field "Umask" or "22", 8)
-  facts.no_new_privs = field "NoNewPrivs" == "1"
-  facts.seccomp = { mode = tonumber(field "Seccomp" or "0"), filters = tonumber(field "Seccomp_filters" or "1") }
-  local function mask(name) return core.caps.mask(field(name)) * set.ALL end
-  facts.sets = { effective = mask "CapEff", permitted = mask "CapPrm", inheritable = mask "CapInh",
-    bounding = mask "CapBnd", ambient = mask "CapAmb" }
+-- What confinement.read takes.
+local function source_of(texts)
+  return { limits = texts.limits, cgroup = texts.cgroup, status = function(field)
+    return texts.status:match("\n" .. field .. ":[ \t]*([^\n]*)")
+  end }
 end
 
 local MAPS = { "uid_map", "gid_map", "setgroups" }
@@ -201,8 +167,9 @@ end
 ---@field cgroups string  /proc/PID/cgroup
 
 --- How it is confined now.
+---@param read fun(facts: table, source: cella.confinement.source)  confinement.read
 ---@return cella.enter.facts?, cella.error?
-function Target:facts()
+function Target:facts(read)
   local facts, texts = { namespaces = {} }, {}
   for _, name in ipairs { "status", "uid_map", "gid_map", "setgroups", "limits", "cgroup" } do
     local err
@@ -215,11 +182,10 @@ function Target:facts()
     if err then return nil, err end
   end
   if self:ended() then return nil, gone(self.pid) end
-  read_status(facts, texts.status)
+  read(facts, source_of(texts)) -- one file of each, so that it is of one moment
   local maps, err = parse_maps(self, texts)
   if not maps then return nil, err end
   facts.maps, facts.setgroups = { uid = maps.uid, gid = maps.gid }, maps.setgroups
-  facts.limits, facts.cgroups = read_limits(texts.limits), texts.cgroup
   return facts
 end
 
@@ -237,10 +203,13 @@ local function first_of_namespace(pid)
     local file = io.open(("/proc/%d/status"):format(pid))
     local text = file and file:read "*a"
     if file then file:close() end
-    local numbers_of = numbers(text and text:match "\nNSpid:([^\n]*)" or "")
-    depth = depth or #numbers_of
-    if #numbers_of < 2 or #numbers_of ~= depth then return nil end
-    if numbers_of[#numbers_of] == 1 then return pid, text end
+    local numbers = {}
+    for number in (text and text:match "\nNSpid:([^\n]*)" or ""):gmatch "%d+" do
+      numbers[#numbers + 1] = tonumber(number)
+    end
+    depth = depth or #numbers
+    if #numbers < 2 or #numbers ~= depth then return nil end
+    if numbers[#numbers] == 1 then return pid, text end
     pid = tonumber(text:match "\nPPid:%s*(%d+)")
   end
   return nil
@@ -262,9 +231,10 @@ function Target:filters_with_keys(own)
   return count == own + 1 and count or nil
 end
 
---- What Target:facts says of limits and cgroups, of this process.
+--- What Target:facts says of this process. `seccomp` is the number of its filters.
+---@param read fun(facts: table, source: cella.confinement.source)
 ---@return table? facts, cella.error? err
-function M.own()
+function M.own(read)
   local texts = {}
   for _, name in ipairs { "limits", "cgroup", "status" } do
     local path = "/proc/self/" .. name
@@ -274,9 +244,10 @@ function M.own()
     end
     texts[name] = text
   end
-  local own = { namespaces = {}, limits = read_limits(texts.limits), cgroups = texts.cgroup }
+  local own, source = { namespaces = {} }, source_of(texts)
+  read(own, source)
   for _, kind in ipairs(kinds.list) do own.namespaces[kind] = core.inode("/proc/self/ns/" .. kinds.link(kind)) end
-  own.seccomp = tonumber(texts.status:match("\nSeccomp_filters:%s*(%d+)") or "0")
+  own.seccomp = tonumber(source.status "Seccomp_filters" or "0")
   return own
 end
 

@@ -1,0 +1,349 @@
+--- What a process is confined by, as a list of attributes: a container gives them to its program, and who enters a
+--- process takes on those that it has. Both hand a value for each attribute to M.record, which refuses to record
+--- anything while one is missing: a new attribute cannot be forgotten in one of the two.
+---
+--- Namespaces, root and working directory are not among them: they are where a process is.
+
+local lazy = require "cella.lazy"
+---@module "cella.cgroup.description"
+local cgroup = lazy "cella.cgroup.description"
+local core = require "cella.core"
+local capabilities = require "cella.caps.set"
+local rlimits = require "cella.rlimits"
+local validate = require "cella.validate"
+
+local rule = validate.rule
+local M = {}
+
+---@class cella.confinement.attribute
+---@field rules { container: table<string, function>?, enter: table<string, function>? }?  the keys by which a user's
+---  table says it, for a container and on entering
+---@field steps table<string, fun(plan: cella.plan, value: any)>  by the names that the sequences below have
+---@field expect fun(plan: cella.plan, value: any)?  records that it is read back, before exec
+---@field read fun(facts: table, source: cella.confinement.source)?  takes it from the files in /proc of a process
+---@field always any       the value, where it is the same for everybody
+---@field unread string?   why it is not read from a process that is entered
+---@field unexpected string?  why it is not read back
+
+---@class cella.confinement.source
+---@field status fun(field: string): string?  a field of /proc/PID/status
+---@field limits string   /proc/PID/limits
+---@field cgroup string   /proc/PID/cgroup
+
+---@type table<string, cella.confinement.attribute>
+local attributes = {}
+M.attributes = attributes
+
+local function numbers(text)
+  local list = {}
+  for number in text:gmatch("%d+") do list[#list + 1] = tonumber(number) end
+  return list
+end
+
+-- { limits = } of a container, or { moves = } to the cgroups of a process: a function, or nothing to do.
+attributes.cgroups = {
+  rules = { container = { cgroup = function(value, path) return cgroup.rule(value, path) end } },
+  steps = {
+    join = function(options, value)
+      options.cgroup = value.limits
+      options.created = value.moves or options.created
+    end,
+  },
+  read = function(facts, source) facts.cgroups = source.cgroup end,
+  unexpected = "who makes or moves a process sees the answer of the kernel",
+}
+
+attributes.umask = {
+  steps = { set = function(plan, value) plan:umask(value) end },
+  read = function(facts, source) facts.umask = tonumber(source.status "Umask" or "22", 8) end,
+  unexpected = "umask(2) cannot fail",
+}
+
+-- How getrlimit(2) and proc(5) name the same.
+local LIMITS = {
+  ["Max cpu time"] = "cpu", ["Max file size"] = "fsize", ["Max data size"] = "data", ["Max stack size"] = "stack",
+  ["Max core file size"] = "core", ["Max resident set"] = "rss", ["Max processes"] = "nproc",
+  ["Max open files"] = "nofile", ["Max locked memory"] = "memlock", ["Max address space"] = "as",
+  ["Max file locks"] = "locks", ["Max pending signals"] = "sigpending", ["Max msgqueue size"] = "msgqueue",
+  ["Max nice priority"] = "nice", ["Max realtime priority"] = "rtprio", ["Max realtime timeout"] = "rttime",
+}
+
+-- { wanted = } of a container, which the end of its plan sets; or { theirs =, ours = } of a process and of this one.
+attributes.limits = {
+  rules = { container = { rlimits = rlimits.rule } },
+  steps = {
+    -- What has to be raised, while there is a privilege to; what is lowered, so that it holds from now on.
+    set = function(plan, value)
+      if value.wanted then return rlimits.record_raised(plan, value.wanted) end
+      local now = {}
+      for resource, limit in pairs(value.theirs) do now[resource] = resource ~= "nproc" and limit or nil end
+      rlimits.record_others(plan, now, value.ours)
+    end,
+    -- What would refuse a fork.
+    set_last = function(plan, value)
+      if value.theirs then rlimits.record_others(plan, { nproc = value.theirs.nproc }, value.ours) end
+    end,
+  },
+  read = function(facts, source)
+    facts.limits = {}
+    for line in source.limits:gmatch("[^\n]+") do
+      local name, soft, hard = line:match("^(%S.-)%s%s+(%S+)%s+(%S+)")
+      local resource = name and LIMITS[name]
+      if resource then
+        facts.limits[resource] = { soft = soft == "unlimited" and soft or tonumber(soft),
+          hard = hard == "unlimited" and hard or tonumber(hard) }
+      end
+    end
+  end,
+  unexpected = "setrlimit(2) sets what it was told, or fails",
+}
+
+-- What exec hands on from the caller, and must not: attributes that weaken a program, or tell it something. What
+-- confines the caller confines the program too, and is not touched.
+local NOT_HANDED_ON = "nobody hands it on: it is the same for every program"
+
+attributes.personality = {
+  always = 0, -- PER_LINUX (personality(2)): addresses are random, nothing readable is executable for that alone
+  steps = { set = function(plan, value) plan:personality(value) end },
+  expect = function(plan, value) plan:expect_personality(value) end,
+  unread = NOT_HANDED_ON,
+}
+
+-- Before an init, whose child has its timer slack as the default.
+attributes.timer_slack = {
+  always = 50000, -- nanoseconds, that of process 1
+  steps = { set = function(plan, value) plan:timer_slack(value) end },
+  expect = function(plan, value) plan:expect_timer_slack(value) end,
+  unread = NOT_HANDED_ON,
+}
+
+-- Attributes of memory, which exec hands on: of the runner's, or of that of the copy that a function runs in.
+attributes.memory = {
+  always = true,
+  steps = {
+    set = function(plan)
+      if core.sys.expect_memory_defaults() then return end
+      plan:thp_disable(false)
+      plan:memory_merge(false)
+    end,
+    expect = function(plan) plan:expect_memory_defaults() end,
+  },
+  unread = NOT_HANDED_ON,
+  unexpected = "its own step does, behind all others",
+}
+
+attributes.securebits = {
+  always = {},
+  steps = {
+    -- Or leaving uid 0 would empty the sets that the next steps need.
+    keep_sets = function(plan) plan:securebits { "no_setuid_fixup" } end,
+    set = function(plan, value) plan:securebits(value) end,
+  },
+  expect = function(plan, value) plan:expect_securebits(value) end,
+  unread = "the kernel tells nobody those of another process",
+}
+
+-- { list =, sets = }: the list nil where they stay what they are, `sets` false where they are those by what happened
+-- before.
+attributes.groups = {
+  steps = {
+    set = function(plan, value)
+      if value.list and value.sets ~= false then plan:setgroups(value.list) end
+    end,
+  },
+  expect = function(plan, value)
+    if value.list then plan:expect_groups(value.list) end
+  end,
+  read = function(facts, source) facts.groups = numbers(source.status "Groups") end,
+}
+
+attributes.ids = {
+  steps = {
+    set = function(plan, value)
+      plan:setresgid(value.gid, value.gid, value.gid)
+      plan:setresuid(value.uid, value.uid, value.uid)
+    end,
+  },
+  expect = function(plan, value) plan:expect_ids(value.uid, value.gid) end,
+  read = function(facts, source)
+    facts.uid, facts.gid = numbers(source.status "Uid"), numbers(source.status "Gid")
+  end,
+}
+
+-- Whether others live there, who could trace the process before it is the program.
+attributes.hidden = {
+  steps = {
+    -- Where fs.suid_dumpable is 1 the switch of IDs has made it so.
+    set = function(plan, value)
+      if value then plan:dumpable(false) end
+    end,
+  },
+  unread = "it is about who enters, until exec",
+  unexpected = "exec makes the program dumpable or not by itself",
+}
+
+-- The five, as masks. The bounding set is dropped from while there is CAP_SETPCAP.
+attributes.capabilities = {
+  rules = { container = { capabilities = capabilities.rule }, enter = { capabilities = capabilities.rule } },
+  steps = {
+    drop = function(plan, value)
+      plan:ambient_clear()
+      plan:capbset_drop(-value.bounding)
+    end,
+    set = function(plan, value)
+      plan:capset(value.effective, value.permitted, value.inheritable)
+      if not value.ambient:empty() then plan:ambient_raise(value.ambient) end
+    end,
+  },
+  expect = function(plan, value)
+    plan:expect_capabilities(value.effective, value.permitted, value.inheritable, value.bounding, value.ambient)
+  end,
+  read = function(facts, source)
+    local function mask(name) return core.caps.mask(source.status(name)) * capabilities.ALL end
+    facts.sets = { effective = mask "CapEff", permitted = mask "CapPrm", inheritable = mask "CapInh",
+      bounding = mask "CapBnd", ambient = mask "CapAmb" }
+  end,
+}
+
+attributes.no_new_privs = {
+  rules = { container = { no_new_privs = rule.boolean }, enter = { no_new_privs = rule.boolean } },
+  steps = {
+    set = function(plan, value)
+      if value then plan:no_new_privs() end
+    end,
+  },
+  expect = function(plan, value) plan:expect_no_new_privs(value) end,
+  read = function(facts, source) facts.no_new_privs = source.status "NoNewPrivs" == "1" end,
+}
+
+-- { which =, before = }. Which of the kernel's keys a program reaches: none of them; a session keyring of its own, and
+-- what its user has; the caller's. The filter that denies them needs no_new_privs, or else a capability that is about
+-- to be given up: `before`.
+local keyrings = rule.one_of { "none", "own", "host" }
+
+local function deny_keys(plan)
+  plan:deny_keys()
+  plan.denies_keys = true
+end
+
+attributes.keys = {
+  rules = { container = { keyrings = keyrings }, enter = { keyrings = keyrings } },
+  steps = {
+    make = function(plan, value)
+      if value.which == "own" then plan:join_session_keyring() end -- it belongs to who makes it
+    end,
+    deny_before = function(plan, value)
+      if value.which == "none" and value.before then deny_keys(plan) end
+    end,
+    deny = function(plan, value)
+      if value.which == "none" and not value.before then deny_keys(plan) end
+    end,
+  },
+  expect = function(plan)
+    if plan.denies_keys then plan:expect_no_keys() end
+  end,
+  unread = "which keys a process reaches nobody else is told; whether it has a filter more is",
+}
+
+-- A filter is known by its number alone: who enters refuses to go where there are others than its own.
+attributes.seccomp = {
+  always = "handed on",
+  steps = {},
+  read = function(facts, source)
+    facts.seccomp = { mode = tonumber(source.status "Seccomp" or "0"),
+      filters = tonumber(source.status "Seccomp_filters" or "1") }
+  end,
+  unexpected = "fork and exec hand filters on",
+}
+
+-- Whether the program is to die with the caller. An init sees the caller go, and whichever thread of it.
+attributes.tie = {
+  rules = { container = { die_with_parent = rule.boolean }, enter = { die_with_parent = rule.boolean } },
+  steps = {
+    -- After the switch of IDs, which erases it.
+    set = function(plan, value)
+      if value == "before exec" then plan:pdeathsig("kill"):expect_parent() end
+    end,
+    -- And after a fork, which does not hand it on.
+    set_last = function(plan, value)
+      if value == "last" then plan:pdeathsig("kill"):expect_parent() end
+    end,
+  },
+  unread = "it is between the process and its parent",
+  unexpected = "its own step does: the parent may be gone already",
+}
+
+-- In which order things are done. Groups before gid before uid, because the last takes away the right to the others.
+local SEQUENCES = {
+  birth = { "cgroups.join" }, -- into the options of a plan
+  files = { "umask.set" }, -- before anything is made that has a mode
+  limits = { "limits.set" },
+  privileges = { "personality.set", "timer_slack.set", "securebits.keep_sets", "groups.set", "ids.set", "hidden.set",
+    "keys.make", "keys.deny_before", "capabilities.drop", "securebits.set", "capabilities.set", "no_new_privs.set",
+    "keys.deny", "tie.set" },
+  memory = { "memory.set", "memory.expect" },
+  last = { "limits.set_last" },
+  tie = { "tie.set_last" },
+}
+M.SEQUENCES = SEQUENCES
+
+--- In which order what has been set is read back.
+M.READ_BACK = { "ids", "groups", "capabilities", "securebits", "no_new_privs", "keys", "personality", "timer_slack" }
+
+-- Each sequence as a list of { attribute's name, step }.
+local sequences = {}
+for moment, list in pairs(SEQUENCES) do
+  sequences[moment] = {}
+  for i, item in ipairs(list) do
+    local name, step = item:match "^(.-)%.(.*)$"
+    sequences[moment][i] = { name, attributes[name].steps[step] }
+  end
+end
+
+--- The values of all attributes, from those that somebody gives; those that are the same for everybody need not be.
+---@param values table<string, any>
+---@return table<string, any>
+function M.complete(values)
+  local whole = {}
+  for name, attribute in pairs(attributes) do
+    whole[name] = values[name]
+    if whole[name] == nil then whole[name] = attribute.always end
+    if whole[name] == nil then error(("confinement: nothing is said about %s"):format(name), 2) end
+  end
+  for name in pairs(values) do
+    if not attributes[name] then error(("confinement: there is no attribute %s"):format(tostring(name)), 2) end
+  end
+  return whole
+end
+
+--- Records the steps of a moment. Privileges are read back at once.
+---@param plan cella.plan  for "birth", the options of one
+---@param moment "birth"|"files"|"limits"|"privileges"|"memory"|"last"|"tie"
+---@param values table<string, any>  of M.complete
+function M.record(plan, moment, values)
+  for _, step in ipairs(sequences[moment]) do step[2](plan, values[step[1]]) end
+  if moment ~= "privileges" then return end
+  for _, name in ipairs(M.READ_BACK) do attributes[name].expect(plan, values[name]) end
+end
+
+--- Adds to the fields of a rule the keys by which a user's table says attributes.
+---@param fields table<string, function>
+---@param whose "container"|"enter"
+---@return table<string, function>
+function M.add_rules(fields, whose)
+  for _, attribute in pairs(attributes) do
+    for key, check in pairs(attribute.rules and attribute.rules[whose] or {}) do fields[key] = check end
+  end
+  return fields
+end
+
+--- What the files in /proc of a process say of all attributes that can be read.
+---@param facts table  which they are added to
+---@param source cella.confinement.source
+function M.read(facts, source)
+  for _, attribute in pairs(attributes) do
+    if attribute.read then attribute.read(facts, source) end
+  end
+end
+
+return M
