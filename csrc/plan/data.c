@@ -15,7 +15,8 @@ static void push_names(lua_State *L, uint64_t value, const struct names *names)
 	}
 }
 
-static void push_value(lua_State *L, const struct step *step, const struct param *param, const struct arg *arg)
+static void push_value(lua_State *L, const struct step *step, const struct param *param, const struct arg *arg,
+		       bool as_masks)
 {
 	const char *data = (const char *)step + arg->offset;
 	switch (kind_rows[param->kind].shape) {
@@ -23,7 +24,10 @@ static void push_value(lua_State *L, const struct step *step, const struct param
 		lua_pushboolean(L, arg->n != 0);
 		break;
 	case SHAPE_CAPS:
-		push_mask_digits(L, (uint64_t)arg->n);
+		if (as_masks)
+			push_mask(L, (uint64_t)arg->n);
+		else
+			push_mask_digits(L, (uint64_t)arg->n);
 		break;
 	case SHAPE_FLAGS:
 		push_names(L, (uint64_t)arg->n, param->names);
@@ -70,13 +74,14 @@ static void push_value(lua_State *L, const struct step *step, const struct param
 	}
 }
 
-/* recorder:data(step) -> name, { parameter = value }, slot | nil
- * Sets of capabilities are the digits of masks, flags are lists of names, a descriptor is a number or { slot = number }.
+/* recorder:data(step [, as_masks]) -> name, { parameter = value }, slot | nil
+ * Sets of capabilities are the digits of masks, or masks, flags are lists of names, a descriptor is a number or { slot = number }.
  * `slot` is that of the result. */
 int recorder_data(lua_State *L)
 {
 	const struct plan *plan = to_plan(L, 1);
 	size_t number = (size_t)check_range(L, 2, 1, (int64_t)plan->steps);
+	bool as_masks = lua_toboolean(L, 3);
 	const struct step *step = plan_step(plan, number - 1);
 	const struct op *op = op_at(step->op);
 	lua_pushstring(L, op->name);
@@ -84,7 +89,7 @@ int recorder_data(lua_State *L)
 	for (int i = 0; op->params[i].kind != K_END; i++) {
 		if (!given(&step->args[i]) || op->params[i].kind == K_CHANNEL)
 			continue;
-		push_value(L, step, &op->params[i], &step->args[i]);
+		push_value(L, step, &op->params[i], &step->args[i], as_masks);
 		lua_setfield(L, -2, op->params[i].name);
 	}
 	if (step->slot < 0)

@@ -306,8 +306,10 @@ local function is_copied(self)
 end
 
 --- Goes through the steps in the order in which they happen: visit(number, side, op, args, step), where `step` is the
---- number among the child's, or the parent's own record. `only`: of the child's steps those alone whose operations'
---- numbers (core.operations) are keys of this table. Ends where visit returns something.
+--- number among the child's, or the parent's own record. Ends where visit returns something.
+---
+--- `only`: of the child's steps those alone whose operations' numbers (core.operations) are keys of this table, with
+--- masks (cella.caps.set) for sets of capabilities.
 ---@param visit fun(number: integer, side: "parent"|"child", op: string, args: table, step: any, slot: integer?): any
 ---@param only table<integer, true>?
 function methods:visit(visit, only)
@@ -331,7 +333,7 @@ function methods:visit(visit, only)
       meeting = self.meetings[next_meeting]
     end
     if position > count then return end
-    local op, args, slot = self.recorder:data(i)
+    local op, args, slot = self.recorder:data(i, only ~= nil)
     if visit(clone + i + met, "child", op, args, i, slot) then return end
   end
 end

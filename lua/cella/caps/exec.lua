@@ -73,11 +73,13 @@ local function set_id(fields, file, notes)
   return uid, gid
 end
 
--- The root of the user namespace, nil where it has none.
-local function root_of(ids)
+--- The root of the user namespace, nil where it has none. Maps do not change: it is looked up once.
+function M.root_of(ids)
   if not ids then return 0 end
-  return ids.uid:outside(0)
+  if ids.root == nil then ids.root = ids.uid:outside(0) or false end
+  return ids.root or nil
 end
+local root_of = M.root_of
 
 -- File capabilities count where their name-space owner is root, here or in a namespace around this one. To the
 -- observer, 0 is its own root; the kernel shows it those of its ancestors as 0 as well.

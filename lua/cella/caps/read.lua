@@ -29,7 +29,7 @@ local EVERY_ID = 4294967295 -- how many there are
 -- The observer's own user namespace, from its own IDs to its own IDs: it knows who has a mapping and whether there is a
 -- root. nil where there is no /proc to ask: then everything is taken as mapped.
 local function own_ids(host)
-  local ids = {}
+  local ids = { whole = true } -- whether no ID is another there, so that maps within are as they are
   for _, kind in ipairs { "uid", "gid" } do
     local map
     if host then map = host[kind .. "_map"] else map = idmap.of("self", kind) end
@@ -37,6 +37,7 @@ local function own_ids(host)
     if map:outside(0, EVERY_ID) == 0 then
       ids[kind] = map
     else
+      ids.whole = false
       local extents = map:extents()
       if #extents == 0 then return exec.UNMAPPED end
       for _, extent in ipairs(extents) do extent.outside = extent.inside end

@@ -75,11 +75,6 @@ function methods:after_exec(options)
   return following, err
 end
 
-local function root_of(fields)
-  if not fields.ids then return 0 end
-  return fields.ids.uid:outside(0)
-end
-
 local ID_KEYS = { "real", "effective", "saved" }
 
 -- The new triple, or nil and what the kernel says. A process without the capability may only take what it has.
@@ -119,7 +114,7 @@ state.rule("setresuid", { "effective", "permitted", "inheritable", "bounding", "
     if not fresh then return nil, err end
     local old, notes = fields.uid, {}
     fields.uid = fresh
-    local root = root_of(fields)
+    local root = exec.root_of(fields.ids)
     local function is_root(ids)
       return root ~= nil and (ids.real == root or ids.effective == root or ids.saved == root)
     end

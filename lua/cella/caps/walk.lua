@@ -12,7 +12,6 @@ local validate = require "cella.validate"
 require "cella.caps.prctl"
 require "cella.caps.rules"
 
-local mask = core.caps.mask
 local rule = validate.rule
 local M = {}
 
@@ -35,28 +34,21 @@ local function write_map(fields, context, kind, source)
   return {}, nil, kind .. "_map"
 end
 
-local EVERY_ID = 4294967295 -- how many there are
-
--- Whether these maps change nothing of any that lies within them.
-local function is_whole(ids)
-  return ids.uid:outside(0, EVERY_ID) == 0 and ids.gid:outside(0, EVERY_ID) == 0
-end
-
 -- Entering a user namespace; what was the namespace is the one around it from now on.
 local function enter(fields, context)
   local around = fields.ids
   local notes, err = state.perform(fields, "unshare_user", 1)
   if not notes then return nil, err end
-  context.around = around and around.uid.compose and not is_whole(around) and around or nil
+  context.around = around and around.uid.compose and not around.whole and around or nil
   return notes, nil, "unshare user"
 end
 
 function acts.capset(fields, a)
-  return state.perform(fields, "capset", 1, mask(a.effective), mask(a.permitted), mask(a.inheritable))
+  return state.perform(fields, "capset", 1, a.effective, a.permitted, a.inheritable)
 end
 
 for _, name in ipairs { "capbset_drop", "ambient_raise", "ambient_lower" } do
-  acts[name] = function(fields, a) return state.perform(fields, name, 1, mask(a.capabilities)) end
+  acts[name] = function(fields, a) return state.perform(fields, name, 1, a.capabilities) end
 end
 
 for name, argument in pairs { ambient_clear = "", securebits = "bits", keep_caps = "on", no_new_privs = "",
@@ -130,6 +122,10 @@ local function check_plan_value(plan, level)
   end
 end
 
+-- The operations that there are, as plan:visit takes them.
+local EVERY = {}
+for _, number in pairs(core.operations) do EVERY[number] = true end
+
 local function copy(fields)
   local same = {}
   for key, value in pairs(fields) do same[key] = value end
@@ -181,7 +177,7 @@ function M.walk(plan, options, level)
   if not current then current, problem = read.own() end
   if not current then return nil, problem end
   local predicted = {}
-  each_step(plan, current, options, nil, function(number, _, _, _, fields, notes, err, name)
+  each_step(plan, current, options, EVERY, function(number, _, _, _, fields, notes, err, name)
     if notes then
       current = state.wrap(copy(fields), name and "predicted: after " .. name or current.origin, notes)
     end
@@ -235,7 +231,7 @@ end
 function M.check_from(start, plan, options)
   local problem, expected
   local function lacks(at, fields, field, message)
-    local wanted = mask(expected[field])
+    local wanted = expected[field]
     if wanted == fields[field] then return false end
     local lacking = wanted - fields[field]
     if lacking:empty() then return false end
@@ -244,7 +240,7 @@ function M.check_from(start, plan, options)
     return true
   end
   local function has_more(at, fields, field)
-    local wanted = mask(expected[field])
+    local wanted = expected[field]
     if wanted == fields[field] then return false end
     local surplus = fields[field] - wanted
     if surplus:empty() then return false end
