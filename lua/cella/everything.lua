@@ -3,8 +3,8 @@
 local NAMES = [[
   ascii call call.modules caps caps.apply caps.exec caps.explain caps.file caps.fileset caps.named caps.names
   caps.prctl caps.read caps.rules caps.securebits caps.set caps.state caps.text caps.walk cgroup cgroup.base
-  cgroup.description cgroup.place cgroup.usage command container container.description container.identity
-  container.inherited container.owner enter enter.cgroups enter.identity enter.process enter.target error
+  cgroup.description cgroup.place cgroup.usage command confinement container container.description
+  container.identity container.owner enter enter.cgroups enter.identity enter.process enter.target error
   everything explain explain.causes explain.everywhere explain.mounts explain.program groups host host.accounts
   host.file idmap idmap.algebra idmap.check idmap.check.parse idmap.check.setgroups idmap.check.warnings
   idmap.read idmap.value interpreter kinds lazy list mapping mountinfo namespace open plan plan.held plan.join
