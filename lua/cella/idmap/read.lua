@@ -170,9 +170,10 @@ end
 --- Reads /proc/PID/uid_map, gid_map or projid_map.
 ---@param pid integer|"self"
 ---@param kind "uid"|"gid"|"projid"
----@return cella.idmap.Extent[]? extents
----@return table? err
-function M.process(pid, kind)
+---@param known string?  a text that need not be read again
+---@return cella.idmap.Extent[]|true|nil extents  true: the text is the known one
+---@return string|table|nil text  or the error
+function M.process(pid, kind, known)
   local path = ("/proc/%s/%s_map"):format(pid == "self" and pid or ("%.0f"):format(pid), kind)
   local function fail(message, errno, why)
     -- The message of io.open begins with the path, that of read does not.
@@ -189,6 +190,7 @@ function M.process(pid, kind)
   if not text then
     return fail(message, errno)
   end
+  if text == known then return true, text end
   local extents
   extents, message = M.text(text)
   if not extents then
@@ -197,7 +199,7 @@ function M.process(pid, kind)
     return fail(message, nil, text:find(" 4294967295 ", 1, true)
       and "4294967295 stands for an ID that has no number in this process's user namespace" or nil)
   end
-  return extents
+  return extents, text
 end
 
 return M

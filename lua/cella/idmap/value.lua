@@ -38,7 +38,7 @@ local methods = {}
 local map = { __name = "cella.idmap", __index = methods }
 
 -- Keys that no user can spell keep assignment from replacing what is there.
-local EXTENTS, INVERSE = {}, {}
+local EXTENTS, INVERSE, KNOWN = {}, {}, {}
 
 local function value(extents)
   return setmetatable({ [EXTENTS] = extents }, map)
@@ -46,6 +46,27 @@ end
 
 local function is_map(v)
   return type(v) == "table" and getmetatable(v) == map
+end
+
+-- What `compute` says of two maps. They never change, and containers are planned again and again with the same: it is
+-- remembered for as long as both live.
+local function known(self, other, method, compute)
+  local all = self[KNOWN]
+  if not all then
+    all = setmetatable({}, { __mode = "k" })
+    rawset(self, KNOWN, all)
+  end
+  local of_both = all[other]
+  if not of_both then
+    of_both = {}
+    all[other] = of_both
+  end
+  local found = of_both[method]
+  if found == nil then
+    found = compute(self[EXTENTS], other[EXTENTS])
+    of_both[method] = found
+  end
+  return found
 end
 
 -- These raise in the name of the method that calls them, at the line that called the method. An
@@ -125,6 +146,9 @@ function M.parse(text)
   return value(extents)
 end
 
+-- Mostly it is that of the same process as the last time.
+local last_read = {}
+
 --- The map of a process's user namespace, as /proc/PID/uid_map shows it to this process: the outside
 --- IDs are those of the parent namespace to a process inside, and those of the reader's own namespace
 --- to any other. Empty while the map is not yet written.
@@ -141,11 +165,12 @@ function M.of(pid, kind)
     error("bad argument #2 to 'of' (kind must be \"uid\", \"gid\" or \"projid\", not "
       .. read.show(kind) .. ")", 2)
   end
-  local extents, err = read.process(pid, kind)
-  if not extents then
-    return nil, err
-  end
-  return value(extents)
+  local last = last_read[kind]
+  local extents, text = read.process(pid, kind, last and last.text)
+  if not extents then return nil, text end
+  if extents == true then return last.map end
+  last_read[kind] = { text = text, map = value(extents) }
+  return last_read[kind].map
 end
 
 --- The extents in the order of their inside IDs, as a new list that the caller may keep and change.
@@ -158,14 +183,20 @@ function methods:extents(...)
   return copy
 end
 
+local texts = setmetatable({}, { __mode = "k" })
+
 local function text_of(extents)
+  if texts[extents] then return texts[extents] end
   local lines = {}
   for i, extent in ipairs(extents) do
     -- Not %d, which on Lua 5.1 goes through a C long: 32 bits on a 32-bit machine.
     lines[i] = ("%.0f %.0f %.0f"):format(extent.inside, extent.outside, extent.count)
   end
-  return table.concat(lines, "\n")
+  texts[extents] = table.concat(lines, "\n")
+  return texts[extents]
 end
+
+local function cut(extents, parent) return algebra.pieces(extents, parent) or false end
 
 local NOT_ALL = "the parent namespace does not have all of the outside IDs"
 
@@ -175,8 +206,9 @@ local NOT_ALL = "the parent namespace does not have all of the outside IDs"
 ---@return string? text
 ---@return string? message  where the parent does not have all of the outside IDs
 function methods:text(parent, ...)
-  local extents = own(self, "text")
-  local pieces = algebra.pieces(extents, operand(parent, "text", ...))
+  own(self, "text")
+  operand(parent, "text", ...)
+  local pieces = known(self, parent, "pieces", cut)
   if not pieces then return nil, NOT_ALL end
   return text_of(pieces)
 end
@@ -190,7 +222,8 @@ end
 function methods:writable(parent, ...)
   local extents = own(self, "writable")
   if parent ~= nil then
-    extents = algebra.pieces(extents, operand(parent, "writable", ...))
+    operand(parent, "writable", ...)
+    extents = known(self, parent, "pieces", cut)
     if not extents then return nil, NOT_ALL end
   elseif select("#", ...) > 0 then
     bad_argument("writable", 2, TOO_MANY, 3)
@@ -273,13 +306,16 @@ function methods:compose(outer, ...)
   return value(algebra.compose(extents, operand(outer, "compose", ...)))
 end
 
+local function left_within(extents, outer) return value(algebra.within(extents, outer)) end
+
 --- What is left of this map in a namespace that has the map `outer`: the pairs whose outside ID is an
 --- inside ID of `outer`. The kernel refuses to let a child map any other.
 ---@param outer cella.IdMap
 ---@return cella.IdMap
 function methods:within(outer, ...)
-  local extents = own(self, "within")
-  return value(algebra.within(extents, operand(outer, "within", ...)))
+  own(self, "within")
+  operand(outer, "within", ...)
+  return known(self, outer, "within", left_within)
 end
 
 --- The pairs of inside and outside ID that are in both maps.
@@ -290,13 +326,16 @@ function methods:intersect(other, ...)
   return value(algebra.intersect(extents, operand(other, "intersect", ...)))
 end
 
+local function left_of(extents, other) return value(algebra.subtract(extents, other)) end
+
 --- The pairs that are not in the other map. An ID that both map, but to different IDs, stays; so
 --- `a:subtract(b):union(a:intersect(b)) == a`.
 ---@param other cella.IdMap
 ---@return cella.IdMap
 function methods:subtract(other, ...)
-  local extents = own(self, "subtract")
-  return value(algebra.subtract(extents, operand(other, "subtract", ...)))
+  own(self, "subtract")
+  operand(other, "subtract", ...)
+  return known(self, other, "subtract", left_of)
 end
 
 --- The pairs of both maps. They may share pairs, but not contradict each other.
