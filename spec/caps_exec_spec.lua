@@ -190,7 +190,7 @@ local function compare(files, trials, options)
   local source = assert(core.open(input_name, "rdonly"))
   plan:exec { directory .. "/caps_trial", options.where, options.mount and "mount" or nil, stdin = source:number(),
     stdout = "capture", stderr = "capture" }
-  local result = assert(plan:run { timeout = 60 })
+  local result = assert(plan:run { timeout = 600 }) -- against a hang
   source:close()
   os.remove(input_name)
   assert.equal("", result.stderr)
