@@ -2,7 +2,7 @@
 --
 -- Each method takes what the call takes, and returns the state after it (with `notes`: what happened and by which
 -- rule), or nil and the error that the kernel would give. The rules are those of security/commoncap.c and
--- of capabilities(7), tried on Linux 6.18 over some thousand programs by spec/caps_exec_spec.lua.
+-- of capabilities(7), tried on Linux 6.18 over some thousand programs by spec/caps/caps_exec_spec.lua.
 
 local ascii = require "cella.ascii"
 local exec = require "cella.caps.exec"

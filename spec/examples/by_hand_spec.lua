@@ -105,7 +105,7 @@ describe("a container by hand #vm", function()
 
   it("has a check here for each of its files", function()
     local checked = {}
-    for name in trial.read("spec/by_hand_spec.lua"):gmatch 'step "(%d[^"]+)"' do checked[name] = true end
+    for name in trial.read("spec/examples/by_hand_spec.lua"):gmatch 'step "(%d[^"]+)"' do checked[name] = true end
     for name in io.popen("ls examples/by-hand"):lines() do
       if name ~= "README.md" then
         assert.is_true(checked[name] or false, "no check for examples/by-hand/" .. name)

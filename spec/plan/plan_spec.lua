@@ -1,5 +1,5 @@
 -- cella.plan: what is recorded, what is printed, and that they are the same. What performing it does is in
--- spec/executor_spec.lua.
+-- spec/plan/executor_spec.lua.
 
 local able = require "spec.support.able"
 local cella = require "cella"

@@ -781,7 +781,7 @@ describe("a container", function()
         trial.sh(("ln -s %s %s.link"):format(directory, directory))
         assert.equal("hello", word(bound { source = directory .. ".link" }, "cat /mnt/file"))
         trial.sh(("rm %s.link"):format(directory))
-        assert.is_true((succeeds(bound { source = "spec" }, "test -f /mnt/container_spec.lua")))
+        assert.is_true((succeeds(bound { source = "spec" }, "test -f /mnt/container/container_spec.lua")))
       end)
     end)
 
