@@ -29,7 +29,7 @@ local core = require "cella.core"
 local messages = require "bwrap.messages"
 local options = require "bwrap.options"
 local sandbox = require "bwrap.sandbox"
-local sys = require "cella.sys"
+local sys = require("cella.core").sys
 
 local FAILED = 1
 

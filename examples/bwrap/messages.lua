@@ -1,6 +1,6 @@
 -- What is said: to people, in bwrap's words with cella's reason below, and to programs, as JSON.
 local core = require "cella.core"
-local sys = require "cella.sys"
+local sys = require("cella.core").sys
 
 local M = { level_prefix = false }
 

@@ -1,6 +1,6 @@
 -- The command line: words in, a request out. Nothing is done here but the reading of --args.
 local core = require "cella.core"
-local sys = require "cella.sys"
+local sys = require("cella.core").sys
 
 local M = {}
 

@@ -8,8 +8,9 @@ local description = require "cella.root.description"
 local host = require "cella.host"
 local messages = require "bwrap.messages"
 local root = require "cella.root"
+local render = require "cella.plan.render"
 local root_parts = require "bwrap.root"
-local sys = require "cella.sys"
+local sys = core.sys
 
 local M = {}
 
@@ -100,7 +101,7 @@ local function begin(request, wanted, who)
   if request.pidns then join[#join + 1] = { type = "pid", fd = request.pidns } end
   local plan = cella.plan { namespaces = new, join = join, ids = who.ids }
   local hold = holder(request, new)
-  if hold then plan:await(hold, "tell_and_wait(PID)") end
+  if hold then plan:await(hold, "tell_and_wait") end
   plan.purposes = {}
   purpose(plan, request.userns and "Joining specified user namespace failed"
     or request.pidns and "Setting pidns failed" or "Creating new namespace failed")
@@ -244,7 +245,7 @@ local function working_directory(plan, request, old)
   return command.environment_list(environment), not request.chdir
 end
 
-local NULL = 'open("/dev/null", {"rdwr"})'
+local NULL = render.call("open", { "path", "/dev/null" }, { "flags", { "rdwr" } })
 
 -- 0, 1, 2, --sync-fd and the lock files: nothing else gets into the sandbox.
 local function descriptors(plan, request)

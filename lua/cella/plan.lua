@@ -165,7 +165,7 @@ end
 ---@param capture string?  the stream of which the parent keeps the end
 ---@param needs integer?   the number of a descriptor that the caller has to have open, before anything of ours is
 function methods:input(call, perform, capture, needs)
-  if type(call) ~= "table" then
+  if not render.is(call) then
     validate.check(rule.line, call, "call", 2)
     call = render.call(call)
   end
@@ -266,7 +266,7 @@ end
 function methods:await(call, name)
   validate.check(rule.callable, call, "call", 2)
   local printed = name
-  if type(name) ~= "table" then
+  if not render.is(name) then
     if name ~= nil then validate.check(rule.line, name, "name", 2) end
     printed = render.call(name or "call", { "process", render.name "PROCESS" })
   end

@@ -23,6 +23,8 @@ function M.name(name) return setmetatable({ name }, Name) end
 ---@field args table   its arguments by name
 ---@field text string  for print
 
+local Call = { __name = "cella.plan.call" }
+
 --- A call with its arguments, each { name, value }: `render.call("open", { "path", "/dev/null" })`.
 ---@param op string
 ---@param ... { [1]: string, [2]: any }
@@ -33,7 +35,12 @@ function M.call(op, ...)
     args[argument[1]] = argument[2]
     words[i] = literal(argument[2])
   end
-  return { op = op, args = args, text = ("%s(%s)"):format(op, table.concat(words, ", ")) }
+  return setmetatable({ op = op, args = args, text = ("%s(%s)"):format(op, table.concat(words, ", ")) }, Call)
 end
+
+--- Whether a value is a call.
+---@param value any
+---@return boolean
+function M.is(value) return getmetatable(value) == Call end
 
 return M
