@@ -85,7 +85,7 @@ end
 -- optional =, names = } ... } }.
 local function read_rows(source)
   local rows = {}
-  local list = source:match "\nconst struct op ops_[%w_]+%[%] = (%b{})"
+  local list = source:match "\nstatic const struct op rows%[%] = (%b{})"
   for row in list:sub(2):gmatch "%b{}" do
     local name, flags, result, parameters = row:match '^{ "([%w_]+)", [%w_]+,%s*([%w_%s|]+),%s*([%w_]+),%s*(%b{}) }$'
     if name then

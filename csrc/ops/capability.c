@@ -80,7 +80,7 @@ static int act_no_new_privs(const struct arg *a)
 	return (int)RAW(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 }
 
-const struct op ops_capability[] = {
+static const struct op rows[] = {
 	{ "capset", act_capset, OP_CREDENTIALS, RESULT_TRUE,
 	  { { "effective", K_CAPS }, { "permitted", K_CAPS }, { "inheritable", K_CAPS } } },
 	{ "capbset_drop", act_capbset_drop, OP_CREDENTIALS, RESULT_TRUE, { { "capabilities", K_CAPS } } },
@@ -91,5 +91,6 @@ const struct op ops_capability[] = {
 	  { { "bits", K_FLAGS, false, &names_securebits } } },
 	{ "keep_caps", act_keep_caps, OP_CREDENTIALS, RESULT_TRUE, { { "on", K_BOOL } } },
 	{ "no_new_privs", act_no_new_privs, OP_CREDENTIALS, RESULT_TRUE, { { 0 } } },
-	{ 0 },
 };
+
+const struct op_table ops_capability = OP_TABLE(rows);

@@ -116,7 +116,7 @@ static int act_lock(const struct arg *a)
 	return (int)RAW(SYS_fcntl, a[0].n, F_OFD_SETLK, &lock);
 }
 
-const struct op ops_descriptor[] = {
+static const struct op rows[] = {
 	{ "close", act_close, 0, RESULT_TRUE, { { "fd", K_FD } } },
 	{ "dup2", act_dup2, 0, RESULT_TRUE, { { "fd", K_FD }, { "number", K_TARGET } } },
 	{ "close_range", act_close_range, 0, RESULT_TRUE,
@@ -129,5 +129,6 @@ const struct op ops_descriptor[] = {
 	{ "write", act_write, 0, RESULT_TRUE, { { "fd", K_FD }, { "data", K_DATA } } },
 	{ "fchmod", act_fchmod, 0, RESULT_TRUE, { { "fd", K_FD }, { "mode", K_MODE } } },
 	{ "lock", act_lock, 0, RESULT_TRUE, { { "fd", K_FD } } },
-	{ 0 },
 };
+
+const struct op_table ops_descriptor = OP_TABLE(rows);

@@ -277,7 +277,7 @@ static int act_expect_map(const struct arg *a)
 	return 0;
 }
 
-const struct op ops_expect[] = {
+static const struct op rows[] = {
 	{ "expect_ids", act_expect_ids, 0, RESULT_TRUE, { { "uid", K_ID }, { "gid", K_ID } } },
 	{ "expect_groups", act_expect_groups, 0, RESULT_TRUE, { { "groups", K_IDS } } },
 	{ "expect_capabilities", act_expect_capabilities, 0, RESULT_TRUE,
@@ -299,5 +299,6 @@ const struct op ops_expect[] = {
 	{ "expect_same_filesystem", act_expect_same_filesystem, 0, RESULT_TRUE,
 	  { { "fd", K_FD }, { "other_fd", K_FD } } },
 	{ "expect_cwd", act_expect_cwd, 0, RESULT_TRUE, { { 0 } } },
-	{ 0 },
 };
+
+const struct op_table ops_expect = OP_TABLE(rows);

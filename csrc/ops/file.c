@@ -269,7 +269,7 @@ static int act_umask(const struct arg *a)
 	return (int)RAW(SYS_umask, a[0].n);
 }
 
-const struct op ops_file[] = {
+static const struct op rows[] = {
 	{ "chdir", act_chdir, 0, RESULT_TRUE, { { "path", K_PATH } } },
 	{ "chdir_first", act_chdir_first, 0, RESULT_TRUE, { { "paths", K_STRINGS } } },
 	{ "fchdir", act_fchdir, 0, RESULT_TRUE, { { "fd", K_FD } } },
@@ -306,5 +306,6 @@ const struct op ops_file[] = {
 	    { "mode", K_MODE, true },
 	    { "dirfd", K_FD, true } } },
 	{ "umask", act_umask, 0, RESULT_INT, { { "mask", K_MODE } } },
-	{ 0 },
 };
+
+const struct op_table ops_file = OP_TABLE(rows);

@@ -39,12 +39,13 @@ static int act_setsid(const struct arg *a)
 	return result < 0 ? (int)result : 0;
 }
 
-const struct op ops_identity[] = {
+static const struct op rows[] = {
 	{ "setgroups", act_setgroups, OP_CREDENTIALS, RESULT_TRUE, { { "groups", K_IDS } } },
 	{ "setresuid", act_setresuid, OP_CREDENTIALS | OP_SOME, RESULT_TRUE,
 	  { { "ruid", K_ID, true }, { "euid", K_ID, true }, { "suid", K_ID, true } } },
 	{ "setresgid", act_setresgid, OP_CREDENTIALS | OP_SOME, RESULT_TRUE,
 	  { { "rgid", K_ID, true }, { "egid", K_ID, true }, { "sgid", K_ID, true } } },
 	{ "setsid", act_setsid, 0, RESULT_TRUE, { { 0 } } },
-	{ 0 },
 };
+
+const struct op_table ops_identity = OP_TABLE(rows);

@@ -77,7 +77,7 @@ static int act_expect_memory_defaults(const struct arg *a)
 	return as_asked ? 0 : -ENOTRECOVERABLE;
 }
 
-const struct op ops_inherited[] = {
+static const struct op rows[] = {
 	{ "personality", act_personality, 0, RESULT_TRUE, { { "persona", K_U32 } } },
 	{ "timer_slack", act_timer_slack, 0, RESULT_TRUE, { { "nanoseconds", K_U32 } } },
 	{ "thp_disable", act_thp_disable, 0, RESULT_TRUE, { { "on", K_BOOL } } },
@@ -85,5 +85,6 @@ const struct op ops_inherited[] = {
 	{ "expect_personality", act_expect_personality, 0, RESULT_TRUE, { { "persona", K_U32 } } },
 	{ "expect_timer_slack", act_expect_timer_slack, 0, RESULT_TRUE, { { "nanoseconds", K_U32 } } },
 	{ "expect_memory_defaults", act_expect_memory_defaults, 0, RESULT_TRUE, { { 0 } } },
-	{ 0 },
 };
+
+const struct op_table ops_inherited = OP_TABLE(rows);

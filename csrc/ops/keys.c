@@ -87,9 +87,10 @@ static int act_join_session_keyring(const struct arg *a)
 	return now == joined && now != before ? 0 : -ENOTRECOVERABLE;
 }
 
-const struct op ops_keys[] = {
+static const struct op rows[] = {
 	{ "deny_keys", act_deny_keys, OP_CREDENTIALS, RESULT_TRUE, { { 0 } } },
 	{ "expect_no_keys", act_expect_no_keys, 0, RESULT_TRUE, { { 0 } } },
 	{ "join_session_keyring", act_join_session_keyring, OP_CREDENTIALS, RESULT_TRUE, { { 0 } } },
-	{ 0 },
 };
+
+const struct op_table ops_keys = OP_TABLE(rows);

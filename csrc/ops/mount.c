@@ -200,7 +200,7 @@ static int act_chroot(const struct arg *a)
 	return (int)RAW(SYS_chroot, a[0].p);
 }
 
-const struct op ops_mount[] = {
+static const struct op rows[] = {
 	{ "mount", act_mount, 0, RESULT_TRUE,
 	  { { "source", K_TEXT, true },
 	    { "target", K_PATH },
@@ -235,5 +235,6 @@ const struct op ops_mount[] = {
 	{ "fsmount", act_fsmount, 0, RESULT_FD,
 	  { { "fd", K_FD }, { "attributes", K_FLAGS, true, &names_mount_attr } } },
 	{ "chroot", act_chroot, 0, RESULT_TRUE, { { "path", K_PATH } } },
-	{ 0 },
 };
+
+const struct op_table ops_mount = OP_TABLE(rows);

@@ -60,7 +60,7 @@ static int act_link_up(const struct arg *a)
 	return result < 0 ? result : 0;
 }
 
-const struct op ops_namespace[] = {
+static const struct op rows[] = {
 	{ "unshare", act_unshare, OP_CREDENTIALS, RESULT_TRUE,
 	  { { "namespaces", K_FLAGS, false, &names_namespace } } },
 	{ "setns", act_setns, OP_CREDENTIALS | OP_JOIN, RESULT_TRUE,
@@ -68,5 +68,6 @@ const struct op ops_namespace[] = {
 	{ "sethostname", act_sethostname, 0, RESULT_TRUE, { { "name", K_TEXT } } },
 	{ "setdomainname", act_setdomainname, 0, RESULT_TRUE, { { "name", K_TEXT } } },
 	{ "link_up", act_link_up, 0, RESULT_TRUE, { { "interface", K_TEXT } } },
-	{ 0 },
 };
+
+const struct op_table ops_namespace = OP_TABLE(rows);

@@ -79,18 +79,24 @@ struct op {
 	struct param params[OP_MAX_PARAMS + 1];
 };
 
-/* The rows, in files by subject. Each list ends with a row without a name. */
-extern const struct op ops_namespace[];
-extern const struct op ops_mount[];
-extern const struct op ops_file[];
-extern const struct op ops_descriptor[];
-extern const struct op ops_identity[];
-extern const struct op ops_capability[];
-extern const struct op ops_process[];
-extern const struct op ops_keys[];
-extern const struct op ops_inherited[];
-extern const struct op ops_terminal[];
-extern const struct op ops_expect[];
+/* The rows, in files by subject. */
+struct op_table {
+	const struct op *rows;
+	size_t count;
+};
+#define OP_TABLE(rows) { rows, sizeof(rows) / sizeof *(rows) }
+
+extern const struct op_table ops_namespace;
+extern const struct op_table ops_mount;
+extern const struct op_table ops_file;
+extern const struct op_table ops_descriptor;
+extern const struct op_table ops_identity;
+extern const struct op_table ops_capability;
+extern const struct op_table ops_process;
+extern const struct op_table ops_keys;
+extern const struct op_table ops_inherited;
+extern const struct op_table ops_terminal;
+extern const struct op_table ops_expect;
 
 /* All of them, in one numbering that recorded plans use; NULL after the last. */
 const struct op *op_at(size_t number);

@@ -215,7 +215,7 @@ static int act_call(const struct arg *a)
 	return -ENOSYS;
 }
 
-const struct op ops_process[] = {
+static const struct op rows[] = {
 	{ "await", act_await, OP_LATER, RESULT_TRUE, { { "channel", K_CHANNEL } } },
 	{ "fork", act_fork, OP_LATER | OP_FORK, RESULT_TRUE,
 	  { { "namespaces", K_FLAGS, true, &names_namespace } } },
@@ -238,5 +238,6 @@ const struct op ops_process[] = {
 	    { "pwd", K_BOOL, true } } },
 	{ "call", act_call, OP_LATER | OP_EXEC | OP_CALL, RESULT_TRUE,
 	  { { "what", K_TEXT }, { "environment", K_ENVIRONMENT, true } } },
-	{ 0 },
 };
+
+const struct op_table ops_process = OP_TABLE(rows);

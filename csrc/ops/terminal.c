@@ -120,7 +120,7 @@ static int act_send_fd(const struct arg *a)
 	return result < 0 ? (int)result : channel_await(a[1].n);
 }
 
-const struct op ops_terminal[] = {
+static const struct op rows[] = {
 	{ "openpt", act_openpt, 0, RESULT_FD, { { "path", K_PATH }, { "lowest", K_INT, true } } },
 	{ "ptpeer", act_ptpeer, 0, RESULT_FD, { { "fd", K_FD }, { "lowest", K_INT, true } } },
 	{ "tcsetwinsize", act_tcsetwinsize, 0, RESULT_TRUE,
@@ -128,5 +128,6 @@ const struct op ops_terminal[] = {
 	{ "copy_tty", act_copy_tty, 0, RESULT_TRUE, { { "fd", K_FD }, { "model_fd", K_FD } } },
 	{ "setctty", act_setctty, 0, RESULT_TRUE, { { "fd", K_FD } } },
 	{ "send_fd", act_send_fd, OP_LATER, RESULT_TRUE, { { "fd", K_FD }, { "channel", K_CHANNEL } } },
-	{ 0 },
 };
+
+const struct op_table ops_terminal = OP_TABLE(rows);
