@@ -10,10 +10,10 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <linux/prctl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 /* A C string without NUL inside, which libcap would stop at. */
 static const char *check_text(lua_State *L, int index)
@@ -82,6 +82,20 @@ static uint64_t take_vector(cap_iab_t iab, cap_iab_vector_t vector)
 	return mask;
 }
 
+/* As cap_iab_get_proc(3), in half the calls: what is ambient is permitted and inheritable. */
+static void read_own_vectors(struct process_sets *sets, uint64_t known)
+{
+	uint64_t candidates = sets->permitted & sets->inheritable;
+	sets->bounding = sets->ambient = 0;
+	for (unsigned cap = 0; cap < 64 && known >> cap; cap++) {
+		uint64_t bit = (uint64_t)1 << cap;
+		if (prctl(PR_CAPBSET_READ, cap) == 1)
+			sets->bounding |= bit;
+		if (candidates & bit && prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, cap, 0, 0) == 1)
+			sets->ambient |= bit;
+	}
+}
+
 const char *read_process_sets(pid_t pid, struct process_sets *sets)
 {
 	uint64_t known = UINT64_MAX >> (63 - last_capability());
@@ -92,7 +106,11 @@ const char *read_process_sets(pid_t pid, struct process_sets *sets)
 	sets->permitted = take_flag(state, CAP_PERMITTED) & known;
 	sets->inheritable = take_flag(state, CAP_INHERITABLE) & known;
 	cap_free(state);
-	cap_iab_t iab = pid ? cap_iab_get_pid(pid) : cap_iab_get_proc();
+	if (!pid) {
+		read_own_vectors(sets, known);
+		return NULL;
+	}
+	cap_iab_t iab = cap_iab_get_pid(pid);
 	if (!iab)
 		return "cap_iab_get_pid";
 	sets->bounding = ~take_vector(iab, CAP_IAB_BOUND) & known;
