@@ -122,12 +122,14 @@ static int act_expect_capabilities(const struct arg *a)
 	int result = get_sets(&sets);
 	if (result < 0)
 		return result;
+	uint64_t candidates = sets.permitted & sets.inheritable; /* the kernel keeps others from being ambient */
 	uint64_t bounding = 0, ambient = 0;
 	for (int cap = 0; cap <= last_capability(); cap++) {
+		uint64_t bit = (uint64_t)1 << cap;
 		if (RAW(SYS_prctl, PR_CAPBSET_READ, cap, 0, 0, 0) == 1)
-			bounding |= (uint64_t)1 << cap;
-		if (RAW(SYS_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, cap, 0, 0) == 1)
-			ambient |= (uint64_t)1 << cap;
+			bounding |= bit;
+		if (candidates & bit && RAW(SYS_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, cap, 0, 0) == 1)
+			ambient |= bit;
 	}
 	return verdict(sets.effective == known(a[0].n) && sets.permitted == known(a[1].n) &&
 		       sets.inheritable == known(a[2].n) && bounding == known(a[3].n) &&
