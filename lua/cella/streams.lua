@@ -22,6 +22,8 @@ local words = {
   stderr = rule.one_of { "inherit", "null", "capture", "stdout" },
 }
 
+local EBADF = 9
+
 local file = rule.record({ path = rule.path, append = rule.boolean }, { "path" })
 local number = rule.integer(0, 2147483647)
 
@@ -37,7 +39,7 @@ local function descriptor(value, path, others)
   if type(value) == "number" then
     return number(value, path)
   elseif io.type(value) == "file" then
-    return core.fileno(value)
+    return value
   elseif type(value) == "table" and rawget(value, "content") ~= nil then
     return content(value, path)
   end
@@ -61,7 +63,7 @@ local function output(name)
     elseif type(value) == "number" then
       return number(value, path)
     elseif io.type(value) == "file" then
-      return core.fileno(value)
+      return value
     elseif type(value) == "table" then
       return file(value, path)
     elseif type(value) == "function" then
@@ -154,6 +156,16 @@ function opener.descriptor(value, lowest)
   end, value
 end
 
+-- One of Lua's own files. The plan holds the file, not its number: that would be another's once the file is closed, or
+-- collected.
+function opener.file(value, lowest)
+  local fd = core.fileno(value)
+  return render.call("dup", { "fd", fd }), function()
+    if io.type(value) ~= "file" then return nil, "the file is closed", EBADF end
+    return core.dup(core.fileno(value), lowest)
+  end, fd
+end
+
 --- The child's end of a pipe for what a function returns.
 ---@return cella.slot
 function M.results(plan, lowest)
@@ -184,7 +196,7 @@ function M.record(plan, command, open_more)
     if type(value) == "table" then
       put(target, value.content and "content" or "path", value)
     else
-      put(target, "descriptor", value)
+      put(target, type(value) == "number" and "descriptor" or "file", value)
     end
   end
 

@@ -210,6 +210,26 @@ describe("a stream", function()
     fd:close()
   end)
 
+  it("is one of Lua's own files, which the plan holds: it is not collected, and none other has its number", function()
+    write "the right file\n"
+    for _ = 1, 50 do
+      local plan = cella.plan():exec { "cat", stdin = assert(io.open(path)), stdout = "capture",
+        fds = { [7] = assert(io.open(path)) } }
+      collectgarbage()
+      local other, another = assert(io.open "/etc/passwd"), assert(io.open "/etc/passwd")
+      assert.equal("the right file\n", assert(plan:run()).stdout)
+      other:close()
+      another:close()
+    end
+    local file = assert(io.open(path))
+    local plan = cella.plan():exec { "cat", stdin = file, stdout = "capture" }
+    file:close()
+    local other <close> = assert(io.open "/etc/passwd") -- which gets the number
+    local result, err = plan:run()
+    assert.is_nil(result)
+    assert.equal("EBADF", err.code)
+  end)
+
   it("is one of Lua's own files, of which what was written is not lost", function()
     local file = assert(io.open(path, "w"))
     file:write "Lua, "
