@@ -13,8 +13,8 @@ EXPORT int luaopen_cella_core(lua_State *L);
 int luaopen_cella_core(lua_State *L)
 {
 	lua_newtable(L);
-	open_immediate(L);
 	open_recorder(L);
+	open_immediate(L); /* which decodes arguments into a recorder of its own */
 	open_process(L);
 	open_forked(L);
 	open_runner_file(L);
