@@ -17,8 +17,7 @@ local base = require "cella.cgroup.base"
 local description = require "cella.cgroup.description"
 ---@module "cella.cgroup.place"
 local place = lazy "cella.cgroup.place"
----@module "cella.cgroup.usage"
-local statistics = lazy "cella.cgroup.usage"
+local statistics = require "cella.cgroup.usage"
 local validate = require "cella.validate"
 
 local M = {}

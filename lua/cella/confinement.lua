@@ -68,6 +68,15 @@ local LIMITS = {
   ["Max nice priority"] = "nice", ["Max realtime priority"] = "rtprio", ["Max realtime timeout"] = "rttime",
 }
 
+-- A limit from 2^53 on is taken for 2^53, which every Lua has as an integer: less than it was, and never reached.
+local HIGHEST = 9007199254740992
+
+local function limit_of(text)
+  if text == "unlimited" then return text end
+  local number = tonumber(text)
+  return number and (number < HIGHEST and number or HIGHEST)
+end
+
 -- { wanted = } of a container, which the end of its plan sets; or { theirs =, ours = } of a process and of this one.
 attributes.limits = {
   rules = { container = { rlimits = rlimits.rule } },
@@ -90,8 +99,7 @@ attributes.limits = {
       local name, soft, hard = line:match("^(%S.-)%s%s+(%S+)%s+(%S+)")
       local resource = name and LIMITS[name]
       if resource then
-        facts.limits[resource] = { soft = soft == "unlimited" and soft or tonumber(soft),
-          hard = hard == "unlimited" and hard or tonumber(hard) }
+        facts.limits[resource] = { soft = limit_of(soft), hard = limit_of(hard) }
       end
     end
   end,

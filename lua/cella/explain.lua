@@ -23,7 +23,11 @@ function M.why(fields, plan)
   -- Loaded when something fails. Without a free descriptor it cannot be; `everywhere` knows the cause then.
   local loaded, causes = pcall(require, "cella.explain.causes")
   local found = loaded and causes.of(fields.op, code) or everywhere[code]
-  if type(found) == "function" then found = found(fields, plan) end
+  if type(found) == "function" then
+    -- What it looks at may be a hostile program's, and its own modules may be out of reach by now.
+    local ended, said = pcall(found, fields, plan)
+    found = ended and said or nil
+  end
   if code == "EPERM" and found and filtered[fields.op] and core.sys.get_seccomp() == 2 then
     found = found
       .. "; or a seccomp filter that this process is under (Seccomp: 2 in /proc/self/status) refuses the call"

@@ -116,6 +116,28 @@ describe("a process that is entered", function()
         rlimits = { nofile = { soft = 50, hard = 99 }, core = 0 } })
     end)
 
+    it("with a limit beyond what Lua counts, which a program may give itself", function()
+      local begun = false
+      local process = assert(cella.container({}):spawn { "sh", "-c", "prlimit --pid $$ --stack=18446744073709551614; "
+        .. "ulimit -s; echo begun; exec sleep 60", stdin = "null", stdout = function() begun = true end })
+      trial.wait_for(function() return process:step() or begun end, "the program")
+      local hard = assert(process:enter()):run { "sh", "-c", "grep stack /proc/self/limits", stdout = "capture" }
+      process:close()
+      assert.matches("^Max stack size +9007199254740992 ", hard.stdout)
+    end)
+
+    it("whose init is another of that name, of which no more is read than there is of cella's", function()
+      local said = outside.lua([[
+        local process = assert(cella.container({ init = false }):spawn { "sh", "-c",
+          "cp /usr/bin/sleep /tmp/cella-init; truncate -s 8G /tmp/cella-init; exec /tmp/cella-init 60" })
+        wait_for(function() return status("Name", process.pid) == "cella-init" end)
+        local result, err = assert(cella.enter { pid = process.pid }):run { "true", timeout = 10 }
+        process:close()
+        return result and "entered" or tostring(err)
+      ]], { prefix = "prlimit --as=1000000000" })
+      assert.matches("seccomp", said)
+    end)
+
     it("as another user with groups", function()
       if no_several then return pending(no_several) end
       local process = sleeper { ids = (trial.several_ids()), user = { uid = 33, gid = 34, groups = { 5, 6 } },

@@ -110,4 +110,33 @@ describe("the cause of an error", function()
     assert.is_nil(control)
     assert.matches("/bin/false is not set-user-ID root", why_with "/bin/false" or "", 1, true)
   end))
+
+  it("is looked for in files that a hostile program may have made, and neither hangs nor raises", function()
+    local program = require "cella.explain.program"
+    local directory = trial.directory()
+    local function interpreter()
+      return program.interpreter { box = { root = { path = directory }, own = {}, mounts = {} }, candidates = { "/p" } }
+    end
+    local function write(text)
+      local file = assert(io.open(directory .. "/p", "wb"))
+      assert(file:write(text))
+      assert(file:close())
+    end
+    -- elf(5): a header, and one program header of the type PT_INTERP, at 64, with a length.
+    local function elf(length, count)
+      return "\127ELF\2\1\1" .. ("\0"):rep(9)
+        .. ("<I2I2I4I8I8I8I4I2I2I2I2I2I2"):pack(2, 62, 1, 0, 64, 0, 0, 64, 56, count, 0, 0, 0)
+        .. ("<I4I4I8I8I8i8I8I8"):pack(3, 4, 120, 0, 0, length, 0, 0) .. "/no/such\0"
+    end
+    write(elf(9, 1))
+    assert.matches("its header names the dynamic linker /no/such", interpreter(), 1, true)
+    write(elf(-1, 1))
+    assert.is_nil(interpreter())
+    write(elf(9, 65535):gsub("\3\0\0\0\4", "\1\0\0\0\4"))
+    assert.is_nil(interpreter())
+    os.remove(directory .. "/p")
+    trial.sh("mkfifo " .. directory .. "/p")
+    assert.is_nil(interpreter())
+    trial.remove_directory(directory)
+  end)
 end)

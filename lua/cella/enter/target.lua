@@ -189,11 +189,14 @@ function Target:facts(read)
   return facts
 end
 
-local function bytes(path)
-  local file = io.open(path, "rb")
-  local all = file and file:read "*a"
-  if file then file:close() end
-  return all
+-- Whether two files have the same bytes. Of the other one, which may be a hostile program's and of any size, no more is
+-- read than one's own has.
+local function is_same(other, own)
+  local own_file, other_file = io.open(own, "rb"), io.open(other, "rb")
+  local bytes = own_file and own_file:read "*a"
+  local theirs = other_file and bytes and other_file:read(#bytes + 1)
+  for _, file in pairs { own_file or nil, other_file or nil } do file:close() end
+  return bytes ~= nil and theirs == bytes, other_file ~= nil
 end
 
 -- The first process of its pid namespace, if that is among those above it: its number here.
@@ -225,8 +228,9 @@ function Target:filters_with_keys(own)
   local init, status = first_of_namespace(self.pid)
   if not init or status:match "^Name:%s*([^\n]*)" ~= "cella-init" then return nil end
   -- Who may look at its executable compares it.
-  local theirs, program = bytes(("/proc/%d/exe"):format(init)), core.runner_file()
-  if theirs and (not program or theirs ~= bytes("/proc/self/fd/" .. program)) then return nil end
+  local program = core.runner_file()
+  local same, may_look = is_same(("/proc/%d/exe"):format(init), "/proc/self/fd/" .. (program or "none"))
+  if may_look and not same then return nil end
   local count = tonumber(status:match "\nSeccomp_filters:%s*(%d+)")
   return count == own + 1 and count or nil
 end

@@ -9,18 +9,28 @@ local M = {}
 
 local REGULAR, FORMAT = 8, 4096 -- S_IFREG and the bits below the format (inode(7))
 
+local function path_of(fd) return ("/proc/self/fd/%d"):format(fd:number()) end
+
 -- By a look that ends: what is to be explained may be the silence of a file system.
 local function mode_of(path)
   local fd = open.look(path)
   if not fd then return nil end
-  local _, _, mode = core.inode(("/proc/self/fd/%d"):format(fd:number()))
+  local _, _, mode = core.inode(path_of(fd))
   fd:close()
   return mode
 end
 
-local function is_file(path)
-  local mode = mode_of(path)
-  return mode ~= nil and math.floor(mode / FORMAT) == REGULAR
+local function is_regular(mode) return mode ~= nil and math.floor(mode / FORMAT) == REGULAR end
+local function is_file(path) return is_regular(mode_of(path)) end
+
+-- A regular file for reading. The one that was looked at is opened: a program may put a FIFO in its place meanwhile.
+local function open_file(path)
+  local fd = open.look(path)
+  if not fd then return nil end
+  local _, _, mode = core.inode(path_of(fd))
+  local file = is_regular(mode) and io.open(path_of(fd), "rb") or nil
+  fd:close()
+  return file
 end
 
 local function is_program(path)
@@ -94,19 +104,21 @@ local LAYOUT = {
   { word = 4, headers = 28, size = 42, count = 44, offset = 4, length = 16 },
   { word = 8, headers = 32, size = 54, count = 56, offset = 8, length = 32 },
 }
-local LITTLE_ENDIAN, PT_INTERP, LONGEST = 1, 3, 4096
+local LITTLE_ENDIAN, PT_INTERP, LONGEST, MOST_HEADERS = 1, 3, 4096, 128
 
 local function dynamic_linker(file, head)
   local layout = LAYOUT[head:byte(5)]
   if not layout or head:byte(6) ~= LITTLE_ENDIAN then return nil end
   local at, size, count = number(head, layout.headers, layout.word), number(head, layout.size, 2),
     number(head, layout.count, 2)
-  for i = 0, count - 1 do
+  for i = 0, math.min(count, MOST_HEADERS) - 1 do
     if not file:seek("set", at + i * size) then return nil end
     local header = file:read(size) or ""
     if number(header, 0, 4) == PT_INTERP then
       local length = number(header, layout.length, layout.word)
-      if length > LONGEST or not file:seek("set", number(header, layout.offset, layout.word)) then return nil end
+      -- Above 2^63 a number of eight bytes is negative here.
+      if length < 0 or length > LONGEST then return nil end
+      if not file:seek("set", number(header, layout.offset, layout.word)) then return nil end
       return (file:read(length) or ""):match "^[^%z]+"
     end
   end
@@ -114,7 +126,7 @@ local function dynamic_linker(file, head)
 end
 
 local function interpreter_of(path)
-  local file = path and is_file(path) and io.open(path, "rb")
+  local file = path and open_file(path)
   if not file then return nil end
   local head = file:read(256) or ""
   local script, found = head:match "^#![ \t]*([^%s%z]+)", nil
