@@ -29,6 +29,8 @@ struct range {
 struct registry {
 	int fd;
 	unsigned generation; /* of the process that opened it: a forked child shares its locks, and must leave them alone */
+	dev_t device; /* which file that is: the caller may close a number that is not its own, and give it to another */
+	ino_t inode;
 	struct range *held; /* a description never conflicts with itself */
 	size_t count, room;
 };
@@ -46,6 +48,19 @@ static struct registry *check_registry(lua_State *L)
 static bool is_current(const struct registry *registry)
 {
 	return registry->fd >= 0 && registry->generation == fork_generation();
+}
+
+static bool is_same_file(const struct registry *registry)
+{
+	struct stat status;
+	return registry->fd >= 0 && fstat(registry->fd, &status) == 0 && status.st_dev == registry->device &&
+	       status.st_ino == registry->inode;
+}
+
+/* Not where its descriptor is another's by now: the locks are gone then, and no range is given any more. */
+static bool is_usable(const struct registry *registry)
+{
+	return is_current(registry) && is_same_file(registry);
 }
 
 static int set_lock(const struct registry *registry, short type, struct range range)
@@ -67,6 +82,11 @@ static int new_registry(lua_State *L)
 	*registry = (struct registry){ .fd = -1, .generation = fork_generation() };
 	luaL_getmetatable(L, REGISTRY_TYPE);
 	lua_setmetatable(L, -2);
+	struct stat status;
+	if (fstat(number, &status) < 0)
+		return push_error(L, "fstat", errno);
+	registry->device = status.st_dev;
+	registry->inode = status.st_ino;
 	registry->fd = fcntl(number, F_DUPFD_CLOEXEC, LOWEST_FD);
 	if (registry->fd < 0)
 		return push_error(L, "dup", errno);
@@ -77,7 +97,7 @@ static int new_registry(lua_State *L)
 static int registry_gc(lua_State *L)
 {
 	struct registry *registry = check_registry(L);
-	if (registry->fd >= 0) {
+	if (is_same_file(registry)) {
 		is_closed(registry->fd);
 		close(registry->fd);
 	}
@@ -113,7 +133,7 @@ static int registry_lock(lua_State *L)
 {
 	struct registry *registry = check_registry(L);
 	struct range range = { check_range(L, 2, 0, 4294967294), check_range(L, 3, 1, 4294967295) };
-	if (!is_current(registry))
+	if (!is_usable(registry))
 		return push_error(L, "fcntl", EBADF);
 	for (size_t i = 0; i < registry->count; i++) {
 		const struct range *other = &registry->held[i];
@@ -155,7 +175,7 @@ static int hold_release(lua_State *L)
 	struct hold *hold = luaL_checkudata(L, 1, HOLD_TYPE);
 	struct registry *registry = hold->registry;
 	hold->registry = NULL;
-	if (!registry || !is_current(registry))
+	if (!registry || !is_usable(registry))
 		return 0;
 	for (size_t i = 0; i < registry->count; i++) {
 		if (registry->held[i].first == hold->range.first) {
@@ -175,7 +195,7 @@ static int registry_note(lua_State *L)
 	int64_t place = check_range(L, 2, 0, 4294967294) * NOTE;
 	char data[NOTE] = { 0 };
 	long count;
-	if (!is_current(registry))
+	if (!is_usable(registry))
 		return push_error(L, "pread", EBADF);
 	if (lua_isnoneornil(L, 3)) {
 		RAW_RETRY(count, SYS_pread64, registry->fd, data, NOTE, place);

@@ -51,7 +51,8 @@ static int mask_unm(lua_State *L)
 
 static int mask_eq(lua_State *L)
 {
-	lua_pushboolean(L, check_mask(L, 1) == check_mask(L, 2));
+	const uint64_t *a = to_mask(L, 1), *b = to_mask(L, 2);
+	lua_pushboolean(L, a && b && *a == *b); /* Lua 5.4 asks this of a mask and any other userdata */
 	return 1;
 }
 

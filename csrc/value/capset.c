@@ -261,8 +261,7 @@ uint64_t check_mask(lua_State *L, int index)
 	return *(const uint64_t *)luaL_checkudata(L, index, MASK_TYPE);
 }
 
-/* NULL where the value is no mask. */
-static const uint64_t *to_mask(lua_State *L, int index)
+const uint64_t *to_mask(lua_State *L, int index)
 {
 	if (lua_type(L, index) != LUA_TUSERDATA || !lua_getmetatable(L, index))
 		return NULL;

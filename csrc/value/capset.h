@@ -50,6 +50,7 @@ const char *capset_problem_text(lua_State *L, const struct capset *set);
 #define MASK_TYPE "cella.capmask"
 void push_mask(lua_State *L, uint64_t mask);
 uint64_t check_mask(lua_State *L, int index);
+const uint64_t *to_mask(lua_State *L, int index); /* NULL where the value is none */
 
 /* As 16 hexadecimal digits, as /proc/PID/status has it. */
 void push_mask_digits(lua_State *L, uint64_t mask);

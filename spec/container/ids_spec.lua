@@ -199,6 +199,28 @@ describe("IDs that are held", function()
     assert.is_true(tonumber(trial.sh(("ls /proc/%d/fd | wc -l"):format(core.sys.getpid()))) <= tonumber(before) + 1)
   end)
 
+  it("are given no more where the caller has closed the descriptor, be its number another file's by now", function()
+    local said, size = outside.lua(([[
+      local path = os.tmpname()
+      local host = %s
+      local first = require "cella.policy".default()
+      assert(first(host))
+      -- As a program does that closes what it does not know.
+      for number = 3, 200 do
+        if number ~= 900 and (core.file_status(number) or {}).size then sys.close(number) end
+      end
+      local files = {}
+      for i = 1, 40 do files[i] = assert(io.open(path, "w+")) end
+      local result, err = require "cella.policy".default()(host)
+      local size = files[1]:seek "end"
+      os.remove(path)
+      return result and "given" or err.code, size
+    ]]):format(("{ uid = %d, gid = %d, root_uid = 0, root_gid = 0, runtime = %q, capabilities = { setuid = true, "
+      .. "setgid = true, setfcap = true } }"):format(facts.uid, facts.gid, directory .. "/run")))
+    assert.equal("EBADF", said)
+    assert.equal(0, size)
+  end)
+
   it("are noted in no file or directory that others may write to, and by no link", function()
     local run = directory .. "/run"
     for _, prepare in ipairs { "mkdir -m 777 %s", "mkdir -m 700 %s; : > %s/ids; chmod 666 %s/ids",
