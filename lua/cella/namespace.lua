@@ -137,9 +137,12 @@ local function hold_ids(target)
   if not own.runtime then return true end
   local facts, err = target:facts(confinement.read)
   if not facts then return nil, err end
-  for _, extent in ipairs(facts.maps.uid:extents()) do
+  local extents = facts.maps.uid:extents()
+  -- In a namespace without a map the process is still who it was outside.
+  for _, uid in ipairs(facts.uid) do extents[#extents + 1] = { outside = uid, count = 1 } end
+  for _, extent in ipairs(extents) do
     local ok
-    ok, err = hold.keep(own.runtime, extent.outside, own.uid)
+    ok, err = hold.keep(own.runtime, extent.outside, extent.count, own.uid)
     if not ok then return nil, err end
   end
   return true

@@ -164,9 +164,12 @@ describe("IDs that are held", function()
     if trial.lacks_root() then return pending "needs root" end
     local source = [[
       local cella, hold, host = require "cella", require "cella.policy.hold", require("cella.host").facts()
-      local box = cella.container {}
-      local process = assert(box:spawn { "sleep", "1000", stdin = "null" })
-      local first = require("cella.idmap").of(process.pid, "uid"):outside(0)
+      local own = select(2, ...)
+      local box = cella.container { user = { uid = 5000, gid = 5000 }, init = false }
+      local process = assert(box:spawn { "sh", "-c", "exec " .. (own or "") .. " sleep 1000", stdin = "null" })
+      local first = box:plan({ "true" }).ids.uid:outside(0)
+      local function name() return io.open(("/proc/%d/comm"):format(process.pid)):read() end
+      while name() ~= "sleep" do end
       if ... then assert(cella.namespace.keep(process, "user", ...)) end
       process:close()
       box, process = nil, nil
@@ -177,14 +180,17 @@ describe("IDs that are held", function()
       end, host.uid)
       io.write(range and "given" or "kept", "\n")
     ]]
-    local function after(path)
+    local function after(path, own)
       return trial.sh(("unshare --mount --propagation private sh -c %s 2>&1"):format(trial.quote((
         "mkdir -p /run/cella; mount -t tmpfs -o mode=700 cella /run/cella; mount -t tmpfs -o mode=700 cella %s; "
-        .. "LUA_PATH=%s LUA_CPATH=%s exec lua5.4 - %s << 'END'\n%s\nEND\n"):format(directory, trial.quote(package.path),
-        trial.quote(package.cpath), path or "", source))))
+        .. "LUA_PATH=%s LUA_CPATH=%s exec lua5.4 - %s %s << 'END'\n%s\nEND\n"):format(directory,
+        trial.quote(package.path), trial.quote(package.cpath), path or "", own and trial.quote(own) or "", source))))
     end
     assert.equal("given\n", after())
     assert.equal("kept\n", after(directory .. "/user"))
+    -- One that the program has made for itself has few of the IDs, or none.
+    assert.equal("kept\n", after(directory .. "/user", "unshare --user --map-root-user"))
+    assert.equal("kept\n", after(directory .. "/user", "unshare --user"))
   end)
 
   it("are of a thousand containers at once in one descriptor", function()

@@ -12,6 +12,7 @@ local M = {}
 
 -- Where there is a note of a range; ranges begin at multiples of this.
 M.UNIT = 1024
+M.MOST = 65536 -- IDs of a range
 
 -- The note of a range that a kept namespace may have, with or without processes: nobody else is given it.
 local KEPT = "kept...."
@@ -129,18 +130,24 @@ end
 --- the next boot. Of IDs that were not given here there is nothing to note.
 ---@param directory string
 ---@param first integer  the first of the IDs
+---@param count integer  how many; of more than were ever given at once nothing is noted
 ---@param uid integer  to whom directory and file have to belong
 ---@return true?, cella.error?
-function M.keep(directory, first, uid)
+function M.keep(directory, first, count, uid)
   local registry, err = registry_of(directory, uid)
   if not registry then
     if NOWHERE[err.errno] then return true end
     return nil, err
   end
-  local place = place_of { first = first }
-  if not registry:note(place) then return true end
-  local ok, message, errno = registry:note(place, KEPT)
-  if not ok then return failed(directory .. "/ids", message, errno) end
+  if count > M.MOST then return true end
+  -- A range is noted where it begins, and these may lie anywhere in it. Another that ends before them is kept as well.
+  local from = math.max(0, place_of { first = first } - math.floor(M.MOST / M.UNIT) + 1)
+  for place = from, place_of { first = first + count - 1 } do
+    if registry:note(place) then
+      local ok, message, errno = registry:note(place, KEPT)
+      if not ok then return failed(directory .. "/ids", message, errno) end
+    end
+  end
   return true
 end
 
