@@ -1,5 +1,6 @@
 /* What a path leads to. */
 #include "lib/lib.h"
+#include "lib/status.h"
 #include "value/check.h"
 
 #include <errno.h>
@@ -24,9 +25,9 @@ static int io_same_file(lua_State *L)
 {
 	struct stat one, other;
 	const char *paths[] = { check_path(L, 1), check_path(L, 2) };
-	if (stat(paths[0], &one) < 0)
+	if (query_status(AT_FDCWD, paths[0], &one) < 0)
 		return push_error(L, paths[0], errno);
-	if (stat(paths[1], &other) < 0)
+	if (query_status(AT_FDCWD, paths[1], &other) < 0)
 		return push_error(L, paths[1], errno);
 	lua_pushboolean(L, one.st_dev == other.st_dev && one.st_ino == other.st_ino);
 	return 1;
@@ -38,7 +39,7 @@ static int io_inode(lua_State *L)
 {
 	struct stat status;
 	const char *path = check_path(L, 1);
-	if (stat(path, &status) < 0)
+	if (query_status(AT_FDCWD, path, &status) < 0)
 		return push_error(L, path, errno);
 	push_int64(L, (int64_t)status.st_ino);
 	push_int64(L, (int64_t)status.st_dev);

@@ -5,6 +5,7 @@
 #include "lib/lib.h"
 #include "lib/memory_file.h"
 #include "lib/self.h"
+#include "lib/status.h"
 #include "sys/raw.h"
 #include "value/check.h"
 
@@ -313,12 +314,12 @@ static int file_status(lua_State *L)
 	const char *path = "fstat";
 	int result;
 	if (lua_type(L, 1) == LUA_TNUMBER) {
-		result = fstat(check_fd(L, 1), &status);
+		result = query_status(check_fd(L, 1), NULL, &status);
 	} else {
 		size_t length;
 		path = luaL_checklstring(L, 1, &length);
 		luaL_argcheck(L, strlen(path) == length, 1, "the path has a NUL byte in it");
-		result = stat(path, &status);
+		result = query_status(AT_FDCWD, path, &status);
 	}
 	if (result < 0)
 		return push_error(L, path, errno);

@@ -22,8 +22,9 @@ local function has(mode, bit)
 end
 
 -- Its group's bits count whoever that is: where there is an access control list they are those of its users too.
+-- Without any bits it may be the root of a FUSE that has not been asked yet, and is not here.
 local function is_open(status, maps, bit)
-  return maps.uid:inside(status.uid) ~= nil or has(status.mode, bit) or has(status.mode, bit * 8)
+  return status.mode == 0 or maps.uid:inside(status.uid) ~= nil or has(status.mode, bit) or has(status.mode, bit * 8)
 end
 
 -- What the container's IDs take away is what the caller could do.
