@@ -139,4 +139,17 @@ describe("the cause of an error", function()
     assert.is_nil(interpreter())
     trial.remove_directory(directory)
   end)
+
+  it("is none where its module is out of reach by now, and the error is there all the same", function()
+    local said = trial.sh(("%s -e %s"):format(trial.interpreter(), trial.quote [[
+      local cella = require "cella"
+      local box = cella.container {}
+      assert(box:run { "true" })
+      require "cella.explain.causes"
+      package.path, package.cpath = "", ""
+      local ended, result, err = pcall(box.run, box, { "nosuchprogram" })
+      print(ended, result, type(err) == "table" and err.code or err)
+    ]]))
+    assert.equal("true\tnil\tENOENT\n", said)
+  end)
 end)
