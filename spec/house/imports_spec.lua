@@ -1,6 +1,8 @@
 -- The layers of the library: a module knows those of its own layer and below, and no two need each other, also not
 -- when they are used only.
 
+local trial = require "spec.support.trial"
+
 -- From the lowest up. A name that ends in a star stands for all below it that no other layer names.
 local LAYERS = {
   { "values", "lazy everything ascii list words printable kinds error validate explain.everywhere idmap.algebra "
@@ -46,6 +48,17 @@ end
 
 describe("the modules", function()
   local graph = imports()
+
+  it("are all loaded by load_everything, but for those of the command line", function()
+    local missing = trial.sh(("%s -e %s"):format(trial.interpreter(), trial.quote [[
+      require("cella").load_everything()
+      for module in io.popen "find lua -name '*.lua' ! -path '*/meta/*' ! -path '*/cli*'":lines() do
+        local name = module:match "^lua/(.*)%.lua$":gsub("/", ".")
+        if not package.loaded[name] then print(name) end
+      end
+    ]]))
+    assert.equal("", missing)
+  end)
 
   it("are all in a layer", function()
     local count = 0

@@ -39,6 +39,8 @@ function M.sh(command)
   return output, how == "signal" and 128 + status or status
 end
 
+local SECONDS = 480 -- against a hang; nothing is decided by it
+
 --- Runs Lua source in a process of its own; see spec/support/inside.lua for what it finds there.
 ---
 --- `prefix`: a command that starts it. `redirect`: for the shell, of its streams. `arguments`: a list of strings and
@@ -55,11 +57,8 @@ function M.lua(source, options)
   local descriptor = assert(core.open(results, "rdonly"))
   assert(core.sys.fchmod(descriptor:number(), 438))
   descriptor:close()
-  local prefix = options.prefix or ""
-  -- Each program more on the way costs an exec.
-  local program = prefix:find "%S" and prefix .. " " .. interpreter() or interpreter():gsub("^env ", "")
-  local output, status = M.sh(("%s %s/spec/support/inside.lua %s %s %s"):format(program, M.top, results,
-    table.concat(words, " "), options.redirect or ""))
+  local output, status = M.sh(("timeout -k 5 %d %s %s %s/spec/support/inside.lua %s %s %s"):format(SECONDS,
+    options.prefix or "", interpreter(), M.top, results, table.concat(words, " "), options.redirect or ""))
   local file = assert(io.open(results, "r"))
   local text = file:read("*a")
   file:close()
