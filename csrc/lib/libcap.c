@@ -98,7 +98,7 @@ static void read_own_vectors(struct process_sets *sets, uint64_t known)
 
 const char *read_process_sets(pid_t pid, struct process_sets *sets)
 {
-	uint64_t known = UINT64_MAX >> (63 - last_capability());
+	uint64_t known = all_capabilities();
 	cap_t state = pid ? cap_get_pid(pid) : cap_get_proc();
 	if (!state)
 		return "cap_get_pid";

@@ -108,10 +108,9 @@ static int act_expect_groups(const struct arg *a)
 	return result;
 }
 
-/* The kernel keeps bits above the last capability out of every set, whatever was asked. */
 static uint64_t known(int64_t mask)
 {
-	return (uint64_t)mask & (UINT64_MAX >> (63 - last_capability()));
+	return (uint64_t)mask & all_capabilities();
 }
 
 /* expect_capabilities(effective, permitted, inheritable, bounding, ambient) -> true | nil, message, errno

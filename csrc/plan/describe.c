@@ -50,7 +50,7 @@ static void add_flags(luaL_Buffer *b, uint64_t value, const struct names *names)
 
 static void add_capabilities(luaL_Buffer *b, uint64_t set)
 {
-	uint64_t all = UINT64_MAX >> (63 - last_capability());
+	uint64_t all = all_capabilities();
 	if (set == 0 || set == all) {
 		luaL_addstring(b, set ? "\"all\"" : "\"none\"");
 		return;

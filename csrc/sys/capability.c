@@ -23,3 +23,8 @@ int last_capability(void)
 	}
 	return found;
 }
+
+uint64_t all_capabilities(void)
+{
+	return UINT64_MAX >> (63 - last_capability());
+}

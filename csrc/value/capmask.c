@@ -3,12 +3,6 @@
 #include "sys/capability.h"
 #include "value/capset.h"
 
-/* What the running kernel has. */
-static uint64_t known(void)
-{
-	return UINT64_MAX >> (63 - last_capability());
-}
-
 /* mask(digits) -> mask
  * Of 16 hexadecimal digits as /proc/PID/status has them, also bits that this kernel does not have. */
 static int new_mask(lua_State *L)
@@ -45,7 +39,7 @@ static int mask_mul(lua_State *L)
 /* -a -> those of this kernel that are not in it */
 static int mask_unm(lua_State *L)
 {
-	push_mask(L, known() & ~check_mask(L, 1));
+	push_mask(L, all_capabilities() & ~check_mask(L, 1));
 	return 1;
 }
 
@@ -107,7 +101,7 @@ static int mask_numbers(lua_State *L)
  * has no name */
 static int mask_names(lua_State *L)
 {
-	push_capabilities(L, check_mask(L, 1) & known());
+	push_capabilities(L, check_mask(L, 1) & all_capabilities());
 	return 1;
 }
 
@@ -138,7 +132,7 @@ static bool have_names(uint64_t mask)
 /* "none", "all", the names with commas, or "all,-name" where those that lack are fewer: what capset_read takes. */
 static int mask_tostring(lua_State *L)
 {
-	uint64_t mask = check_mask(L, 1) & known(), lacking = known() & ~mask;
+	uint64_t mask = check_mask(L, 1) & all_capabilities(), lacking = all_capabilities() & ~mask;
 	luaL_Buffer text;
 	luaL_buffinit(L, &text);
 	if (!mask || !lacking) {

@@ -84,7 +84,7 @@ static bool read_word(struct capset *set, const char *text, size_t length, bool 
 	int number = -1;
 	set->begun = true;
 	if (same(text, length, "all")) {
-		set->mask = UINT64_MAX >> (63 - last_capability());
+		set->mask = all_capabilities();
 		return true;
 	}
 	if (same(text, length, "none"))
@@ -135,7 +135,7 @@ static bool read_mask(struct capset *set, const char *text, size_t length, const
 	if (end - first > 16)
 		return wrong(set, CAPSET_WIDE, text, length);
 	set->mask = mask_of(first, (size_t)(end - first));
-	return set->mask & ~(UINT64_MAX >> (63 - last_capability())) ? wrong(set, CAPSET_BITS, text, length) : true;
+	return set->mask & ~all_capabilities() ? wrong(set, CAPSET_BITS, text, length) : true;
 }
 
 static bool is_blank(char c)
