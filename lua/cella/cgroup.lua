@@ -17,6 +17,7 @@ local base = require "cella.cgroup.base"
 local description = require "cella.cgroup.description"
 ---@module "cella.cgroup.place"
 local place = lazy "cella.cgroup.place"
+local status = require "cella.host.status"
 local statistics = require "cella.cgroup.usage"
 local validate = require "cella.validate"
 
@@ -88,7 +89,7 @@ local function expect_cpuset(group, setting, text, pid)
       ("the cgroups above allow %s; the kernel would use that without a word"):format((effective:gsub("%s+$", ""))))
   end
   local field = ALLOWED[setting.file]
-  local allowed = (read_file(("/proc/%d/status"):format(pid)) or ""):match("\n" .. field .. ":%s*(%S+)")
+  local allowed = status.field(read_file(("/proc/%d/status"):format(pid)) or "", field)
   if not allowed then return not_recoverable(path, field .. " of the process cannot be read", NOT_RUN) end
   local beyond = description.missing_numbers({ text = allowed }, text)
   if beyond then return not_recoverable(path, ("%s of the process has %s too"):format(field, beyond), NOT_RUN) end

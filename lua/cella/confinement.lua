@@ -10,6 +10,7 @@ local cgroup = lazy "cella.cgroup.description"
 local core = require "cella.core"
 local capabilities = require "cella.caps.set"
 local rlimits = require "cella.rlimits"
+local status = require "cella.host.status"
 local validate = require "cella.validate"
 
 local rule = validate.rule
@@ -26,19 +27,13 @@ local M = {}
 ---@field unexpected string?  why it is not read back
 
 ---@class cella.confinement.source
----@field status fun(field: string): string?  a field of /proc/PID/status
+---@field status string   /proc/PID/status
 ---@field limits string   /proc/PID/limits
 ---@field cgroup string   /proc/PID/cgroup
 
 ---@type table<string, cella.confinement.attribute>
 local attributes = {}
 M.attributes = attributes
-
-local function numbers(text)
-  local list = {}
-  for number in text:gmatch("%d+") do list[#list + 1] = tonumber(number) end
-  return list
-end
 
 -- { limits = } of a container, or { moves = } to the cgroups of a process: a function, or nothing to do.
 attributes.cgroups = {
@@ -55,7 +50,7 @@ attributes.cgroups = {
 
 attributes.umask = {
   steps = { set = function(plan, value) plan:umask(value) end },
-  read = function(facts, source) facts.umask = tonumber(source.status "Umask" or "22", 8) end,
+  read = function(facts, source) facts.umask = tonumber(status.field(source.status, "Umask") or "22", 8) end,
   unexpected = "umask(2) cannot fail",
 }
 
@@ -162,7 +157,7 @@ attributes.groups = {
   expect = function(plan, value)
     if value.list then plan:expect_groups(value.list) end
   end,
-  read = function(facts, source) facts.groups = numbers(source.status "Groups") end,
+  read = function(facts, source) facts.groups = status.numbers(source.status, "Groups") end,
 }
 
 attributes.ids = {
@@ -174,7 +169,7 @@ attributes.ids = {
   },
   expect = function(plan, value) plan:expect_ids(value.uid, value.gid) end,
   read = function(facts, source)
-    facts.uid, facts.gid = numbers(source.status "Uid"), numbers(source.status "Gid")
+    facts.uid, facts.gid = status.numbers(source.status, "Uid"), status.numbers(source.status, "Gid")
   end,
 }
 
@@ -207,7 +202,7 @@ attributes.capabilities = {
     plan:expect_capabilities(value.effective, value.permitted, value.inheritable, value.bounding, value.ambient)
   end,
   read = function(facts, source)
-    local function mask(name) return core.caps.mask(source.status(name)) * capabilities.ALL end
+    local function mask(name) return core.caps.mask(status.field(source.status, name)) * capabilities.ALL end
     facts.sets = { effective = mask "CapEff", permitted = mask "CapPrm", inheritable = mask "CapInh",
       bounding = mask "CapBnd", ambient = mask "CapAmb" }
   end,
@@ -221,7 +216,7 @@ attributes.no_new_privs = {
     end,
   },
   expect = function(plan, value) plan:expect_no_new_privs(value) end,
-  read = function(facts, source) facts.no_new_privs = source.status "NoNewPrivs" == "1" end,
+  read = function(facts, source) facts.no_new_privs = status.field(source.status, "NoNewPrivs") == "1" end,
 }
 
 -- { which =, before = }. Which of the kernel's keys a program reaches: none of them; a session keyring of its own, and
@@ -258,8 +253,8 @@ attributes.seccomp = {
   always = "handed on",
   steps = {},
   read = function(facts, source)
-    facts.seccomp = { mode = tonumber(source.status "Seccomp" or "0"),
-      filters = tonumber(source.status "Seccomp_filters" or "1") }
+    facts.seccomp = { mode = tonumber(status.field(source.status, "Seccomp") or "0"),
+      filters = tonumber(status.field(source.status, "Seccomp_filters") or "1") }
   end,
   unexpected = "fork and exec hand filters on",
 }

@@ -6,7 +6,7 @@ local NAMES = [[
   cgroup.description cgroup.place cgroup.usage command confinement container container.description
   container.identity container.owner enter enter.cgroups enter.identity enter.process enter.target error
   everything explain explain.causes explain.everywhere explain.mounts explain.program groups host host.accounts
-  host.file idmap idmap.algebra idmap.check idmap.check.parse idmap.check.setgroups idmap.check.warnings
+  host.file host.status idmap idmap.algebra idmap.check idmap.check.parse idmap.check.setgroups idmap.check.warnings
   idmap.read idmap.value interpreter kinds lazy list mapping mountinfo namespace open plan plan.held plan.join
   plan.render plan.spawn policy policy.allot policy.hold policy.ranges policy.slices policy.via printable process
   process.capture process.events process.input process.limits process.lines process.output process.serve

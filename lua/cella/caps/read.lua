@@ -7,6 +7,7 @@ local facts = require "cella.host"
 local idmap = require "cella.idmap"
 local set = require "cella.caps.set"
 local state = require "cella.caps.state"
+local status = require "cella.host.status"
 
 local sys = core.sys
 local M = {}
@@ -94,24 +95,19 @@ function M.of(pid)
     return nil, Error.new { op = "open", path = path, message = core.strerror(errno or 0), errno = errno or nil,
       why = (errno == 2 or errno == 3) and "there is no such process (or no /proc)" or message }
   end
-  local fields = { pid = pid, name = text:match("^Name:%s*([^\n]*)"), ids = ids_of(pid) }
+  local fields = { pid = pid, name = status.field(text, "Name"), ids = ids_of(pid) }
   for name, label in pairs(STATUS) do
-    local mask = text:match("\n" .. label .. ":%s*(%x+)")
+    local mask = status.field(text, label)
     if not mask then
       return nil, Error.new { op = "read", path = path, message = "no " .. label .. " there",
         why = "/proc is not a procfs?" }
     end
     fields[name] = core.caps.mask(mask) * set.ALL
   end
-  fields.no_new_privs = text:match("\nNoNewPrivs:%s*(%d)") == "1"
-  local function numbers(label)
-    local list = {}
-    for number in text:match("\n" .. label .. ":([^\n]*)"):gmatch("%d+") do list[#list + 1] = tonumber(number) end
-    return list
-  end
-  local uid, gid = numbers("Uid"), numbers("Gid")
+  fields.no_new_privs = status.field(text, "NoNewPrivs") == "1"
+  local uid, gid = status.numbers(text, "Uid"), status.numbers(text, "Gid")
   fields.uid, fields.gid = triple(uid[1], uid[2], uid[3]), triple(gid[1], gid[2], gid[3])
-  fields.groups = numbers("Groups")
+  fields.groups = status.numbers(text, "Groups")
   return state.wrap(fields, ("of process %d"):format(pid))
 end
 
@@ -129,7 +125,7 @@ end
 --- How many threads this process has; nil where there is no /proc.
 function M.threads()
   local text = read_file("/proc/self/status")
-  return text and tonumber(text:match("\nThreads:%s*(%d+)"))
+  return text and tonumber(status.field(text, "Threads"))
 end
 
 return M

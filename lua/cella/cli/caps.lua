@@ -8,6 +8,7 @@ local names = require "cella.caps.names"
 local grammar = require "cella.cli.caps.options"
 local printable = require "cella.printable"
 local read = require "cella.caps.read"
+local status = require "cella.host.status"
 
 local M = { summary = grammar.summary, configure = grammar.configure }
 
@@ -280,7 +281,7 @@ local function parent_of(pid)
   local file = io.open(("/proc/%d/status"):format(pid), "r")
   local text = file and file:read("*a")
   if file then file:close() end
-  return text and tonumber(text:match("\nPPid:%s*(%d+)"))
+  return text and tonumber(status.field(text, "PPid"))
 end
 
 -- Those that hold something, each below the nearest of its ancestors that does. Who ends meanwhile is not there.

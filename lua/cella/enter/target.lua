@@ -6,6 +6,7 @@ local Error = require "cella.error"
 local files = require "cella.host.file"
 local idmap = require "cella.idmap"
 local kinds = require "cella.kinds"
+local status = require "cella.host.status"
 
 ---@class cella.enter.target
 ---@field pid integer
@@ -107,7 +108,7 @@ end
 ---@return string?
 function Target:status(field)
   local text = self:read("status")
-  return text and text:match("\n" .. field .. ":[ \t]*([^\n]*)")
+  return text and status.field(text, field)
 end
 
 --- Which namespace of a kind it is in: nobody else has that number.
@@ -117,13 +118,6 @@ function Target:inode(kind)
   local inode, message, errno = core.inode(self:path(name))
   if inode then return inode end
   return nil, refused(self, ("/proc/%d/%s"):format(self.pid, name), message, errno)
-end
-
--- What confinement.read takes.
-local function source_of(texts)
-  return { limits = texts.limits, cgroup = texts.cgroup, status = function(field)
-    return texts.status:match("\n" .. field .. ":[ \t]*([^\n]*)")
-  end }
 end
 
 local MAPS = { "uid_map", "gid_map", "setgroups" }
@@ -182,21 +176,20 @@ function Target:facts(read)
     if err then return nil, err end
   end
   if self:ended() then return nil, gone(self.pid) end
-  read(facts, source_of(texts)) -- one file of each, so that it is of one moment
+  read(facts, texts) -- one file of each, so that it is of one moment
   local maps, err = parse_maps(self, texts)
   if not maps then return nil, err end
   facts.maps, facts.setgroups = { uid = maps.uid, gid = maps.gid }, maps.setgroups
   return facts
 end
 
--- Whether two files have the same bytes. Of the other one, which may be a hostile program's and of any size, no more is
--- read than one's own has.
-local function is_same(other, own)
-  local own_file, other_file = io.open(own, "rb"), io.open(other, "rb")
-  local bytes = own_file and own_file:read "*a"
-  local theirs = other_file and bytes and other_file:read(#bytes + 1)
-  for _, file in pairs { own_file or nil, other_file or nil } do file:close() end
-  return bytes ~= nil and theirs == bytes, other_file ~= nil
+-- The first bytes of a file, at most so many; nil where it cannot be opened.
+local function bytes(path, most)
+  local file = io.open(path, "rb")
+  if not file then return nil end
+  local text = file:read(most == math.huge and "*a" or most) or ""
+  file:close()
+  return text
 end
 
 -- The first process of its pid namespace, if that is among those above it: its number here.
@@ -206,14 +199,11 @@ local function first_of_namespace(pid)
     local file = io.open(("/proc/%d/status"):format(pid))
     local text = file and file:read "*a"
     if file then file:close() end
-    local numbers = {}
-    for number in (text and text:match "\nNSpid:([^\n]*)" or ""):gmatch "%d+" do
-      numbers[#numbers + 1] = tonumber(number)
-    end
+    local numbers = status.numbers(text or "", "NSpid")
     depth = depth or #numbers
     if #numbers < 2 or #numbers ~= depth then return nil end
     if numbers[#numbers] == 1 then return pid, text end
-    pid = tonumber(text:match "\nPPid:%s*(%d+)")
+    pid = tonumber(status.field(text, "PPid"))
   end
   return nil
 end
@@ -225,13 +215,14 @@ end
 ---@return integer?
 function Target:filters_with_keys(own)
   if self.keys_filter ~= nil then return self.keys_filter or nil end
-  local init, status = first_of_namespace(self.pid)
-  if not init or status:match "^Name:%s*([^\n]*)" ~= "cella-init" then return nil end
-  -- Who may look at its executable compares it.
+  local init, text = first_of_namespace(self.pid)
+  if not init or status.field(text, "Name") ~= "cella-init" then return nil end
+  -- Who may look at its executable compares it. That may be a hostile program's, of any size.
   local program = core.runner_file()
-  local same, may_look = is_same(("/proc/%d/exe"):format(init), "/proc/self/fd/" .. (program or "none"))
-  if may_look and not same then return nil end
-  local count = tonumber(status:match "\nSeccomp_filters:%s*(%d+)")
+  local ours = program and bytes("/proc/self/fd/" .. program, math.huge) or ""
+  local theirs = bytes(("/proc/%d/exe"):format(init), #ours + 1)
+  if theirs and (ours == "" or theirs ~= ours) then return nil end
+  local count = tonumber(status.field(text, "Seccomp_filters"))
   return count == own + 1 and count or nil
 end
 
@@ -248,10 +239,10 @@ function M.own(read)
     end
     texts[name] = text
   end
-  local own, source = { namespaces = {} }, source_of(texts)
-  read(own, source)
+  local own = { namespaces = {} }
+  read(own, texts)
   for _, kind in ipairs(kinds.list) do own.namespaces[kind] = core.inode("/proc/self/ns/" .. kinds.link(kind)) end
-  own.seccomp = tonumber(source.status "Seccomp_filters" or "0")
+  own.seccomp = tonumber(status.field(texts.status, "Seccomp_filters") or "0")
   return own
 end
 

@@ -4,6 +4,7 @@ local lazy = require "cella.lazy"
 local ascii = require "cella.ascii"
 local core = require "cella.core"
 local lists = require "cella.list"
+local status = require "cella.host.status"
 ---@module "cella.explain.program"
 local program = lazy "cella.explain.program"
 
@@ -192,7 +193,7 @@ local function helper(fields)
   if said then return said end
   local map = fields.map
   if not map or has("set" .. map.kind) then return nil end
-  local tracer = (read "/proc/self/status" or ""):match "TracerPid:%s*(%d+)"
+  local tracer = status.field(read "/proc/self/status" or "", "TracerPid")
   if tracer and tracer ~= "0" then
     return ("this process is traced (by process %s), and so is the helper: a set-user-ID program gains nothing then "
       .. "(execve(2))"):format(tracer)

@@ -6,6 +6,7 @@ local Error = require "cella.error"
 local events = require "cella.process.events"
 local explain = require "cella.explain"
 local Process = require "cella.process"
+local status = require "cella.host.status"
 local Terminal = require "cella.terminal"
 local usage = require "cella.process.usage"
 
@@ -209,7 +210,7 @@ local function filters()
   local file = io.open "/proc/thread-self/status"
   local text = file and file:read "*a" or ""
   if file then file:close() end
-  return tonumber(text:match "\nSeccomp_filters:%s*(%d+)") or math.huge
+  return tonumber(status.field(text, "Seccomp_filters")) or math.huge
 end
 
 -- A copy of this process has its executable for /proc/self/exe until the program is executed.
