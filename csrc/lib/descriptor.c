@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 void close_once(int *fd)
@@ -23,6 +24,24 @@ int move_up(int fd, int lowest)
 	close(fd);
 	errno = error;
 	return moved;
+}
+
+int identify(int fd, struct file_identity *identity)
+{
+	struct stat status;
+	if (fstat(fd, &status) < 0)
+		return -errno;
+	*identity = (struct file_identity){ status.st_dev, status.st_ino };
+	return 0;
+}
+
+int is_of_file(int fd, const struct file_identity *identity)
+{
+	struct file_identity now;
+	int result = identify(fd, &now);
+	if (result < 0)
+		return result == -EBADF ? 0 : result;
+	return now.device == identity->device && now.inode == identity->inode;
 }
 
 int open_pidfd(int pid)

@@ -3,6 +3,7 @@
 #define CELLA_DESCRIPTOR_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 void close_once(int *fd);
 
@@ -10,6 +11,16 @@ void close_once(int *fd);
  * where the caller has closed them: nothing of ours is left there. -1 and errno if there is no room. */
 enum { LOWEST_FD = 3 };
 int move_up(int fd, int lowest);
+
+/* Which file a descriptor is of: the caller may close a number that is not its own, and give it to another. */
+struct file_identity {
+	dev_t device;
+	ino_t inode;
+};
+/* Returns 0, or a negative errno. */
+int identify(int fd, struct file_identity *identity);
+/* Returns 1, or 0 where it is another's or closed, or a negative errno. */
+int is_of_file(int fd, const struct file_identity *identity);
 
 /* Returns a pidfd, or a negative errno. */
 int open_pidfd(int pid);

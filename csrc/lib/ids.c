@@ -30,8 +30,7 @@ struct range {
 struct registry {
 	int fd;
 	unsigned generation; /* of the process that opened it: a forked child shares its locks, and must leave them alone */
-	dev_t device; /* which file that is: the caller may close a number that is not its own, and give it to another */
-	ino_t inode;
+	struct file_identity file;
 	struct range *held; /* a description never conflicts with itself */
 	size_t count, room;
 };
@@ -53,9 +52,7 @@ static bool is_current(const struct registry *registry)
 
 static bool is_same_file(const struct registry *registry)
 {
-	struct stat status;
-	return registry->fd >= 0 && fstat(registry->fd, &status) == 0 && status.st_dev == registry->device &&
-	       status.st_ino == registry->inode;
+	return registry->fd >= 0 && is_of_file(registry->fd, &registry->file) == 1;
 }
 
 /* Not where its descriptor is another's by now: the locks are gone then, and no range is given any more. */
@@ -83,11 +80,9 @@ static int new_registry(lua_State *L)
 	*registry = (struct registry){ .fd = -1, .generation = fork_generation() };
 	luaL_getmetatable(L, REGISTRY_TYPE);
 	lua_setmetatable(L, -2);
-	struct stat status;
-	if (fstat(number, &status) < 0)
-		return push_error(L, "fstat", errno);
-	registry->device = status.st_dev;
-	registry->inode = status.st_ino;
+	int result = identify(number, &registry->file);
+	if (result < 0)
+		return push_error(L, "fstat", -result);
 	registry->fd = fcntl(number, F_DUPFD_CLOEXEC, LOWEST_FD);
 	if (registry->fd < 0)
 		return push_error(L, "dup", errno);

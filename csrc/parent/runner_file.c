@@ -5,8 +5,6 @@
 #include "lib/memory_file.h"
 #include "value/check.h"
 
-#include <errno.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 /* A linked program, as the build leaves it. */
@@ -34,43 +32,32 @@ EMBED(cella_sanitized, RUNNER_SANITIZED);
 static const struct program sanitized = { cella_sanitized_begin, &cella_sanitized_size, 0 };
 #endif
 
-/* The file, so that another one of the same number, where somebody has closed ours, is not executed in its place. */
-struct identity {
-	dev_t device;
-	ino_t inode;
-};
-
-/* Returns 1, or 0 where it is not, or a negative errno. */
+/* Whether the descriptor is of the program's file: else another one of the same number, where somebody has closed ours,
+ * would be executed in its place. Returns 1, or 0 where it is not, or a negative errno. */
 static int is_ours(lua_State *L, const struct program *program, int fd)
 {
-	struct stat status;
-	if (fstat(fd, &status) < 0)
-		return errno == EBADF ? 0 : -errno;
 	lua_pushlightuserdata(L, (void *)(uintptr_t)&program->identity_key);
 	lua_rawget(L, LUA_REGISTRYINDEX);
-	const struct identity *identity = lua_touserdata(L, -1);
-	int same = identity && status.st_dev == identity->device && status.st_ino == identity->inode;
+	const struct file_identity *identity = lua_touserdata(L, -1);
+	int result = identity ? is_of_file(fd, identity) : 0;
 	lua_pop(L, 1);
-	return same;
+	return result;
 }
 
 static int make(lua_State *L, const struct program *program)
 {
-	struct stat status;
-	struct identity *identity = lua_newuserdata(L, sizeof *identity);
+	struct file_identity *identity = lua_newuserdata(L, sizeof *identity);
 	int *fd = new_fd(L);
 	*fd = memory_file("cella-runner", true, program->begin, (size_t)*program->size);
 	int result = *fd;
-	if (result >= 0 && fstat(result, &status) < 0)
-		result = -errno;
-	if (result < 0) {
+	int identified = result < 0 ? result : identify(result, identity);
+	if (identified < 0) {
 		if (*fd >= 0)
 			close(*fd);
 		*fd = -1;
 		lua_pop(L, 2);
-		return result;
+		return identified;
 	}
-	*identity = (struct identity){ status.st_dev, status.st_ino };
 	keep_private(result);
 	lua_pushlightuserdata(L, (void *)(uintptr_t)program);
 	lua_insert(L, -2);
