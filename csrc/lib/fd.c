@@ -103,6 +103,13 @@ static int io_is_open(lua_State *L)
 	return 1;
 }
 
+/* is_fd(value) -> boolean: a descriptor that cella holds */
+static int io_is_fd(lua_State *L)
+{
+	lua_pushboolean(L, to_userdata(L, 1, FD_TYPE) != NULL);
+	return 1;
+}
+
 /* fd:number() -> integer | nil once it is closed */
 static int fd_number(lua_State *L)
 {
@@ -162,6 +169,7 @@ void open_fd(lua_State *L)
 		{ "dup", io_dup },
 		{ "pidfd", io_pidfd },
 		{ "is_open", io_is_open },
+		{ "is_fd", io_is_fd },
 		{ "fileno", io_fileno },
 		{ 0 },
 	};

@@ -200,18 +200,13 @@ static void strings(const struct decoder *d, int parameter, int index, struct ar
 static void descriptor(const struct decoder *d, int parameter, int index, struct arg *arg)
 {
 	lua_State *L = d->L;
-	if (d->plan && lua_type(L, index) == LUA_TUSERDATA && lua_getmetatable(L, index)) {
-		luaL_getmetatable(L, SLOT_TYPE);
-		bool is_slot = lua_rawequal(L, -1, -2);
-		lua_pop(L, 2);
-		const struct slot *slot = is_slot ? lua_touserdata(L, index) : NULL;
-		if (slot && slot->plan != lua_touserdata(L, d->plan))
+	const struct slot *slot = d->plan ? to_userdata(L, index, SLOT_TYPE) : NULL;
+	if (slot) {
+		if (slot->plan != lua_touserdata(L, d->plan))
 			refuse(d, parameter, "the slot belongs to another plan");
-		if (slot) {
-			arg->n = slot->number;
-			arg->state = ARG_SLOT;
-			return;
-		}
+		arg->n = slot->number;
+		arg->state = ARG_SLOT;
+		return;
 	}
 	arg->n = integer(d, parameter, index, 0, INT_MAX);
 }

@@ -1,6 +1,7 @@
 /* See capset.h. */
 #include "value/capset.h"
 #include "sys/capability.h"
+#include "value/check.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -263,12 +264,7 @@ uint64_t check_mask(lua_State *L, int index)
 
 const uint64_t *to_mask(lua_State *L, int index)
 {
-	if (lua_type(L, index) != LUA_TUSERDATA || !lua_getmetatable(L, index))
-		return NULL;
-	luaL_getmetatable(L, MASK_TYPE);
-	bool same_type = lua_rawequal(L, -1, -2);
-	lua_pop(L, 2);
-	return same_type ? lua_touserdata(L, index) : NULL;
+	return to_userdata(L, index, MASK_TYPE);
 }
 
 void push_mask_digits(lua_State *L, uint64_t mask)

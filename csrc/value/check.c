@@ -116,3 +116,13 @@ const struct timespec *opt_seconds(lua_State *L, int index, struct timespec *tim
 	time->tv_nsec = (long)((seconds - (double)time->tv_sec) * 1e9);
 	return time;
 }
+
+void *to_userdata(lua_State *L, int index, const char *type)
+{
+	if (lua_type(L, index) != LUA_TUSERDATA || !lua_getmetatable(L, index))
+		return NULL;
+	luaL_getmetatable(L, type);
+	bool same_type = lua_rawequal(L, -1, -2);
+	lua_pop(L, 2);
+	return same_type ? lua_touserdata(L, index) : NULL;
+}

@@ -20,6 +20,9 @@ bool find_name(const struct names *names, const char *wanted, uint64_t *value);
 /* Pushes and returns the text of an unknown name with those that there are. */
 const char *unknown_name(lua_State *L, const struct names *names, const char *wanted);
 
+/* The userdata of a type; NULL where the value is none of it. */
+void *to_userdata(lua_State *L, int index, const char *type);
+
 /* These raise with the argument's number. */
 int check_fd(lua_State *L, int index);
 int64_t check_range(lua_State *L, int index, int64_t low, int64_t high);

@@ -15,7 +15,7 @@ local process_id = rule.integer(1, 2147483647)
 
 -- One that is held: it is open for as long as the plan is there, unless somebody closes it.
 local function held(value, path)
-  if type(value) == "userdata" and tostring(value):find "^cella%.fd " then return value end
+  if core.is_fd(value) then return value end
   validate.fail(path, "a descriptor expected, got %s", validate.show(value))
 end
 
