@@ -122,12 +122,12 @@ static bool step_is_sound(const struct step *step, uint64_t room, uint32_t slots
 	if (room < sizeof *step || step->size < sizeof *step || step->size > room || step->size % 8 != 0)
 		return false;
 	const struct op *op = op_at(step->op);
-	if (!op || op->flags & OP_NOW || !is_bool(&step->optional))
+	if (!op || step->size < step_head(op) || op->flags & OP_NOW || !is_bool(&step->optional))
 		return false;
 	if (!within(step->slot, -1, (int64_t)slots - 1) || !within(step->guard, -1, (int64_t)slots - 1) ||
 	    (step->slot >= 0) != (op->result == RESULT_FD))
 		return false;
-	struct reading reading = { step, sizeof *step, slots };
+	struct reading reading = { step, (uint32_t)step_head(op), slots };
 	if (*place(&reading, step->size - 1) != '\0')
 		return false;
 	for (int i = 0; op->params[i].kind != K_END; i++)

@@ -3,6 +3,7 @@
 #include "lib/libcap.h"
 #include "lib/lib.h"
 #include "sys/capability.h"
+#include "sys/credentials.h"
 #include "sys/raw.h"
 #include "value/capmask.h"
 #include "value/capset.h"
@@ -138,6 +139,17 @@ static int caps_sets(lua_State *L)
 	lua_setfield(L, -2, "bounding");
 	push_mask(L, sets.ambient);
 	lua_setfield(L, -2, "ambient");
+	return 1;
+}
+
+/* effective() -> mask | nil, message, errno. Of this process: capget(2), and no other question. */
+static int caps_effective(lua_State *L)
+{
+	struct credentials sets;
+	int result = get_sets(&sets);
+	if (result < 0)
+		return push_error(L, "capget", -result);
+	push_mask(L, sets.effective & all_capabilities());
 	return 1;
 }
 
@@ -309,6 +321,7 @@ void open_caps(lua_State *L)
 		{ "name", caps_name },
 		{ "number", caps_number },
 		{ "sets", caps_sets },
+		{ "effective", caps_effective },
 		{ "to_text", caps_to_text },
 		{ "from_text", caps_from_text },
 		{ "iab_to_text", caps_iab_to_text },

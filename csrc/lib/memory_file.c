@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -31,17 +32,18 @@ static uint64_t pending_signals(void)
 
 /* A pipe without a reader sends SIGPIPE to the thread that writes (pipe(7)), a file beyond RLIMIT_FSIZE SIGXFSZ: either
  * would end a caller that has not thought of it. Held back, and taken away again, unless one was there before. */
-static long write_held(int fd, const char *data, size_t size, int64_t place)
+static long write_held(int fd, const struct iovec *pieces, int pieces_left, int64_t place)
 {
 	uint64_t before, pipe = (uint64_t)1 << (SIGPIPE - 1), file = (uint64_t)1 << (SIGXFSZ - 1);
 	uint64_t set = pipe | file, were_pending = pending_signals();
 	long count = RAW(SYS_rt_sigprocmask, SIG_BLOCK, &set, &before, sizeof set);
 	if (count < 0)
 		return count;
+	/* pwritev(2) takes a place in two halves; the second is for machines whose words are short. */
 	if (place < 0)
-		RAW_RETRY(count, SYS_write, fd, data, size);
+		RAW_RETRY(count, SYS_writev, fd, pieces, pieces_left);
 	else
-		RAW_RETRY(count, SYS_pwrite64, fd, data, size, place);
+		RAW_RETRY(count, SYS_pwritev, fd, pieces, pieces_left, place, 0);
 	set = count == -EPIPE ? pipe : count == -EFBIG ? file : 0;
 	set &= ~were_pending;
 	if (set) {
@@ -55,16 +57,32 @@ static long write_held(int fd, const char *data, size_t size, int64_t place)
 
 long write_quietly(int fd, const char *data, size_t size)
 {
-	return write_held(fd, data, size, -1);
+	const struct iovec piece = { (void *)(uintptr_t)data, size };
+	return write_held(fd, &piece, 1, -1);
 }
 
 struct limits {
 	uint64_t soft, hard;
 };
 
+/* What is left of pieces of which so many bytes are written. */
+static struct iovec *skip(struct iovec *pieces, int *left, size_t written)
+{
+	while (*left > 0 && written >= pieces->iov_len) {
+		written -= pieces->iov_len;
+		pieces++;
+		--*left;
+	}
+	if (*left > 0) {
+		pieces->iov_base = (char *)pieces->iov_base + written;
+		pieces->iov_len -= written;
+	}
+	return pieces;
+}
+
 /* In a process of its own, whose limit can be raised without touching the caller's. It is a copy, as by fork(2),
  * makes raw calls only, and has no exit signal, so that nobody but this function hears of it. */
-static int write_in_copy(int fd, const char *data, size_t size, int64_t place, struct limits limits)
+static int write_in_copy(int fd, struct iovec *pieces, int left, int64_t place, uint64_t end, struct limits limits)
 {
 	uint64_t all = UINT64_MAX, before;
 	long result = RAW(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof all);
@@ -72,18 +90,16 @@ static int write_in_copy(int fd, const char *data, size_t size, int64_t place, s
 		return (int)result;
 	long pid = RAW(SYS_clone, 0, 0, 0, 0, 0);
 	if (pid == 0) {
-		uint64_t end = (uint64_t)place + size;
 		limits.soft = limits.hard = end > limits.hard ? end : limits.hard;
 		if (RAW(SYS_prlimit64, 0, RLIMIT_FSIZE, &limits, 0) < 0)
 			raw_leave(EFBIG);
-		while (size > 0) {
+		while (left > 0) {
 			long count;
-			RAW_RETRY(count, SYS_pwrite64, fd, data, size, place);
+			RAW_RETRY(count, SYS_pwritev, fd, pieces, left, place, 0);
 			if (count <= 0)
 				raw_leave(count ? (int)-count : EIO);
-			data += count;
 			place += count;
-			size -= (size_t)count;
+			pieces = skip(pieces, &left, (size_t)count);
 		}
 		raw_leave(0);
 	}
@@ -97,20 +113,29 @@ static int write_in_copy(int fd, const char *data, size_t size, int64_t place, s
 	return WIFEXITED(status) ? -WEXITSTATUS(status) : -ECANCELED;
 }
 
-int write_at(int fd, const char *data, size_t size, int64_t place)
+static int write_pieces(int fd, struct iovec *pieces, int left, int64_t place)
 {
 	struct limits limits;
-	if (RAW(SYS_prlimit64, 0, RLIMIT_FSIZE, 0, &limits) == 0 && (uint64_t)place + size > limits.soft)
-		return write_in_copy(fd, data, size, place, limits);
-	while (size > 0) {
-		long count = write_held(fd, data, size, place);
+	uint64_t end = (uint64_t)place;
+	pieces = skip(pieces, &left, 0); /* the empty ones */
+	for (int i = 0; i < left; i++)
+		end += pieces[i].iov_len;
+	if (RAW(SYS_prlimit64, 0, RLIMIT_FSIZE, 0, &limits) == 0 && end > limits.soft)
+		return write_in_copy(fd, pieces, left, place, end, limits);
+	while (left > 0) {
+		long count = write_held(fd, pieces, left, place);
 		if (count <= 0)
 			return count ? (int)count : -EIO;
-		data += count;
 		place += count;
-		size -= (size_t)count;
+		pieces = skip(pieces, &left, (size_t)count);
 	}
 	return 0;
+}
+
+int write_at(int fd, const char *data, size_t size, int64_t place)
+{
+	struct iovec piece = { (void *)(uintptr_t)data, size };
+	return write_pieces(fd, &piece, 1, place);
 }
 
 /* Returns a descriptor, or a negative errno. */
@@ -125,12 +150,13 @@ static int create(const char *name, bool executable)
 }
 
 /* Pages that are written and mapped at once cost no faults, which are dear in a virtual machine. */
-int shared_memory(const char *name, size_t zeros, const void *data, size_t size, size_t mapped, void **mapping)
+int shared_memory(const char *name, size_t zeros, struct iovec data[2], size_t mapped, void **mapping)
 {
 	int fd = create(name, false);
 	if (fd < 0)
 		return fd;
-	int result = size ? write_at(fd, data, size, (int64_t)zeros) : write_at(fd, "", 1, (int64_t)zeros - 1);
+	int result = data[0].iov_len + data[1].iov_len ? write_pieces(fd, data, 2, (int64_t)zeros) :
+		write_at(fd, "", 1, (int64_t)zeros - 1);
 	if (result >= 0) {
 		*mapping = mmap(NULL, mapped, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
 		if (*mapping == MAP_FAILED)

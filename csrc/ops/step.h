@@ -12,8 +12,17 @@ struct step {
 	bool optional; /* ENOENT is no failure: what uses the slot is left out */
 	int32_t guard; /* left out with this slot too; -1 for none */
 	int32_t reserved;
-	struct arg args[OP_MAX_PARAMS];
+	struct arg args[]; /* as many as the operation has parameters */
 };
+
+/* Of a step of this operation, without what its arguments point to. */
+static inline size_t step_head(const struct op *op)
+{
+	size_t count = 0;
+	while (op->params[count].kind != K_END)
+		count++;
+	return sizeof(struct step) + count * sizeof(struct arg);
+}
 
 /* Turns the offsets of a step into pointers. Done once, where it lies when it is performed. */
 void step_bind(struct step *step);

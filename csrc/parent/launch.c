@@ -59,13 +59,17 @@ static int prepare(struct process *process, const struct plan *plan, const struc
 {
 	size_t lists = ((size_t)plan->slots + outline->kept) * sizeof(int32_t);
 	size_t first = round_up(offsetof(struct launch, slots) + lists);
-	size_t size = first + plan->buffer.size;
+	struct iovec steps[2] = {
+		{ plan->base ? plan->base->buffer.data : NULL, plan->base ? plan->base->buffer.size : 0 },
+		{ plan->buffer.data, plan->buffer.size },
+	};
+	size_t size = first + steps[0].iov_len + steps[1].iov_len;
 	if (size > INT32_MAX)
 		return -E2BIG;
 	void *mapping;
 	/* A copy of this process has no other mapping than this one's. */
 	size_t mapped = copied ? size : first;
-	int fd = shared_memory("cella-plan", first, plan->buffer.data, plan->buffer.size, mapped, &mapping);
+	int fd = shared_memory("cella-plan", first, steps, mapped, &mapping);
 	if (fd < 0)
 		return fd;
 	struct launch *launch = mapping;

@@ -273,7 +273,7 @@ void step_decode(lua_State *L, struct buffer *buffer, size_t number, int first, 
 	struct decoder d = { L, buffer, op_at(number), buffer->size, plan };
 	int top = lua_gettop(L), used = 0;
 	luaL_checkstack(L, 16, NULL);
-	buffer_append(L, buffer, sizeof(struct step));
+	buffer_append(L, buffer, step_head(d.op));
 	for (int i = 0; d.op->params[i].kind != K_END; i++) {
 		const struct param *param = &d.op->params[i];
 		if (param->kind == K_CHANNEL)

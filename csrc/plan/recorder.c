@@ -13,6 +13,19 @@ struct plan *to_plan(lua_State *L, int index)
 	return luaL_checkudata(L, index, PLAN_TYPE);
 }
 
+/* The userdata on top of the stack keeps the plan at an index from being collected. */
+static void keep_plan(lua_State *L, int index)
+{
+	lua_newtable(L);
+	lua_pushvalue(L, index);
+	lua_rawseti(L, -2, 1);
+#if LUA_VERSION_NUM >= 502
+	lua_setuservalue(L, -2);
+#else
+	lua_setfenv(L, -2);
+#endif
+}
+
 /* A userdata is made before it owns anything, so that an error in between leaks nothing. */
 struct plan *new_plan(lua_State *L)
 {
@@ -27,6 +40,25 @@ struct plan *new_plan(lua_State *L)
 static int recorder_new(lua_State *L)
 {
 	new_plan(L);
+	return 1;
+}
+
+/* recorder:branch() -> another that goes on from the steps of this one, which ends here
+ * The slots of the one are none of the other. */
+static int recorder_branch(lua_State *L)
+{
+	struct plan *from = to_plan(L, 1);
+	if (from->base)
+		return luaL_error(L, "a plan that goes on from another has no branches");
+	struct plan *plan = new_plan(L);
+	keep_plan(L, 1);
+	from->is_base = true;
+	plan->base = from;
+	plan->base_steps = plan->steps = from->steps;
+	plan->slots = from->slots;
+	plan->ended = from->ended;
+	plan->has_init = from->has_init;
+	plan->calls = from->calls;
 	return 1;
 }
 
@@ -46,15 +78,24 @@ static void push_slot(lua_State *L, const struct plan *plan, int number)
 	slot->number = number;
 	luaL_getmetatable(L, SLOT_TYPE);
 	lua_setmetatable(L, -2);
-	/* The slot keeps its plan, whose address is its identity, from being collected. */
-	lua_newtable(L);
-	lua_pushvalue(L, 1);
-	lua_rawseti(L, -2, 1);
-#if LUA_VERSION_NUM >= 502
-	lua_setuservalue(L, -2);
-#else
-	lua_setfenv(L, -2);
-#endif
+	keep_plan(L, 1); /* its address is the plan's identity */
+}
+
+static void check_open(lua_State *L, const struct plan *plan)
+{
+	if (plan->ended)
+		luaL_error(L, "the plan ends in an exec or call: nothing comes after it");
+	if (plan->is_base)
+		luaL_error(L, "other plans go on from this one: nothing comes after it");
+}
+
+/* The last step, to be changed: one of the plan's own. */
+static struct step *last_step(lua_State *L, struct plan *plan, const char *none)
+{
+	check_open(L, plan);
+	if (plan->steps == plan->base_steps)
+		luaL_error(L, "%s", none);
+	return plan_step(plan, plan->steps - 1);
 }
 
 static void check_room_for_slot(lua_State *L, const struct plan *plan)
@@ -89,15 +130,15 @@ static int recorder_record(lua_State *L)
 		number++;
 	if (!op || op->flags & OP_NOW)
 		return luaL_error(L, "there is no operation '%s' to record", name);
-	if (plan->ended)
-		return luaL_error(L, "the plan ends in an exec or call: nothing comes after it");
+	check_open(L, plan);
 	if (op->flags & OP_FORK && plan->has_init)
 		return luaL_error(L, "the init would take a fork for the end of its program: it comes after the forks");
 	if (op->flags & OP_INIT && plan->has_init)
 		return luaL_error(L, "a plan has at most one init");
 	if (op->result == RESULT_FD)
 		check_room_for_slot(L, plan);
-	if (plan->steps == plan->room) {
+	size_t own = plan->steps - plan->base_steps;
+	if (own == plan->room) {
 		size_t room = plan->room * 2 + 16;
 		size_t *starts = realloc(plan->starts, room * sizeof *starts);
 		if (!starts)
@@ -107,7 +148,8 @@ static int recorder_record(lua_State *L)
 	}
 	size_t start = plan->buffer.size;
 	step_decode(L, &plan->buffer, number, 3, 1);
-	plan->starts[plan->steps++] = start;
+	plan->starts[own] = start;
+	plan->steps++;
 	plan->ended = (op->flags & OP_EXEC) != 0;
 	plan->has_init |= (op->flags & OP_INIT) != 0;
 	plan->calls = (op->flags & OP_CALL) != 0;
@@ -124,9 +166,11 @@ static int recorder_record(lua_State *L)
 static int recorder_optional(lua_State *L)
 {
 	struct plan *plan = to_plan(L, 1);
-	if (!plan->steps || plan_step(plan, plan->steps - 1)->slot < 0)
-		return luaL_error(L, "only a step that yields a descriptor can be optional");
-	plan_step(plan, plan->steps - 1)->optional = true;
+	static const char unfit[] = "only a step that yields a descriptor can be optional";
+	struct step *step = last_step(L, plan, unfit);
+	if (step->slot < 0)
+		return luaL_error(L, "%s", unfit);
+	step->optional = true;
 	return 0;
 }
 
@@ -137,9 +181,7 @@ static int recorder_only_with(lua_State *L)
 	struct plan *plan = to_plan(L, 1);
 	const struct slot *slot = luaL_checkudata(L, 2, SLOT_TYPE);
 	luaL_argcheck(L, slot->plan == plan, 2, "the slot belongs to another plan");
-	if (!plan->steps)
-		return luaL_error(L, "there is no step yet");
-	plan_step(plan, plan->steps - 1)->guard = slot->number;
+	last_step(L, plan, "there is no step yet")->guard = slot->number;
 	return 0;
 }
 
@@ -147,8 +189,7 @@ static int recorder_only_with(lua_State *L)
 static int recorder_input(lua_State *L)
 {
 	struct plan *plan = to_plan(L, 1);
-	if (plan->ended)
-		return luaL_error(L, "the plan ends in an exec or call: nothing comes after it");
+	check_open(L, plan);
 	check_room_for_slot(L, plan);
 	push_slot(L, plan, plan->slots++);
 	return 1;
@@ -202,6 +243,7 @@ void open_recorder(lua_State *L)
 		{ "data", recorder_data },
 		{ "find", recorder_find },
 		{ "size", recorder_len },
+		{ "branch", recorder_branch },
 		{ 0 },
 	};
 	static const luaL_Reg metamethods[] = { { "__gc", recorder_gc }, { "__len", recorder_len }, { 0 } };

@@ -6,11 +6,15 @@
 
 #define PLAN_TYPE "cella.recorder"
 
-/* Its steps one after another, and where each begins. */
+/* Its steps one after another, and where each begins. The first of them may be those of another plan, which that one
+ * keeps and nobody changes any more. */
 struct plan {
-	struct buffer buffer;
+	const struct plan *base;
+	size_t base_steps;
+	struct buffer buffer; /* of those behind */
 	size_t *starts;
-	size_t steps, room;
+	size_t steps, room; /* all of them; of `starts` */
+	bool is_base;
 	int slots;
 	bool ended; /* the last step executes */
 	bool has_init;
@@ -19,7 +23,9 @@ struct plan {
 
 static inline struct step *plan_step(const struct plan *plan, size_t number)
 {
-	return (struct step *)(void *)(plan->buffer.data + plan->starts[number]);
+	if (number < plan->base_steps)
+		return (struct step *)(void *)(plan->base->buffer.data + plan->base->starts[number]);
+	return (struct step *)(void *)(plan->buffer.data + plan->starts[number - plan->base_steps]);
 }
 
 struct plan *new_plan(lua_State *L);

@@ -40,14 +40,8 @@ int procfs_fd_path(char *buffer, int room, int64_t fd, const char *path, int64_t
 	return size;
 }
 
-long procfs_read_of(int pid, const char *name, char *text, size_t room)
+long procfs_read(const char *path, char *text, size_t room)
 {
-	char path[64] = "/proc/";
-	int size = 6 + put_number(path + 6, pid);
-	path[size++] = '/';
-	while (*name && size < (int)sizeof path - 1)
-		path[size++] = *name++;
-	path[size] = '\0';
 	int fd = procfs_open(path, O_RDONLY);
 	if (fd < 0)
 		return fd;
@@ -56,4 +50,15 @@ long procfs_read_of(int pid, const char *name, char *text, size_t room)
 	RAW(SYS_close, fd);
 	text[count < 0 ? 0 : count] = '\0';
 	return count;
+}
+
+long procfs_read_of(int pid, const char *name, char *text, size_t room)
+{
+	char path[64] = "/proc/";
+	int size = 6 + put_number(path + 6, pid);
+	path[size++] = '/';
+	while (*name && size < (int)sizeof path - 1)
+		path[size++] = *name++;
+	path[size] = '\0';
+	return procfs_read(path, text, room);
 }

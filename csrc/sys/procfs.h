@@ -10,7 +10,8 @@
  * system of somebody else's that looks like it, as in CVE-2019-16884 and CVE-2019-19921. */
 int procfs_open(const char *path, int flags);
 
-/* The beginning of /proc/PID/NAME as a string. Returns its length, or a negative errno. */
+/* The beginning of a file in /proc as a string, or of /proc/PID/NAME. Returns its length, or a negative errno. */
+long procfs_read(const char *path, char *text, size_t room);
 long procfs_read_of(int pid, const char *name, char *text, size_t room);
 
 /* "/proc/self/fd/N", and then "/path" if its length is not 0. Returns its length, or -ENAMETOOLONG. */

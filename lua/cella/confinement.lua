@@ -72,13 +72,14 @@ local function limit_of(text)
   return number and (number < HIGHEST and number or HIGHEST)
 end
 
--- { wanted = } of a container, which the end of its plan sets; or { theirs =, ours = } of a process and of this one.
+-- { wanted =, ours = } of a container and of this process, which the end of its plan sets; or { theirs =, ours = } of
+-- a process that is entered, and of this one.
 attributes.limits = {
   rules = { container = { rlimits = rlimits.rule } },
   steps = {
     -- What has to be raised, while there is a privilege to; what is lowered, so that it holds from now on.
     set = function(plan, value)
-      if value.wanted then return rlimits.record_raised(plan, value.wanted) end
+      if value.wanted then return rlimits.record_raised(plan, value.wanted, value.ours) end
       local now = {}
       for resource, limit in pairs(value.theirs) do now[resource] = resource ~= "nproc" and limit or nil end
       rlimits.record_others(plan, now, value.ours)
@@ -120,12 +121,12 @@ attributes.timer_slack = {
   unread = NOT_HANDED_ON,
 }
 
--- Attributes of memory, which exec hands on: of the runner's, or of that of the copy that a function runs in.
+-- { are_default = } of the caller. Attributes of memory, which exec hands on: of the runner's, or of that of the copy
+-- that a function runs in.
 attributes.memory = {
-  always = true,
   steps = {
-    set = function(plan)
-      if core.sys.expect_memory_defaults() then return end
+    set = function(plan, value)
+      if value.are_default then return end
       plan:thp_disable(false)
       plan:memory_merge(false)
     end,

@@ -10,6 +10,7 @@ local caps_read = lazy "cella.caps.read"
 local caps_walk = lazy "cella.caps.walk"
 local capabilities = require "cella.caps.set"
 local command_module = require "cella.command"
+local compiled = require "cella.container.compiled"
 local confinement = require "cella.confinement"
 local core = require "cella.core"
 local description = require "cella.container.description"
@@ -97,13 +98,13 @@ local function check_capabilities(plan, host)
 end
 
 -- What the program is confined by.
-local function confinement_of(box, user)
+local function confinement_of(box, user, host)
   local keep = capabilities.mask(box.capabilities)
   local no_new_privs = box.no_new_privs ~= false
   return confinement.complete {
     cgroups = { limits = box.cgroup },
     umask = 18, -- 022: the caller's is the caller's business, and must not decide what is made in the root
-    limits = { wanted = box.rlimits or {} },
+    limits = { wanted = box.rlimits or {}, ours = host.limits },
     groups = { list = user.groups, sets = user.sets_groups },
     ids = user,
     hidden = false,
@@ -111,13 +112,12 @@ local function confinement_of(box, user)
     no_new_privs = no_new_privs,
     keys = { which = box.keyrings or "none", before = not no_new_privs },
     tie = box.die_with_parent ~= false and not box.init and "before exec",
+    memory = { are_default = host.memory_defaults },
   }
 end
 
-local function build(box, command, host)
-  if command.terminal and box.new_session == false then
-    error("command.terminal: a terminal of its own needs a session of its own, and new_session is false", 0)
-  end
+-- The plan up to what depends on the command.
+local function begin(box, cwd, host)
   local new, join, time_offsets = sort_namespaces(box.namespaces)
   -- From here on what is joined is what it is now.
   join = held.hold(join)
@@ -136,10 +136,10 @@ local function build(box, command, host)
         .. "namespace of its own has it in there"):format(new[1]),
     }
   end
-  local hooks, confined = box.hooks, confinement_of(box, who.user)
+  local hooks, confined = box.hooks, confinement_of(box, who.user, host)
   local options = { namespaces = new, join = join, ids = who.ids, groups = who.groups_before, created = hooks.created }
   confinement.record(options, "birth", confined)
-  local plan = Plan.new(options)
+  local plan = Plan.new(options, host)
   if hooks.mapped then plan:await(hooks.mapped, "hooks.mapped") end
 
   if time_offsets then
@@ -174,15 +174,28 @@ local function build(box, command, host)
   plan.hides_interpreter = interpreter.is_endangered(who.maps, host)
   plan.guards_null = identity.is_obeyed(who, host) and host.capabilities.sys_admin
   confinement.record(plan, "memory", confined)
-  plan:chdir(command.cwd or box.cwd or "/") -- as who the program is: never where it could not go itself
+  plan:chdir(cwd) -- as who the program is: never where it could not go itself
   plan:expect_cwd()
   if box.init then plan:init(box.die_with_parent == false) end
   if box.new_session ~= false then plan:setsid() end -- of the program: an init belongs to none
+  plan.pipe_owner = identity.pipe_owner(who, host)
+  plan.id_maps = who.maps
+  plan.policy = who.policy
+  return plan
+end
+
+local function build(box, command, host)
+  if command.terminal and box.new_session == false then
+    error("command.terminal: a terminal of its own needs a session of its own, and new_session is false", 0)
+  end
+  local plan, err, kept = compiled.take(box, command.cwd or box.cwd or "/", host, begin)
+  if not plan then return nil, err end
+  plan.host = host
   command_module.record(plan, command_module.for_plan(command,
     box.environment or command_module.default_environment "/tmp", with_backstop(box.rlimits or {}, command.cpu_limit)),
     box)
   -- Whoever asks for capabilities, or gives them up without a namespace of its own, learns here what cannot hold.
-  if not box.capabilities:empty() or box.namespaces.user == "host" then
+  if (not box.capabilities:empty() or box.namespaces.user == "host") and not kept.holds then
     local ok
     ok, err = check_capabilities(plan, host)
     if not ok then
@@ -191,11 +204,8 @@ local function build(box, command, host)
       end
       return nil, err
     end
+    kept.holds = not call.is(command) -- whatever program is executed, the steps before it are the same
   end
-  plan.pipe_owner = identity.pipe_owner(who, host)
-  plan.host = host
-  plan.id_maps = who.maps
-  plan.policy = who.policy
   return plan
 end
 

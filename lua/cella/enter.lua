@@ -160,7 +160,7 @@ local function record_expected(plan, facts, joined)
 end
 
 -- What it is confined by: what the process is, as far as `who` has not narrowed that down.
-local function confinement_of(options, facts, own, who, moves)
+local function confinement_of(options, facts, own, who, moves, host)
   return confinement.complete {
     cgroups = { moves = #moves > 0 and function(process) return cgroups.move(process.pid, moves) end or nil },
     umask = facts.umask,
@@ -172,6 +172,7 @@ local function confinement_of(options, facts, own, who, moves)
     no_new_privs = who.no_new_privs,
     keys = { which = options.keyrings or "none", before = not who.no_new_privs },
     tie = options.die_with_parent ~= false and "last",
+    memory = { are_default = host.memory_defaults },
   }
 end
 
@@ -202,7 +203,7 @@ function M.prepare(options, cwd, host, is_function)
     if not moves then return nil, err end
   end
 
-  local confined = confinement_of(options, facts, own, who, moves)
+  local confined = confinement_of(options, facts, own, who, moves, host)
   -- Into its cgroups first: what they limit is limited from the first step inside.
   local plan_options = {}
   confinement.record(plan_options, "birth", confined)

@@ -13,6 +13,7 @@ local accounts = require "cella.host.accounts"
 local core = require "cella.core"
 local Error = require "cella.error"
 local idmap = require "cella.idmap.value"
+local open = require "cella.open"
 local program = require "cella.subid.program"
 ---@module "cella.subid"
 local subid = lazy "cella.subid"
@@ -50,6 +51,14 @@ local M = {}
 ---@field kernel { major: integer, minor: integer }?  the version of the running one, where it could be read
 ---@field system cella.root.Piece[]  what programs need of its files, as it has it (cella.root.system)
 ---@field resolver string?  where /etc/resolv.conf leads to, if that is not part of it
+---@field namespaces table<string, integer>  the numbers of those that it is in, as sys.namespace has them
+---@field files table<string, cella.host.File>  what is at a path
+---@field limits table<string, { soft: integer|"unlimited", hard: integer|"unlimited" }>  by resource
+---@field interpreter integer?  the uid, here, of who owns the file that this process executes
+---@field memory_defaults boolean  whether attributes of memory that exec hands on are what they are by default
+---@field securebits string[]?
+---@field saved_uid integer
+---@field saved_gid integer
 ---@field state string?     directory for what has to outlive a process
 ---@field runtime string?   directory for what is to be forgotten at the next boot, of root alone
 ---@field taken { first: integer, count: integer }[]?  the IDs that passwd, group, subuid and subgid files name, merged
@@ -63,6 +72,16 @@ local M = {}
 ---@field subgid { first: integer, count: integer }[]
 ---@field source string
 ---@field problem string?  why there is no answer
+
+---@class cella.host.File
+---@field type string?      "directory"; nil where nothing is known of it, and `errno` says why
+---@field mode integer?     the permission bits
+---@field uid integer?
+---@field gid integer?
+---@field inode integer?
+---@field device string?
+---@field errno integer?
+---@field message string?
 
 -- The inode that every kernel since 3.8 gives to its first user namespace (PROC_USER_INIT_INO). The map does
 -- not tell: a child's may be the identity.
@@ -93,19 +112,28 @@ local function ranges_of(owner)
   return result, problems
 end
 
+-- By the number of the user namespace: its maps are written once (user_namespaces(7)), and a process comes to no other
+-- namespace but to one below, which keeps the number from being given again.
+local written = { uid = {}, gid = {}, projid = {}, setgroups = {} }
+
 local function own_map(kind)
   return function(host)
+    local namespace = host.namespaces.user
+    local known = namespace and written[kind][namespace]
+    if known then return known end
     local map, err = idmap.of("self", kind)
     if not map then
       note(host, err)
       rawset(host, "failure", err) -- what follows from an empty map would be a guess
       return idmap.new ""
     end
+    if namespace and #map:extents() > 0 then written[kind] = { [namespace] = map } end
     return map
   end
 end
 
-local SETS = {} -- the key under which the masks are kept, which no user can spell
+-- Keys under which masks are kept, which no user can spell.
+local SETS, EFFECTIVE = {}, {}
 
 --- The five sets of this process as masks (cella.caps.set), read once for these facts; nil where that failed.
 ---@param host cella.Host
@@ -119,17 +147,29 @@ function M.sets(host)
   return rawget(host, SETS) or nil
 end
 
+-- A start needs no other, and the bounding set takes a question for each capability.
+local function effective(host)
+  if rawget(host, EFFECTIVE) == nil then
+    local mask, message = core.caps.effective()
+    if not mask then note(host, message) end
+    rawset(host, EFFECTIVE, mask or false)
+  end
+  return rawget(host, EFFECTIVE) or nil
+end
+
+local function names_of(mask) return set_of(mask and mask:names() or {}) end
+
 local function limits(field)
   return function(host)
     local sets = M.sets(host)
-    return set_of(sets and sets[field]:names() or {})
+    return names_of(sets and sets[field])
   end
 end
 
 -- Facts that cost something are found out when they are asked for. Each is a function(host) -> value.
 local find = {
   user = function(host) return (core.user_name(host.uid)) end,
-  capabilities = limits "effective",
+  capabilities = function(host) return names_of(effective(host)) end,
   bounding = limits "bounding",
   ambient = limits "ambient",
   uid_map = own_map "uid",
@@ -140,6 +180,9 @@ local find = {
 }
 
 function find.setgroups(host)
+  local namespace = host.namespaces.user
+  local answer = namespace and written.setgroups[namespace]
+  if answer then return answer end
   local file, message = io.open("/proc/self/setgroups")
   local text = file and file:read("*l")
   if file then file:close() end
@@ -147,6 +190,8 @@ function find.setgroups(host)
     note(host, "/proc/self/setgroups: " .. tostring(text or message))
     return "deny" -- the stricter one
   end
+  -- Nobody can change it once gid_map is written.
+  if namespace and written.gid[namespace] then written.setgroups = { [namespace] = text } end
   return text
 end
 
@@ -163,9 +208,52 @@ function find.grants_other_groups()
   return word ~= nil and ascii.lower(word) == "yes"
 end
 
-function find.initial()
-  return (core.sys.namespace("user")) == INITIAL_INODE
+function find.initial(host)
+  return host.namespaces.user == INITIAL_INODE
 end
+
+-- A table whose fields are asked for one by one, and once: `ask` returns the answer; nil is none, and asked again.
+local function answers(ask)
+  return setmetatable({}, { __index = function(list, key)
+    local answer = ask(key)
+    if answer ~= nil then rawset(list, key, answer) end
+    return answer
+  end })
+end
+
+function find.namespaces()
+  return answers(function(kind) return (core.sys.namespace(kind)) end)
+end
+
+local STATUS = { "type", "mode", "uid", "gid", "inode", "device" }
+
+function find.files()
+  return answers(function(path)
+    -- "/" answers without asking anybody.
+    local status, message, errno
+    if path == "/" then status, message, errno = core.file_status(path)
+    else status, message, errno = open.status(path) end
+    local answer = { errno = errno, message = not status and message or nil }
+    for _, field in ipairs(STATUS) do answer[field] = status and status[field] end
+    return answer
+  end)
+end
+
+function find.limits()
+  return answers(function(resource)
+    local soft, hard = Error.must("getrlimit", core.sys.getrlimit(resource))
+    return { soft = soft, hard = hard }
+  end)
+end
+
+function find.interpreter()
+  local _, _, _, owner = core.inode "/proc/self/exe"
+  return owner or nil
+end
+
+function find.memory_defaults() return core.sys.expect_memory_defaults() == true end
+
+function find.securebits() return (core.sys.get_securebits()) end
 
 -- One question answers three facts, as well as which problems there were.
 local function subordinate(field)
@@ -252,12 +340,13 @@ find.root_uid = obeyed "uid"
 find.root_gid = obeyed "gid"
 
 local names = {
-  "uid", "gid", "real_uid", "real_gid", "groups", "no_new_privs", "problems",
+  "uid", "gid", "real_uid", "real_gid", "saved_uid", "saved_gid", "groups", "no_new_privs", "problems",
 }
 for name in pairs(find) do names[#names + 1] = name end
 table.sort(names)
 
 local NOTHING = {}
+local absent_from = setmetatable({}, { __mode = "k" })
 
 --- The facts of this process. `overrides` replaces some of them.
 ---@param overrides? table
@@ -267,8 +356,8 @@ function M.facts(overrides)
     error("overrides: a table of facts expected, got " .. validate.show(overrides), 2)
   end
   local host = { problems = {} }
-  host.real_uid, host.uid = Error.must("getresuid", core.sys.getresuid())
-  host.real_gid, host.gid = Error.must("getresgid", core.sys.getresgid())
+  host.real_uid, host.uid, host.saved_uid = Error.must("getresuid", core.sys.getresuid())
+  host.real_gid, host.gid, host.saved_gid = Error.must("getresgid", core.sys.getresgid())
   host.groups = Error.must("getgroups", core.sys.getgroups())
   host.no_new_privs = Error.must("prctl", core.sys.get_no_new_privs())
   for name, value in pairs(overrides or {}) do
@@ -279,6 +368,7 @@ function M.facts(overrides)
     host[name] = value
   end
   local absent = {}
+  absent_from[host] = absent
   return setmetatable(host, {
     __name = "cella.host",
     __index = function(self, name)
@@ -293,6 +383,38 @@ function M.facts(overrides)
       return value
     end,
   })
+end
+
+local function is_same(mine, theirs)
+  if mine == theirs then return true end -- ID maps and masks as values
+  if type(mine) ~= "table" or type(theirs) ~= "table" then return false end
+  for key, value in pairs(mine) do
+    if not is_same(theirs[key], value) then return false end -- which asks, where it is asked for one by one
+  end
+  for key in pairs(theirs) do
+    if rawget(mine, key) == nil then return false end
+  end
+  return true
+end
+
+-- What follows from another fact alone, or says nothing about the host.
+local DERIVED = { capabilities = true, bounding = true, ambient = true, problems = true }
+
+--- Whether every fact that was asked for is still so: each is asked for again, once. No where there were problems.
+---@param host cella.Host  of M.facts
+---@param now cella.Host   of M.facts
+---@return boolean
+function M.are_still(host, now)
+  if #host.problems > 0 then return false end
+  if rawget(host, EFFECTIVE) ~= nil and effective(now) ~= rawget(host, EFFECTIVE) then return false end
+  if rawget(host, SETS) ~= nil and not is_same(rawget(host, SETS), M.sets(now)) then return false end
+  for name, value in pairs(host) do
+    if type(name) == "string" and not DERIVED[name] and not is_same(value, now[name]) then return false end
+  end
+  for name in pairs(absent_from[host]) do
+    if now[name] ~= nil then return false end
+  end
+  return #now.problems == 0
 end
 
 --- A host's facts with what a plain table left out: for policies, and for who writes one.

@@ -72,8 +72,11 @@ end
 
 local function step(call, perform)
   function call.perform(child, context)
-    local ok, err = has_own_proc()
-    if not ok then return nil, err end
+    if not context.has_own_proc then
+      local ok, err = has_own_proc()
+      if not ok then return nil, err end
+      context.has_own_proc = true
+    end
     return perform(child, context)
   end
   return call
@@ -100,12 +103,19 @@ local function open_child(child)
   return nil, { message = errno and core.strerror(errno) or message, errno = errno }
 end
 
--- What the kernel shows has to be what was asked for.
-local function read_back(child, kind, wanted)
+-- Calls a function with the child's directory in /proc.
+local function with_child(child, call)
   local directory, err = open_child(child)
   if not directory then return nil, err end
-  local text, message, errno = file.read(("/proc/self/fd/%d/%s_map"):format(directory:number(), kind))
+  local ok
+  ok, err = call(directory)
   directory:close()
+  return ok, err
+end
+
+-- What the kernel shows has to be what was asked for.
+local function read_back(directory, kind, wanted)
+  local text, message, errno = file.read(("/proc/self/fd/%d/%s_map"):format(directory:number(), kind))
   if not text then return nil, { message = message, errno = errno } end
   local ok, actual = pcall(idmap.new, text)
   if ok and actual == wanted then return true end
@@ -115,11 +125,8 @@ local function read_back(child, kind, wanted)
   }
 end
 
-local function write_in_proc(child, name, text)
-  local directory, err = open_child(child)
-  if not directory then return nil, err end
+local function write_in_proc(directory, name, text)
   local ok, message, errno = core.sys.write_file(name, text, nil, nil, directory:number())
-  directory:close()
   if ok then return true end
   return nil, { errno = errno, message = errno and core.strerror(errno) or message }
 end
@@ -130,9 +137,14 @@ local function parent_steps(ids)
     local call = render.call("write_file", { "path", "/proc/PID/" .. name }, { "data", text })
     call.args.kind = kind
     steps[#steps + 1] = step(call, function(child)
-      local ok, err = write_in_proc(child, name, text)
-      if ok and kind then return read_back(child, kind, ids[kind]) end
-      if not ok then err.map = { kind = kind, ids = ids } end
+      local written = false
+      local ok, err = with_child(child, function(directory)
+        local done, problem = write_in_proc(directory, name, text)
+        written = done == true
+        if done and kind then return read_back(directory, kind, ids[kind]) end
+        return done, problem
+      end)
+      if not ok and not written then err.map = { kind = kind, ids = ids } end
       return ok, err
     end)
   end
@@ -208,7 +220,7 @@ local function finish_helper(process, err, child, kind, ids, till)
       map = { kind = kind, ids = ids, helper = path:find "/" and path or program.find(path) },
     }
   end
-  return read_back(child, kind, ids[kind])
+  return with_child(child, function(directory) return read_back(directory, kind, ids[kind]) end)
 end
 
 local function helper_steps(new_plan, ids)

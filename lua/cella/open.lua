@@ -66,6 +66,12 @@ end
 ---@param path string
 ---@return table?, string?, integer?
 function M.status(path)
+  local number = path:sub(1, 6) ~= "/proc/" and core.sys.openat2(path, { "path" }, { "cached" })
+  if number then
+    local status, problem, code = core.file_status(number)
+    core.sys.close(number)
+    return status, problem, code
+  end
   local fd, message, errno = M.look(path)
   if not fd then return nil, message, errno end
   local status

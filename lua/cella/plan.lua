@@ -54,11 +54,12 @@ local options_rule = rule.record {
 }
 
 -- That the kernel did what clone3 was asked for. (A time namespace holds children only until exec.)
-local function record_expected_namespaces(self, namespaces)
+local function record_expected_namespaces(self, namespaces, host)
   for _, name in ipairs(namespaces) do
     if name ~= "time" then
       local path = "/proc/self/ns/" .. kinds.link(name)
-      local inode, _, errno = core.sys.namespace(name)
+      local inode, _, errno = host and host.namespaces[name], nil, nil
+      if not inode then inode, _, errno = core.sys.namespace(name) end
       if not inode then
         local why = core.errno_name(errno) == "ENOENT" and "there is no /proc mounted here" or nil
         error(Error.new { op = "stat", errno = errno, path = path, why = why }, 0)
@@ -121,8 +122,9 @@ end
 --- plan:await before anything else happens, the maps included.
 ---@param options { namespaces: string[]?, join: table[]?, ids: table?, groups: integer[]?, cgroup: table?,
 ---  created: function? }?
+---@param host cella.Host?  facts of this process, where somebody has them
 ---@return cella.plan
-function M.new(options)
+function M.new(options, host)
   options = validate.check(options_rule, options or {}, "", 2)
   local namespaces, joins = options.namespaces or {}, options.join or {}
   local self = setmetatable({
@@ -153,8 +155,21 @@ function M.new(options)
     if #steps > 0 then meet(self, steps) end
   end
   if options.cgroup then record_cgroup(self, options.cgroup) end
-  record_expected_namespaces(self, namespaces)
+  record_expected_namespaces(self, namespaces, host)
   return self
+end
+
+--- Another plan with the same steps, to go on from here in a way of its own. This one ends here.
+---@return cella.plan
+function methods:branch()
+  local plan = {}
+  for key, value in pairs(self) do plan[key] = value end
+  for _, key in ipairs { "before", "meetings", "captures", "functions" } do
+    plan[key] = {}
+    for name, value in pairs(self[key]) do plan[key][name] = value end
+  end
+  plan.recorder = self.recorder:branch()
+  return setmetatable(plan, Plan)
 end
 
 --- A descriptor that the parent opens before there is a child. `perform` returns it (and the end that the

@@ -130,9 +130,20 @@ function M.resolve(policy, host)
   return result
 end
 
--- A built-in policy completes its result itself, so that calling it directly shows everything.
-local function policy(name, decide)
-  return function(host)
+-- Those that decide by nothing but the host that they are given, and may be asked again instead of that.
+local of_facts = setmetatable({}, { __mode = "k" })
+
+--- Whether a policy decides by the facts of the host alone: where these are the same, so is what it returns.
+---@param value any
+---@return boolean
+function M.rests_on_facts(value)
+  return of_facts[value] == true
+end
+
+-- A built-in policy completes its result itself, so that calling it directly shows everything. `remembers`: it decides
+-- by what is written elsewhere too.
+local function policy(name, decide, remembers)
+  local function call(host)
     host = facts.complete(host, 2)
     local result, err = decide(host)
     if not result then
@@ -145,6 +156,8 @@ local function policy(name, decide)
     if result then result.notes = notes end
     return result, err
   end
+  if not remembers then of_facts[call] = true end
+  return call
 end
 
 local function impossible(message, why)
@@ -403,7 +416,7 @@ function M.slice(name, count, options)
       uid = idmap.new { inside = 0, outside = slice.uid.first, count = count },
       gid = idmap.new { inside = 0, outside = slice.gid.first, count = count },
     }
-  end)
+  end, true)
 end
 
 local check_registry = rule.record { registry = rule.path }

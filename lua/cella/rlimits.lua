@@ -1,7 +1,6 @@
 --- What a program may use at most: getrlimit(2).
 
 local lists = require "cella.list"
-local sys = require "cella.core".sys
 local validate = require "cella.validate"
 
 local rule = validate.rule
@@ -53,11 +52,12 @@ end
 --- must not be in the way of what is done before it.
 ---@param plan cella.plan
 ---@param limits table  checked by M.rule
-function M.record_raised(plan, limits)
+---@param ours table<string, { soft: integer|"unlimited", hard: integer|"unlimited" }>
+function M.record_raised(plan, limits, ours)
   for resource, wanted in each(limits) do
-    local soft, hard = sys.getrlimit(resource)
-    if not soft or higher(hard, wanted.hard) ~= hard then
-      plan:setrlimit(resource, soft and higher(soft, wanted.soft) or wanted.soft, wanted.hard)
+    local own = ours[resource]
+    if higher(own.hard, wanted.hard) ~= own.hard then
+      plan:setrlimit(resource, higher(own.soft, wanted.soft), wanted.hard)
     end
   end
 end

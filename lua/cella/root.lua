@@ -44,7 +44,7 @@ local function open_root(plan, state, root)
   state.keys[mount] = "root"
   state.root = bind.open_source(plan, state, mount)
   -- The host's own root may have been named in many ways.
-  local of_host = bind.of_host_root(mount)
+  local of_host = bind.of_host_root(mount, state.host)
   state.readonly = root.readonly or of_host
   -- Whoever may have made them: a device is one wherever it lies.
   state.nodev = root.nodev ~= false
@@ -101,6 +101,7 @@ function M.record(plan, box, facts)
     mounts = 0, mounted = {}, early = {}, keys = {}, below = 0, user_namespaces = {},
     maps_group = facts.maps_group, unprivileged = facts.unprivileged, maps = facts.maps, stranger = facts.stranger,
     host = facts.host or host.facts(), scratched = 0, obeyed = facts.obeyed or false, masked = {},
+    made = {}, links = {},
   }
   for key, list in pairs { root = root, own = box.own or {}, mounts = box.mounts } do
     for i, mount in ipairs(list) do state.keys[mount] = ("%s[%d]"):format(key, i) end
@@ -125,7 +126,7 @@ function M.record(plan, box, facts)
   local function note(mount) done[#done + 1] = { entry = mount, size = plan.recorder:size() } end
   -- Taken before anything lies over it, or they would have the new root in them.
   each(box, function(mount)
-    if not state.early[mount] and bind.comes_first(mount) then
+    if not state.early[mount] and bind.comes_first(mount, state.host) then
       note(nil)
       state.early[mount] = bind.open_source(plan, state, mount)
       note(mount)

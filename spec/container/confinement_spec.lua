@@ -94,7 +94,7 @@ describe("a container and who enters it", function()
     assert(box:plan { "true" })
     assert(entrance:plan { "true" }) -- the control
     confinement.attributes.weather = { steps = {}, unread = "it is new", unexpected = "it is new" }
-    local planned, said = pcall(box.plan, box, { "true" })
+    local planned, said = pcall(box.plan, cella.container {}, { "true" })
     local planned_there, said_there = pcall(entrance.plan, entrance, { "true" })
     confinement.attributes.weather = nil
     entrance:close()

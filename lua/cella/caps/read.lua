@@ -32,9 +32,8 @@ local EVERY_ID = 4294967295 -- how many there are
 local function own_ids(host)
   local ids = { whole = true } -- whether no ID is another there, so that maps within are as they are
   for _, kind in ipairs { "uid", "gid" } do
-    local map
-    if host then map = host[kind .. "_map"] else map = idmap.of("self", kind) end
-    if not map or host and rawget(host, "failure") then return nil end
+    local map = host[kind .. "_map"]
+    if rawget(host, "failure") then return nil end
     if map:outside(0, EVERY_ID) == 0 then
       ids[kind] = map
     else
@@ -56,7 +55,7 @@ local function same_namespace(pid)
 end
 
 local function ids_of(pid)
-  if same_namespace(pid) then return own_ids() end
+  if same_namespace(pid) then return own_ids(facts.facts()) end
   local uid, gid = idmap.of(pid, "uid"), idmap.of(pid, "gid")
   if not uid or not gid then return nil end
   if #uid:extents() == 0 or #gid:extents() == 0 then return exec.UNMAPPED end
@@ -66,16 +65,16 @@ end
 --- The state of this process. The calling thread's, where there are several.
 ---@param host cella.Host?  facts of this process, which are not asked for again
 function M.own(host)
-  local sets, message, errno
-  if host then sets = facts.sets(host) end
+  host = host or facts.facts()
+  local sets, message, errno = facts.sets(host), nil, nil
   if not sets then sets, message, errno = core.caps.sets() end
   if not sets then return nil, Error.new { op = "cap_get_proc", message = message, errno = errno } end
   local fields = {
-    securebits = sys.get_securebits(),
-    no_new_privs = sys.get_no_new_privs(),
-    uid = triple(sys.getresuid()),
-    gid = triple(sys.getresgid()),
-    groups = host and host.groups or sys.getgroups(),
+    securebits = host.securebits,
+    no_new_privs = host.no_new_privs,
+    uid = triple(host.real_uid, host.uid, host.saved_uid),
+    gid = triple(host.real_gid, host.gid, host.saved_gid),
+    groups = host.groups,
     ids = own_ids(host),
     pid = sys.getpid(),
   }

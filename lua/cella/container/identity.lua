@@ -31,7 +31,8 @@ local function resolve_ids(box, host)
   return mapping.rule({
     uid = result.uid, gid = result.gid, setgroups = result.setgroups, via = result.via, helper = result.helper,
     text = result.text,
-    newuidmap = host.newuidmap, newgidmap = host.newgidmap,
+    newuidmap = result.via == "helper" and host.newuidmap or nil,
+    newgidmap = result.via == "helper" and host.newgidmap or nil,
   }, "ids"), nil, result
 end
 

@@ -5,16 +5,14 @@
 
 local core = require "cella.core"
 local Error = require "cella.error"
-local open = require "cella.open"
 
 local M = {}
 
 local ENTER, WRITE = 1, 2 -- of a mode's last three bits
 
--- The only place here that looks at others' files.
-local function status_of(source)
-  if type(source) ~= "table" then return open.status(source) end
-  return source.fd and core.is_open(source.fd) and core.file_status(source.fd) or nil
+local function status_of(source, host)
+  if type(source) ~= "table" then return host.files[source] end
+  return source.fd and core.is_open(source.fd) and core.file_status(source.fd) or {}
 end
 
 local function has(mode, bit)
@@ -63,12 +61,12 @@ end
 local function check(key, mount, bit, maps, host, is_upper)
   if mount.idmap then return true end
   local source = is_upper and mount.upper or mount.source
-  local status, _, errno = status_of(source)
-  if not status and errno and core.errno_name(errno) == "ETIMEDOUT" then
-    return nil, Error.new { op = key, errno = errno, path = source, message = "its file system does not answer",
+  local status = status_of(source, host)
+  if status.errno and core.errno_name(status.errno) == "ETIMEDOUT" then
+    return nil, Error.new { op = key, errno = status.errno, path = source, message = "its file system does not answer",
       why = "a server that is gone, or the daemon of an automount" }
   end
-  if not status or status.type ~= "directory" and status.type ~= "file" then return true end
+  if status.type ~= "directory" and status.type ~= "file" then return true end
   if is_open(status, maps, bit) or not could(status, host) then return true end
   return nil, refusal(key, source, status, host, bit, is_upper)
 end

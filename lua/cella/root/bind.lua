@@ -5,7 +5,6 @@ local core = require "cella.core"
 local description = require "cella.root.description"
 ---@module "cella.root.idmap"
 local idmap = lazy "cella.root.idmap"
-local open = require "cella.open"
 local place = require "cella.root.place"
 
 local attributes = description.attributes
@@ -23,27 +22,30 @@ local function data_file(plan, state, data)
 end
 
 --- Whether a bind is one of the host's whole root.
-function M.of_host_root(mount)
+---@param mount table
+---@param host cella.Host
+---@return boolean
+function M.of_host_root(mount, host)
   local source = mount.source
   if type(source) == "table" then
     return source.fd ~= nil and core.same_file(("/proc/self/fd/%d"):format(source.fd), "/") == true
   end
   -- Of one that does not answer the child finds out, in its own time: expect_not_root.
-  local status, root = open.status(source), core.file_status "/"
-  return status ~= nil and root ~= nil and status.inode == root.inode and status.device == root.device
+  local status, root = host.files[source], host.files["/"]
+  return status.inode ~= nil and status.inode == root.inode and status.device == root.device
 end
 
 --- Whether a bind is one of the host's whole root, which the new root is about to lie over; or may go up to it.
-function M.comes_first(mount)
+function M.comes_first(mount, host)
   if mount.type ~= "bind" then return false end
-  return type(mount.source) == "string" and mount.source:sub(1, 1) ~= "/" or M.of_host_root(mount)
+  return type(mount.source) == "string" and mount.source:sub(1, 1) ~= "/" or M.of_host_root(mount, host)
 end
 
 --- Records the taking of what is to be bound. Returns its slot.
 function M.open_source(plan, state, mount)
   if mount.idmap then
     local slot = idmap.open(plan, state, mount, state.keys[mount] .. ".idmap")
-    if not M.of_host_root(mount) then plan:expect_not_root(slot) end
+    if not M.of_host_root(mount, state.host) then plan:expect_not_root(slot) end
     return slot
   end
   local flags = mount.recursive ~= false and { "clone", "recursive" } or { "clone" }
@@ -57,7 +59,7 @@ function M.open_source(plan, state, mount)
   end
   if mount.optional then plan:optional() end
   -- Who may write to it was decided by what its name stood for.
-  if not mount.readonly and not M.of_host_root(mount) then plan:expect_not_root(slot) end
+  if not mount.readonly and not M.of_host_root(mount, state.host) then plan:expect_not_root(slot) end
   return slot
 end
 
@@ -68,7 +70,8 @@ function M.make.bind(plan, state, mount)
   local propagation = mount.propagation ~= "private" and mount.propagation or nil
   if propagation then plan:mount_setattr(slot, recursive, {}, nil, propagation) end
   if place.is_shared_root(mount) then plan:mount_setattr(slot, false, {}, nil, "private") end
-  place.attach(plan, state, mount, slot, false, attributes(mount), recursive)
+  place.attach(plan, state, mount, slot, false, attributes(mount), recursive,
+    mount.system and "directory" or nil)
 end
 
 return M

@@ -34,21 +34,22 @@ function M.make.dev(plan, state, mount)
   for key, value in pairs(mount) do flags[key] = value end
   flags.readonly = false -- before anything is in it
   local tmpfs = filesystem.new(plan, "tmpfs", { { "mode", "0755" } }, flags)
-  place.attach(plan, state, mount, tmpfs, true)
-  local function put(name, slot, set)
-    place.attach(plan, state, { destination = at .. "/" .. name }, slot, false, set)
+  place.attach(plan, state, mount, tmpfs, true, nil, nil, "directory")
+  local function put(name, slot, kind, set)
+    place.attach(plan, state, { destination = at .. "/" .. name }, slot, false, set, nil, kind)
   end
   for _, device in ipairs(DEVICES) do
     local name, major, minor = device[1], device[2], device[3]
-    put(name, open_device(plan, name, major, minor, { "clone", "nofollow" }), DEVICE_FLAGS)
+    put(name, open_device(plan, name, major, minor, { "clone", "nofollow" }), "file", DEVICE_FLAGS)
   end
-  local directory = plan:openat2(at, { "path", "directory" }, place.IN_ROOT, state.root)
-  for _, link in ipairs(DEVICE_LINKS) do plan:symlink(link[1], link[2], directory) end
-  plan:close(directory)
+  for _, link in ipairs(DEVICE_LINKS) do
+    plan:symlink(link[1], link[2], tmpfs)
+    place.note_link(state, at .. "/" .. link[2])
+  end
   local inner = { nosuid = true, noexec = true }
-  put("pts", filesystem.new(plan, "devpts", filesystem.devpts_options(state), inner))
+  put("pts", filesystem.new(plan, "devpts", filesystem.devpts_options(state), inner), "directory")
   inner.nodev = true
-  put("shm", filesystem.new(plan, "tmpfs", { { "mode", "1777" } }, inner))
+  put("shm", filesystem.new(plan, "tmpfs", { { "mode", "1777" } }, inner), "directory")
   if mount.readonly then plan:mount_setattr(tmpfs, false, "rdonly") end
 end
 

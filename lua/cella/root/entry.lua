@@ -9,7 +9,7 @@ local make = {}
 M.make = make
 
 function make.file(plan, state, mount)
-  local parent, name = place.open_parent(plan, state, mount)
+  local parent, name, opened = place.open_parent(plan, state, mount)
   local slot
   local mode = mount.mode
   if mount.existing then
@@ -23,13 +23,13 @@ function make.file(plan, state, mount)
   plan:write(slot, mount.content)
   if mode then plan:fchmod(slot, mode) end -- else what is there already keeps its own
   plan:close(slot)
-  plan:close(parent)
+  if opened then plan:close(parent) end
 end
 
 function make.symlink(plan, state, mount)
-  local parent, name = place.open_parent(plan, state, mount)
+  local parent, name, opened = place.open_parent(plan, state, mount)
   plan[mount.existing and "make_symlink" or "symlink"](plan, mount.target, name, parent)
-  plan:close(parent)
+  if opened then plan:close(parent) end
 end
 
 -- Sees to a directory, and changes none.
@@ -41,12 +41,12 @@ end
 
 function make.directory(plan, state, mount)
   if mount.existing then return existing_directory(plan, state, mount) end
-  local parent, name = place.open_parent(plan, state, mount)
+  local parent, name, opened = place.open_parent(plan, state, mount)
   plan:mkdir(name, 448, parent)
   local slot = plan:openat2(name, { "rdonly", "directory", "nofollow" }, { "beneath" }, parent)
   plan:fchmod(slot, mount.mode or 493) -- 0755
   plan:close(slot)
-  plan:close(parent)
+  if opened then plan:close(parent) end
 end
 
 function make.remount(plan, state, mount)

@@ -39,11 +39,12 @@ function M.tmpfs_options(mount)
 end
 
 function make.tmpfs(plan, state, mount)
-  place.attach(plan, state, mount, M.new(plan, "tmpfs", M.tmpfs_options(mount), mount), not mount.readonly)
+  place.attach(plan, state, mount, M.new(plan, "tmpfs", M.tmpfs_options(mount), mount), not mount.readonly,
+    nil, nil, "directory")
 end
 
 -- What acts on the host where whoever writes is its root, and what tells its root of the host.
-local SWITCHES = { "sys", "sysrq-trigger", "irq", "bus", "fs" }
+local SWITCHES = { "sys", "sysrq-trigger", "irq", "bus", "fs", "dynamic_debug", "mtrr", "asound" }
 local TELLTALES = { "kcore", "keys", "timer_list", "sched_debug", "latency_stats", "acpi", "scsi", "interrupts",
   "kallsyms", "kmsg" }
 
@@ -58,7 +59,7 @@ function make.proc(plan, state, mount)
   local options = {}
   if mount.subset then options[#options + 1] = { "subset", mount.subset } end
   if mount.hidepid then options[#options + 1] = { "hidepid", mount.hidepid } end
-  place.attach(plan, state, mount, M.new(plan, "proc", options, mount))
+  place.attach(plan, state, mount, M.new(plan, "proc", options, mount), false, nil, nil, "directory")
   if not M.is_protected(state, mount) then return end
   local at = clean(mount.destination)
   for _, name in ipairs(SWITCHES) do cover.readonly(plan, state, at .. "/" .. name) end
@@ -67,7 +68,7 @@ end
 
 local function plain(fstype)
   return function(plan, state, mount)
-    place.attach(plan, state, mount, M.new(plan, fstype, {}, mount))
+    place.attach(plan, state, mount, M.new(plan, fstype, {}, mount), false, nil, nil, "directory")
   end
 end
 
@@ -78,7 +79,7 @@ function make.sysfs(plan, state, mount)
     error(state.keys[mount] .. ".readonly: the container has an ID of the host's root, whose writing to /sys the host "
       .. "obeys: give it other IDs (`ids`), or leave it read-only", 0)
   end
-  place.attach(plan, state, mount, M.new(plan, "sysfs", {}, mount))
+  place.attach(plan, state, mount, M.new(plan, "sysfs", {}, mount), false, nil, nil, "directory")
 end
 
 -- 5 is the group `tty` of most distributions, which terminals belong to; it may be unmapped.
@@ -88,7 +89,8 @@ function M.devpts_options(state)
 end
 
 function make.devpts(plan, state, mount)
-  place.attach(plan, state, mount, M.new(plan, "devpts", M.devpts_options(state), mount))
+  place.attach(plan, state, mount, M.new(plan, "devpts", M.devpts_options(state), mount), false, nil, nil,
+    "directory")
 end
 
 return M

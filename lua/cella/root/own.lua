@@ -48,7 +48,7 @@ end
 function M.complete(box, host)
   local whole = setmetatable({ own = {} }, { __index = box })
   local root = box.root
-  local of_host = root.source ~= nil and bind.of_host_root(root)
+  local of_host = root.source ~= nil and bind.of_host_root(root, host)
   if root.system then whole.root = system.parts(host.system or {}) end
   local own = whole.own
   if box.proc == false then

@@ -20,9 +20,7 @@ end
 ---@field path string
 ---@field link string?  where it leads, if it is a symbolic link, as it says
 
---- Asks the host what there is.
----@return cella.root.Piece[]
-function M.pieces()
+local function ask()
   local pieces = {}
   for _, path in ipairs(TREES) do
     if is_directory(path) then pieces[#pieces + 1] = { path = path } end
@@ -30,6 +28,40 @@ function M.pieces()
   for _, path in ipairs(BELONGING) do
     local link = core.readlink(path)
     if link or is_directory(path) then pieces[#pieces + 1] = { path = path, link = link } end
+  end
+  return pieces
+end
+
+-- What was found, and the state that "/" was in: whose entries all but the stores are.
+local found
+
+-- Entries that come and go change the time of the directory; but not twice within a tick of the clock. A directory that
+-- was changed just now is not trusted to tell.
+local SETTLED = 2 -- seconds
+
+local function is_same(root)
+  for _, field in ipairs { "device", "inode", "changed" } do
+    if root[field] ~= found.root[field] then return false end
+  end
+  for path, was in pairs(found.stores) do
+    if is_directory(path) ~= was then return false end
+  end
+  return true
+end
+
+--- What the host has of them. The same table, until it has others.
+---@return cella.root.Piece[]
+function M.pieces()
+  local root = core.file_status "/"
+  if found and root and is_same(root) then return found.pieces end
+  local now, pieces = os.time(), ask()
+  found = nil
+  if root and math.abs(now - tonumber(root.changed)) > SETTLED then
+    found = { root = root, pieces = pieces, stores = {} }
+    for _, path in ipairs(TREES) do
+      local above = path:match "^(/[^/]+)/"
+      if above and is_directory(above) then found.stores[path] = is_directory(path) end
+    end
   end
   return pieces
 end
@@ -76,10 +108,11 @@ function M.parts(pieces)
   local parts = { system = true, readonly = true }
   for i, piece in ipairs(pieces) do
     if piece.link then
-      parts[i] = { type = "symlink", target = piece.link, destination = piece.path }
+      parts[i] = { type = "symlink", target = piece.link, destination = piece.path,
+        system = true }
     else
       parts[i] = { type = "bind", source = piece.path, destination = piece.path, readonly = true, nosuid = true,
-        nodev = true }
+        nodev = true, system = true }
     end
   end
   return parts

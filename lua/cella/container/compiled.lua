@@ -1,0 +1,52 @@
+--- The part of a container's plan that is the same whatever is started in it: recorded once, and kept for as long as
+--- the host answers every question as it did then.
+
+local facts = require "cella.host"
+local policy = require "cella.policy"
+
+local M = {}
+
+---@class cella.container.compiled
+---@field plan cella.plan   up to the command; copied for each start
+---@field host cella.Host   what was asked for it
+---@field cwd string
+---@field holds boolean?    the capabilities that it asks for have been looked at: they are there in the end
+
+local function is_open_file(mount)
+  return type(mount) == "table" and type(mount.source) == "table" and mount.source.fd ~= nil
+end
+
+-- Whether nobody but the host decides about the steps. A policy of the caller's may ask whom it likes, a number means
+-- another file tomorrow, and what is joined is what it is when it is named.
+local function rests_on_facts(box)
+  for _, kind in pairs(box.namespaces) do
+    if type(kind) == "table" and not kind.offsets then return false end
+  end
+  if type(box.ids) == "function" and not policy.rests_on_facts(box.ids) then return false end
+  if is_open_file(box.root) then return false end
+  for _, list in ipairs { box.root or {}, box.mounts or {} } do
+    for _, mount in ipairs(list) do
+      if is_open_file(mount) then return false end
+    end
+  end
+  return true
+end
+
+--- A plan up to the command: a copy of the one that is kept, or what `begin` records.
+---@param box table
+---@param cwd string
+---@param host cella.Host  facts of now
+---@param begin fun(box: table, cwd: string, host: cella.Host): cella.plan?, cella.error?
+---@return cella.plan?, cella.error?, cella.container.compiled?
+function M.take(box, cwd, host, begin)
+  local kept = box.compiled
+  if kept and kept.cwd == cwd and facts.are_still(kept.host, host) then return kept.plan:branch(), nil, kept end
+  box.compiled = nil
+  local plan, err = begin(box, cwd, host)
+  if not plan then return nil, err end
+  if not rests_on_facts(box) then return plan, nil, {} end
+  box.compiled = { plan = plan, host = host, cwd = cwd }
+  return plan:branch(), nil, box.compiled
+end
+
+return M
