@@ -51,6 +51,7 @@ local options_rule = rule.record {
   groups = rule.list(rule.id),
   created = rule.callable,
   cgroup = function(value, path) return cgroup.rule(value, path) end,
+  unshare = rule.list(rule.one_of(kinds.list)),
 }
 
 -- That the kernel did what clone3 was asked for. (A time namespace holds children only until exec.)
@@ -118,10 +119,11 @@ end
 --- `{ type = "net", path | pid | fd | pidfd = ... }` (setns(2)). `ids`: the ID maps of a new user namespace,
 --- `{ uid = map, gid = map, setgroups = "allow"|"deny", via = "self"|"parent"|"helper" }`, as a policy returns them.
 --- `groups`: supplementary groups that the child has before it enters any of them.
+--- `unshare`: namespaces that it makes before anything else: who waits for clone3 does not wait for them.
 --- `cgroup`: limits, as the key of a container: the child is born in a cgroup of its own. `created`: called as by
 --- plan:await before anything else happens, the maps included.
 ---@param options { namespaces: string[]?, join: table[]?, ids: table?, groups: integer[]?, cgroup: table?,
----  created: function? }?
+---  created: function?, unshare: string[]? }?
 ---@param host cella.Host?  facts of this process, where somebody has them
 ---@return cella.plan
 function M.new(options, host)
@@ -132,13 +134,22 @@ function M.new(options, host)
     before = {},   -- steps of the parent before clone
     meetings = {}, -- steps of the child in which it waits, and those of the parent meanwhile
     namespaces = namespaces, -- of clone3
-    new_namespaces = namespaces, -- behind a join, or groups, they are made by the fork
+    new_namespaces = namespaces, -- behind a join, or groups, they are made by the fork; some by the child itself
     captures = {}, -- stream names by slot number
+    places = {}, -- where, in the container, the file systems are attached that slots stand for
     functions = {}, -- of those streams that a function of the caller's gets, by name
     new = M.new, -- for those who take part in this one and have to start a program themselves
   }, Plan)
   if options.ids and not lists.contains(namespaces, "user") then
     error("ids: there are no ID maps to write without a new user namespace", 2)
+  end
+  local later = options.unshare or {}
+  if #later > 0 then
+    self:unshare(later)
+    self.new_namespaces = {}
+    for _, list in ipairs { namespaces, later } do
+      for _, name in ipairs(list) do table.insert(self.new_namespaces, name) end
+    end
   end
   if options.groups then self:setgroups(options.groups):expect_groups(options.groups) end
   if #joins > 0 then
@@ -156,6 +167,7 @@ function M.new(options, host)
   end
   if options.cgroup then record_cgroup(self, options.cgroup) end
   record_expected_namespaces(self, namespaces, host)
+  record_expected_namespaces(self, later, host)
   return self
 end
 

@@ -60,7 +60,7 @@ end
 local function empty_root(plan, state, root)
   local options = filesystem.tmpfs_options { size = root.size, inodes = root.inodes, mode = root.mode or 493 }
   state.root = filesystem.new(plan, "tmpfs", options, { nosuid = true, nodev = true })
-  place.note(state, "/", state.root)
+  place.note(plan, state, "/", state.root)
 end
 
 -- Calls visit(mount) for every part of the root, for what the container has to itself, and for every mount, in their

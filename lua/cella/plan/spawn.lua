@@ -24,10 +24,13 @@ local function number_of_child_step(plan, index)
 end
 
 -- What a step is about, where that is a path on the host or in the container.
-local function path_of(step)
+local function path_of(plan, step)
   local args = step.args
-  local path = args.path or args.new_root or args.target or args.source
-  return type(path) == "string" and path or nil
+  local path = args.path or args.to_path or args.new_root or args.target or args.source
+  if type(path) ~= "string" then return nil end
+  local directory = args.dirfd or args.to_fd
+  local place = path:sub(1, 1) ~= "/" and type(directory) == "table" and plan.places[directory.slot]
+  return place and (place == "/" and "" or place) .. "/" .. path or path
 end
 
 local function failure(plan, number, fields)
@@ -48,7 +51,7 @@ local function failure(plan, number, fields)
       fields.code, fields.errno, fields.message = "ENOENT", 2, core.strerror(2)
     end
   else
-    fields.path = fields.path or path_of(step)
+    fields.path = fields.path or path_of(plan, step)
   end
   return Error.new(fields)
 end

@@ -10,7 +10,8 @@ M.IN_ROOT = IN_ROOT
 
 --- Notes what lies at a destination from here on: a mount of ours (its slot), or one in which `create` allows to make
 --- things.
-function M.note(state, destination, ours, create)
+function M.note(plan, state, destination, ours, create)
+  if ours then plan.places[ours:number()] = destination end
   state.mounts = state.mounts + 1
   state.mounted[destination] = { number = state.mounts, ours = ours, create = create }
 end
@@ -144,7 +145,7 @@ function M.attach(plan, state, mount, slot, ours, set, recursive, kind)
   elseif not ours then
     plan:close(slot)
   end
-  M.note(state, destination, ours and slot or nil, mount.create)
+  M.note(plan, state, destination, ours and slot or nil, mount.create)
 end
 
 -- The directory of something that is to be made, on a file system of ours, its name, and whether the slot is to be
