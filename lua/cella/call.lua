@@ -1,6 +1,7 @@
 --- A Lua function as the program: what goes into a copy of this process, what is done there, and what comes back.
 
 local lazy = require "cella.lazy"
+local blame = require "cella.blame"
 local core = require "cella.core"
 local load_everything = require "cella.everything"
 local Error = require "cella.error"
@@ -124,7 +125,7 @@ end
 local function to_status(code)
   if code == nil or code == true then return 0 end
   if code == false then return 1 end
-  if type(code) ~= "number" then error("bad argument #1 to 'exit' (number or boolean expected)", 3) end
+  if type(code) ~= "number" then blame("bad argument #1 to 'exit' (number or boolean expected)") end
   return math.floor(code) % 256
 end
 

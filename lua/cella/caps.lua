@@ -31,8 +31,7 @@ M.last = set.last
 ---@param value string|table|number|cella.caps.set
 ---@return cella.caps.set
 function M.set(value)
-  local result = set.new(value, 2)
-  return result
+  return set.new(value)
 end
 
 --- Every capability of the running kernel.
@@ -50,7 +49,7 @@ M.docker, M.podman, M.crabcan21 = named.docker, named.podman, named.crabcan21
 ---@return cella.caps.state?, cella.error?
 function M.state(pid)
   if pid == nil then return read.own() end
-  validate.check(validate.rule.integer(1, 2147483647), pid, "pid", 2)
+  validate.check(validate.rule.integer(1, 2147483647), pid, "pid")
   return read.of(pid)
 end
 
@@ -59,8 +58,7 @@ end
 ---@param fields table
 ---@return cella.caps.state
 function M.new_state(fields)
-  local result = state.new(fields, 2)
-  return result
+  return state.new(fields)
 end
 
 local function state_text(value, path)
@@ -80,7 +78,7 @@ end
 ---@param value string
 ---@return cella.caps.state
 function M.parse(value)
-  local fields = validate.check(state_text, value, "text", 2)
+  local fields = validate.check(state_text, value, "text")
   return state.wrap(fields, "not applied")
 end
 
@@ -95,8 +93,7 @@ M.program = file.program
 ---@param plan cella.plan
 ---@param options table?
 function M.walk(plan, options)
-  local list, err = require("cella.caps.walk").walk(plan, options, 2)
-  return list, err
+  return require("cella.caps.walk").walk(plan, options)
 end
 
 --- Whether the plan's child will hold what the plan asks for: see cella.caps.walk.
@@ -104,15 +101,14 @@ end
 ---@param options table?
 ---@return true?, cella.error?
 function M.check_plan(plan, options)
-  local ok, err = require("cella.caps.walk").check(plan, options, 2)
-  return ok, err
+  return require("cella.caps.walk").check(plan, options)
 end
 
 --- What a capability allows and why a container would keep it or not, in sentences: see cella.caps.explain.
 ---@param name string|integer
 ---@return table
 function M.explain(name)
-  local number = validate.check(names.number, name, "capability", 2)
+  local number = validate.check(names.number, name, "capability")
   return require("cella.caps.explain").of(number)
 end
 

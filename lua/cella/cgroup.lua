@@ -342,7 +342,7 @@ end
 ---@param parent string?  as the key `cgroup.parent`
 ---@return string[]? controllers, cella.error?
 function M.controllers(parent)
-  if parent ~= nil then validate.check(description.parent_rule, parent, "parent", 2) end
+  if parent ~= nil then validate.check(description.parent_rule, parent, "parent") end
   local where, err = place.find(M.facts(), parent, {})
   if not where then return nil, err end
   local list = {}

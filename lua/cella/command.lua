@@ -97,10 +97,9 @@ function M.container_rule(value, path)
   return (call.is(value) and function_rule or program_rule)(value, path)
 end
 
---- Checks the command of a container; raises at the caller, `level` frames up.
-function M.check(command, level)
-  local checked = validate.check(M.container_rule, command, "command", level + 1) -- a tail call has no level
-  return checked
+--- Checks the command of a container.
+function M.check(command)
+  return validate.check(M.container_rule, command, "command")
 end
 
 --- The part of a container's command that goes with the spawning of its plan.

@@ -7,6 +7,7 @@
 local lazy = require "cella.lazy"
 ---@module "cella.cgroup.description"
 local cgroup = lazy "cella.cgroup.description"
+local blame = require "cella.blame"
 local core = require "cella.core"
 local capabilities = require "cella.caps.set"
 local rlimits = require "cella.rlimits"
@@ -312,10 +313,10 @@ function M.complete(values)
   for name, attribute in pairs(attributes) do
     whole[name] = values[name]
     if whole[name] == nil then whole[name] = attribute.always end
-    if whole[name] == nil then error(("confinement: nothing is said about %s"):format(name), 2) end
+    if whole[name] == nil then blame(("confinement: nothing is said about %s"):format(name)) end
   end
   for name in pairs(values) do
-    if not attributes[name] then error(("confinement: there is no attribute %s"):format(tostring(name)), 2) end
+    if not attributes[name] then blame(("confinement: there is no attribute %s"):format(tostring(name))) end
   end
   return whole
 end

@@ -7,6 +7,7 @@
 --- IDs, groups, capabilities, no_new_privs, limits, cgroups, root and working directory are those that the process has
 --- when the plan is made. What the table says instead is no more than the process has, unless it says `exceed`.
 
+local blame = require "cella.blame"
 local called = require "cella.call"
 local core = require "cella.core"
 local Error = require "cella.error"
@@ -75,12 +76,10 @@ local options_rule = rule.record(confinement.add_rules({
 --- get hold of the caller's "interpreter". Raises at an unknown key or a bad value; nil and an error where there is no
 --- such process (ESRCH).
 ---@param options table
----@param level integer?  whom to blame for it: 1, if not given, is who calls this
 ---@return cella.entrance?, cella.error?
-function M.new(options, level)
-  level = (level or 1) + 1
-  options = validate.check(options_rule, options, "", level)
-  if (options.pid == nil) == (options.process == nil) then error("exactly one of pid and process expected", level) end
+function M.new(options)
+  options = validate.check(options_rule, options, "")
+  if (options.pid == nil) == (options.process == nil) then blame("exactly one of pid and process expected") end
   local target, err
   if options.pid then target, err = targets.hold(options.pid) else target, err = targets.of(options.process) end
   if not target then return nil, err end
@@ -243,7 +242,7 @@ function M.prepare(options, cwd, host, is_function)
 end
 
 function Entrance.build(options, command, host)
-  if not options.target.pidfd:number() then error("the entrance is closed", 0) end
+  if not options.target.pidfd:number() then blame("the entrance is closed") end
   if called.is(command) and not options.copy then
     return nil, Error.new {
       op = "call", message = "a function is not brought in where others live, unless that is said",

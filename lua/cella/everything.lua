@@ -1,23 +1,10 @@
 --- All of cella, at once.
 
-local NAMES = [[
-  ascii call call.modules caps caps.apply caps.exec caps.explain caps.file caps.fileset caps.named caps.names
-  caps.prctl caps.read caps.rules caps.securebits caps.set caps.state caps.text caps.walk cgroup cgroup.base
-  cgroup.description cgroup.place cgroup.usage command confinement container container.description
-  container.identity container.owner enter enter.cgroups enter.identity enter.process enter.target error
-  everything explain explain.causes explain.everywhere explain.mounts explain.program groups host host.accounts
-  host.file host.status idmap idmap.algebra idmap.check idmap.check.parse idmap.check.setgroups idmap.check.warnings
-  idmap.read idmap.value interpreter kinds lazy list mapping mountinfo namespace open plan plan.held plan.join
-  plan.render plan.spawn policy policy.allot policy.hold policy.ranges policy.slices policy.via printable process
-  process.capture process.events process.input process.limits process.lines process.output process.serve
-  process.usage process.wait rlimits root root.bind root.cover root.description root.device root.entry
-  root.filesystem root.idmap root.overlay root.own root.place root.system runner streams subid subid.files
-  subid.program sys terminal validate words
-]]
+local modules = require "cella.modules"
 
 --- Loads all of cella's modules but the command line's, for a process that will be where their files are not, or may
 --- not be read: behind chroot(2), in another mount namespace, as another user. One that is not found (the caller may
 --- have changed package.path) is left to who needs it.
 return function()
-  for name in NAMES:gmatch "%S+" do pcall(require, ("cella.%s"):format(name)) end
+  for _, name in ipairs(modules) do pcall(require, name) end
 end

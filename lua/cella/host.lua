@@ -10,6 +10,7 @@
 local lazy = require "cella.lazy"
 local ascii = require "cella.ascii"
 local accounts = require "cella.host.accounts"
+local blame = require "cella.blame"
 local core = require "cella.core"
 local Error = require "cella.error"
 local idmap = require "cella.idmap.value"
@@ -353,7 +354,7 @@ local absent_from = setmetatable({}, { __mode = "k" })
 ---@return cella.Host
 function M.facts(overrides)
   if overrides ~= nil and type(overrides) ~= "table" then
-    error("overrides: a table of facts expected, got " .. validate.show(overrides), 2)
+    blame("overrides: a table of facts expected, got " .. validate.show(overrides))
   end
   local host = { problems = {} }
   host.real_uid, host.uid, host.saved_uid = Error.must("getresuid", core.sys.getresuid())
@@ -363,7 +364,7 @@ function M.facts(overrides)
   for name, value in pairs(overrides or {}) do
     if not set_of(names)[name] then
       local near = validate.nearest(name, names)
-      error(("there is no fact %s%s"):format(validate.show(name), near and "; did you mean '" .. near .. "'?" or ""), 2)
+      blame(("there is no fact %s%s"):format(validate.show(name), near and "; did you mean '" .. near .. "'?" or ""))
     end
     host[name] = value
   end
@@ -419,17 +420,15 @@ end
 
 --- A host's facts with what a plain table left out: for policies, and for who writes one.
 ---@param host table
----@param level integer?  whom to blame where it is none: 1, if not given, is who calls this
 ---@return cella.Host
-function M.complete(host, level)
-  level = (level or 1) + 1
+function M.complete(host)
   if type(host) ~= "table" then
-    error("host: a table of facts expected, got " .. validate.show(host), level)
+    blame("host: a table of facts expected, got " .. validate.show(host))
   elseif getmetatable(host) and getmetatable(host).__name == "cella.host" then
     return host
   end
   for _, name in ipairs { "uid", "gid" } do
-    validate.check(validate.rule.id, host[name], "host." .. name, level)
+    validate.check(validate.rule.id, host[name], "host." .. name)
   end
   local whole = {
     real_uid = host.uid, real_gid = host.gid, groups = NOTHING, capabilities = NOTHING, subuid = NOTHING,

@@ -7,6 +7,7 @@ local value = require "cella.idmap.value"
 
 local M = {}
 for name, member in pairs(value) do M[name] = member end
+M.try = nil -- among ourselves
 
 --- What the kernel would say to a map, why, and what is dangerous though it says nothing: see `cella.idmap.check`.
 ---@param source string|cella.IdMap  text is checked as the kernel reads it, which is not always as it is meant

@@ -3,7 +3,7 @@
 
 local core = require "cella.core"
 local file = require "cella.host.file"
-local idmap = require "cella.idmap"
+local idmap = require "cella.idmap.value"
 local program = require "cella.subid.program"
 local render = require "cella.plan.render"
 local validate = require "cella.validate"
@@ -12,8 +12,8 @@ local rule = validate.rule
 local M = {}
 
 local function map(value, path)
-  local ok, result = pcall(idmap.new, value)
-  if not ok then validate.fail(path, "%s", (tostring(result):gsub("^[^:]*:%d+: ", ""))) end
+  local result, message = idmap.try(value)
+  if not result then validate.fail(path, "%s", message) end
   local writable, reason = result:writable()
   if not writable then validate.fail(path, "%s", reason) end
   return result
@@ -117,10 +117,10 @@ end
 local function read_back(directory, kind, wanted)
   local text, message, errno = file.read(("/proc/self/fd/%d/%s_map"):format(directory:number(), kind))
   if not text then return nil, { message = message, errno = errno } end
-  local ok, actual = pcall(idmap.new, text)
-  if ok and actual == wanted then return true end
+  local actual = idmap.try(text)
+  if actual == wanted then return true end
   return nil, {
-    message = ("%s_map reads back as\n%s\n  and not as\n%s"):format(kind, ok and tostring(actual) or text,
+    message = ("%s_map reads back as\n%s\n  and not as\n%s"):format(kind, actual and tostring(actual) or text,
       tostring(wanted)),
   }
 end

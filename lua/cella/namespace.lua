@@ -8,6 +8,7 @@
 --- Mounting takes CAP_SYS_ADMIN over the mount namespace. Who has none keeps a namespace by a descriptor of it:
 --- `namespaces = { net = { fd = ... } }`.
 
+local blame = require "cella.blame"
 local confinement = require "cella.confinement"
 local core = require "cella.core"
 local Error = require "cella.error"
@@ -161,12 +162,12 @@ end
 function M.keep(process, kind, path)
   local is_number = type(process) == "number"
   if is_number then
-    validate.check(rule.integer(1, 2147483647), process, "process", 2)
+    validate.check(rule.integer(1, 2147483647), process, "process")
   elseif type(process) ~= "table" or (getmetatable(process) or {}).__name ~= "cella.process" then
-    error("process: a process that cella has started or a process ID expected, got " .. validate.show(process), 2)
+    blame("process: a process that cella has started or a process ID expected, got " .. validate.show(process))
   end
-  validate.check(kind_rule, kind, "kind", 2)
-  validate.check(name_rule, path, "path", 2)
+  validate.check(kind_rule, kind, "kind")
+  validate.check(name_rule, path, "path")
   local target, err
   if is_number then target, err = targets.hold(process) else target, err = targets.of(process) end
   if not target then return nil, err end
@@ -187,7 +188,7 @@ end
 ---@param path string
 ---@return true?, cella.error?
 function M.release(path)
-  validate.check(name_rule, path, "path", 2)
+  validate.check(name_rule, path, "path")
   local above, name = split(path)
   local directory, err = open_directory(above)
   if not directory then return nil, err end
@@ -219,7 +220,7 @@ end
 ---@param directory string
 ---@return cella.namespace.kept[]
 function M.list(directory)
-  validate.check(rule.absolute, directory, "directory", 2)
+  validate.check(rule.absolute, directory, "directory")
   local prefix, list = (directory:gsub("/*$", "")) .. "/", {}
   for _, mount in ipairs(mountinfo.own()) do
     local link, inode = mount.root:match "^([A-Za-z]+):%[(%d+)%]$"
@@ -237,7 +238,7 @@ end
 ---@param directory string
 ---@return true?, cella.error?
 function M.private(directory)
-  validate.check(rule.absolute, directory, "directory", 2)
+  validate.check(rule.absolute, directory, "directory")
   local fd, err = open_directory(directory)
   if not fd then return nil, err end
   local ok, message, errno = sys.mount(through(fd), through(fd), nil, { "bind" })

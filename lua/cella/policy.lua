@@ -22,9 +22,10 @@
 
 local lazy = require "cella.lazy"
 local allot = require "cella.policy.allot"
+local blame = require "cella.blame"
 local errors = require "cella.error"
 local facts = require "cella.host"
-local idmap = require "cella.idmap"
+local idmap = require "cella.idmap.value"
 ---@module "cella.policy.ranges"
 local ranges = lazy "cella.policy.ranges"
 ---@module "cella.policy.slices"
@@ -91,8 +92,8 @@ end
 ---@return { uid: string[], gid: string[] }? helper  the helpers' arguments
 ---@return { uid: string, gid: string }? text  what anyone else writes
 function M.via(pair, host)
-  validate.check(check_pair, pair, "", 2)
-  host = facts.complete(host, 2)
+  validate.check(check_pair, pair, "")
+  host = facts.complete(host)
   local decision, err = via.decide(pair, host)
   if not decision then return nil, err end
   return decision.via, decision.setgroups, decision.helper, decision.text
@@ -105,18 +106,18 @@ end
 ---@return cella.error? err
 function M.resolve(policy, host)
   if type(policy) ~= "function" then
-    error("policy: a function(host) expected, got " .. validate.show(policy), 2)
+    blame("policy: a function(host) expected, got " .. validate.show(policy))
   end
-  host = facts.complete(host, 2)
+  host = facts.complete(host)
   local result, err = policy(host)
   if result == nil then
-    if err == nil then error("the policy returned nothing: neither maps nor an error", 2) end
+    if err == nil then blame("the policy returned nothing: neither maps nor an error") end
     return nil, errors.is(err) and err or errors.new { op = "policy", message = words.of(err) }
   end
-  result = validate.check(check_result, result, "policy", 2)
+  result = validate.check(check_result, result, "policy")
   for _, kind in ipairs(KINDS) do
-    local ok, map = pcall(idmap.new, result[kind])
-    if not ok then error("policy." .. kind .. ": " .. tostring(map), 2) end
+    local map, message = idmap.try(result[kind])
+    if not map then blame("policy." .. kind .. ": " .. message) end
     result[kind] = map
   end
   local decision
@@ -144,7 +145,7 @@ end
 -- by what is written elsewhere too.
 local function policy(name, decide, remembers)
   local function call(host)
-    host = facts.complete(host, 2)
+    host = facts.complete(host)
     local result, err = decide(host)
     if not result then
       err.policy = name
@@ -254,10 +255,10 @@ end
 local function check_owner(owner)
   if owner == nil then return end
   if type(owner) == "string" and not owner:find("^%d+$") and owner ~= "" then
-    validate.check(rule.line, owner, "owner", 3)
+    validate.check(rule.line, owner, "owner")
     return
   end
-  validate.check(rule.id, owner, "owner", 3)
+  validate.check(rule.id, owner, "owner")
 end
 
 --- Root inside is me, and behind it are all my subordinate IDs, range after range. Who has the privilege may name
@@ -275,8 +276,8 @@ function M.subids(owner)
       local extents = ranges.row(pools[kind], other and 0 or 1)
       if not other then table.insert(extents, 1, { inside = 0, outside = host[kind], count = 1 }) end
       -- All of a range that ends with the last ID, and one more, would be one too many.
-      local ok, map = pcall(idmap.new, extents)
-      if not ok then return impossible("the subordinate IDs do not fit behind one another", map) end
+      local map, message = idmap.try(extents)
+      if not map then return impossible("the subordinate IDs do not fit behind one another", message) end
       result[kind] = map
     end
     return result
@@ -292,18 +293,18 @@ end
 function M.range(inside, outside, count)
   local maps
   if type(inside) == "table" then
-    if outside ~= nil or count ~= nil then error("range: one table, or three numbers expected", 2) end
+    if outside ~= nil or count ~= nil then blame("range: one table, or three numbers expected") end
     maps = validate.check(rule.record({
       uid = function(value) return value end, gid = function(value) return value end,
-    }, { "uid", "gid" }), inside, "range", 2)
+    }, { "uid", "gid" }), inside, "range")
   else
-    if inside == nil then error("range: three numbers, or one table expected", 2) end
+    if inside == nil then blame("range: three numbers, or one table expected") end
     local extent = { inside = inside, outside = outside, count = count }
     maps = { uid = extent, gid = extent }
   end
   for _, kind in ipairs(KINDS) do
-    local ok, map = pcall(idmap.new, maps[kind])
-    if not ok then error("range: " .. kind .. ": " .. tostring(map), 2) end
+    local map, message = idmap.try(maps[kind])
+    if not map then blame("range: " .. kind .. ": " .. message) end
     maps[kind] = map
   end
   return policy("range", function()
@@ -314,18 +315,18 @@ end
 local check_ids = rule.record({ own = rule.id }, nil, rule.id)
 
 -- { 0, 33, own = 0 } as a sorted list without the own one, and that one.
-local function wanted_ids(list, path, level)
-  list = validate.check(check_ids, list, path, level + 1)
+local function wanted_ids(list, path)
+  list = validate.check(check_ids, list, path)
   local ids, own, seen = {}, list.own, {}
   for _, id in ipairs(list) do
-    if seen[id] then error(("%s: %.0f is there twice"):format(path, id), level + 1) end
+    if seen[id] then blame(("%s: %.0f is there twice"):format(path, id)) end
     seen[id] = true
     if id ~= own then ids[#ids + 1] = id end
   end
   if own and not seen[own] then
-    error(("%s.own: %.0f is not in the list"):format(path, own), level + 1)
+    blame(("%s.own: %.0f is not in the list"):format(path, own))
   elseif not own and #ids == 0 then
-    error(path .. ": the list is empty", level + 1)
+    blame(path .. ": the list is empty")
   end
   table.sort(ids)
   return { ids = ids, own = own }
@@ -339,10 +340,10 @@ end
 function M.exactly(ids)
   local wanted = {}
   if type(ids) == "table" and (ids.uid ~= nil or ids.gid ~= nil) then
-    ids = validate.check(rule.record({ uid = check_ids, gid = check_ids }, { "uid", "gid" }), ids, "exactly", 2)
-    wanted.uid, wanted.gid = wanted_ids(ids.uid, "exactly.uid", 2), wanted_ids(ids.gid, "exactly.gid", 2)
+    ids = validate.check(rule.record({ uid = check_ids, gid = check_ids }, { "uid", "gid" }), ids, "exactly")
+    wanted.uid, wanted.gid = wanted_ids(ids.uid, "exactly.uid"), wanted_ids(ids.gid, "exactly.gid")
   else
-    wanted.uid = wanted_ids(ids, "exactly", 2)
+    wanted.uid = wanted_ids(ids, "exactly")
     wanted.gid = wanted.uid
   end
   return policy("exactly", function(host)
@@ -380,9 +381,9 @@ local function registry(options, host)
   return host.state .. "/slices"
 end
 
-local function check_name(name, level)
-  validate.check(rule.line, name, "name", level + 1)
-  if name == "" then error("name: is empty", level + 1) end
+local function check_name(name)
+  validate.check(rule.line, name, "name")
+  if name == "" then blame("name: is empty") end
 end
 
 --- A slice of `count` subordinate IDs that no other name has, the same for the same name until it is released.
@@ -394,9 +395,9 @@ end
 ---  take slices of, for who may map any
 ---@return cella.Policy
 function M.slice(name, count, options)
-  check_name(name, 2)
-  validate.check(rule.integer(1, 4294967295), count, "count", 2)
-  options = validate.check(check_slice, options or {}, "slice", 2)
+  check_name(name)
+  validate.check(rule.integer(1, 4294967295), count, "count")
+  options = validate.check(check_slice, options or {}, "slice")
   return policy("slice", function(host)
     local pools, err
     if options.within then
@@ -428,8 +429,8 @@ local check_registry = rule.record { registry = rule.path }
 ---@return boolean? released
 ---@return cella.error? err
 function M.release(name, options, host)
-  check_name(name, 2)
-  options = validate.check(check_registry, options or {}, "release", 2)
+  check_name(name)
+  options = validate.check(check_registry, options or {}, "release")
   local directory, err = registry(options, facts.complete(host or facts.facts()))
   if not directory then return nil, err end
   return slices.release(directory, name)
@@ -441,7 +442,7 @@ end
 ---@return { name: string, uid: table, gid: table }[]? slices
 ---@return cella.error? err
 function M.slices(options, host)
-  options = validate.check(check_registry, options or {}, "slices", 2)
+  options = validate.check(check_registry, options or {}, "slices")
   local directory, err = registry(options, facts.complete(host or facts.facts()))
   if not directory then return nil, err end
   return slices.list(directory)
@@ -455,10 +456,10 @@ end
 ---@return cella.Policy
 function M.keep_groups(inner)
   if type(inner) ~= "function" then
-    error("keep_groups: a policy expected, got " .. validate.show(inner), 2)
+    blame("keep_groups: a policy expected, got " .. validate.show(inner))
   end
   return function(host)
-    host = facts.complete(host, 2)
+    host = facts.complete(host)
     local result, err = M.resolve(inner, host)
     if not result then return nil, err end
     local gid, notes = result.gid, {}
@@ -497,11 +498,11 @@ end)
 ---@return cella.Policy
 function M.first(policies)
   if type(policies) ~= "table" or rawget(policies, 1) == nil then
-    error("first: a list of policies expected, got " .. validate.show(policies), 2)
+    blame("first: a list of policies expected, got " .. validate.show(policies))
   end
-  policies = validate.check(policies_rule, policies, "first", 2)
+  policies = validate.check(policies_rule, policies, "first")
   return function(host)
-    host = facts.complete(host, 2)
+    host = facts.complete(host)
     local tried, reasons = {}, {}
     for i, candidate in ipairs(policies) do
       local result, err = M.resolve(candidate, host)

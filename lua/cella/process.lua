@@ -1,5 +1,6 @@
 --- A started program: waiting for it, what it wrote, and how it ended.
 
+local blame = require "cella.blame"
 local core = require "cella.core"
 local Error = require "cella.error"
 local input = require "cella.process.input"
@@ -109,7 +110,7 @@ function Process:pollfd()
   if not self.set:number() then return nil end
   if not self.exposed then
     local number, err = self.set:expose()
-    if not number then error(tostring(err), 2) end
+    if not number then blame(tostring(err)) end
     self.exposed = true
     self.set:set_time(self:timeout())
   end
@@ -137,7 +138,7 @@ end
 ---@param timeout number?  seconds; 0 only looks
 ---@return cella.result?, cella.error?
 function Process:wait(timeout)
-  if timeout ~= nil then validate.check(seconds, timeout, "timeout", 2) end
+  if timeout ~= nil then validate.check(seconds, timeout, "timeout") end
   local till = timeout and core.now() + timeout
   while not self:step() do
     if till and core.now() >= till then
@@ -153,10 +154,10 @@ end
 
 local function check_input(self, data)
   if not self.input then
-    error('there is nothing to write to: the command has to say stdin = "pipe" or terminal = true', 3)
+    blame('there is nothing to write to: the command has to say stdin = "pipe" or terminal = true')
   end
-  if type(data) ~= "string" then error("data: a string expected, got " .. validate.show(data), 3) end
-  if self.input.closing then error("close_stdin was called before", 3) end
+  if type(data) ~= "string" then blame("data: a string expected, got " .. validate.show(data)) end
+  if self.input.closing then blame("close_stdin was called before") end
 end
 
 --- Has data written to the program's standard input (stdin = "pipe") by whoever waits or steps; returns at once.
@@ -186,7 +187,7 @@ end
 --- Ends the program's standard input (stdin = "pipe"), once all has been written that was given.
 function Process:close_stdin()
   if not self.input or self.input == self.typing then
-    error('there is no pipe to close: the command has to say stdin = "pipe"', 2)
+    blame('there is no pipe to close: the command has to say stdin = "pipe"')
   end
   self.input:finish()
 end
@@ -200,7 +201,7 @@ end
 local function with_signal(call)
   local good, ok, message, errno = pcall(call)
   if good then return ok, message, errno end
-  error("signal: " .. (tostring(ok):match "%((.*)%)$" or tostring(ok)), 3)
+  blame("signal: " .. (tostring(ok):match "%((.*)%)$" or tostring(ok)))
 end
 
 --- Sends a signal to the program: an init hands it on, and "kill" ends everything in there. Without an init the
@@ -226,7 +227,7 @@ end
 ---@param grace number?  seconds; 10
 ---@return cella.result?, cella.error?
 function Process:terminate(grace)
-  if grace ~= nil then validate.check(seconds, grace, "grace", 2) end
+  if grace ~= nil then validate.check(seconds, grace, "grace") end
   if not self:step() then
     self:kill "term"
     self:wait(grace or M.GRACE)
@@ -237,7 +238,7 @@ end
 
 local function with_cgroup(self, what)
   if not self.cgroup then
-    error(what .. ": this program has no cgroup of its own: give the container the key `cgroup`", 3)
+    blame(what .. ": this program has no cgroup of its own: give the container the key `cgroup`")
   end
   if self.result or self.failure then
     return nil, Error.new { op = what, code = "ESRCH", message = "the program has ended" }
@@ -268,9 +269,9 @@ end
 ---@param call function?
 ---@return boolean?, cella.error?
 function Process:watch(fd, call)
-  validate.check(descriptor, fd, "fd", 2)
-  if call ~= nil then validate.check(validate.rule.callable, call, "call", 2) end
-  if self.set:has(fd) and not self.watched[fd] then error("fd: the process waits for this one itself", 2) end
+  validate.check(descriptor, fd, "fd")
+  if call ~= nil then validate.check(validate.rule.callable, call, "call") end
+  if self.set:has(fd) and not self.watched[fd] then blame("fd: the process waits for this one itself") end
   self.set:remove(fd)
   self.watched[fd] = call and true
   if call == nil then return true end
@@ -279,7 +280,7 @@ end
 
 --- Takes the program's terminal away: its session gets SIGHUP, and whoever reads from it an end of file.
 function Process:hang_up()
-  if not self.pty then error("the program has no terminal: give its command the key `terminal`", 2) end
+  if not self.pty then blame("the program has no terminal: give its command the key `terminal`") end
   self.set:remove(self.pty.master:number())
   self.terminal = nil
   self.typing:fail("the terminal is closed", 5)
@@ -291,9 +292,9 @@ end
 ---@param columns integer  1 to 65535
 ---@return boolean?, cella.error?
 function Process:resize(rows, columns)
-  if not self.pty then error("the program has no terminal: give its command the key `terminal`", 2) end
-  validate.check(Terminal.size_rule, rows, "rows", 2)
-  validate.check(Terminal.size_rule, columns, "columns", 2)
+  if not self.pty then blame("the program has no terminal: give its command the key `terminal`") end
+  validate.check(Terminal.size_rule, rows, "rows")
+  validate.check(Terminal.size_rule, columns, "columns")
   if not self.pty.master:number() then
     return nil, Error.new { op = "tcsetwinsize", code = "EIO", message = "the terminal is closed" }
   end

@@ -6,6 +6,7 @@
 -- 5.12 changes no detached ones; nobody else is there yet.
 
 local lazy = require "cella.lazy"
+local blame = require "cella.blame"
 local bind = require "cella.root.bind"
 ---@module "cella.root.cover"
 local cover = lazy "cella.root.cover"
@@ -49,7 +50,7 @@ local function open_root(plan, state, root)
   -- Whoever may have made them: a device is one wherever it lies.
   state.nodev = root.nodev ~= false
   if state.readonly and root.propagation == "slave" then
-    error("root.propagation: what the host mounts there later would not be read-only", 0)
+    blame("root.propagation: what the host mounts there later would not be read-only")
   end
   local propagation = root.propagation ~= "private" and root.propagation or nil
   if propagation then plan:mount_setattr(state.root, true, {}, nil, propagation) end

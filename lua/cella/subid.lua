@@ -10,6 +10,7 @@
 --- asks directory services; the program getsubids(1), which is linked to it; the files. Which one it was is
 --- told, and never is one that failed replaced by the next one: only one that is not there.
 
+local blame = require "cella.blame"
 local core = require "cella.core"
 local errors = require "cella.error"
 local file = require "cella.host.file"
@@ -43,7 +44,7 @@ local check_options = rule.record {
 ---@return { name: string, uid: integer, gid: integer }[]? users
 ---@return cella.error? err
 function M.users(path)
-  if path ~= nil then validate.check(rule.path, path, "path", 2) end
+  if path ~= nil then validate.check(rule.path, path, "path") end
   path = path or "/etc/passwd"
   local text, message, errno = file.read(path)
   if not text then
@@ -171,14 +172,14 @@ end
 
 local function check_owner(owner)
   if type(owner) == "number" then
-    return validate.check(rule.id, owner, "owner", 3)
+    return validate.check(rule.id, owner, "owner")
   end
-  validate.check(rule.line, owner, "owner", 3)
+  validate.check(rule.line, owner, "owner")
   if owner:find("^%d+$") then
-    error(("owner: %q is text; a user's number is given as a number, and a name has other characters too")
-      :format(owner), 3)
+    blame(("owner: %q is text; a user's number is given as a number, and a name has other characters too")
+      :format(owner))
   elseif owner == "" or owner:find("[:/]") or owner:sub(1, 1) == "-" then
-    error(("owner: %q is not a user name"):format(owner), 3)
+    blame(("owner: %q is not a user name"):format(owner))
   end
   return owner
 end
@@ -191,8 +192,8 @@ end
 ---@return cella.subid.Answer|cella.error answer  where they are from; the error
 function M.ranges(owner, kind, options)
   owner = check_owner(owner)
-  validate.check(rule.one_of { "uid", "gid" }, kind, "kind", 2)
-  options = validate.check(check_options, options or {}, "", 2)
+  validate.check(rule.one_of { "uid", "gid" }, kind, "kind")
+  options = validate.check(check_options, options or {}, "")
   local source = options.source or (options.subuid or options.subgid) and "files" or nil
   local name, uid, err = identify(owner, options.passwd)
   if err then return nil, err end

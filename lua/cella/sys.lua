@@ -34,9 +34,9 @@ load_everything()
 ---@param other integer?
 ---@return boolean?, string?, integer?
 function sys.same_namespace(type, pid, other)
-  validate.check(namespace_type, type, "type", 2)
-  if pid ~= nil then validate.check(process_id, pid, "pid", 2) end
-  if other ~= nil then validate.check(process_id, other, "other", 2) end
+  validate.check(namespace_type, type, "type")
+  if pid ~= nil then validate.check(process_id, pid, "pid") end
+  if other ~= nil then validate.check(process_id, other, "other") end
   local inode, device, errno = sys.namespace(type, pid)
   if not inode then return nil, device, errno end
   local other_inode, other_device, other_errno = sys.namespace(type, other)
@@ -56,7 +56,7 @@ end
 ---@param pid integer?  this process
 ---@return "allow"|"deny"|nil, string?, integer?
 function sys.setgroups_state(pid)
-  if pid ~= nil then validate.check(process_id, pid, "pid", 2) end
+  if pid ~= nil then validate.check(process_id, pid, "pid") end
   local file, message, errno = io.open(("/proc/%s/setgroups"):format(pid and ("%d"):format(pid) or "self"), "r")
   if not file then return nil, message, errno end
   local state = file:read "*l"

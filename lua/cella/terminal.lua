@@ -4,6 +4,7 @@
 -- terminal of the program's session, so that Ctrl-C, job control and changes of the size are the kernel's business.
 -- What a program types into it (TIOCSTI) is typed into its own, whatever it may do.
 
+local blame = require "cella.blame"
 local core = require "cella.core"
 local render = require "cella.plan.render"
 local validate = require "cella.validate"
@@ -36,11 +37,10 @@ end
 
 --- For those who wait for the end and hold no handle: raises where nobody would read what the program writes.
 ---@param plan cella.plan
----@param level integer
-function M.check_read(plan, level)
+function M.check_read(plan)
   if plan.has_terminal and not plan.has_terminal.captured then
-    error('command.stdout: nobody reads what comes out of the terminal, so the program would wait: "capture" it, or '
-      .. "use `spawn` and read from process.terminal", level + 1)
+    blame('command.stdout: nobody reads what comes out of the terminal, so the program would wait: "capture" it, or '
+      .. "use `spawn` and read from process.terminal")
   end
 end
 

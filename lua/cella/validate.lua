@@ -3,6 +3,7 @@
 -- What is refused is named by its full path ("mounts[2].source"), with what was wrong and, for a key that
 -- does not exist, the nearest one that does. Errors are raised: they are the programmer's.
 
+local blame = require "cella.blame"
 local lists = require "cella.list"
 
 local M = {}
@@ -275,16 +276,15 @@ end
 M.fail = fail
 M.join = join
 
---- Checks `value` and returns a copy. Raises the message at the caller of the public function, `level` frames up.
+--- Checks `value` and returns a copy. Raises the message at the user's line that gave it.
 ---@param check function
 ---@param value any
 ---@param path string  name of the whole, "" for none
----@param level integer?
-function M.check(check, value, path, level)
+function M.check(check, value, path)
   local ok, result = pcall(check, value, path)
   if ok then return result end
   if type(result) == "table" and result.validation then
-    error((result.validation:gsub("^: ", "")), (level or 1) + 1)
+    blame((result.validation:gsub("^: ", "")))
   end
   error(result, 0)
 end

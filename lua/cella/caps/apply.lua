@@ -117,7 +117,7 @@ end
 ---@param on boolean
 ---@return true?, cella.error?
 function M.keep_caps(on)
-  validate.check(validate.rule.boolean, on, "on", 2)
+  validate.check(validate.rule.boolean, on, "on")
   local ok, err = alone()
   if not ok then return nil, err end
   local done, _, errno = core.sys.keep_caps(on)

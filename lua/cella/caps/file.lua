@@ -1,6 +1,7 @@
 --- The capabilities of files, by descriptor: what was looked at is what is changed (setcap(8) by path is a race:
 --- CVE-2026-4878).
 
+local blame = require "cella.blame"
 local core = require "cella.core"
 local Error = require "cella.error"
 local fileset = require "cella.caps.fileset"
@@ -68,7 +69,7 @@ end
 ---@param target string|integer  path or descriptor
 ---@return cella.caps.fileset|false|nil, cella.error?
 function M.get(target)
-  target = validate.check(target_rule, target, "file", 2)
+  target = validate.check(target_rule, target, "file")
   return with_fd("open", target, get)
 end
 
@@ -86,11 +87,11 @@ end
 ---@param value any  a value of caps.file, "cap_net_raw=ep", or { permitted =, inheritable =, effective =, rootid = }
 ---@return true?, cella.error?
 function M.set(target, value)
-  target = validate.check(target_rule, target, "file", 2)
-  local wanted = validate.check(fileset.rule, value, "capabilities", 2)
-  if not wanted then error("capabilities: false is for caps.remove_file", 2) end
+  target = validate.check(target_rule, target, "file")
+  local wanted = validate.check(fileset.rule, value, "capabilities")
+  if not wanted then blame("capabilities: false is for caps.remove_file") end
   if wanted.effective and (wanted.permitted + wanted.inheritable):empty() then
-    error("capabilities: libcap cannot say effective of a file without any", 2)
+    blame("capabilities: libcap cannot say effective of a file without any")
   end
   return with_fd("open", target, function(number, path)
     return writable(number, path, function(fd)
@@ -115,7 +116,7 @@ end
 ---@param target string|integer  path or descriptor
 ---@return boolean?, cella.error?
 function M.remove(target)
-  target = validate.check(target_rule, target, "file", 2)
+  target = validate.check(target_rule, target, "file")
   return with_fd("open", target, function(number, path)
     return writable(number, path, function(fd)
       local removed, message, errno = core.caps.file_remove(fd)
@@ -143,7 +144,7 @@ end
 ---@param path string
 ---@return table? facts, cella.error?
 function M.program(path)
-  path = validate.check(validate.rule.path, path, "path", 2)
+  path = validate.check(validate.rule.path, path, "path")
   local asked = path
   for _ = 1, 5 do
     local fd, message, errno = core.open(path, { "path" })

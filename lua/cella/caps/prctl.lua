@@ -38,9 +38,8 @@ end)
 --- The state after capset(2).
 ---@return cella.caps.state?, cella.error?
 function methods:after_capset(effective, permitted, inheritable)
-  effective, permitted, inheritable = set.mask(effective, 2), set.mask(permitted, 2), set.mask(inheritable, 2)
-  local following, err = state.after(self, "capset", effective, permitted, inheritable)
-  return following, err
+  effective, permitted, inheritable = set.mask(effective), set.mask(permitted), set.mask(inheritable)
+  return state.after(self, "capset", effective, permitted, inheritable)
 end
 
 local function needs_setpcap(fields, op, what)
@@ -61,8 +60,7 @@ end)
 --- ambient stays (prctl(2)).
 ---@return cella.caps.state?, cella.error?
 function methods:after_capbset_drop(dropped)
-  local following, err = state.after(self, "capbset_drop", set.mask(dropped, 2))
-  return following, err
+  return state.after(self, "capbset_drop", set.mask(dropped))
 end
 
 state.rule("ambient_raise", ALL_SETS, function(fields, raised)
@@ -81,8 +79,7 @@ end)
 --- The state after PR_CAP_AMBIENT_RAISE of each of a set.
 ---@return cella.caps.state?, cella.error?
 function methods:after_ambient_raise(raised)
-  local following, err = state.after(self, "ambient_raise", set.mask(raised, 2))
-  return following, err
+  return state.after(self, "ambient_raise", set.mask(raised))
 end
 
 state.rule("ambient_lower", { "ambient" }, function(fields, lowered)
@@ -93,8 +90,7 @@ end)
 --- The state after PR_CAP_AMBIENT_LOWER of each of a set.
 ---@return cella.caps.state
 function methods:after_ambient_lower(lowered)
-  local following = state.after(self, "ambient_lower", set.mask(lowered, 2))
-  return following
+  return state.after(self, "ambient_lower", set.mask(lowered))
 end
 
 state.rule("ambient_clear", {}, function(fields)
@@ -105,8 +101,7 @@ end)
 --- The state after PR_CAP_AMBIENT_CLEAR_ALL.
 ---@return cella.caps.state
 function methods:after_ambient_clear()
-  local following = state.after(self, "ambient_clear")
-  return following
+  return state.after(self, "ambient_clear")
 end
 
 local UNPRIVILEGED = "^exec_" -- no rules of the kernel's: what user space asks of itself (Linux 6.14)
@@ -137,9 +132,8 @@ end)
 ---@param bits string[]
 ---@return cella.caps.state?, cella.error?
 function methods:after_securebits(bits)
-  bits = validate.check(securebits.rule, bits, "securebits", 2)
-  local following, err = state.after(self, "securebits", bits)
-  return following, err
+  bits = validate.check(securebits.rule, bits, "securebits")
+  return state.after(self, "securebits", bits)
 end
 
 state.rule("no_new_privs", {}, function(fields)
@@ -150,8 +144,7 @@ end)
 --- The state after PR_SET_NO_NEW_PRIVS.
 ---@return cella.caps.state
 function methods:after_no_new_privs()
-  local following = state.after(self, "no_new_privs")
-  return following
+  return state.after(self, "no_new_privs")
 end
 
 state.rule("keep_caps", { "securebits" }, function(fields, on)
@@ -167,7 +160,6 @@ end)
 ---@param on boolean
 ---@return cella.caps.state?, cella.error?
 function methods:after_keep_caps(on)
-  validate.check(validate.rule.boolean, on, "on", 2)
-  local following, err = state.after(self, "keep_caps", on)
-  return following, err
+  validate.check(validate.rule.boolean, on, "on")
+  return state.after(self, "keep_caps", on)
 end

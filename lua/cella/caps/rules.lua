@@ -5,6 +5,7 @@
 -- of capabilities(7), tried on Linux 6.18 over some thousand programs by spec/caps/caps_exec_spec.lua.
 
 local ascii = require "cella.ascii"
+local blame = require "cella.blame"
 local exec = require "cella.caps.exec"
 local securebits = require "cella.caps.securebits"
 local set = require "cella.caps.set"
@@ -33,7 +34,7 @@ state.rule("exec", { "effective", "permitted", "inheritable", "bounding", "ambie
   function(fields, facts)
     fields.ids = facts.ids or fields.ids
     fields.uid, fields.gid = facts.uid or fields.uid, facts.gid or fields.gid
-    if not fields.uid then error("after_exec: this state does not say who it is: give uid", 0) end
+    if not fields.uid then blame("after_exec: this state does not say who it is: give uid") end
     fields.gid = fields.gid or fields.uid -- who names a uid alone means user and group of that number
     fields.groups = facts.groups or fields.groups or {}
     local following, notes = exec.transform(fields, facts)
@@ -58,7 +59,7 @@ state.rule("exec", { "effective", "permitted", "inheritable", "bounding", "ambie
 ---@param options table?
 ---@return cella.caps.state?, cella.error?
 function methods:after_exec(options)
-  local facts = validate.check(exec.rule, options or {}, "", 2)
+  local facts = validate.check(exec.rule, options or {}, "")
   state.need(self, ALL_SETS, "after_exec")
   state.need(self, { "no_new_privs" }, "after_exec")
   local given = state.raw(self)
@@ -67,12 +68,11 @@ function methods:after_exec(options)
     if facts[kind] then
       local problem
       facts[kind], problem = outside_ids(ids, kind, facts[kind])
-      if problem then error(problem, 2) end
+      if problem then blame(problem) end
     end
   end
-  if not (facts.uid or given.uid) then error("after_exec: this state does not say who it is: give uid", 2) end
-  local following, err = state.after(self, "exec", facts)
-  return following, err
+  if not (facts.uid or given.uid) then blame("after_exec: this state does not say who it is: give uid") end
+  return state.after(self, "exec", facts)
 end
 
 local ID_KEYS = { "real", "effective", "saved" }
@@ -105,7 +105,7 @@ local function new_ids(fields, op, kind, wanted, capability)
 end
 
 local function check_id(value, name)
-  if value ~= nil then validate.check(rule.id, value, name, 3) end
+  if value ~= nil then validate.check(rule.id, value, name) end
 end
 
 state.rule("setresuid", { "effective", "permitted", "inheritable", "bounding", "ambient", "securebits", "uid" },
@@ -152,8 +152,7 @@ function methods:after_setresuid(real, effective, saved)
   check_id(real, "ruid")
   check_id(effective, "euid")
   check_id(saved, "suid")
-  local following, err = state.after(self, "setresuid", real, effective, saved)
-  return following, err
+  return state.after(self, "setresuid", real, effective, saved)
 end
 
 state.rule("setresgid", { "gid", "effective" }, function(fields, real, effective, saved)
@@ -169,8 +168,7 @@ function methods:after_setresgid(real, effective, saved)
   check_id(real, "rgid")
   check_id(effective, "egid")
   check_id(saved, "sgid")
-  local following, err = state.after(self, "setresgid", real, effective, saved)
-  return following, err
+  return state.after(self, "setresgid", real, effective, saved)
 end
 
 state.rule("setgroups", { "effective" }, function(fields, groups)
@@ -193,9 +191,8 @@ end)
 ---@param groups integer[]  inside the process's user namespace
 ---@return cella.caps.state?, cella.error?
 function methods:after_setgroups(groups)
-  groups = validate.check(rule.list(rule.id), groups, "groups", 2)
-  local following, err = state.after(self, "setgroups", groups)
-  return following, err
+  groups = validate.check(rule.list(rule.id), groups, "groups")
+  return state.after(self, "setgroups", groups)
 end
 
 state.rule("unshare_user", {}, function(fields, new_ids_there)
@@ -224,7 +221,6 @@ end, "unshare user")
 ---@param options { ids: table? }?
 ---@return cella.caps.state?, cella.error?
 function methods:after_unshare_user(options)
-  options = validate.check(rule.record { ids = state.maps_rule }, options or {}, "", 2)
-  local following, err = state.after(self, "unshare_user", options.ids)
-  return following, err
+  options = validate.check(rule.record { ids = state.maps_rule }, options or {}, "")
+  return state.after(self, "unshare_user", options.ids)
 end

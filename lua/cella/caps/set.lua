@@ -6,6 +6,7 @@
 --
 -- Inside of cella.caps a set is a mask, a value of the core with the same algebra: the list is made for who asks.
 
+local blame = require "cella.blame"
 local core = require "cella.core"
 local names = require "cella.caps.names"
 local validate = require "cella.validate"
@@ -97,23 +98,20 @@ end
 
 --- The mask of whatever M.new takes.
 ---@param value any
----@param level integer?  of the caller that an error points to
 ---@return cella.caps.mask
-function M.mask(value, level)
-  if value == nil then error("capabilities: missing", (level or 1) + 1) end
-  local mask = validate.check(any_rule, value, "capabilities", (level or 1) + 1)
-  return mask -- no tail call: the level counts this frame
+function M.mask(value)
+  if value == nil then blame("capabilities: missing") end
+  return validate.check(any_rule, value, "capabilities")
 end
 
 --- Makes a set from text ("net_raw,cap_chown", "all,-sys_admin"), a list of names and numbers, or a mask (a number,
 --- or hexadecimal text: "0x3000", or 16 digits as /proc/PID/status has them). Names with or without `cap_`, in any
 --- case; "-name" takes one away from those before it. Raises at a name or number that this kernel does not have.
 ---@param value any
----@param level integer?  of the caller that an error points to
 ---@return cella.caps.set
-function M.new(value, level)
+function M.new(value)
   if is_set(value) then return value end
-  return M.of(M.mask(value, (level or 1) + 1))
+  return M.of(M.mask(value))
 end
 
 --- Every capability of the running kernel.
@@ -125,15 +123,15 @@ end
 M.none = M.of(NONE)
 
 function Set.__add(a, b)
-  return M.of(M.mask(a, 2) + M.mask(b, 2))
+  return M.of(M.mask(a) + M.mask(b))
 end
 
 function Set.__sub(a, b)
-  return M.of(M.mask(a, 2) - M.mask(b, 2))
+  return M.of(M.mask(a) - M.mask(b))
 end
 
 function Set.__mul(a, b)
-  return M.of(M.mask(a, 2) * M.mask(b, 2))
+  return M.of(M.mask(a) * M.mask(b))
 end
 
 -- Lua compares two sets only; whether they are the same lists is the same question.
@@ -142,7 +140,7 @@ function Set.__eq(a, b)
 end
 
 function Set.__le(a, b)
-  return M.mask(b, 2):contains(M.mask(a, 2))
+  return M.mask(b):contains(M.mask(a))
 end
 
 function Set.__lt(a, b)
@@ -151,16 +149,16 @@ end
 
 --- `-set`: every capability of this kernel that is not in it.
 function Set.__unm(a)
-  return M.of(-M.mask(a, 2))
+  return M.of(-M.mask(a))
 end
 
 --- "none", "all", the names with commas, or "all,-name" where those that lack are fewer; caps.set takes it back.
 function Set:__tostring()
-  return tostring(M.mask(self, 2))
+  return tostring(M.mask(self))
 end
 
 function Set.__newindex()
-  error("a set of capabilities does not change: make another with + and -", 2)
+  blame("a set of capabilities does not change: make another with + and -")
 end
 
 Set.__index = methods
@@ -169,16 +167,16 @@ Set.__index = methods
 ---@param name string|integer
 ---@return boolean
 function methods:has(name)
-  local number = validate.check(names.number, name, "capability", 2)
-  return M.mask(self, 2):has(number)
+  local number = validate.check(names.number, name, "capability")
+  return M.mask(self):has(number)
 end
 
 --- Whether it holds every one of another set.
 ---@param other any
 ---@return boolean
 function methods:contains(other)
-  local mask = M.mask(other, 2)
-  return M.mask(self, 2):contains(mask)
+  local mask = M.mask(other)
+  return M.mask(self):contains(mask)
 end
 
 --- Its names as a new plain list, in the order of their numbers.
@@ -202,7 +200,7 @@ end
 --- The mask as 16 hexadecimal digits, as /proc/PID/status shows it (proc(5)).
 ---@return string
 function methods:mask()
-  return M.mask(self, 2):digits()
+  return M.mask(self):digits()
 end
 
 --- Whether it is empty.

@@ -5,6 +5,7 @@
 --
 -- Its fields have masks (cella.caps.set) for the sets; who reads one from outside gets the set.
 
+local blame = require "cella.blame"
 local core = require "cella.core"
 local Error = require "cella.error"
 local securebits = require "cella.caps.securebits"
@@ -51,7 +52,7 @@ function State:__index(key)
 end
 
 function State.__newindex()
-  error("a state does not change: make another with state:with{...}, then :apply() it", 2)
+  blame("a state does not change: make another with state:with{...}, then :apply() it")
 end
 
 local triple = rule.record({ real = rule.id, effective = rule.id, saved = rule.id }, { "real", "effective", "saved" })
@@ -115,26 +116,25 @@ function M.rule(name, needed, perform, shown)
   rules[name] = { needed = needed, perform = perform, shown = shown or name }
 end
 
-local function need(fields, names, what, level)
+local function need(fields, names, what)
   for i = 1, #names do
     local name = names[i]
-    if fields[name] == nil then error(("%s: this state does not say what is %s"):format(what, name), level + 1) end
+    if fields[name] == nil then blame(("%s: this state does not say what is %s"):format(what, name)) end
   end
 end
 
 --- Raises where a state does not say what is asked of it.
 function M.need(state, names, what)
-  need(rawget(state, FIELDS), names, what, 3)
+  need(rawget(state, FIELDS), names, what)
 end
 
 --- Follows a rule.
 ---@param fields table  changed
 ---@param name string
----@param level integer  whom to blame where a field is missing
 ---@return string[]? notes, cella.error?
-function M.perform(fields, name, level, ...)
+function M.perform(fields, name, ...)
   local one = rules[name]
-  need(fields, one.needed, "after_" .. name, level + 1)
+  need(fields, one.needed, "after_" .. name)
   return one.perform(fields, ...)
 end
 
@@ -142,7 +142,7 @@ end
 ---@return cella.caps.state?, cella.error?
 function M.after(state, name, ...)
   local fields = M.fields(state)
-  local notes, err = M.perform(fields, name, 3, ...)
+  local notes, err = M.perform(fields, name, ...)
   if not notes then return nil, err end
   return M.predicted(fields, name, notes)
 end
@@ -160,16 +160,15 @@ end
 --- A state of which only what is given is said.
 ---@param fields table
 ---@return cella.caps.state
-function M.new(fields, level)
-  local checked = validate.check(fields_rule, fields, "", (level or 1) + 1)
-  return M.wrap(checked, "not applied")
+function M.new(fields)
+  return M.wrap(validate.check(fields_rule, fields, ""), "not applied")
 end
 
 --- Another state, that differs in the given fields.
 ---@param changes table
 ---@return cella.caps.state
 function methods:with(changes)
-  local checked = validate.check(fields_rule, changes, "", 2)
+  local checked = validate.check(fields_rule, changes, "")
   local fields = M.fields(self)
   for key, value in pairs(checked) do fields[key] = value end
   if changes.bounding then fields.bounding_at_most = nil end
@@ -215,7 +214,7 @@ end
 ---@param mode "NOPRIV"|"PURE1E"|"PURE1E_INIT"|"HYBRID"
 ---@return cella.caps.state
 function methods:with_mode(mode)
-  validate.check(rule.one_of(M.MODES), mode, "mode", 2)
+  validate.check(rule.one_of(M.MODES), mode, "mode")
   M.need(self, M.SETS, "with_mode")
   local fields = M.fields(self)
   fields.wanted_mode = mode
@@ -236,7 +235,7 @@ end
 ---@param other cella.caps.state
 ---@return string[]
 function methods:differences(other)
-  if not is_state(other) then error("a state expected, got " .. validate.show(other), 2) end
+  if not is_state(other) then blame("a state expected, got " .. validate.show(other)) end
   local names = {}
   local mine, theirs = M.raw(self), M.raw(other)
   for _, name in ipairs(M.SETS) do

@@ -1,10 +1,11 @@
 --- What a plan's child will hold at each step, predicted from the recorded steps before anything happens, and whether
 --- that is what the plan asks for.
 
+local blame = require "cella.blame"
 local core = require "cella.core"
 local Error = require "cella.error"
 local exec = require "cella.caps.exec"
-local idmap = require "cella.idmap"
+local idmap = require "cella.idmap.value"
 local lists = require "cella.list"
 local read = require "cella.caps.read"
 local state = require "cella.caps.state"
@@ -22,10 +23,10 @@ local acts = {}
 -- A map as the new namespace's process wrote it is in terms of the namespace around it; the observer's may be farther
 -- out.
 local function write_map(fields, context, kind, source)
-  local ok, map = pcall(idmap.new, source)
+  local map = idmap.try(source)
   local ids = fields.ids
   fields.ids = nil -- not known; if the kernel refuses the map, that step's error says why
-  if ok and ids then
+  if map and ids then
     local around = context.around
     if around then map = map:compose(around[kind]) end
     fields.ids = { uid = ids.uid, gid = ids.gid, parents = ids.parents }
@@ -37,27 +38,27 @@ end
 -- Entering a user namespace; what was the namespace is the one around it from now on.
 local function enter(fields, context)
   local around = fields.ids
-  local notes, err = state.perform(fields, "unshare_user", 1)
+  local notes, err = state.perform(fields, "unshare_user")
   if not notes then return nil, err end
   context.around = around and around.uid.compose and not around.whole and around or nil
   return notes, nil, "unshare user"
 end
 
 function acts.capset(fields, a)
-  return state.perform(fields, "capset", 1, a.effective, a.permitted, a.inheritable)
+  return state.perform(fields, "capset", a.effective, a.permitted, a.inheritable)
 end
 
 for _, name in ipairs { "capbset_drop", "ambient_raise", "ambient_lower" } do
-  acts[name] = function(fields, a) return state.perform(fields, name, 1, a.capabilities) end
+  acts[name] = function(fields, a) return state.perform(fields, name, a.capabilities) end
 end
 
 for name, argument in pairs { ambient_clear = "", securebits = "bits", keep_caps = "on", no_new_privs = "",
   setgroups = "groups" } do
-  acts[name] = function(fields, a) return state.perform(fields, name, 1, a[argument]) end
+  acts[name] = function(fields, a) return state.perform(fields, name, a[argument]) end
 end
 
-function acts.setresuid(fields, a) return state.perform(fields, "setresuid", 1, a.ruid, a.euid, a.suid) end
-function acts.setresgid(fields, a) return state.perform(fields, "setresgid", 1, a.rgid, a.egid, a.sgid) end
+function acts.setresuid(fields, a) return state.perform(fields, "setresuid", a.ruid, a.euid, a.suid) end
+function acts.setresgid(fields, a) return state.perform(fields, "setresgid", a.rgid, a.egid, a.sgid) end
 
 function acts.unshare(fields, a, context)
   if not lists.contains(a.namespaces, "user") then return false end
@@ -91,7 +92,7 @@ function acts.write_file(fields, a, context)
 end
 
 function acts.execve(fields, _, context)
-  local notes, err = state.perform(fields, "exec", 1, context.exec)
+  local notes, err = state.perform(fields, "exec", context.exec)
   return notes, err, "exec"
 end
 
@@ -116,9 +117,9 @@ local options_rule = rule.record {
   joined = state.maps_rule,
 }
 
-local function check_plan_value(plan, level)
+local function check_plan_value(plan)
   if type(plan) ~= "table" or type(plan.steps) ~= "function" then
-    error("plan: a plan expected, got " .. validate.show(plan), level + 1)
+    blame("plan: a plan expected, got " .. validate.show(plan))
   end
 end
 
@@ -166,13 +167,11 @@ end
 --- A step that the rules say will fail is the last, with `err` in place of `state`.
 ---@param plan cella.plan
 ---@param options { state: cella.caps.state?, file: table?, kernel: string?, joined: table? }?
----@param level integer?  whom to blame for these: 1, if not given, is who calls this
 ---@return { number: integer, side: string, op: string, text: string, state: cella.caps.state?, err: cella.error? }[]?
 ---@return cella.error?
-function M.walk(plan, options, level)
-  level = (level or 1) + 1
-  check_plan_value(plan, level)
-  options = validate.check(options_rule, options or {}, "", level)
+function M.walk(plan, options)
+  check_plan_value(plan)
+  options = validate.check(options_rule, options or {}, "")
   local current, problem = options.state, nil
   if not current then current, problem = read.own() end
   if not current then return nil, problem end
@@ -277,12 +276,10 @@ end
 --- them is said.
 ---@param plan cella.plan
 ---@param options table?
----@param level integer?  as for walk
 ---@return true?, cella.error?
-function M.check(plan, options, level)
-  level = (level or 1) + 1
-  check_plan_value(plan, level)
-  options = validate.check(options_rule, options or {}, "", level)
+function M.check(plan, options)
+  check_plan_value(plan)
+  options = validate.check(options_rule, options or {}, "")
   local start, unknown = options.state, nil
   if not start then start, unknown = read.own() end
   if not start then return nil, unknown end

@@ -18,8 +18,8 @@ local SETS = require("cella.caps.state").SETS
 
 -- What the library raises about a value that a person typed is for that person.
 local function typed(call, ...)
-  local ok, result, err = pcall(call, ...)
-  if not ok then stop((tostring(result):gsub("^[^\n]-%.lua:%d+: ", ""))) end
+  local ok, result, err = common.try(call, ...)
+  if not ok then stop(tostring(result)) end
   if result == nil then stop(tostring(err)) end
   return result
 end

@@ -12,6 +12,22 @@ function M.stop(...)
   error({ trouble = select("#", ...) > 1 and string.format(...) or (...) }, 0)
 end
 
+local function without_place(files, ok, result, ...)
+  if ok or type(result) ~= "string" then return ok, result, ... end
+  for _, file in ipairs(files) do
+    local place = file.short_src .. ":"
+    if result:sub(1, #place) == place then return false, (result:sub(#place + 1):gsub("^%d+: ", "")) end
+  end
+  return false, result
+end
+
+--- pcall for the library, which blames the file that calls this, or this one: to who typed the values that place says
+--- nothing. Of what a user's own file raises it is left.
+---@param call function
+function M.try(call, ...)
+  return without_place({ debug.getinfo(1, "S"), debug.getinfo(2, "S") }, pcall(call, ...))
+end
+
 local function whole(text, low, high)
   local value = text:find("^%d+$") and #text <= 10 and tonumber(text)
   return value and value >= low and value <= high and value or nil

@@ -52,10 +52,10 @@ local function options_of(arguments)
 end
 
 local function act(arguments, streams)
-  local ok, entrance, err = pcall(enter.new, options_of(arguments))
+  local ok, entrance, err = common.try(enter.new, options_of(arguments))
   if not ok then
     if type(entrance) == "table" then error(entrance, 0) end
-    common.stop("%s", (tostring(entrance):gsub("^[^\n]-%.lua:%d+: ", "")))
+    common.stop("%s", tostring(entrance))
   elseif not entrance then
     common.stop("%s", tostring(err))
   end

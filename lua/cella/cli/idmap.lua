@@ -267,8 +267,8 @@ end
 -- A mistake in the arguments of a policy is the user's here: no traceback.
 local function make_policy(arguments)
   local policy = require "cella.policy"
-  local ok, made = pcall(makers[arguments.policy], policy, arguments.words, arguments)
-  if not ok then stop(type(made) == "table" and made.trouble or (tostring(made):gsub("^[^ ]*:%d+: ", ""))) end
+  local ok, made = common.try(makers[arguments.policy], policy, arguments.words, arguments)
+  if not ok then stop(type(made) == "table" and made.trouble or tostring(made)) end
   return arguments.keep_groups and policy.keep_groups(made) or made
 end
 
@@ -299,8 +299,8 @@ function actions.slices(arguments, streams, host)
   local policy = require "cella.policy"
   local options = { registry = arguments.registry }
   if arguments.release then
-    local ok, released, err = pcall(policy.release, arguments.release, options, host)
-    if not ok then stop((tostring(released):gsub("^[^ ]*:%d+: ", ""))) end
+    local ok, released, err = common.try(policy.release, arguments.release, options, host)
+    if not ok then stop(tostring(released)) end
     if released == nil then stop(tostring(err)) end
     if not released then streams.err:write("cella idmap: there is no slice of that name\n") end
     return released and YES or NO

@@ -2,6 +2,7 @@
 
 local core = require "cella.core"
 local Error = require "cella.error"
+local common = require "cella.cli.common"
 local container = require "cella.container"
 local printable = require "cella.printable"
 local terminal = require "cella.cli.terminal"
@@ -25,7 +26,7 @@ local function load_container(path, arguments)
   end)
   if not ok then return nil, box end
   if getmetatable(box) == nil and type(box) == "table" then
-    ok, box = pcall(container.new, box)
+    ok, box = common.try(container.new, box)
     if not ok then return nil, path .. ": " .. tostring(box) end
   end
   if type(box) ~= "table" or type(box.plan) ~= "function" then
@@ -149,10 +150,10 @@ function M.start(box, request, streams)
     return SETUP_FAILED
   end
   local held = hold_signals(box, FORWARDED)
-  local ok, process, err = pcall(box.spawn, box, command)
+  local ok, process, err = common.try(box.spawn, box, command)
   if ok and err and err.op == "openpt" and may_be_ours then
     command.terminal.from = "host"
-    ok, process, err = pcall(box.spawn, box, command)
+    ok, process, err = common.try(box.spawn, box, command)
   end
   if not ok or not process then
     streams.err:write("cella: ", shown_text(not ok and process or err), "\n")
@@ -187,7 +188,7 @@ end
 function M.print(box, request, streams)
   local command = terminal.choose(box, request)
   hold_signals(box, FORWARDED)
-  local ok, plan, err = pcall(box.plan, box, command)
+  local ok, plan, err = common.try(box.plan, box, command)
   if not ok or not plan then
     streams.err:write("cella: ", shown_text(not ok and plan or err), "\n")
     return SETUP_FAILED

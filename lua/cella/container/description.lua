@@ -1,5 +1,6 @@
 --- What a container table may say: its keys, their types and ranges, and what they are where nothing is said.
 
+local blame = require "cella.blame"
 local capabilities = require "cella.caps.set"
 local command = require "cella.command"
 local confinement = require "cella.confinement"
@@ -87,11 +88,11 @@ local function check_idmap(box, mount, path)
   if box.namespaces.user ~= "host" then
     -- It does not come through the copy of a mount namespace, which is where the kernel locks (mount_namespaces(7)).
     if box.capabilities and box.capabilities:has "sys_admin" then
-      error(path .. ".idmap: flags of the host's and mounts below are not locked in an ID-mapped mount, and a "
-        .. "container that keeps sys_admin could take them away", 0)
+      blame(path .. ".idmap: flags of the host's and mounts below are not locked in an ID-mapped mount, and a "
+        .. "container that keeps sys_admin could take them away")
     end
   elseif mount.idmap == true then
-    error(path .. '.idmap: true is the container\'s own map, and namespaces.user is "host": give { uid =, gid = }', 0)
+    blame(path .. '.idmap: true is the container\'s own map, and namespaces.user is "host": give { uid =, gid = }')
   end
 end
 
@@ -101,7 +102,7 @@ local function check_proc(box)
   for key, list in pairs { root = box.root or {}, mounts = box.mounts or {} } do
     for i, mount in ipairs(list) do
       if root.clean(mount.destination) == "/proc" then
-        error(("proc: false, and %s[%d] is one: leave one of the two away"):format(key, i), 0)
+        blame(("proc: false, and %s[%d] is one: leave one of the two away"):format(key, i))
       end
     end
   end
@@ -112,14 +113,14 @@ local function check_together(box)
   local kinds = box.namespaces
   local function needs(key, kind)
     if box[key] ~= nil and kinds[kind] == "host" then
-      error(("%s: needs a %s namespace of its own, and namespaces.%s is \"host\""):format(key, kind, kind), 0)
+      blame(("%s: needs a %s namespace of its own, and namespaces.%s is \"host\""):format(key, kind, kind))
     end
   end
   needs("hostname", "uts")
   needs("domainname", "uts")
   for _, key in ipairs { "root", "mounts", "proc", "masked_paths", "readonly_paths" } do
     if box[key] ~= nil and kinds.mount ~= "new" then
-      error(key .. ": needs a new mount namespace: what is mounted would appear in the other one", 0)
+      blame(key .. ": needs a new mount namespace: what is mounted would appear in the other one")
     end
   end
   check_idmap(box, box.root, "root")
@@ -127,31 +128,29 @@ local function check_together(box)
     for i, mount in ipairs(list) do check_idmap(box, mount, ("%s[%d]"):format(key, i)) end
   end
   if box.proc and kinds.pid == "host" then
-    error("proc: a /proc of its own needs a pid namespace of its own, and namespaces.pid is \"host\"", 0)
+    blame("proc: a /proc of its own needs a pid namespace of its own, and namespaces.pid is \"host\"")
   end
   check_proc(box)
   if box.init and kinds.pid ~= "new" then
-    error("init: needs a new pid namespace, of which it is the first process", 0)
+    blame("init: needs a new pid namespace, of which it is the first process")
   end
   if box.ids ~= nil and kinds.user ~= "new" then
-    error("ids: needs a new user namespace: the maps of another are written already", 0)
+    blame("ids: needs a new user namespace: the maps of another are written already")
   end
 end
 
 M.NAMESPACES = NAMESPACES
 
---- Checks a container table and fills in the defaults; raises at the caller's caller.
+--- Checks a container table and fills in the defaults; raises at the user's line.
 ---@param description table
----@param level integer
 ---@return table
-function M.check(description, level)
-  local box = validate.check(container_rule, description, "", level + 1)
+function M.check(description)
+  local box = validate.check(container_rule, description, "")
   box.namespaces = box.namespaces or {}
   for _, name in ipairs(NAMESPACES) do
     box.namespaces[name] = box.namespaces[name] or "new"
   end
-  local ok, message = pcall(check_together, box)
-  if not ok then error(message, level + 1) end
+  check_together(box)
   box.capabilities = box.capabilities or capabilities.none
   box.hooks = box.hooks or {}
   if box.init == nil then box.init = box.namespaces.pid == "new" end

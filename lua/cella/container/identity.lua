@@ -1,5 +1,6 @@
 --- Who a container is: its ID maps, and the IDs and groups of its program.
 
+local blame = require "cella.blame"
 local Error = require "cella.error"
 local explain = require "cella.explain"
 local groups = require "cella.groups"
@@ -44,7 +45,7 @@ local function resolve_user(box, host, ids, keep_groups, stranger)
     local key = kind .. "id"
     if wanted[key] then
       if ids and not ids[key]:outside(wanted[key]) then
-        error(("user.%s: %d is not in the map\n%s"):format(key, wanted[key], tostring(ids[key])), 0)
+        blame(("user.%s: %d is not in the map\n%s"):format(key, wanted[key], tostring(ids[key])))
       end
       return wanted[key]
     end
@@ -52,11 +53,11 @@ local function resolve_user(box, host, ids, keep_groups, stranger)
     local inside = ids[key]:inside(own)
     if inside then return inside end
     if ids[key]:outside(0) then return 0 end
-    error(("user.%s: missing, and the map has neither you (%d) nor a root\n%s"):format(key, own, tostring(ids[key])), 0)
+    blame(("user.%s: missing, and the map has neither you (%d) nor a root\n%s"):format(key, own, tostring(ids[key])))
   end
   local user = { uid = choose("u", host.uid), gid = choose("g", host.gid) }
   if keep_groups then
-    if wanted.groups then error("user.groups: the policy of `ids` keeps the caller's", 0) end
+    if wanted.groups then blame("user.groups: the policy of `ids` keeps the caller's") end
     return user
   end
   local kind = box.namespaces.user
@@ -64,7 +65,7 @@ local function resolve_user(box, host, ids, keep_groups, stranger)
     crosses = kind ~= "host", joined = type(kind) == "table", map = ids and ids.gid,
     setgroups = ids and (ids.via == "self" and "deny" or ids.setgroups or "allow") or nil,
   }, host)
-  if not choice then error("user.groups" .. why, 0) end
+  if not choice then blame("user.groups" .. why) end
   user.groups, user.sets_groups = choice.groups, choice.inside
   return user, choice.before
 end

@@ -3,6 +3,7 @@
 local lazy = require "cella.lazy"
 ---@module "cella.enter"
 local enter = lazy "cella.enter"
+local blame = require "cella.blame"
 local Process = require "cella.process"
 local validate = require "cella.validate"
 
@@ -11,10 +12,9 @@ local validate = require "cella.validate"
 ---@param options table?
 ---@return cella.entrance?, cella.error?
 function Process.methods:enter(options)
-  if options ~= nil and type(options) ~= "table" then error("a table expected, got " .. validate.show(options), 2) end
+  if options ~= nil and type(options) ~= "table" then blame("a table expected, got " .. validate.show(options)) end
   local copy = {}
   for key, value in pairs(options or {}) do copy[key] = value end
   copy.process = self
-  local entrance, err = enter.new(copy, 2)
-  return entrance, err
+  return enter.new(copy)
 end

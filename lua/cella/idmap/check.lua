@@ -7,6 +7,7 @@
 --- Nothing is written and nobody is asked: it is computed from the host's facts and the situation that is described.
 
 local ascii = require "cella.ascii"
+local blame = require "cella.blame"
 local facts = require "cella.host"
 local idmap = require "cella.idmap.value"
 local parse = require "cella.idmap.check.parse"
@@ -315,14 +316,14 @@ end
 ---@param options? cella.idmap.Situation
 ---@return cella.idmap.Report
 function M.check(source, host, options)
-  host = facts.complete(host, 2)
-  options = validate.check(check_options, options or {}, "", 2)
+  host = facts.complete(host)
+  options = validate.check(check_options, options or {}, "")
   if type(source) ~= "string" and type(source) ~= "table" then
-    error("map: text or an ID map expected, got " .. validate.show(source), 2)
+    blame("map: text or an ID map expected, got " .. validate.show(source))
   end
   local situation, text = describe(source, host, options)
   if situation.kind == "projid" and situation.writer == "helper" then
-    error("writer: there is no helper for project IDs", 2)
+    blame("writer: there is no helper for project IDs")
   end
   local run = situation.writer == "helper" and helper or direct
   local verdict, why, remedy = run(text, situation)
@@ -353,10 +354,10 @@ end
 ---@param options? { setgroups?: "allow"|"deny", gid_written?: boolean, admin?: boolean }
 ---@return { verdict: string, rule: string, remedy: string? }
 function M.setgroups(text, host, options)
-  host = facts.complete(host, 2)
+  host = facts.complete(host)
   options = validate.check(rule.record {
     setgroups = rule.one_of { "allow", "deny" }, gid_written = rule.boolean, admin = rule.boolean,
-  }, options or {}, "", 2)
+  }, options or {}, "")
   return setgroups.file(text, {
     setgroups = host.setgroups == "deny" and "deny" or options.setgroups or "allow",
     gid_written = options.gid_written, admin = options.admin ~= false,
@@ -369,10 +370,10 @@ end
 ---@param options? { setgroups?: "allow"|"deny", map?: cella.IdMap, setgid?: boolean }
 ---@return { verdict: string, rule: string, remedy: string? }
 function M.call_setgroups(groups, host, options)
-  host = facts.complete(host, 2)
+  host = facts.complete(host)
   options = validate.check(rule.record {
     setgroups = rule.one_of { "allow", "deny" }, map = any, setgid = rule.boolean,
-  }, options or {}, "", 2)
+  }, options or {}, "")
   return setgroups.call(groups, {
     setgroups = host.setgroups == "deny" and "deny" or options.setgroups or "allow",
     map = options.map and idmap.new(options.map), setgid = options.setgid ~= false,

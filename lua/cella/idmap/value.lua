@@ -12,6 +12,7 @@
 --- its extents, except on Lua 5.1 and LuaJIT, which do not ask tables: there, use `#map:extents()`.
 
 local algebra = require "cella.idmap.algebra"
+local blame = require "cella.blame"
 local read = require "cella.idmap.read"
 
 local M = {}
@@ -74,8 +75,8 @@ end
 -- last check, so that `a:union(b:union(c))` speaks of the nil that the inner call returned.
 local TOO_MANY = "one argument too many"
 
-local function bad_argument(method, position, problem, level)
-  error(("bad argument #%d to '%s' (%s)"):format(position, method, problem), level or 4)
+local function bad_argument(method, position, problem)
+  blame(("bad argument #%d to '%s' (%s)"):format(position, method, problem))
 end
 
 local function own(self, method, ...)
@@ -105,6 +106,24 @@ local function integer(v, name, method, position, low, high, ...)
   return v + 0 -- makes 0 of the -0 that a Lua without integers has
 end
 
+--- As `new`, for who has more to say about what is wrong than the message: returns nil and that.
+---@param source any
+---@return cella.IdMap? map
+---@return string? message
+function M.try(source)
+  if is_map(source) then return source end
+  local extents, message
+  if type(source) == "string" then
+    extents, message = read.text(source)
+  elseif type(source) == "table" then
+    extents, message = read.table(source)
+  else
+    message = "an ID map is made from text, a table or a map, not from " .. read.show(source)
+  end
+  if not extents then return nil, message end
+  return value(extents)
+end
+
 --- A map from the kernel's text, from one extent, from a list of extents, or from a map, which is
 --- returned as it is. `""` and `{}` are the empty map. Raises where the kernel would refuse an extent,
 --- and where it would misread one; the message names the extent and what is wrong with it. Whether
@@ -112,23 +131,13 @@ end
 ---@param source string|cella.idmap.Extent|cella.idmap.Extent[]|cella.IdMap
 ---@return cella.IdMap
 function M.new(source, ...)
-  local extents, message
-  if is_map(source) then
-    extents = source[EXTENTS]
-  elseif type(source) == "string" then
-    extents, message = read.text(source)
-  elseif type(source) == "table" then
-    extents, message = read.table(source)
-  else
-    message = "an ID map is made from text, a table or a map, not from " .. read.show(source)
+  local made, message = M.try(source)
+  if not made then
+    blame(message)
+  elseif select("#", ...) > 0 then
+    bad_argument("new", 2, TOO_MANY)
   end
-  if extents and select("#", ...) > 0 then
-    message = "bad argument #2 to 'new' (" .. TOO_MANY .. ")"
-  end
-  if message then
-    error(message, 2)
-  end
-  return is_map(source) and source or value(extents)
+  return made
 end
 
 --- A map from text that someone else wrote. As `new`, but bad text is no reason to raise.
@@ -137,7 +146,7 @@ end
 ---@return string? message  what is wrong, and in which extent
 function M.parse(text)
   if type(text) ~= "string" then
-    error("bad argument #1 to 'parse' (must be a string, not " .. read.show(text) .. ")", 2)
+    blame("bad argument #1 to 'parse' (must be a string, not " .. read.show(text) .. ")")
   end
   local extents, message = read.text(text)
   if not extents then
@@ -158,12 +167,12 @@ local last_read = {}
 ---@return table? err  op, path, message; errno where the system gave one; why where it is known
 function M.of(pid, kind)
   if pid ~= "self" and not read.is_integer(pid, 1, 2147483647) then
-    error("bad argument #1 to 'of' (" .. read.not_integer("pid", pid, 1, 2147483647)
-      .. ', unless it is "self")', 2)
+    blame("bad argument #1 to 'of' (" .. read.not_integer("pid", pid, 1, 2147483647)
+      .. ', unless it is "self")')
   end
   if kind ~= "uid" and kind ~= "gid" and kind ~= "projid" then
-    error("bad argument #2 to 'of' (kind must be \"uid\", \"gid\" or \"projid\", not "
-      .. read.show(kind) .. ")", 2)
+    blame("bad argument #2 to 'of' (kind must be \"uid\", \"gid\" or \"projid\", not "
+      .. read.show(kind) .. ")")
   end
   local last = last_read[kind]
   local extents, text = read.process(pid, kind, last and last.text)
@@ -226,7 +235,7 @@ function methods:writable(parent, ...)
     extents = known(self, parent, "pieces", cut)
     if not extents then return nil, NOT_ALL end
   elseif select("#", ...) > 0 then
-    bad_argument("writable", 2, TOO_MANY, 3)
+    bad_argument("writable", 2, TOO_MANY)
   end
   local bytes = #text_of(extents)
   if #extents == 0 then
@@ -380,8 +389,8 @@ function methods:shift(n, ...)
   for i, extent in ipairs(extents) do
     local outside = extent.outside + n
     if outside < 0 or outside + extent.count - 1 > LAST then
-      error(("extent %d: outside %.0f and count %.0f shifted by %.0f leave the range 0 to %.0f"):format(
-        i, extent.outside, extent.count, n, LAST), 2)
+      blame(("extent %d: outside %.0f and count %.0f shifted by %.0f leave the range 0 to %.0f"):format(
+        i, extent.outside, extent.count, n, LAST))
     end
     list[i] = { inside = extent.inside, outside = outside, count = extent.count }
   end
@@ -417,7 +426,7 @@ function map:__tostring()
 end
 
 function map.__newindex()
-  error("an ID map cannot be changed; its methods return new ones", 2)
+  blame("an ID map cannot be changed; its methods return new ones")
 end
 
 return M

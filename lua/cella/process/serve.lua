@@ -1,6 +1,7 @@
 --- What is done for a running program by whoever waits for it: its output is taken, its limits are seen to, and when it
 --- has ended that is told. A step takes what there is to do now; it waits for nothing.
 
+local blame = require "cella.blame"
 local calls = require "cella.call"
 local capture = require "cella.process.capture"
 local core = require "cella.core"
@@ -251,7 +252,7 @@ end
 ---@return boolean
 function M.step(self)
   if self.calling then
-    error("a function that gets the program's output must neither wait for the program nor yield", 3)
+    blame("a function that gets the program's output must neither wait for the program nor yield")
   end
   if self.result or self.failure or M.is_strange(self) then return true end
   local ok, err = self.set:turn()

@@ -36,8 +36,8 @@ end
 ---@param timeout number?  seconds; 0 only looks
 ---@return cella.process[]?, cella.error?  nil and "ETIMEDOUT" where none has ended in time
 function M.wait(processes, timeout)
-  processes = validate.check(processes_rule, processes, "processes", 2)
-  if timeout ~= nil then validate.check(validate.rule.seconds, timeout, "timeout", 2) end
+  processes = validate.check(processes_rule, processes, "processes")
+  if timeout ~= nil then validate.check(validate.rule.seconds, timeout, "timeout") end
   local till = timeout and core.now() + timeout
   local is_ready = nil -- everyone's turn comes once
   while true do

@@ -3,6 +3,7 @@
 local lazy = require "cella.lazy"
 ---@module "cella.root.cover"
 local cover = lazy "cella.root.cover"
+local blame = require "cella.blame"
 local description = require "cella.root.description"
 local place = require "cella.root.place"
 
@@ -76,8 +77,8 @@ make.mqueue, make.cgroup2 = plain "mqueue", plain "cgroup2"
 
 function make.sysfs(plan, state, mount)
   if state.obeyed and not mount.readonly then
-    error(state.keys[mount] .. ".readonly: the container has an ID of the host's root, whose writing to /sys the host "
-      .. "obeys: give it other IDs (`ids`), or leave it read-only", 0)
+    blame(state.keys[mount] .. ".readonly: the container has an ID of the host's root, whose writing to /sys the host "
+      .. "obeys: give it other IDs (`ids`), or leave it read-only")
   end
   place.attach(plan, state, mount, M.new(plan, "sysfs", {}, mount), false, nil, nil, "directory")
 end

@@ -2,6 +2,7 @@
 --- namespace that owns the file system, which for a disk is the initial one: so it is the parent that makes these
 --- mounts, detached, before there is a child. The child attaches them.
 
+local blame = require "cella.blame"
 local core = require "cella.core"
 local mountinfo = require "cella.mountinfo"
 local render = require "cella.plan.render"
@@ -46,15 +47,15 @@ end
 local function mount_map(wanted, state, kind, path)
   local inside = state.maps
   if state.stranger then
-    error(path .. ": the maps of the user namespace that is joined are not known: name a process in it", 0)
+    blame(path .. ": the maps of the user namespace that is joined are not known: name a process in it")
   elseif wanted == true then
     return inside[kind]
   end
   local map = wanted[kind]
   for _, extent in ipairs(inside and map:extents() or {}) do
     if not inside[kind]:covers(extent.inside, extent.count) then
-      error(("%s.%s: %d to %d are not all in the container's map\n%s"):format(path, kind, extent.inside,
-        extent.inside + extent.count - 1, tostring(inside[kind])), 0)
+      blame(("%s.%s: %d to %d are not all in the container's map\n%s"):format(path, kind, extent.inside,
+        extent.inside + extent.count - 1, tostring(inside[kind])))
     end
   end
   map = map:invert()
@@ -120,7 +121,7 @@ function M.open(plan, state, mount, path)
     maps[kind] = mount_map(mount.idmap, state, kind, path)
     local message
     text[kind], message = maps[kind]:text(state.host[kind .. "_map"])
-    if not text[kind] then error(("%s.%s: %s"):format(path, kind, message), 0) end
+    if not text[kind] then blame(("%s.%s: %s"):format(path, kind, message)) end
   end
   local key = ("%q, %q"):format(text.uid, text.gid):gsub("\\\n", "\\n")
   local shared = state.user_namespaces[key]

@@ -1,6 +1,7 @@
 --- Overlays (Documentation/filesystems/overlayfs.rst). fsconfig(2) takes strings of 255 bytes, and some characters mean
 --- something to overlay: what such a string cannot say is said by a descriptor.
 
+local blame = require "cella.blame"
 local filesystem = require "cella.root.filesystem"
 local place = require "cella.root.place"
 
@@ -90,7 +91,7 @@ local function bind_lower(plan, state, lower)
   end
   local text = table.concat(names, ":")
   if #text > LONGEST then
-    error(("%s.lower: %d directories are too many before Linux 6.8"):format(state.keys[lower], #lower), 0)
+    blame(("%s.lower: %d directories are too many before Linux 6.8"):format(state.keys[lower], #lower))
   end
   return directory, text
 end

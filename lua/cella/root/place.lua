@@ -1,5 +1,6 @@
 --- Where something goes: every destination is resolved below the new root, as a process confined to it would.
 
+local blame = require "cella.blame"
 local description = require "cella.root.description"
 
 local clean = description.clean
@@ -156,8 +157,8 @@ function M.open_parent(plan, state, mount)
   local parent, name = split(destination)
   local within, create = cover(state, destination)
   if not within and not create then
-    error(("%s: a %s can be made only where a tmpfs of the container's own is: nothing is created on the host")
-      :format(mount.destination, mount.type), 0)
+    blame(("%s: a %s can be made only where a tmpfs of the container's own is: nothing is created on the host")
+      :format(mount.destination, mount.type))
   end
   local directory = directory_of(state, destination)
   if mount.type ~= "symlink" then

@@ -1,0 +1,19 @@
+--- The names of cella's modules, but the command line's and this library's own front, `cella`.
+
+local NAMES = [[
+  ascii blame call call.modules caps caps.apply caps.exec caps.explain caps.file caps.fileset caps.named caps.names
+  caps.prctl caps.read caps.rules caps.securebits caps.set caps.state caps.text caps.walk cgroup cgroup.base
+  cgroup.description cgroup.place cgroup.usage command confinement container container.compiled container.description
+  container.identity container.owner enter enter.cgroups enter.identity enter.process enter.target error everything
+  explain explain.causes explain.everywhere explain.mounts explain.program groups host host.accounts host.file
+  host.status idmap idmap.algebra idmap.check idmap.check.parse idmap.check.setgroups idmap.check.warnings idmap.read
+  idmap.value interpreter kinds lazy list mapping modules mountinfo namespace open plan plan.held plan.join plan.render
+  plan.spawn policy policy.allot policy.hold policy.ranges policy.slices policy.via printable process process.capture
+  process.events process.input process.limits process.lines process.output process.serve process.usage process.wait
+  rlimits root root.bind root.cover root.description root.device root.entry root.filesystem root.idmap root.overlay
+  root.own root.place root.system runner streams subid subid.files subid.program sys terminal validate words
+]]
+
+local list = {}
+for name in NAMES:gmatch "%S+" do list[#list + 1] = "cella." .. name end
+return list
