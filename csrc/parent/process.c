@@ -212,6 +212,16 @@ static int process_pidfd(lua_State *L)
 	return 1;
 }
 
+/* process:channel() -> descriptor, readable when ready or settle would not wait; nil once it is settled */
+static int process_channel(lua_State *L)
+{
+	const struct process *process = check_process(L);
+	if (process->channel < 0)
+		return 0;
+	lua_pushinteger(L, process->channel);
+	return 1;
+}
+
 /* process:monitor() -> descriptor of the process that waits in place of the caller | nil
  * Readable when it has ended: how the child ended is known by then. */
 static int process_monitor(lua_State *L)
@@ -255,6 +265,7 @@ void open_process(lua_State *L)
 		{ "pid", process_pid },
 		{ "program", process_program },
 		{ "pidfd", process_pidfd },
+		{ "channel", process_channel },
 		{ "monitor", process_monitor },
 		{ "sent", process_sent },
 		{ "close", process_gc },

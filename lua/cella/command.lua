@@ -59,6 +59,7 @@ for key, check in pairs(streams.fields) do fields[key] = check end
 M.spawn_fields = {
   timeout = rule.seconds,
   setup_timeout = rule.seconds,
+  wait = rule.boolean,
   cpu_limit = rule.seconds,
   output_limit = rule.integer(0, 9007199254740992),
   capture_limit = rule.integer(0, 1099511627776),

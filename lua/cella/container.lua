@@ -3,6 +3,7 @@
 local lazy = require "cella.lazy"
 local Error = require "cella.error"
 local Plan = require "cella.plan"
+local blame = require "cella.blame"
 local call = require "cella.call"
 ---@module "cella.caps.read"
 local caps_read = lazy "cella.caps.read"
@@ -259,8 +260,9 @@ local function spawn_options(self, command)
   return options
 end
 
---- Starts `command`. Returns once it has been executed, or nil and what failed.
----@param command table|function|nil  as for plan, and timeout, cpu_limit (seconds), output_limit, capture_limit,
+--- Starts `command`. Returns once it has been executed, or nil and what failed; with `wait = false` as soon as there is
+--- a child, and what failed is told by step() and wait() of the process.
+---@param command table|function|nil  as for plan, and wait, timeout, cpu_limit (seconds), output_limit, capture_limit,
 ---  result_limit (bytes)
 ---@param ... any  arguments of a function
 ---@return cella.process?, cella.error?
@@ -271,12 +273,22 @@ function Container:spawn(command, ...)
   return plan:spawn(spawn_options(self, command))
 end
 
+--- Plans all but the command now, so that the first start costs no more than the next. Each start asks anew whether it
+--- still holds; who does not prepare gets the same from the second on.
+---@return true?, cella.error?
+function Container:prepare()
+  local plan, err = make_plan(self, checked_command(self, 2, { "true" }), 2)
+  if not plan then return nil, err end
+  return true
+end
+
 --- Starts `command` and waits for its end.
 ---@param command table|function|nil  as for spawn
 ---@param ... any  arguments of a function
 ---@return cella.result?, cella.error?
 function Container:run(command, ...)
   command = checked_command(self, 2, command, ...)
+  if command.wait == false then blame "command.wait: run waits for the end of the program; false is for spawn" end
   local plan, err = make_plan(self, command, 2)
   if not plan then return nil, err end
   if command.stdin == "pipe" then error('command.stdin: "pipe" needs spawn: here nobody could write to it', 2) end

@@ -154,16 +154,25 @@ local function parent_steps(ids)
   return steps
 end
 
+-- Who starts a container and does not wait does not wait for its helpers.
+local function wait_for(process, seconds, context)
+  local till = core.now() + seconds
+  while context.pause and not process:step() and core.now() < till do
+    context.pause(process:pollfd(), math.min(till - core.now(), process:timeout() or seconds))
+  end
+  return process:wait(math.max(0, till - core.now()))
+end
+
 -- Newer helpers take a descriptor of /proc/PID in place of the pid; their usage says so. Asked once.
 local takes_fd = {}
 
-local function helper_takes_fd(new_plan, path, patience)
+local function helper_takes_fd(new_plan, path, patience, context)
   if takes_fd[path] == nil then
     local plan = new_plan()
     plan:setsid()
     local process = plan:exec({ path, stdin = "null", stdout = "null", stderr = "capture" })
       :spawn { capture_limit = 4096 }
-    local result = process and process:wait(math.min(10, patience))
+    local result = process and wait_for(process, math.min(10, patience), context)
     if process and not result then
       process:signal_group "kill"
       process:close()
@@ -176,9 +185,9 @@ end
 
 -- `till`: when it has to have ended. The child is held by a descriptor, from which newer helpers take it; who takes a
 -- number gets it only while the child is there, as the child of this process that nobody has reaped.
-local function start_helper(new_plan, path, child, ids, kind, till)
+local function start_helper(new_plan, path, child, ids, kind, till, context)
   local function patience() return math.max(0.001, till - core.now()) end
-  local takes = helper_takes_fd(new_plan, path, patience())
+  local takes = helper_takes_fd(new_plan, path, patience(), context)
   local directory, err = open_child(child)
   if not directory then return nil, err end
   local command = { path, tostring(child:pid()), stdin = "null", stdout = "null", stderr = "capture" }
@@ -190,7 +199,7 @@ local function start_helper(new_plan, path, child, ids, kind, till)
   local plan = new_plan()
   plan:setsid() -- whatever it starts is of its group, and dies with it
   local process
-  process, err = plan:exec(command):spawn { capture_limit = 4096 }
+  process, err = plan:exec(command):spawn { capture_limit = 4096, wait = not context.pause }
   directory:close()
   return process, err
 end
@@ -201,12 +210,14 @@ local function end_helper(process)
   process:close()
 end
 
-local function finish_helper(process, err, child, kind, ids, till)
+local function finish_helper(process, err, child, kind, ids, till, context)
   -- Why not, is for explain to say of a helper, not of a program in a container.
   if not process then return nil, { message = err.message, errno = err.errno, path = err.path } end
   local result
-  result, err = process:wait(math.max(0, till - core.now()))
-  if not result then
+  result, err = wait_for(process, math.max(0, till - core.now()), context)
+  if not result and not process.pid and err.code ~= "ETIMEDOUT" then
+    return nil, { message = err.message, errno = err.errno, path = err.path }
+  elseif not result then
     local late = err.code == "ETIMEDOUT"
     end_helper(process)
     return nil, { message = late and "has not ended in time" or tostring(err), map = { kind = kind, ids = ids } }
@@ -233,22 +244,19 @@ local function helper_steps(new_plan, ids)
   end
   if ids.setgroups == "deny" then steps[1] = parent_steps(ids)[1] end
   -- The two run at once: each takes longer than everything else together.
-  local gid_process, gid_error, till
   steps[#steps + 1] = step(call "uid", function(child, context)
-    till = core.now() + math.min(30, context.left or 30)
-    local uid_process, uid_error = start_helper(new_plan, paths.uid, child, ids, "uid", till)
-    gid_process, gid_error = start_helper(new_plan, paths.gid, child, ids, "gid", till)
-    local ok, problem = finish_helper(uid_process, uid_error, child, "uid", ids, till)
-    if not ok and gid_process then
-      end_helper(gid_process) -- nobody will ask for it
-      gid_process = nil
-    end
+    local till = core.now() + math.min(30, context.left or 30)
+    local uid_process, uid_error = start_helper(new_plan, paths.uid, child, ids, "uid", till, context)
+    local gid_process, gid_error = start_helper(new_plan, paths.gid, child, ids, "gid", till, context)
+    local ok, problem = finish_helper(uid_process, uid_error, child, "uid", ids, till, context)
+    if not ok and gid_process then end_helper(gid_process) end -- nobody will ask for it
+    context.gid_helper = { process = gid_process, err = gid_error, till = till }
     return ok, problem
   end)
-  steps[#steps + 1] = step(call "gid", function(child)
-    local process, err = gid_process, gid_error
-    gid_process, gid_error = nil, nil
-    return finish_helper(process, err, child, "gid", ids, till)
+  steps[#steps + 1] = step(call "gid", function(child, context)
+    local helper = context.gid_helper
+    context.gid_helper = nil
+    return finish_helper(helper.process, helper.err, child, "gid", ids, helper.till, context)
   end)
   return steps
 end

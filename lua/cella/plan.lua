@@ -4,6 +4,7 @@
 -- plan:spawn(); print(plan) is what will.
 
 local lazy = require "cella.lazy"
+local blame = require "cella.blame"
 local called = require "cella.call"
 local core = require "cella.core"
 local Error = require "cella.error"
@@ -285,6 +286,18 @@ function methods:init(stays)
   return self
 end
 
+-- A function of the caller's that yields would leave the child in its step: nobody resumes it.
+local function call_whole(call, facts)
+  local thread = coroutine.create(function()
+    return xpcall(function() return call(facts) end, function(err)
+      return type(err) == "string" and debug.traceback(err, 2) or err
+    end)
+  end)
+  local _, ok, result, message = coroutine.resume(thread)
+  if coroutine.status(thread) == "dead" then return ok, result, message end
+  return false, "the function yields, and nobody would resume it"
+end
+
 --- Here the child waits until `call` has returned in the parent, which gets `{ pid = }` of the child, and `init =` too
 --- where that is behind an init. An error in it, or nil and a message, ends the child: no program runs.
 ---@param call fun(facts: { pid: integer, init: integer? }): any, string?
@@ -300,9 +313,7 @@ function methods:await(call, name)
   meet(self, { { op = printed.op, args = {}, text = printed.text, is_call = true, perform = function(child)
     local pid, program = child:pid(), child:program()
     local facts = { pid = program, init = program ~= pid and pid or nil }
-    local ok, result, message = xpcall(function() return call(facts) end, function(err)
-      return type(err) == "string" and debug.traceback(err, 2) or err
-    end)
+    local ok, result, message = call_whole(call, facts)
     if not ok then return nil, { message = words.of(result), cause = result } end
     if not result and message ~= nil then return nil, { message = words.of(message), cause = message } end
     return true
@@ -402,9 +413,10 @@ local spawn_rule = rule.record(commands.spawn_options)
 --- that descend from it, after which it is. `output_limit`: bytes of output (captured, or given to functions) after
 --- which it is. `capture_limit`: bytes kept of each captured stream, `result_limit`: bytes of memory that what a
 --- function returns may take; 16 MiB each if not given. `exited`: called with the result once the program has ended and
---- is waited for, or was killed by close().
+--- is waited for, or was killed by close(). `wait`: false returns as soon as there is a child: what remains of its start
+--- goes on in step() and wait(), which tell what failed.
 ---@param options { timeout: number?, cpu_limit: number?, output_limit: integer?, capture_limit: integer?,
----  result_limit: integer?, exited: function? }?
+---  result_limit: integer?, exited: function?, wait: boolean? }?
 ---@return cella.process?, cella.error?
 function methods:spawn(options)
   return spawn.perform(self, validate.check(spawn_rule, options or {}, "", 2))
@@ -414,7 +426,8 @@ end
 ---@param options table?  as for spawn
 ---@return cella.result?, cella.error?
 function methods:run(options)
-  validate.check(spawn_rule, options or {}, "", 2)
+  options = validate.check(spawn_rule, options or {}, "", 2)
+  if options.wait == false then blame "wait: run waits for the end of the program; false is for spawn" end
   Terminal.check_read(self, 2)
   for _, name in pairs(self.captures) do
     if name == "stdin" then error('stdin: "pipe" needs spawn: here nobody could write to it', 2) end

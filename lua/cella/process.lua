@@ -24,7 +24,7 @@ local validate = require "cella.validate"
 ---  cella.cgroup.usage
 
 ---@class cella.process
----@field pid integer  of the program, as the caller's pid namespace has it
+---@field pid integer?  of the program, as the caller's pid namespace has it; nil before it is executed (`wait = false`)
 ---@field cgroup cella.cgroup?  where the container has one
 ---@field terminal integer?  the caller's end of the program's terminal: a descriptor that does not block
 local Process = { __name = "cella.process" }
@@ -44,39 +44,33 @@ local descriptor = validate.rule.integer(0, 2147483647)
 --- what an init says of the program. Owns all of them, also where it fails.
 ---@param child userdata
 ---@param ends table<string, userdata>
----@param options table  as spawn takes it; `started`, `set`, `functions`
+---@param options table  as spawn takes it; `started`, `set`, `functions`, `terminal`
+---@param starting cella.process.starting?  what remains of the start, where nobody has waited for it
 ---@return cella.process?, cella.error?
-function M.new(child, ends, options)
-  local pty = options.terminal or nil
+function M.new(child, ends, options, starting)
   local self = setmetatable({
-    pty = pty,
-    terminal = pty and ends.stdout ~= pty.master and pty.master:number() or nil,
-    pid = child:program(),
     child = child,
+    ends = ends,
+    options = options,
     status = ends.status,
     set = options.set,
     limits = limits.new(options),
     outputs = {},
     watched = {},
     started = options.started,
-    exited = options.exited,
+    starting = starting,
     unexecuted = options.unexecuted,
     result_limit = options.result_limit,
     cgroup = options.cgroup,
     keys_filter = options.keys_filter,
   }, Process)
-  local ok, err = self.set:add(child:pidfd(), function() self.ended = true end)
-  if pty then
-    self.typing = input.new(pty.typed, self.set)
-    if not ends.stdin then self.input = self.typing end
-  end
-  for name, fd in pairs(ends) do
-    if name == "stdin" then
-      self.input = input.new(fd, self.set)
-    elseif name ~= "status" then
-      local added, problem = serve.add_output(self, name, fd, options)
-      if not added then ok, err = nil, problem end
-    end
+  if ends.stdin then self.input = input.new(ends.stdin, self.set) end
+  local ok, err
+  if starting then
+    ok, err = serve.add_outputs(self)
+    if ok then serve.go_on(self) end
+  else
+    ok, err = serve.begin(self, options.terminal)
   end
   if ok then return self end
   self:close()
@@ -204,6 +198,12 @@ local function with_signal(call)
   blame("signal: " .. (tostring(ok):match "%((.*)%)$" or tostring(ok)))
 end
 
+-- Of a program that has been spawned without waiting there is nothing to act on before it is executed.
+local function not_executed(op)
+  return nil, Error.new { op = op, code = "EAGAIN", message = "the program has not been executed yet",
+    why = "it was started with `wait = false`: when it runs, `process.pid` is there" }
+end
+
 --- Sends a signal to the program: an init hands it on, and "kill" ends everything in there. Without an init the
 --- program is the first process of its pid namespace, and gets of what it does not handle only "kill" and "stop"
 --- (pid_namespaces(7)).
@@ -211,6 +211,7 @@ end
 ---@return boolean?, cella.error?
 function Process:kill(signal)
   if signal == "kill" or signal == 9 then return sent("pidfd_send_signal", serve.kill_all(self)) end
+  if self.starting then return not_executed "pidfd_send_signal" end
   -- A stop would hit the init alone; this it makes one of the program.
   if self.status and (signal == "stop" or signal == 19) then signal = "tstp" end
   return sent("pidfd_send_signal", with_signal(function() return self.child:kill(signal) end))
@@ -220,6 +221,7 @@ end
 ---@param signal string|integer
 ---@return boolean?, cella.error?
 function Process:signal_group(signal)
+  if self.starting then return not_executed "kill" end
   return sent("kill", with_signal(function() return self.child:kill_group(signal) end))
 end
 
@@ -229,7 +231,7 @@ end
 function Process:terminate(grace)
   if grace ~= nil then validate.check(seconds, grace, "grace") end
   if not self:step() then
-    self:kill "term"
+    if self.starting then self:kill "kill" else self:kill "term" end
     self:wait(grace or M.GRACE)
     if not self.result and not self.failure then self:kill "kill" end
   end
@@ -243,6 +245,7 @@ local function with_cgroup(self, what)
   if self.result or self.failure then
     return nil, Error.new { op = what, code = "ESRCH", message = "the program has ended" }
   end
+  if self.starting then return not_executed(what) end
   return self.cgroup
 end
 
@@ -280,6 +283,7 @@ end
 
 --- Takes the program's terminal away: its session gets SIGHUP, and whoever reads from it an end of file.
 function Process:hang_up()
+  if self.starting then return not_executed "hang_up" end
   if not self.pty then blame("the program has no terminal: give its command the key `terminal`") end
   self.set:remove(self.pty.master:number())
   self.terminal = nil
@@ -292,6 +296,7 @@ end
 ---@param columns integer  1 to 65535
 ---@return boolean?, cella.error?
 function Process:resize(rows, columns)
+  if self.starting then return not_executed "tcsetwinsize" end
   if not self.pty then blame("the program has no terminal: give its command the key `terminal`") end
   validate.check(Terminal.size_rule, rows, "rows")
   validate.check(Terminal.size_rule, columns, "columns")
@@ -303,10 +308,11 @@ function Process:resize(rows, columns)
   return nil, Error.new { op = "tcsetwinsize", errno = errno, message = message:match(": (.*)$") }
 end
 
---- A descriptor that is readable once the program has ended; nil after that has been waited for.
+--- A descriptor that is readable once the program has ended; nil after that has been waited for, and before it is
+--- executed.
 ---@return integer?
 function Process:pidfd()
-  return self.child:pidfd()
+  return not self.starting and self.child:pidfd() or nil
 end
 
 --- Kills the program if it runs still, and reaps it. Happens by itself when the handle is collected (but nobody calls
@@ -332,6 +338,7 @@ Process.__close = Process.close
 
 function Process:__tostring()
   local state = self.result and self.result.reason or self.failure and "closed" or "running"
+  if self.starting then return Process.__name .. " (starting)" end
   return ("%s (pid %d, %s)"):format(Process.__name, self.pid, state)
 end
 

@@ -82,6 +82,18 @@ describe("a plan that is kept", function()
     assert.equal(first, tostring(assert(twin:plan { "true" })))
   end))
 
+  it("can be prepared before the first start", needs("user_namespaces", function()
+    local box = cella.container { hostname = "ready" }
+    assert.is_nil(kept(box))
+    assert.is_true(box:prepare())
+    local compiled = assert(kept(box))
+    assert.equal("ready\n", assert(box:run { "hostname", stdout = "capture" }).stdout)
+    assert.equal(compiled, kept(box))
+    local ok, err = cella.container { ids = function() return nil, "no maps today" end }:prepare()
+    assert.is_nil(ok)
+    assert.truthy(tostring(err):find("no maps today", 1, true))
+  end))
+
   it("ends where a command goes on from it", needs("user_namespaces", function()
     local box = cella.container {}
     local one, other = assert(box:plan { "true" }), assert(box:plan { "echo", "x", stdin = "pipe" })

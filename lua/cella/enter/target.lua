@@ -63,6 +63,10 @@ end
 ---@return cella.enter.target?, cella.error?
 function M.of(process)
   local child = process.child
+  if process.starting then
+    return nil, Error.new { op = "enter", code = "EAGAIN", message = "the program has not been executed yet",
+      why = "it was started with `wait = false`: when it runs, `process.pid` is there" }
+  end
   if process.result or not child:pidfd() then return nil, gone(process.pid) end
   local self, err = M.hold(process.pid)
   if not self then return nil, err end

@@ -6,6 +6,7 @@ local calls = require "cella.call"
 local capture = require "cella.process.capture"
 local core = require "cella.core"
 local Error = require "cella.error"
+local input = require "cella.process.input"
 local lines = require "cella.process.lines"
 local output = require "cella.process.output"
 local usage = require "cella.process.usage"
@@ -51,7 +52,7 @@ local function values_output(fd, options)
   return output.new(fd, capture.new(calls.most(options.result_limit)), function(size) return size end)
 end
 
-function M.add_output(self, name, fd, options)
+local function add_output(self, name, fd, options)
   local call = options.functions and options.functions[name]
   local sink = call and lines.new(name, function(...)
     if not self.failure then call(...) end -- it may have closed the process
@@ -64,6 +65,46 @@ function M.add_output(self, name, fd, options)
       if stream:take() and stream.fd:number() then close_output(self, stream) end
     end)
   end)
+end
+
+-- Takes what the program writes. What of it comes from its terminal is there once that is.
+function M.add_outputs(self)
+  for name, fd in pairs(self.ends) do
+    if name ~= "stdin" and name ~= "status" and not self.outputs[name] then
+      local ok, err = add_output(self, name, fd, self.options)
+      if not ok then return nil, err end
+    end
+  end
+  return true
+end
+
+--- The program has been executed: from now on its end is waited for.
+---@param pty cella.terminal|false|nil
+---@return boolean?, cella.error?
+function M.begin(self, pty)
+  self.pid = self.child:program()
+  self.exited = self.options.exited
+  if pty then
+    self.pty = pty
+    self.terminal = self.ends.stdout ~= pty.master and pty.master:number() or nil
+    self.typing = input.new(pty.typed, self.set)
+    self.input = self.input or self.typing
+  end
+  local ok, err = self.set:add(self.child:pidfd(), function() self.ended = true end)
+  if not ok then return nil, err end
+  return M.add_outputs(self)
+end
+
+--- Goes on with a start for which nobody waits.
+function M.go_on(self)
+  self.calling = true
+  local over, terminal, err = self.starting:go_on(self.set)
+  self.calling = false
+  if not over or self.failure then return end -- a hook may have closed it
+  self.starting = nil
+  local ok = terminal ~= nil
+  if ok then ok, err = M.begin(self, terminal) end
+  if not ok then M.fail(self, err) end
 end
 
 -- All that is held for a running program. Whoever has a loop may have the number of `set` in it still.
@@ -232,7 +273,7 @@ end
 
 --- Whether this is a copy of the process that started it (cella.call): then nothing of it is there.
 function M.is_strange(self)
-  if self.child:pidfd() then return false end
+  if self.child:pidfd() or self.starting and self.child:channel() then return false end
   self.failure = Error.new { op = "wait", code = "ECHILD", errno = 10, message = "no child of this process" }
   self.exited = nil
   return true
@@ -241,6 +282,7 @@ end
 --- Seconds until there is something to do even if no descriptor is ready; nil is never.
 function M.timeout(self)
   if self.result or self.failure then return 0 end
+  if self.starting then return math.max(0, self.starting.till - core.now()) end
   if self.ask_at then return math.max(0, self.ask_at - core.now()) end
   local due = self.limits:due()
   if self.killed then due = self.killed_at + M.DYING end
@@ -262,6 +304,8 @@ function M.step(self)
     return true -- what was called has closed it, or waited for it
   elseif not ok then
     M.fail(self, err)
+  elseif self.starting then
+    M.go_on(self)
   elseif self.ended then
     finish(self)
   elseif not self.failure then

@@ -1,0 +1,130 @@
+--- What the caller does between clone and exec: its steps while the child waits in an `await`, and the waiting for what
+--- becomes of the child's. In a coroutine that pauses, where the caller does not want to wait.
+
+local core = require "cella.core"
+local Error = require "cella.error"
+local failures = require "cella.plan.failure"
+local Terminal = require "cella.terminal"
+
+local M = {}
+
+local EPROTO, ETIMEDOUT = 71, 110
+
+--- Seconds until the set-up has to be over, by both limits.
+---@param options table  of M.perform in cella.plan.spawn
+---@return number
+function M.seconds_left(options)
+  local now = core.now()
+  local left = options.setup_until - now
+  if options.timeout then left = math.min(left, options.started + options.timeout - now) end
+  return left
+end
+
+-- The step that it hangs in is the child's, or it has not come to one.
+local function out_of_time(plan, child, options)
+  local current = child:current()
+  local seconds = options.timeout and options.timeout < options.setup_timeout and options.timeout
+    or options.setup_timeout
+  local fields = { errno = ETIMEDOUT, message = ("the set-up took longer than %g seconds"):format(seconds) }
+  if current < 1 or current > plan.recorder:size() then
+    fields.op, fields.code = "clone3", "ETIMEDOUT"
+    return Error.new(fields)
+  end
+  return failures.of(plan, failures.number_of_child_step(plan, current), fields)
+end
+
+-- Repeats a wait for the child until it has an answer or the time is over.
+local function patiently(plan, child, options, context, wait)
+  while true do
+    local left = M.seconds_left(options)
+    if left <= 0 then return nil, out_of_time(plan, child, options) end
+    local answer, step, errno = wait(context.pause and 0 or left)
+    if answer ~= nil then return answer, step, errno end
+    local code = core.errno_name(errno)
+    if code ~= "ETIMEDOUT" and code ~= "EINTR" then
+      return nil, Error.new { op = "clone3", message = step, errno = errno }
+    end
+    if context.pause then context.pause(child:channel(), left) end
+  end
+end
+
+-- Does the parent's part while the child waits. Returns true also where the child has died: settle knows why.
+local function keep_meetings(plan, child, options, context)
+  for _, meeting in ipairs(plan.meetings) do
+    local ready, err = patiently(plan, child, options, context, function(left) return child:ready(left) end)
+    if ready == nil then return nil, err end
+    if not ready then return true end
+    for i, step in ipairs(meeting.steps) do
+      context.left = math.max(M.seconds_left(options), 0)
+      local began = core.now()
+      local ok, kept, errno = step.perform(child, context)
+      -- What others do while the child waits is their business: it counts for `timeout` alone.
+      if step.is_call then options.setup_until = options.setup_until + core.now() - began end
+      if not ok then
+        return nil, failures.of(plan, failures.number_of_child_step(plan, meeting.index) + i,
+          failures.fields_of(kept, errno))
+      end
+    end
+    child:release()
+  end
+  return true
+end
+
+local function settle(plan, child, options, context)
+  local call
+  local group = context.cgroup
+  local ok, step, errno = patiently(plan, child, options, context, function(left)
+    local settled, number, code, failed = child:settle(left)
+    call = failed
+    return settled, number, code
+  end)
+  if ok then return true end
+  if ok == nil then return nil, step end
+  if step > plan.recorder:size() then
+    return nil, Error.new { op = "clone3", code = "EPROTO", errno = EPROTO,
+      message = "the child was killed, and somebody has written into its memory how far it had come" }
+  end
+  local fields = { errno = errno, op = call }
+  if step == 0 and errno ~= 0 and group then fields.why = group:explain_birth(errno) end
+  if errno == 0 then
+    fields.errno, fields.message = nil, "the child was killed in this step"
+    if group and group:oom() then fields.why = "setting it up takes more memory than cgroup.memory allows" end
+  end
+  return nil, failures.of(plan, failures.number_of_child_step(plan, step), fields)
+end
+
+-- The caller's end of the program's terminal: made in the child and sent, or made here. False where it has none.
+local function adopt_terminal(plan, child, captures)
+  if not plan.has_terminal then return false end
+  local master = captures.terminal or child:sent()
+  captures.terminal = nil
+  if not master then
+    return nil, Error.new { op = "ptpeer", code = "EPROTO", errno = EPROTO, message = "the child has sent no terminal" }
+  end
+  local terminal, fields = Terminal.adopt(master)
+  if not terminal then
+    master:close()
+    return nil, Error.new { op = "ptpeer", message = fields.message, errno = fields.errno }
+  end
+  if plan.has_terminal.captured then captures.stdout = master end
+  return terminal
+end
+
+--- Goes on until the program is executed. Returns the caller's end of its terminal, false where it has none; or nil and
+--- an error: then no program runs.
+---
+--- `context.pause`, if there is one, is called in place of waiting: with the descriptor that will be readable then, and
+--- the seconds that are left.
+---@param plan cella.plan
+---@param child userdata
+---@param options table
+---@param context table  what the steps before have left
+---@return cella.terminal|false|nil, cella.error?
+function M.finish(plan, child, options, context)
+  local ok, err = keep_meetings(plan, child, options, context)
+  if ok then ok, err = settle(plan, child, options, context) end
+  if not ok then return nil, err end
+  return adopt_terminal(plan, child, context.captures)
+end
+
+return M
