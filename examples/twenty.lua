@@ -26,7 +26,7 @@ local function heard(line)
 end
 
 for number = 1, COUNT do
-  local process = assert(box:spawn { "/bin/sh", "-c", SCRIPT, stdin = "pipe", stdout = heard,
+  local process = assert(box:spawn { "/bin/sh", "-c", SCRIPT, stdin = "pipe", stdout = heard, wait = false,
     timeout = 60, cpu_limit = 5, output_limit = 10000 })
   process:feed(number .. "\n")
   running[#running + 1] = process

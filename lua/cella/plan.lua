@@ -413,8 +413,8 @@ local spawn_rule = rule.record(commands.spawn_options)
 --- that descend from it, after which it is. `output_limit`: bytes of output (captured, or given to functions) after
 --- which it is. `capture_limit`: bytes kept of each captured stream, `result_limit`: bytes of memory that what a
 --- function returns may take; 16 MiB each if not given. `exited`: called with the result once the program has ended and
---- is waited for, or was killed by close(). `wait`: false returns as soon as there is a child: what remains of its start
---- goes on in step() and wait(), which tell what failed.
+--- is waited for, or was killed by close(). `wait`: false returns as soon as there is a child: what remains of its
+--- start goes on in step() and wait(), which tell what failed.
 ---@param options { timeout: number?, cpu_limit: number?, output_limit: integer?, capture_limit: integer?,
 ---  result_limit: integer?, exited: function?, wait: boolean? }?
 ---@return cella.process?, cella.error?

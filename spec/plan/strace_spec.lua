@@ -150,7 +150,7 @@ end
 local START = {
   "close", { "fcntl F_GETFD", "fcntl F_SETFD" }, "capget", "prctl PR_GET_KEEPCAPS", "prctl PR_CAP_AMBIENT*", "capset?",
   "prctl PR_CAP_AMBIENT*", "execveat", "prctl PR_SET_NAME", "lseek", "mmap", "close", "madvise", "fcntl F_SETFD*",
-  "rt_sigaction*",
+  "openat /proc/thread-self/status", "fstatfs", "read", "close",
   "capset", "prctl PR_CAP_AMBIENT*", "prctl PR_SET_KEEPCAPS?", "capget", "prctl PR_GET_KEEPCAPS",
   "prctl PR_CAP_AMBIENT*",
 }
@@ -218,7 +218,7 @@ local function follow(steps, processes, last_call)
     if step.op == "clone3" then cloned = step end
   end
   if cloned.text:find(", copy", 1, true) then
-    take(cloned, { "close", "rt_sigaction*", "close*" })
+    take(cloned, { "close", "openat /proc/thread-self/status", "fstatfs", "read", "close*" })
   else
     take(cloned, START)
   end
