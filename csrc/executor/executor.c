@@ -172,7 +172,8 @@ static void continue_plan(void *data)
 static int start_init(struct executor *executor, int program, int status, bool stays)
 {
 	int gate[2], child;
-	struct clone_args args = { .exit_signal = executor->launch->executes ? 0 : SIGCHLD }; /* exec makes it SIGCHLD */
+	/* exec makes it SIGCHLD */
+	struct clone_args args = { .exit_signal = executor->launch->executes ? 0 : SIGCHLD };
 	long result = RAW(SYS_pipe2, gate, O_CLOEXEC);
 	/* 0 to 2 may have been closed, and are not ours to use. */
 	for (int i = 0; i < 2 && result >= 0; i++) {

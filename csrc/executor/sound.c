@@ -139,8 +139,8 @@ static bool step_is_sound(const struct step *step, uint64_t room, uint32_t slots
 /* All but the steps. */
 static bool head_is_sound(const struct launch *launch, size_t mapped)
 {
-	const uint64_t namespaces = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET |
-				    CLONE_NEWCGROUP | CLONE_NEWTIME;
+	const uint64_t namespaces = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS |
+				    CLONE_NEWNET | CLONE_NEWCGROUP | CLONE_NEWTIME;
 	if (mapped < sizeof *launch || launch->size != mapped || launch->end != mapped || launch->first % 8 != 0 ||
 	    launch->first > launch->end || launch->slot_count > OP_MAX_SLOTS)
 		return false;
@@ -148,8 +148,8 @@ static bool head_is_sound(const struct launch *launch, size_t mapped)
 	if (offsetof(struct launch, slots) + lists > launch->first)
 		return false;
 	return launch->channel >= 0 && within(launch->last_capability, 0, LAST_CAPABILITY) &&
-	       (launch->namespaces & ~namespaces) == 0 && is_bool(&launch->monitored) && is_bool(&launch->handed_over) &&
-	       is_bool(&launch->dies_with_parent) && is_bool(&launch->executes) &&
+	       (launch->namespaces & ~namespaces) == 0 && is_bool(&launch->monitored) &&
+	       is_bool(&launch->handed_over) && is_bool(&launch->dies_with_parent) && is_bool(&launch->executes) &&
 	       is_bool(&launch->credentials.keep_caps) && launch->mark[MARK_SIZE - 1] == '\0';
 }
 

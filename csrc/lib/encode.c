@@ -46,8 +46,8 @@ static bool at_key(lua_State *L, int key)
 	const char *rest = lua_tostring(L, -1);
 	if (lua_type(L, key) == LUA_TSTRING) {
 		const char *name = lua_tostring(L, key);
-		bool word = name[0] && !(name[0] >= '0' && name[0] <= '9') &&
-			    name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789")] == '\0';
+		size_t letters = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789");
+		bool word = name[0] && !(name[0] >= '0' && name[0] <= '9') && name[letters] == '\0';
 		lua_pushfstring(L, word ? ".%s%s" : "[\"%s\"]%s", name, rest);
 	} else if (lua_type(L, key) == LUA_TNUMBER) {
 		lua_pushvalue(L, key); /* lua_tostring would change a key that lua_next goes by */
@@ -179,7 +179,8 @@ static bool write_by_type(struct writer *w, int index, int depth)
 	case LUA_TTABLE:
 		return write_table(w, index, depth);
 	default:
-		lua_pushfstring(L, ": a %s has no meaning outside of the process that it is in", luaL_typename(L, index));
+		lua_pushfstring(L, ": a %s has no meaning outside of the process that it is in",
+				luaL_typename(L, index));
 		return false;
 	}
 }

@@ -29,7 +29,8 @@ struct range {
 
 struct registry {
 	int fd;
-	unsigned generation; /* of the process that opened it: a forked child shares its locks, and must leave them alone */
+	/* of the process that opened it: a forked child shares its locks, and must leave them alone */
+	unsigned generation;
 	struct file_identity file;
 	struct range *held; /* a description never conflicts with itself */
 	size_t count, room;

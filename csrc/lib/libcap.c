@@ -36,7 +36,8 @@ static int caps_name(lua_State *L)
 	return 1;
 }
 
-/* number(value) -> the number of a capability, given by its name or number | nil, problem, whether it is an unknown name */
+/* number(value) -> the number of a capability, given by its name or number | nil, problem, whether it is an unknown
+ * name */
 static int caps_number(lua_State *L)
 {
 	struct capset one;

@@ -142,8 +142,8 @@ static int subid_ranges(lua_State *L)
 	}
 	if (count < 0) {
 		lua_pushnil(L);
-		lua_pushfstring(L, "libsubid: no answer about the %s ranges of %s%s%s", kinds[group], owner, *said ? ": " : "",
-				said);
+		lua_pushfstring(L, "libsubid: no answer about the %s ranges of %s%s%s", kinds[group], owner,
+				*said ? ": " : "", said);
 		return 2;
 	}
 	lua_newtable(L);

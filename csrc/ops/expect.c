@@ -100,7 +100,8 @@ static int act_expect_groups(const struct arg *a)
 	size_t count = (size_t)a[0].n, all = (size_t)actual + count;
 	if (all <= FEW)
 		return compare_groups(few, (size_t)actual, a[0].p, count);
-	long room = RAW(SYS_mmap, NULL, all * sizeof(uint32_t), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	long room = RAW(SYS_mmap, NULL, all * sizeof(uint32_t), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			0);
 	if (room < 0 && room > -4096)
 		return (int)room;
 	int result = compare_groups((uint32_t *)room, (size_t)actual, a[0].p, count);

@@ -109,7 +109,9 @@ static int act_send_fd(const struct arg *a)
 	union {
 		char space[CMSG_SPACE(sizeof fd)];
 		struct cmsghdr header;
-	} control = { .header = { .cmsg_len = CMSG_LEN(sizeof fd), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS } };
+	} control = {
+		.header = { .cmsg_len = CMSG_LEN(sizeof fd), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS },
+	};
 	*(int *)(void *)CMSG_DATA(&control.header) = fd;
 	char byte = MESSAGE_DESCRIPTOR[0];
 	struct iovec data = { &byte, 1 };

@@ -44,7 +44,8 @@ static void make_mark(char mark[MARK_SIZE])
 	static unsigned number;
 	struct timespec now;
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	unsigned long seed = (unsigned long)now.tv_nsec ^ (unsigned long)now.tv_sec << 30 ^ (unsigned long)(uintptr_t)&now >> 4;
+	unsigned long seed = (unsigned long)now.tv_nsec ^ (unsigned long)now.tv_sec << 30 ^
+			     (unsigned long)(uintptr_t)&now >> 4;
 	snprintf(mark, MARK_SIZE, "cella %09lx", (seed + 0x9e3779b9ul * ++number) & 0xffffffffful);
 }
 

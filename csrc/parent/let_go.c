@@ -71,7 +71,8 @@ static bool ends_in_a_moment(struct process *process)
 	while (!has_ended(process)) {
 		if (milliseconds() >= until)
 			return false;
-		struct pollfd there = { .fd = process->channel >= 0 ? process->channel : process->pidfd, .events = POLLIN };
+		struct pollfd there = { .fd = process->channel >= 0 ? process->channel : process->pidfd,
+					.events = POLLIN };
 		const struct timespec pause = { .tv_nsec = LOOK_EVERY * 1000000 };
 		RAW(SYS_ppoll, &there, 1, &pause, 0, 0);
 	}

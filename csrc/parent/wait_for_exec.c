@@ -155,7 +155,8 @@ static struct timespec time_until(struct timespec end)
 	struct timespec now;
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	long nanoseconds = end.tv_nsec - now.tv_nsec;
-	struct timespec left = { end.tv_sec - now.tv_sec - (nanoseconds < 0), nanoseconds + (nanoseconds < 0) * SECOND };
+	struct timespec left = { end.tv_sec - now.tv_sec - (nanoseconds < 0),
+				 nanoseconds + (nanoseconds < 0) * SECOND };
 	if (left.tv_sec < 0)
 		left.tv_sec = left.tv_nsec = 0;
 	return left;

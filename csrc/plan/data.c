@@ -75,8 +75,8 @@ static void push_value(lua_State *L, const struct step *step, const struct param
 }
 
 /* recorder:data(step [, as_masks]) -> name, { parameter = value }, slot | nil
- * Sets of capabilities are the digits of masks, or masks, flags are lists of names, a descriptor is a number or { slot = number }.
- * `slot` is that of the result. */
+ * Sets of capabilities are the digits of masks, or masks, flags are lists of names, a descriptor is a number or
+ * { slot = number }. `slot` is that of the result. */
 int recorder_data(lua_State *L)
 {
 	const struct plan *plan = to_plan(L, 1);

@@ -30,7 +30,8 @@ _Noreturn void janitor_main(const char *cgroup, int process)
 {
 	uint64_t all = ~(uint64_t)0;
 	RAW(SYS_rt_sigprocmask, SIG_SETMASK, &all, 0, sizeof all);
-	if (RAW(SYS_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || RAW(SYS_prctl, PR_SET_NAME, "cella-janitor", 0, 0, 0) < 0)
+	if (RAW(SYS_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ||
+	    RAW(SYS_prctl, PR_SET_NAME, "cella-janitor", 0, 0, 0) < 0)
 		raw_leave(1);
 	RAW(SYS_close_range, 0, HANG_UP - 1, 0);
 	RAW(SYS_close_range, PARENT + 1, UINT32_MAX, 0);

@@ -77,7 +77,8 @@ static int first_below(int directory, char *name)
 			const struct entry *entry = (const struct entry *)(const void *)(data + at);
 			const char *from = entry->name;
 			at += entry->size;
-			if (entry->type != DIRECTORY_TYPE || (from[0] == '.' && (!from[1] || (from[1] == '.' && !from[2]))))
+			if (entry->type != DIRECTORY_TYPE ||
+			    (from[0] == '.' && (!from[1] || (from[1] == '.' && !from[2]))))
 				continue;
 			int i = 0;
 			for (; i < CGROUP_NAME_SIZE - 1 && from[i]; i++)

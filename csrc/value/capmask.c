@@ -97,8 +97,8 @@ static int mask_numbers(lua_State *L)
 	return 1;
 }
 
-/* mask:names() -> list of the names of those that this kernel has, in the order of their numbers; the number where libcap
- * has no name */
+/* mask:names() -> list of the names of those that this kernel has, in the order of their numbers; the number where
+ * libcap has no name */
 static int mask_names(lua_State *L)
 {
 	push_capabilities(L, check_mask(L, 1) & all_capabilities());

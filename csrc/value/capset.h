@@ -40,7 +40,8 @@ void capset_read(lua_State *L, int index, struct capset *set);
 /* One of them, by name or number; the number may be a text. */
 void capset_read_one(lua_State *L, int index, struct capset *set);
 
-/* Whether the text is 16 hexadecimal digits, as /proc/PID/status has them; also of bits that this kernel does not have. */
+/* Whether the text is 16 hexadecimal digits, as /proc/PID/status has them; also of bits that this kernel does not
+ * have. */
 bool mask_of_digits(const char *text, uint64_t *mask);
 
 /* Pushes and returns what is wrong, as the end of a sentence. */
