@@ -33,13 +33,19 @@ local Plan = { __name = "cella.plan" }
 
 local M = {}
 
+-- Calls a method of the recorder: what that complains about is what the user wants recorded.
+local function recorded(self, method, ...)
+  local ok, result, slot = pcall(self.recorder[method], self.recorder, ...)
+  if not ok then blame(result) end
+  return result, slot
+end
+
 -- The operations of the table are methods. Each returns the slot of a step that yields a descriptor, else the
 -- plan, so that calls can be chained.
 local methods = {}
 for name in pairs(core.operations) do
   methods[name] = function(self, ...)
-    local ok, _, slot = pcall(self.recorder.record, self.recorder, name, ...)
-    if not ok then error(_, 2) end
+    local _, slot = recorded(self, "record", name, ...)
     return slot or self
   end
 end
@@ -75,7 +81,7 @@ end
 -- which return true, or nil and the fields of an error or the error itself. `context` is what the steps before have
 -- left; `context.left` is how many seconds there are, if they are limited.
 local function meet(self, steps)
-  self.recorder:record("await")
+  recorded(self, "record", "await")
   self.meetings[#self.meetings + 1] = { index = self.recorder:size(), steps = steps }
 end
 
@@ -128,7 +134,7 @@ end
 ---@param host cella.Host?  facts of this process, where somebody has them
 ---@return cella.plan
 function M.new(options, host)
-  options = validate.check(options_rule, options or {}, "", 2)
+  options = validate.check(options_rule, options or {}, "")
   local namespaces, joins = options.namespaces or {}, options.join or {}
   local self = setmetatable({
     recorder = core.recorder(),
@@ -142,7 +148,7 @@ function M.new(options, host)
     new = M.new, -- for those who take part in this one and have to start a program themselves
   }, Plan)
   if options.ids and not lists.contains(namespaces, "user") then
-    error("ids: there are no ID maps to write without a new user namespace", 2)
+    blame("ids: there are no ID maps to write without a new user namespace")
   end
   local later = options.unshare or {}
   if #later > 0 then
@@ -194,11 +200,11 @@ end
 ---@param needs integer?   the number of a descriptor that the caller has to have open, before anything of ours is
 function methods:input(call, perform, capture, needs)
   if not render.is(call) then
-    validate.check(rule.line, call, "call", 2)
+    validate.check(rule.line, call, "call")
     call = render.call(call)
   end
-  validate.check(rule.callable, perform, "perform", 2)
-  local slot = self.recorder:input()
+  validate.check(rule.callable, perform, "perform")
+  local slot = recorded(self, "input")
   self.before[#self.before + 1] = { op = call.op, args = call.args, slot = slot, perform = perform, needs = needs,
     text = ("%s = %s"):format(tostring(slot), call.text) }
   if capture then self.captures[slot:number()] = capture end
@@ -222,7 +228,7 @@ end
 ---  rlimits = }
 ---@return cella.plan
 function methods:exec(command)
-  command = validate.check(commands.rule, command, "command", 2)
+  command = validate.check(commands.rule, command, "command")
   local environment = record_end(self, command)
   local argv = {}
   for i = 1, #command do argv[i] = command[i] end
@@ -239,11 +245,11 @@ end
 ---@param ... any  arguments, where the first is the function
 ---@return cella.plan
 function methods:call(command, ...)
-  command = validate.check(commands.call_rule, called.command(command, ...), "command", 2)
+  command = validate.check(commands.call_rule, called.command(command, ...), "command")
   local environment
   environment, self.results = record_end(self, command, function(lowest) return streams.results(self, lowest) end)
   self.program = called.name(command[1])
-  self.recorder:record("call", self.program, environment)
+  recorded(self, "record", "call", self.program, environment)
   self.called = command
   return self
 end
@@ -252,7 +258,7 @@ end
 ---@param joins table[]
 ---@return cella.plan
 function methods:join(joins)
-  joins = validate.check(join.rule, joins, "joins", 2)
+  joins = validate.check(join.rule, joins, "joins")
   if #joins > 0 then join.record(self, joins, {}) end
   return self
 end
@@ -261,8 +267,8 @@ end
 ---@param fd integer
 ---@param lowest integer?  the number that it has in the child is this or above
 function methods:input_descriptor(fd, lowest)
-  validate.check(rule.integer(0, 2147483647), fd, "fd", 2)
-  if lowest ~= nil then validate.check(rule.integer(0, 2147483647), lowest, "lowest", 2) end
+  validate.check(rule.integer(0, 2147483647), fd, "fd")
+  if lowest ~= nil then validate.check(rule.integer(0, 2147483647), lowest, "lowest") end
   return self:input(render.call("dup", { "fd", fd }), function() return core.dup(fd, lowest) end, nil, fd)
 end
 
@@ -272,8 +278,8 @@ end
 ---@param stays boolean?
 ---@return cella.plan
 function methods:init(stays)
-  if self.has_init then error("a plan has at most one init", 2) end
-  if stays ~= nil then validate.check(rule.boolean, stays, "stays", 2) end
+  if self.has_init then blame("a plan has at most one init") end
+  if stays ~= nil then validate.check(rule.boolean, stays, "stays") end
   self.has_init = true
   local program = runner.input(self)
   local status = self:input(render.call "pipe", function()
@@ -282,7 +288,7 @@ function methods:init(stays)
     return writing, reading
   end, "status")
   self:sigdefault { "chld" } -- ignored, it would have no children to wait for
-  self.recorder:record("init", program, status, stays or nil)
+  recorded(self, "record", "init", program, status, stays or nil)
   return self
 end
 
@@ -304,10 +310,10 @@ end
 ---@param name string|cella.plan.call|nil  for print, and for the error: that of the function; "call" if not given
 ---@return cella.plan
 function methods:await(call, name)
-  validate.check(rule.callable, call, "call", 2)
+  validate.check(rule.callable, call, "call")
   local printed = name
   if not render.is(name) then
-    if name ~= nil then validate.check(rule.line, name, "name", 2) end
+    if name ~= nil then validate.check(rule.line, name, "name") end
     printed = render.call(name or "call", { "process", render.name "PROCESS" })
   end
   meet(self, { { op = printed.op, args = {}, text = printed.text, is_call = true, perform = function(child)
@@ -323,16 +329,14 @@ end
 
 --- What the last step opens may be missing: then the steps that use its slot are left out.
 function methods:optional()
-  local ok, message = pcall(self.recorder.optional, self.recorder)
-  if not ok then error(message, 2) end
+  recorded(self, "optional")
   return self
 end
 
 --- The last step is left out where there is nothing in a slot.
 ---@param slot cella.slot
 function methods:only_with(slot)
-  local ok, message = pcall(self.recorder.only_with, self.recorder, slot)
-  if not ok then error(message, 2) end
+  recorded(self, "only_with", slot)
   return self
 end
 
@@ -419,18 +423,18 @@ local spawn_rule = rule.record(commands.spawn_options)
 ---  result_limit: integer?, exited: function?, wait: boolean? }?
 ---@return cella.process?, cella.error?
 function methods:spawn(options)
-  return spawn.perform(self, validate.check(spawn_rule, options or {}, "", 2))
+  return spawn.perform(self, validate.check(spawn_rule, options or {}, ""))
 end
 
 --- Spawns and waits.
 ---@param options table?  as for spawn
 ---@return cella.result?, cella.error?
 function methods:run(options)
-  options = validate.check(spawn_rule, options or {}, "", 2)
+  options = validate.check(spawn_rule, options or {}, "")
   if options.wait == false then blame "wait: run waits for the end of the program; false is for spawn" end
-  Terminal.check_read(self, 2)
+  Terminal.check_read(self)
   for _, name in pairs(self.captures) do
-    if name == "stdin" then error('stdin: "pipe" needs spawn: here nobody could write to it', 2) end
+    if name == "stdin" then blame('stdin: "pipe" needs spawn: here nobody could write to it') end
   end
   local process, err = self:spawn(options)
   if not process then return nil, err end

@@ -10,23 +10,39 @@ local sys = require "cella.sys"
 
 local needs = able.needs(function(reason) pending(reason) end)
 
--- Calls f from a line of its own, and returns what it raised, without the place, which has to be that line.
+-- Calls f from a line of its own, itself and by way of a tail call, whose function is gone by then; and returns what it
+-- raised, without the place, which has to be that line.
 local function blamed(f, ...)
   local arguments = table.pack(...)
-  local function caller()
-    local one, two = f(table.unpack(arguments, 1, arguments.n))
-    return one, two
+  local function by_tail_call(...) return f(...) end
+  local message
+  for _, call in ipairs { f, by_tail_call } do
+    local function caller()
+      local one, two = call(table.unpack(arguments, 1, arguments.n))
+      return one, two
+    end
+    local info = debug.getinfo(caller, "S")
+    local ok, raised = pcall(caller)
+    assert.is_false(ok, "was taken: " .. tostring(raised))
+    local place = ("%s:%d: "):format(info.short_src, info.linedefined + 1)
+    assert.equal(place, tostring(raised):sub(1, #place), tostring(raised))
+    message = tostring(raised):sub(#place + 1)
   end
-  local info = debug.getinfo(caller, "S")
-  local ok, message = pcall(caller)
-  assert.is_false(ok, "was taken: " .. tostring(message))
-  local place = ("%s:%d: "):format(info.short_src, info.linedefined + 1)
-  assert.equal(place, tostring(message):sub(1, #place), tostring(message))
-  return tostring(message):sub(#place + 1)
+  return message
 end
 
 local function says(words, ...)
   local message = blamed(...)
+  assert.truthy(message:find(words, 1, true), message)
+end
+
+-- The same of a function of one line, which is to be blamed itself.
+local function says_of_line(words, f)
+  local ok, message = pcall(f)
+  local info = debug.getinfo(f, "S")
+  assert.is_false(ok)
+  local place = ("%s:%d: "):format(info.short_src, info.linedefined)
+  assert.equal(place, message:sub(1, #place), message)
   assert.truthy(message:find(words, 1, true), message)
 end
 
@@ -68,6 +84,40 @@ describe("who gave a wrong argument is told where:", function()
     says("perform: a function expected", plan.input, plan, "open()")
     says("cella.slot expected", plan.only_with, plan, 1)
     says("only a step that yields a descriptor can be optional", plan.optional, plan)
+    says("namespace: unknown key; did you mean 'namespaces'?", cella.plan, { namespace = {} })
+    says("mask: an integer from 0 to 4095 expected", plan.umask, plan, "x")
+    says("joins: a list expected", plan.join, plan, 5)
+    plan:exec { "true" }
+    says("the plan ends in an exec or call", plan.exec, plan, { "true" })
+    says("the plan ends in an exec or call", plan.call, plan, print)
+    says("the plan ends in an exec or call", plan.await, plan, print)
+    says("the plan ends in an exec or call", plan.umask, plan, 18)
+    says("the plan ends in an exec or call", plan.input, plan, "open()", print)
+  end)
+
+  it("namespaces with names", function()
+    says("process: a process that cella has started or a process ID expected", cella.namespace.keep, "x", "net", "/x")
+    says("path: an absolute path expected", cella.namespace.release, "x")
+    says("directory: an absolute path expected", cella.namespace.list, "x")
+    says("directory: an absolute path expected", cella.namespace.private, "x")
+  end)
+
+  it("an entrance", function()
+    says("exactly one of pid and process expected", cella.enter, {})
+    says("pid: an integer from 1", cella.enter, { pid = 0 })
+  end)
+
+  it("ID maps", function()
+    local map = idmap.new "0 1000 10"
+    says("an ID map is made from text, a table or a map", idmap.new, 5)
+    says("bad argument #2 to 'new' (one argument too many)", idmap.new, "0 0 1", 2)
+    says("bad argument #1 to 'parse'", idmap.parse, 5)
+    says("bad argument #1 to 'of'", idmap.of, 0, "uid")
+    says("bad argument #1 to 'outside' (id must be", map.outside, map, -1)
+    says("bad argument #1 to 'union' (must be an ID map", map.union, map, 5)
+    says("bad argument #2 to 'writable' (one argument too many)", map.writable, map, nil, 5)
+    says("leave the range", map.shift, map, -2000)
+    says_of_line("an ID map cannot be changed", function() map.x = 1 end)
   end)
 
   it("cella.wait", needs("user_namespaces", function()
@@ -120,6 +170,10 @@ describe("who gave a wrong argument is told where:", function()
     says("gid: an ID map expected, got nil", policy.via, { uid = map }, { uid = 0, gid = 0 })
     says("overrides: a table of facts expected, got 5", host.facts, 5)
     says("host: a table of facts expected, got 5", idmap.check, map, 5)
+    says("policy.uid: extent 1: ", policy.resolve, function() return { uid = "0 0 0", gid = map } end, host.facts())
+    says("range: uid: an ID map is made from", policy.range, { uid = 5, gid = map })
+    says("exactly: 5 is there twice", policy.exactly, { 5, 5 })
+    says("name: is empty", policy.slice, "", 5)
   end)
 
   it("capabilities", function()
@@ -127,7 +181,22 @@ describe("who gave a wrong argument is told where:", function()
     says("plan: a plan expected, got nil", caps.check_plan)
     says("stat: unknown key; did you mean 'state'?", caps.walk, cella.plan(), { stat = caps.state() })
     says("stat: unknown key; did you mean 'state'?", caps.check_plan, cella.plan(), { stat = caps.state() })
-    says("a state expected, got nil", caps.state().differences, caps.state())
+    local state = caps.state()
+    says("a state expected, got nil", state.differences, state)
+    says("capabilities: unknown capability 'nett_raw'; did you mean 'net_raw'?", caps.set, "nett_raw")
+    says("capabilities: missing", caps.set)
+    says("capability: unknown capability the string \"chwon\"", caps.none.has, caps.none, "chwon")
+    says_of_line("capabilities: unknown capability 'chwon'", function() return caps.none + "chwon" end)
+    says_of_line("a set of capabilities does not change", function() caps.none.x = 1 end)
+    says_of_line("a state does not change", function() state.effective = nil end)
+    says("effectiv: unknown key", caps.new_state, { effectiv = {} })
+    says("effectiv: unknown key", state.with, state, { effectiv = {} })
+    says("text: ", caps.parse, "=x")
+    says("file: ", caps.file, {})
+    says("ruid: an integer from 0", state.after_setresuid, state, -1)
+    says("capabilities: unknown capability 'chwon'", state.after_capbset_drop, state, "chwon")
+    says("after_setresuid: this state does not say what is effective", caps.new_state({}).after_setresuid,
+      caps.new_state {}, 1, 1, 1)
   end)
 
   it("what sys has in Lua", function()
