@@ -20,11 +20,13 @@ local host_facts = require "cella.host"
 local identity = require "cella.container.identity"
 local interpreter = require "cella.interpreter"
 local lists = require "cella.list"
+local open = require "cella.open"
 local own = require "cella.root.own"
 local owner = require "cella.container.owner"
 local policy = require "cella.policy"
 local process_limits = require "cella.process.limits"
 local root = require "cella.root"
+local spawn = require "cella.plan.spawn"
 local terminal = require "cella.terminal"
 
 ---@class cella.container
@@ -236,8 +238,10 @@ local function checked_command(self, level, command, ...)
   return command
 end
 
-local function make_plan(self, command, level)
-  local ok, plan, err = pcall(function() return self.build(self.description, command, host_facts.facts()) end)
+-- `began`: when the caller has asked for it. What is looked at for the plan counts for its time.
+local function make_plan(self, command, began, level)
+  local function make() return self.build(self.description, command, host_facts.facts()) end
+  local ok, plan, err = open.before(command.timeout and began + command.timeout or math.huge, make)
   if not ok and Error.is(plan) then return nil, plan end
   if not ok then error(plan, type(plan) == "string" and not plan:find("^[^\n]*%.lua:%d+:") and level + 1 or 0) end
   return plan, err
@@ -249,15 +253,15 @@ end
 ---@param ... any  arguments of a function
 ---@return cella.plan?, cella.error?  nil where the policy finds no map on this host
 function Container:plan(command, ...)
-  local plan, err = make_plan(self, checked_command(self, 2, command, ...), 2)
+  local plan, err = make_plan(self, checked_command(self, 2, command, ...), core.now(), 2)
   if plan then return plan end -- and nothing behind it, so that print(box:plan(...)) shows the plan alone
   return nil, err
 end
 
-local function spawn_options(self, command)
+local function perform(self, plan, command, began)
   local options = command_module.for_spawn(command)
-  options.exited = self.description.hooks.exited
-  return options
+  options.exited, options.started = self.description.hooks.exited, began
+  return spawn.perform(plan, options)
 end
 
 --- Starts `command`. Returns once it has been executed, or nil and what failed; with `wait = false` as soon as there is
@@ -267,17 +271,18 @@ end
 ---@param ... any  arguments of a function
 ---@return cella.process?, cella.error?
 function Container:spawn(command, ...)
+  local began = core.now()
   command = checked_command(self, 2, command, ...)
-  local plan, err = make_plan(self, command, 2)
+  local plan, err = make_plan(self, command, began, 2)
   if not plan then return nil, err end
-  return plan:spawn(spawn_options(self, command))
+  return perform(self, plan, command, began)
 end
 
 --- Plans all but the command now, so that the first start costs no more than the next. Each start asks anew whether it
 --- still holds; who does not prepare gets the same from the second on.
 ---@return true?, cella.error?
 function Container:prepare()
-  local plan, err = make_plan(self, checked_command(self, 2, { "true" }), 2)
+  local plan, err = make_plan(self, checked_command(self, 2, { "true" }), core.now(), 2)
   if not plan then return nil, err end
   return true
 end
@@ -287,13 +292,17 @@ end
 ---@param ... any  arguments of a function
 ---@return cella.result?, cella.error?
 function Container:run(command, ...)
+  local began = core.now()
   command = checked_command(self, 2, command, ...)
   if command.wait == false then blame "command.wait: run waits for the end of the program; false is for spawn" end
-  local plan, err = make_plan(self, command, 2)
+  local plan, err = make_plan(self, command, began, 2)
   if not plan then return nil, err end
   if command.stdin == "pipe" then error('command.stdin: "pipe" needs spawn: here nobody could write to it', 2) end
   terminal.check_read(plan, 2)
-  return plan:run(spawn_options(self, command))
+  local process
+  process, err = perform(self, plan, command, began)
+  if not process then return nil, err end
+  return process:wait()
 end
 
 --- For others from whose description a plan is built (`build`): they are started as containers are.

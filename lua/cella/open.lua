@@ -41,9 +41,22 @@ end
 
 local PATIENCE = 5 -- seconds, for a look
 local silent = {}  -- path -> until when nobody is sent there again
+local latest = math.huge -- when the last look has to be over, by core.now()
 
---- A descriptor that only stands for a path (O_PATH), if it can be had in a few seconds. What the kernel has in its
---- cache it tells without waiting for a file system.
+--- Calls a function, whose looks together take no longer than until `till`.
+---@param till number  by core.now()
+---@param call fun(): any
+---@return boolean ok, ... as pcall
+function M.before(till, call)
+  local outer = latest
+  latest = math.min(outer, till)
+  local ok, first, second = pcall(call)
+  latest = outer
+  return ok, first, second
+end
+
+--- A descriptor that only stands for a path (O_PATH), if it can be had in a few seconds, or in those that M.before
+--- leaves. What the kernel has in its cache it tells without waiting for a file system.
 ---@param path string
 ---@return cella.fd?, string?, integer?  or nil, a message and an errno: ETIMEDOUT where nobody answers
 function M.look(path)
@@ -57,7 +70,7 @@ function M.look(path)
   end
   local now = core.now()
   if silent[path] and now < silent[path] then return nil, path .. ": " .. core.strerror(110), 110 end -- ETIMEDOUT
-  local fd, message, errno = M.within(path, { "path" }, nil, nil, PATIENCE)
+  local fd, message, errno = M.within(path, { "path" }, nil, nil, math.max(0, math.min(PATIENCE, latest - now)))
   silent[path] = not fd and core.errno_name(errno) == "ETIMEDOUT" and core.now() + PATIENCE or nil
   return fd, message, errno
 end

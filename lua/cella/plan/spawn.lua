@@ -80,12 +80,13 @@ local function exposed(why)
       .. "hold of", why = "that it takes a copy is because " .. why .. " (credentials(7))" }
 end
 
---- Performs a plan: what plan:spawn says. `options.wait`: false where nobody waits for the program's exec.
+--- Performs a plan: what plan:spawn says. `options.wait`: false where nobody waits for the program's exec;
+--- `options.started`: when its time began, if not now.
 ---@param plan cella.plan
 ---@param options table
 ---@return cella.process?, cella.error?
 function M.perform(plan, options)
-  options.started = core.now()
+  options.started = options.started or core.now()
   options.setup_timeout = options.setup_timeout or SETUP_TIMEOUT
   options.setup_until = options.started + options.setup_timeout
   local body, refused
