@@ -9,15 +9,10 @@ describe("cella enter", function()
     return
   end
 
-  local process, before
-  before_each(function()
-    before = trial.look()
-    process = assert(cella.container { hostname = "moon", capabilities = { "chown", "kill" },
+  local process
+  trial.around(before_each, after_each, function()
+    process = trial.hold(cella.container { hostname = "moon", capabilities = { "chown", "kill" },
       mounts = { { type = "proc", destination = "/proc" } } }:spawn { "sleep", "1000", stdin = "null" })
-  end)
-  after_each(function()
-    process:close()
-    trial.nothing_left(before)
   end)
 
   local function enter(...)

@@ -12,15 +12,8 @@ describe("the command line", function()
     return
   end
 
-  local directory, before
-  before_each(function()
-    before = trial.look()
-    directory = trial.directory()
-  end)
-  after_each(function()
-    trial.remove_directory(directory)
-    trial.nothing_left(before)
-  end)
+  local directory
+  trial.around(before_each, after_each, function(own) directory = own end)
 
   local count = 0
 

@@ -25,17 +25,10 @@ describe("`cella run` at a terminal", function()
     return
   end
 
-  local before, directory, outer, count
-  before_each(function()
-    before = trial.look()
-    directory = trial.directory()
-    count = 0
-  end)
-  after_each(function()
+  local directory, outer, count
+  trial.around(before_each, after_each, function(own) directory, count = own, 0 end, function()
     if outer then outer:close() end
     outer = nil
-    trial.remove_directory(directory)
-    trial.nothing_left(before)
   end)
 
   local function file(text)

@@ -37,17 +37,10 @@ describe("a container", function()
   local several, no_several = trial.several_ids()
   local first = several and no_several
 
-  local root, directory, before
+  local root, directory
   setup(function() root = rootfs.new() end)
   teardown(function() root:remove() end)
-  before_each(function()
-    before = trial.look()
-    directory = trial.directory()
-  end)
-  after_each(function()
-    trial.remove_directory(directory)
-    trial.nothing_left(before)
-  end)
+  trial.around(before_each, after_each, function(own) directory = own end)
 
   -- A spec that needs more than one ID.
   local function with_ids(name, body)
@@ -531,15 +524,9 @@ describe("a container", function()
       local other
 
       before_each(function()
-        local err
-        other, err = cella.container({
+        other = trial.hold(cella.container({
           hostname = "other", mounts = { PROC, { type = "tmpfs", destination = "/tmp" } },
-        }):spawn { "sleep", "1000" }
-        assert(other, tostring(err))
-      end)
-      after_each(function()
-        other:close()
-        other = nil
+        }):spawn { "sleep", "1000" })
       end)
 
       local function of_other(name)

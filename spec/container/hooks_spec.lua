@@ -3,7 +3,6 @@
 
 local cella = require "cella"
 local core = require "cella.core"
-local leaks = require "spec.support.leaks"
 local trial = require "spec.support.trial"
 
 local lacks = trial.lacks_user_namespaces()
@@ -24,14 +23,7 @@ end
 describe("hooks", function()
   local directory
   setup(core.runner_file) -- kept for ever once it is made
-  before_each(function()
-    leaks.watch()
-    directory = trial.directory()
-  end)
-  after_each(function()
-    trial.remove_directory(directory)
-    leaks.check()
-  end)
+  trial.around(before_each, after_each, function(own) directory = own end)
 
   when_able("are called in order, with the process of which they tell", function()
     local calls = {}

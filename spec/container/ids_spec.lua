@@ -108,8 +108,7 @@ end)
 
 describe("IDs that are held", function()
   local directory
-  before_each(function() directory = trial.directory() end)
-  after_each(function() trial.remove_directory(directory) end)
+  trial.around(before_each, after_each, function(own) directory = own end)
 
   -- Where only one range is left, and the notes are in a directory of ours.
   local function narrow(count)
@@ -291,8 +290,7 @@ describe("what nobody in the container can use", function()
   end
 
   local directory
-  before_each(function() directory = trial.directory() end)
-  after_each(function() trial.remove_directory(directory) end)
+  trial.around(before_each, after_each, function(own) directory = own end)
 
   local function bound(more)
     local mount = { type = "bind", source = directory, destination = "/mnt" }

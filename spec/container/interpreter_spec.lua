@@ -34,8 +34,7 @@ local HOSTILE = [[
 describe("the caller's interpreter", function()
   local facts = host.facts()
   local directory
-  before_each(function() directory = trial.directory() end)
-  after_each(function() trial.remove_directory(directory) end)
+  trial.around(before_each, after_each, function(own) directory = own end)
 
   -- Runs Lua in an interpreter whose file belongs to whoever runs the specs, and returns what it prints.
   local function as_owner(text)

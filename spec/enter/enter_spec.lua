@@ -27,22 +27,9 @@ describe("a process that is entered", function()
   local _, no_several = trial.several_ids()
   if type(no_several) ~= "string" then no_several = nil end
 
-  local before, held
-  before_each(function()
-    before, held = trial.look(), {}
-  end)
-  after_each(function()
-    for i = #held, 1, -1 do held[i]:close() end
-    held = {}
-    collectgarbage()
-    trial.nothing_left(before)
-  end)
+  trial.around(before_each, after_each)
 
-  local function hold(value, err)
-    if not value then error(tostring(err), 2) end
-    held[#held + 1] = value
-    return value
-  end
+  local hold = trial.hold
 
   -- A container whose program sleeps.
   local function sleeper(keys)

@@ -3,7 +3,6 @@
 local able = require "spec.support.able"
 local cella = require "cella"
 local core = require "cella.core"
-local leaks = require "spec.support.leaks"
 local outside = require "spec.support.outside"
 local trial = require "spec.support.trial"
 
@@ -15,22 +14,10 @@ describe("a namespace that is joined", function()
     return
   end
 
-  local boxes
-  setup(function() cella.container({}):run { "true" } end) -- the init's program is kept for the next
-  before_each(function()
-    leaks.watch()
-    boxes = {}
-  end)
-  after_each(function()
-    for _, process in ipairs(boxes) do process:close() end
-    boxes = nil
-    leaks.check()
-  end)
+  trial.around(before_each, after_each)
 
   local function sleeper()
-    local process = assert(cella.container {}:spawn { "sleep", "1000", stdin = "null" })
-    boxes[#boxes + 1] = process
-    return process
+    return trial.hold(cella.container {}:spawn { "sleep", "1000", stdin = "null" })
   end
 
   local function net_of(plan)

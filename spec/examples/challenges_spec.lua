@@ -18,9 +18,7 @@ local function has(text, part)
 end
 
 describe("the challenge", function()
-  local before
-  before_each(function() before = trial.look() end)
-  after_each(function() trial.nothing_left(before) end)
+  trial.around(before_each, after_each)
 
   if trial.lacks_user_namespaces() then
     pending(trial.lacks_user_namespaces())

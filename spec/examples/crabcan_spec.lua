@@ -47,11 +47,10 @@ describe("crabcan", function()
   end
   local is_root = not trial.lacks_root()
 
-  local root, before
+  local root
   setup(function() root = rootfs.new() end)
   teardown(function() root:remove() end)
-  before_each(function() before = trial.look() end)
-  after_each(function() trial.nothing_left(before) end)
+  trial.around(before_each, after_each)
 
   local function has_capsh()
     return root:shell "find . -name capsh" ~= ""

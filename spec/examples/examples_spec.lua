@@ -39,9 +39,7 @@ describe("examples/", function()
     return
   end
 
-  local before
-  before_each(function() before = trial.look() end)
-  after_each(function() trial.nothing_left(before) end)
+  trial.around(before_each, after_each)
 
   local there = lines "find examples -name '*.lua' | sort"
 

@@ -67,17 +67,12 @@ describe("examples/judge.lua", function()
   if sanitized then lacks = "compiles too much to be run with sanitizers as well" end
   if lacks then return pending(lacks) end
 
-  local directory, before
-  before_each(function()
-    before = trial.look()
-    directory = trial.directory()
+  local directory
+  trial.around(before_each, after_each, function(own)
+    directory = own
     trial.sh(("mkdir %s/tests"):format(directory))
     trial.write(directory .. "/tests/1.in", "1 2\n")
     trial.write(directory .. "/tests/1.out", "3\n")
-  end)
-  after_each(function()
-    trial.remove_directory(directory)
-    trial.nothing_left(before)
   end)
 
   local function judge(text, words)

@@ -28,17 +28,10 @@ describe("the error", function()
 
   local several, no_several = trial.several_ids()
 
-  local root, directory, before
+  local root, directory
   setup(function() root = rootfs.new() end)
   teardown(function() root:remove() end)
-  before_each(function()
-    before = trial.look()
-    directory = trial.directory()
-  end)
-  after_each(function()
-    trial.remove_directory(directory)
-    trial.nothing_left(before)
-  end)
+  trial.around(before_each, after_each, function(own) directory = own end)
 
   local function with_ids(name, body)
     it(name, function()

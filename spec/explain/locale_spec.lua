@@ -28,8 +28,7 @@ local SCRIPT = [[
 
 describe("a locale", function()
   local directory
-  before_each(function() directory = trial.directory() end)
-  after_each(function() trial.remove_directory(directory) end)
+  trial.around(before_each, after_each, function(own) directory = own end)
 
   for _, locale in ipairs { "tr_TR.ISO-8859-9", "de_DE.ISO-8859-1", "tr_TR.UTF-8" } do
     it(locale .. " changes nothing about what is ASCII by definition", function()

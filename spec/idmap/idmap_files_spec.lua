@@ -32,17 +32,11 @@ describe("the owners of files are what the map says", function()
   end
 
   local seed = tonumber(os.getenv "CELLA_SEED") or os.time() % 1000000
-  local before, directory
+  local directory
 
-  before_each(function()
-    before = trial.look()
-    directory = trial.directory()
+  trial.around(before_each, after_each, function(own)
+    directory = own
     trial.sh("chmod 777 " .. directory)
-  end)
-
-  after_each(function()
-    trial.remove_directory(directory)
-    trial.nothing_left(before)
   end)
 
   -- A map of `count` extents that begins at root, with its outside IDs in another order, in a window of ROOM IDs.

@@ -13,8 +13,7 @@ local HOST = { uid = 1000, gid = 1000, user = "alice", subuid = { { first = 1000
 
 describe("what decides about IDs", function()
   local directory
-  before_each(function() directory = trial.directory() end)
-  after_each(function() trial.remove_directory(directory) end)
+  trial.around(before_each, after_each, function(own) directory = own end)
 
   local function claim(registry)
     return policy.slice("web", 10, { registry = registry })(HOST)

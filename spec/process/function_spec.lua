@@ -49,14 +49,13 @@ describe("a function as the program", function()
     return
   end
 
-  local before, directory
+  local directory
   setup(function() directory = trial.directory() end)
   teardown(function()
     trial.remove_directory(directory)
     helper.remove()
   end)
-  before_each(function() before = trial.look() end)
-  after_each(function() trial.nothing_left(before) end)
+  trial.around(before_each, after_each)
 
   describe("and its modules", function()
     local path

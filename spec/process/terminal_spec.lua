@@ -65,15 +65,10 @@ describe("`terminal`", function()
     return
   end
 
-  local before, directory
-  before_each(function()
-    before = trial.look()
-    directory = trial.directory()
+  local directory
+  trial.around(before_each, after_each, function(own)
+    directory = own
     trial.sh("chmod 777 " .. directory) -- also for the IDs of containers
-  end)
-  after_each(function()
-    trial.remove_directory(directory)
-    trial.nothing_left(before)
   end)
 
   for name, description in pairs(ROOTS) do

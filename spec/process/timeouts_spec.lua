@@ -13,13 +13,9 @@ local LONG = 20 * (tonumber(os.getenv "CELLA_PATIENCE") or 1) -- seconds
 describe("a time-out", function()
   local directory
   setup(function() cella.container({}):run { "/bin/true" } end) -- what is kept open from the first one on
-  before_each(function()
-    directory = trial.directory()
-    leaks.watch()
-  end)
-  after_each(function()
-    leaks.check()
-    trial.remove_directory(directory)
+  trial.around(before_each, after_each, function(own)
+    directory = own
+    leaks.watch() -- for `undying`
   end)
 
   local function soon(call)

@@ -34,8 +34,7 @@ describe("a mount that does not answer", function()
   end
 
   local directory
-  before_each(function() directory = trial.directory() end)
-  after_each(function() trial.remove_directory(directory) end)
+  trial.around(before_each, after_each, function(own) directory = own end)
 
   local function run(command)
     trial.sh(("mkdir -p %s/dead"):format(directory))

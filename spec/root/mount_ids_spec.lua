@@ -14,18 +14,10 @@ describe("an ID-mapped mount", function()
     return
   end
 
-  local root, directory, before
+  local root, directory
   setup(function() root = rootfs.new() end)
   teardown(function() root:remove() end)
-  before_each(function()
-    before = trial.look()
-    directory = trial.directory()
-  end)
-  after_each(function()
-    private_host.clean()
-    trial.remove_directory(directory)
-    trial.nothing_left(before)
-  end)
+  trial.around(before_each, after_each, function(own) directory = own end, private_host.clean)
 
   -- What a script says in a container, where a tmpfs of the caller's user namespace has files of 0:0 and 7:8.
   local function on_disk(description, script, after)

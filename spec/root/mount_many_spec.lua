@@ -10,17 +10,12 @@ local trial = require "spec.support.trial"
 local needs = able.needs(function(reason) pending(reason) end)
 
 describe("a thousand bind mounts", function()
-  local root, directory, before
+  local root, directory
   setup(function() root = rootfs.new() end)
   teardown(function() root:remove() end)
-  before_each(function()
-    before = trial.look()
-    directory = trial.directory()
+  trial.around(before_each, after_each, function(own)
+    directory = own
     trial.sh(("cd %s && seq 2000 | while read -r n; do echo $n > $n; done"):format(directory))
-  end)
-  after_each(function()
-    trial.remove_directory(directory)
-    trial.nothing_left(before)
   end)
 
   local function description(count, kind)

@@ -8,20 +8,12 @@ local rootfs = require "spec.support.rootfs"
 local trial = require "spec.support.trial"
 
 describe("an overlay", function()
-  local root, directory, before
+  local root, directory
   setup(function() root = rootfs.new() end)
   teardown(function() root:remove() end)
 
   local facts = host.facts
-  before_each(function()
-    before = trial.look()
-    directory = trial.directory()
-  end)
-  after_each(function()
-    host.facts = facts
-    trial.remove_directory(directory)
-    trial.nothing_left(before)
-  end)
+  trial.around(before_each, after_each, function(own) directory = own end, function() host.facts = facts end)
 
   local function description(lower, more)
     local mount = { type = "overlay", destination = "/mnt", lower = lower }

@@ -11,18 +11,10 @@ describe("the propagation of a mount", function()
     return
   end
 
-  local root, directory, before
+  local root, directory
   setup(function() root = rootfs.new() end)
   teardown(function() root:remove() end)
-  before_each(function()
-    before = trial.look()
-    directory = trial.directory()
-  end)
-  after_each(function()
-    private_host.clean()
-    trial.remove_directory(directory)
-    trial.nothing_left(before)
-  end)
+  trial.around(before_each, after_each, function(own) directory = own end, private_host.clean)
 
   local PROC = '{ type = "proc", destination = "/proc" }'
   -- Whatever follows the flags of a mount, up to the dash: "shared:N", "master:N", "unbindable", or nothing.

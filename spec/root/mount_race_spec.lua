@@ -14,7 +14,7 @@ describe("while somebody exchanges directories for links", function()
     return
   end
 
-  local root, directory, victim, before, refused
+  local root, directory, victim, refused
   setup(function()
     root = rootfs.new()
     directory = trial.directory()
@@ -25,16 +25,10 @@ describe("while somebody exchanges directories for links", function()
     root:remove()
     trial.remove_directory(directory)
   end)
-  before_each(function()
-    before = trial.look()
-    victim = trial.directory()
+  trial.around(before_each, after_each, function(own)
+    victim = own
     trial.sh("cd " .. victim .. " && chmod 777 . && mkdir -m 777 sub && echo secret > sub/file && chmod 666 sub/file")
-  end)
-  after_each(function()
-    trial.remove_directory(victim)
-    root:shell "rm -rf trapdir"
-    trial.nothing_left(before)
-  end)
+  end, function() root:shell "rm -rf trapdir" end)
 
   local function fingerprint()
     return trial.sh(("cd %s && find . -printf '%%p %%y %%m %%U %%G %%s %%l\\n' | sort; find . -type f -exec cksum {} +")

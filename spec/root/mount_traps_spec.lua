@@ -18,7 +18,7 @@ describe("the mounts of a container", function()
     return
   end
 
-  local root, victim, victim_was, root_was, before
+  local root, victim, victim_was, root_was
   local user -- "new", or "host": whether the container has a user namespace of its own
 
   local function with_user(description)
@@ -52,21 +52,16 @@ describe("the mounts of a container", function()
     return trial.sh(("cd %s && { %s; }"):format(path, files))
   end
 
-  before_each(function()
-    before = trial.look()
+  trial.around(before_each, after_each, function(own)
     -- Part of the host: everybody may write there, so that only the container's care keeps it as it is.
-    victim = trial.directory()
+    victim = own
     trial.sh(("chmod 777 %s && mkdir -m 777 %s/sub && echo secret > %s/sub/file && chmod 666 %s/sub/file"):format(
       victim, victim, victim, victim))
     victim_was = fingerprint(victim)
-  end)
-
-  after_each(function()
+  end, function()
     local victim_is = fingerprint(victim)
-    trial.remove_directory(victim)
     private_host.clean()
     root:shell "rm -rf trap trapdir dev proc; mkdir -p -m 755 dev proc"
-    trial.nothing_left(before)
     assert.equal(victim_was, victim_is)
   end)
 

@@ -78,7 +78,7 @@ for _, user in ipairs { "new", "host" } do
       return
     end
 
-    local root, before, no_overlay
+    local root, no_overlay
     setup(function()
       root = rootfs.new()
       local result, err = require "cella".container { namespaces = { user = user }, mounts = {
@@ -86,8 +86,7 @@ for _, user in ipairs { "new", "host" } do
       no_overlay = not result and err.code == "EPERM" and "needs overlays in user namespaces (Linux 5.11)"
     end)
     teardown(function() root:remove() end)
-    before_each(function() before = trial.look() end)
-    after_each(function() trial.nothing_left(before) end)
+    trial.around(before_each, after_each)
 
     local function description(row, namespaces)
       local mount = { type = row[1], destination = "/mnt" }

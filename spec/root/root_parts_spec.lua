@@ -31,8 +31,7 @@ end
 
 describe("a part of a root #vm", function()
   local directory
-  before_each(function() directory = trial.directory() end)
-  after_each(function() trial.remove_directory(directory) end)
+  trial.around(before_each, after_each, function(own) directory = own end)
 
   when_able("may lie over those before it", function()
     local parts = {
@@ -254,13 +253,9 @@ end)
 
 describe("the step #vm", function()
   local directory, fd
-  before_each(function()
-    directory = trial.directory()
-    fd = assert(core.open(directory, { "path", "directory" }))
-  end)
-  after_each(function()
-    fd:close()
-    trial.remove_directory(directory)
+  trial.around(before_each, after_each, function(own)
+    directory = own
+    fd = trial.hold(core.open(directory, { "path", "directory" }))
   end)
 
   local function modes(...)

@@ -37,8 +37,7 @@ end
 
 describe("the runner", function()
   local directory
-  before_each(function() directory = trial.directory() end)
-  after_each(function() trial.remove_directory(directory) end)
+  trial.around(before_each, after_each, function(own) directory = own end)
 
   -- Its exit status, and the numbers that it has written into the launch: those at every four bytes that have changed.
   local function perform(bytes)

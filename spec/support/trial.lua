@@ -3,6 +3,7 @@
 local cella = require "cella"
 local core = require "cella.core"
 local host = require "cella.host"
+local lfs = require "lfs" -- as busted
 local sys = require "cella.sys"
 
 local M = {}
@@ -145,13 +146,25 @@ function M.cella(words)
   return M.host(M.cli(words))
 end
 
---- An empty directory for a spec's files; remove it with `remove_directory`.
-function M.directory()
-  return (M.sh "d=$(mktemp -d /tmp/cella-trial.XXXXXX) && chmod 755 $d && echo $d":gsub("\n$", ""))
+local DIRECTORY = "^/tmp/cella%-trial%.%w+$"
+
+--- An empty directory for a spec's files; remove it with `remove_directory`. No program is started for it: most specs
+--- have one.
+---@param mode integer?  0755 if none is given
+function M.directory(mode)
+  local random = assert(io.open "/dev/urandom")
+  random:setvbuf "no"
+  local path = "/tmp/cella-trial." .. random:read(8):gsub(".", function(c) return ("%02x"):format(c:byte()) end)
+  random:close()
+  assert(lfs.mkdir(path))
+  local fd <close> = assert(core.open(path, { "rdonly", "directory" }))
+  assert(sys.fchmod(fd:number(), mode or 493)) -- whatever the umask is
+  return path
 end
 
 function M.remove_directory(path)
-  assert(path:find "^/tmp/cella%-trial%.%w+$", path)
+  assert(path:find(DIRECTORY), path)
+  if os.remove(path) then return end -- it was empty
   M.sh("rm -rf --one-file-system " .. path)
 end
 
@@ -292,20 +305,66 @@ function M.look()
   end
   for line in io.lines "/proc/self/mountinfo" do list[#list + 1] = "mount " .. line end
   -- Not those of specs: others may run at the same time.
-  for name in M.sh("ls -d /tmp/crabcan* /tmp/cella[._]* /dev/shm/*cella* 2>/dev/null"):gmatch "[^\n]+" do
-    list[#list + 1] = "file " .. name
+  for name in lfs.dir "/tmp" do
+    if name:find "^crabcan" or name:find "^cella[._]" then list[#list + 1] = "file /tmp/" .. name end
+  end
+  for name in lfs.dir "/dev/shm" do
+    if name:find("cella", 1, true) then list[#list + 1] = "file /dev/shm/" .. name end
   end
   return list
 end
 
---- Raises unless everything is as it was.
+--- Raises unless everything is as it was. (A file or a child may be away: it need not be of this process's making.)
 function M.nothing_left(before)
-  local was, left = {}, {}
+  local was, is, left = {}, {}, {}
   for _, line in ipairs(before) do was[line] = true end
   for _, line in ipairs(M.look()) do
+    is[line] = true
     if not was[line] then left[#left + 1] = line end
   end
+  for _, line in ipairs(before) do
+    local lost = not is[line] and (line:find "^descriptor" or line:find "^mount")
+    if lost then left[#left + 1] = "lost: " .. line end
+  end
   if #left > 0 then error("left behind:\n" .. table.concat(left, "\n"), 0) end
+end
+
+local held = {}
+
+--- What is closed when the spec has ended, the last first, in specs with `around`: a process, a namespace. Raises the
+--- error of a call that has made none.
+---@generic T
+---@param value T?
+---@param err any
+---@return T
+function M.hold(value, err)
+  if not value then error(tostring(err), 2) end
+  held[#held + 1] = value
+  return value
+end
+
+--- Each spec has a directory of its own, which is removed, and nothing of what `look` sees may be left behind. `clean`
+--- is called before that is asked, also where the spec has failed.
+---@param before_each function  busted's, which exist in spec files alone
+---@param after_each function
+---@param prepare fun(directory: string)?
+---@param clean fun()?
+function M.around(before_each, after_each, prepare, clean)
+  local before, directory
+  before_each(function()
+    before = M.look()
+    directory = M.directory()
+    if prepare then prepare(directory) end
+  end)
+  after_each(function()
+    -- What it asserts is said once all is away, so that one failure does not become those of all that follow.
+    local cleaned, message = pcall(clean or function() end)
+    for i = #held, 1, -1 do held[i]:close() end
+    held = {}
+    M.remove_directory(directory)
+    if not cleaned then error(message, 0) end
+    M.nothing_left(before)
+  end)
 end
 
 return M
