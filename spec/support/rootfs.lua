@@ -25,7 +25,10 @@ end
 local Root = {}
 Root.__index = Root
 
-local COPY = [[
+local made = require "spec.support.made"
+
+-- The programs and the libraries that they need.
+local LIST = [[
 set -eu
 unset LD_PRELOAD
 PATH=/usr/bin:/bin:/usr/sbin:/sbin
@@ -36,18 +39,27 @@ for name in %s; do
   files="$files $path"
 done
 libraries=$(ldd $files | grep -o '/[^ ]*\.so[^ ]*' | sort -u)
-cp -L --parents $files $libraries %s
+echo $files $libraries >%s
+]]
+
+local COPY = [[
+set -eu
+unset LD_PRELOAD
+cp -L --parents $(cat %s) %s
 # Where the machine's shell is /usr/bin/sh, programs still ask for /bin/sh.
 [ -e %s/bin/sh ] || { mkdir -p %s/bin && cp -L /bin/sh %s/bin/sh; }
 ]]
 
 --- A directory with the programs in it, readable by everybody, that remove() takes away.
 function M.new()
+  local list = made.once("rootfs", function(path)
+    shell(LIST:format(table.concat(PROGRAMS, " "), path))
+  end)
   local path = shell("mktemp -d /tmp/cella-rootfs.XXXXXX"):gsub("\n$", "")
   local self = setmetatable({ path = path }, Root)
-  for _, name in ipairs(DIRECTORIES) do shell(("mkdir -m 755 %s/%s"):format(path, name)) end
-  shell("chmod 755 " .. path)
-  shell(COPY:format(table.concat(PROGRAMS, " "), path, path, path, path))
+  shell(("cd %s && mkdir -m 755 %s && chmod 755 ."):format(path, table.concat(DIRECTORIES, " ")))
+  shell(COPY:format(list, path, path, path, path))
+  made.done(list)
   return self
 end
 
