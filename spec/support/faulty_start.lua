@@ -9,9 +9,12 @@ local policy = require "cella.policy"
 
 local log, directory = arg[1], arg[2]
 
+-- One program: each is traced from its first call to its last.
 local REPORT = [[
-{ grep -E '^(Uid|Gid|Groups|Cap|NoNewPrivs|Seccomp:)' /proc/self/status; hostname; ulimit -n
-  cut -d ' ' -f 4- /proc/self/mountinfo | grep -v ' /out '; echo end; } >/out/report
+exec sed -nE '$a end
+  /^(Uid|Gid|Groups|Cap|NoNewPrivs|Seccomp:|Max open files)/p; /^[^ :]+$/p
+  / \/out /d; s/^[0-9]+ [0-9]+ [0-9]+:[0-9]+ //p
+  ' /proc/self/status /proc/self/limits /proc/sys/kernel/hostname /proc/self/mountinfo >/out/report
 ]]
 
 local box = cella.container {
