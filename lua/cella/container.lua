@@ -1,9 +1,9 @@
 --- From a container table to a plan.
 
 local lazy = require "cella.lazy"
+local blame = require "cella.blame"
 local Error = require "cella.error"
 local Plan = require "cella.plan"
-local blame = require "cella.blame"
 local call = require "cella.call"
 ---@module "cella.caps.read"
 local caps_read = lazy "cella.caps.read"
@@ -44,7 +44,7 @@ local NAMESPACES = description.NAMESPACES
 ---@param table_of_keys table
 ---@return cella.container
 function M.new(table_of_keys)
-  local box = description.check(table_of_keys, 2)
+  local box = description.check(table_of_keys)
   if box.ids == nil and box.namespaces.user == "new" then
     -- Chosen now, so that what a plan shows is what another of its plans has; what is wrong is said when it is started.
     box.ids = policy.default()
@@ -200,7 +200,7 @@ end
 
 local function build(box, command, host)
   if command.terminal and box.new_session == false then
-    error("command.terminal: a terminal of its own needs a session of its own, and new_session is false", 0)
+    blame("command.terminal: a terminal of its own needs a session of its own, and new_session is false")
   end
   local plan, err, kept = compiled.take(box, command.cwd or box.cwd or "/", host, begin)
   if not plan then return nil, err end
@@ -225,26 +225,25 @@ end
 
 Container.build = build
 
-local function checked_command(self, level, command, ...)
+local function checked_command(self, command, ...)
   command = call.command(command, ...)
   if command == nil then
     command = self.description.command
     if not command then
-      error("command: missing: give one, or the key `command` of the container", level + 1)
+      blame("command: missing: give one, or the key `command` of the container")
     end
     return command
   end
-  command = command_module.check(command, level + 1)
-  return command
+  return command_module.check(command)
 end
 
 -- `began`: when the caller has asked for it. What is looked at for the plan counts for its time.
-local function make_plan(self, command, began, level)
+local function make_plan(self, command, began)
   local function make() return self.build(self.description, command, host_facts.facts()) end
   local ok, plan, err = open.before(command.timeout and began + command.timeout or math.huge, make)
-  if not ok and Error.is(plan) then return nil, plan end
-  if not ok then error(plan, type(plan) == "string" and not plan:find("^[^\n]*%.lua:%d+:") and level + 1 or 0) end
-  return plan, err
+  if ok then return plan, err end
+  if Error.is(plan) then return nil, plan end
+  error(plan, 0)
 end
 
 --- The steps that would start `command` in this container, on this host, as this user. Nothing happens.
@@ -253,7 +252,7 @@ end
 ---@param ... any  arguments of a function
 ---@return cella.plan?, cella.error?  nil where the policy finds no map on this host
 function Container:plan(command, ...)
-  local plan, err = make_plan(self, checked_command(self, 2, command, ...), core.now(), 2)
+  local plan, err = make_plan(self, checked_command(self, command, ...), core.now())
   if plan then return plan end -- and nothing behind it, so that print(box:plan(...)) shows the plan alone
   return nil, err
 end
@@ -272,8 +271,8 @@ end
 ---@return cella.process?, cella.error?
 function Container:spawn(command, ...)
   local began = core.now()
-  command = checked_command(self, 2, command, ...)
-  local plan, err = make_plan(self, command, began, 2)
+  command = checked_command(self, command, ...)
+  local plan, err = make_plan(self, command, began)
   if not plan then return nil, err end
   return perform(self, plan, command, began)
 end
@@ -282,7 +281,7 @@ end
 --- still holds; who does not prepare gets the same from the second on.
 ---@return true?, cella.error?
 function Container:prepare()
-  local plan, err = make_plan(self, checked_command(self, 2, { "true" }), core.now(), 2)
+  local plan, err = make_plan(self, checked_command(self, 2, { "true" }), core.now())
   if not plan then return nil, err end
   return true
 end
@@ -293,12 +292,12 @@ end
 ---@return cella.result?, cella.error?
 function Container:run(command, ...)
   local began = core.now()
-  command = checked_command(self, 2, command, ...)
+  command = checked_command(self, command, ...)
   if command.wait == false then blame "command.wait: run waits for the end of the program; false is for spawn" end
-  local plan, err = make_plan(self, command, began, 2)
+  local plan, err = make_plan(self, command, began)
   if not plan then return nil, err end
-  if command.stdin == "pipe" then error('command.stdin: "pipe" needs spawn: here nobody could write to it', 2) end
-  terminal.check_read(plan, 2)
+  if command.stdin == "pipe" then blame('command.stdin: "pipe" needs spawn: here nobody could write to it') end
+  terminal.check_read(plan)
   local process
   process, err = perform(self, plan, command, began)
   if not process then return nil, err end
