@@ -81,18 +81,23 @@ static void push_slot(lua_State *L, const struct plan *plan, int number)
 	keep_plan(L, 1); /* its address is the plan's identity */
 }
 
+static void check_own(lua_State *L, const struct plan *plan)
+{
+	if (plan->is_base)
+		luaL_error(L, "other plans go on from this one: nothing comes after it");
+}
+
 static void check_open(lua_State *L, const struct plan *plan)
 {
 	if (plan->ended)
 		luaL_error(L, "the plan ends in an exec or call: nothing comes after it");
-	if (plan->is_base)
-		luaL_error(L, "other plans go on from this one: nothing comes after it");
+	check_own(L, plan);
 }
 
 /* The last step, to be changed: one of the plan's own. */
 static struct step *last_step(lua_State *L, struct plan *plan, const char *none)
 {
-	check_open(L, plan);
+	check_own(L, plan);
 	if (plan->steps == plan->base_steps)
 		luaL_error(L, "%s", none);
 	return plan_step(plan, plan->steps - 1);

@@ -149,8 +149,8 @@ static void read_argument(struct reader *reader, const struct param *param, cons
 
 static void read_step(const struct launch *launch, const struct step *step)
 {
-	struct reader reader = { step, (const char *)(step + 1) };
 	const struct op *op = op_at(step->op);
+	struct reader reader = { step, (const char *)step + step_head(op) };
 	int64_t slots = launch->slot_count;
 	sum += step->optional;
 	insist(step->slot < slots && step->guard < slots, "slot");
