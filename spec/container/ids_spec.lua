@@ -159,7 +159,7 @@ describe("IDs that are held", function()
     assert.equal(range, first_of(three(narrow(2))))
   end)
 
-  it("are given to nobody else while a namespace that has them is kept without a process", function()
+  it("are given to nobody else while a namespace that has them is kept without a process #slow", function()
     if trial.lacks_root() then return pending "needs root" end
     local source = [[
       local cella, hold, host = require "cella", require "cella.policy.hold", require("cella.host").facts()
@@ -192,7 +192,7 @@ describe("IDs that are held", function()
     assert.equal("kept\n", after(directory .. "/user", "unshare --user"))
   end)
 
-  it("are of a thousand containers at once in one descriptor", function()
+  it("are of a thousand containers at once in one descriptor #slow", function()
     local list, seen = {}, {}
     local before = trial.sh(("ls /proc/%d/fd | wc -l"):format(core.sys.getpid()))
     for i = 1, 1000 do

@@ -59,7 +59,7 @@ describe("a limit of processor time", function()
     end))
   end
 
-  it("counts what other threads of a program have started", function()
+  it("counts what other threads of a program have started #slow", function()
     -- A program with threads is not at hand in every shell: this process is one's child as well as any.
     local helper = require "spec.support.helper"
     local library, problem = helper.library()
@@ -79,7 +79,7 @@ describe("a limit of processor time", function()
     assert.is_true(counted)
   end)
 
-  it("is put to each process by the kernel too, in a container, should nobody look", needs("user_namespaces", function()
+  it("is put to each process by the kernel too, should nobody look #slow", needs("user_namespaces", function()
     local text = tostring(box():plan(sh("true", { cpu_limit = 2.5 })))
     assert.truthy(text:find('setrlimit("cpu", 4, 5)', 1, true), text)
     text = tostring(box({ rlimits = { cpu = 3 } }):plan(sh("true", { cpu_limit = 2.5 })))

@@ -354,8 +354,9 @@ describe("the bwrap example", function()
 
       local lines = { table.unpack(SAME) }
       if i == 1 then table.move(REFUSED, 1, #REFUSED, #lines + 1, lines) end
-      for _, line in ipairs(lines) do
-        it("does as bwrap: " .. line, function()
+      for number, line in ipairs(lines) do
+        -- What a line shows of a container has its spec elsewhere: a sample says that the example still works.
+        it("does as bwrap: " .. line .. (number % 10 == 1 and "" or " #slow"), function()
           if refused then pending(refused) end
           assert.equal(run(line, "bwrap", who.prefix), run(line, EXAMPLE, who.prefix))
         end)

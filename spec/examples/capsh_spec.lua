@@ -124,7 +124,7 @@ local OWN_WORDS = { "--help", "-h", "--explain=cap_chown", "--explain=CAP_SYS_TI
   "--print=foo", "foo", "--forkfor=0", "--mode=NOPRIV --mode=HYBRID" }
 
 describe("examples/capsh.lua", function()
-  it("answers and fails as capsh does", function()
+  it("answers and fails as capsh does #slow", function()
     if reason() then return pending(reason()) end
     compare(QUESTIONS, true)
   end)
@@ -134,12 +134,12 @@ describe("examples/capsh.lua", function()
     compare(OWN_WORDS, false)
   end)
 
-  it("changes what capsh changes", function()
+  it("changes what capsh changes #slow", function()
     if privileged() then return pending(privileged()) end
     compare(CHANGES, true)
   end)
 
-  it("does the same for a user without privileges", function()
+  it("does the same for a user without privileges #slow", function()
     if privileged() then return pending(privileged()) end
     local status, _, problem = run({ lua, "-e", "require 'cella'" }, STRANGER)
     if status ~= 0 then return pending("the checkout is not for everybody to read: " .. problem) end

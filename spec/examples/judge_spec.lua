@@ -81,8 +81,9 @@ describe("examples/judge.lua", function()
       trial.interpreter(), directory, directory, words or ""))
   end
 
-  for _, program in ipairs(PROGRAMS) do
-    it("says of " .. program.name .. ": " .. program.says, function()
+  for i, program in ipairs(PROGRAMS) do
+    local slow = i % 3 ~= 1 and " #slow" or ""
+    it("says of " .. program.name .. ": " .. program.says .. slow, function()
       local said = judge(program.text)
       local verdict, status = said:match "^1: (.-)  %([%d.]+ s, [%d.]+ MiB%)\nstatus (%d)\n$"
       assert.equal(program.says, verdict or said)
@@ -99,7 +100,7 @@ describe("examples/judge.lua", function()
     assert.matches("status 1\n$", said)
   end)
 
-  it("says of what cannot be executed that it cannot, and goes on", function()
+  it("says of what cannot be executed that it cannot, and goes on #slow", function()
     trial.write(directory .. "/tests/2.in", "")
     trial.write(directory .. "/tests/2.out", "")
     local said = judge [[
@@ -110,7 +111,7 @@ describe("examples/judge.lua", function()
     assert.equal("1: " .. verdict .. "2: " .. verdict .. "status 1\n", said)
   end)
 
-  it("runs all of a program, however large", function()
+  it("runs all of a program, however large #slow", function()
     assert.matches("^1: accepted", judge [[
       #include <stdio.h>
       static volatile char large[20 << 20] = { 1 };
@@ -118,12 +119,12 @@ describe("examples/judge.lua", function()
     ]])
   end)
 
-  it("is not held up by a compiler that is", function()
+  it("is not held up by a compiler that is #slow", function()
     local said = judge '#include "/dev/zero"\n'
     assert.matches("^compile error\n", said)
   end)
 
-  it("takes more processes where it is told to", function()
+  it("takes more processes where it is told to #slow", function()
     local forks = [[
       #include <stdio.h>
       #include <sys/wait.h>

@@ -410,7 +410,7 @@ describe("the error", function()
         "no such descriptor")
     end)
 
-    it("how many mounts there may be, where there are as many", function()
+    it("how many mounts there may be, where there are as many #slow", function()
       -- Doubled sixteen times they are more than half of the limit.
       if trial.read "/proc/sys/fs/mount-max" ~= "100000\n" then pending "needs fs.mount-max to be 100000" end
       local said = private_host.sh(([[
@@ -439,7 +439,7 @@ describe("the error", function()
       says_there(limited:format "net", plan, "clone3", "ENOSPC", "user.max_net_namespaces is 0")
     end)
 
-    it("that they are nested too deep", function()
+    it("that they are nested too deep #slow", function()
       local deep = ("unshare --user --map-root-user "):rep(32)
       says_there(deep .. "unshare --user --map-root-user LUA", plan, "clone3", "ENOSPC", "33 deep")
       assert.is_true(ran(deep .. "LUA", plan))
@@ -593,7 +593,7 @@ describe("the error", function()
       says(refused { rlimits = { nofile = hard + 1 } }, "setrlimit", "EPERM", tostring(hard), "CAP_SYS_RESOURCE")
     end)
 
-    it("how many descriptors there may be, where there are too many", function()
+    it("how many descriptors there may be, where there are too many #slow", function()
       -- As many files as there can be, and then `free` fewer.
       local source = "(function() cella.load_everything() local files = {} "
         .. 'repeat files[#files + 1] = io.open "/dev/null" until #files >= 13 - %d return %s end)()'

@@ -31,7 +31,9 @@ describe("a locale", function()
   trial.around(before_each, after_each, function(own) directory = own end)
 
   for _, locale in ipairs { "tr_TR.ISO-8859-9", "de_DE.ISO-8859-1", "tr_TR.UTF-8" } do
-    it(locale .. " changes nothing about what is ASCII by definition", function()
+    -- It is Turkish that has another idea of the letter i.
+    local slow = locale ~= "tr_TR.ISO-8859-9" and " #slow" or ""
+    it(locale .. " changes nothing about what is ASCII by definition" .. slow, function()
       local language, charset = locale:match "^(.-)%.(.*)$"
       trial.sh(("localedef -i %s -f %s %s/%s >/dev/null 2>&1 || true"):format(language, charset, directory, locale))
       local made = trial.sh(("test -d %s/%s && echo made || true"):format(directory, locale))

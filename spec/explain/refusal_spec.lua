@@ -63,7 +63,7 @@ describe("what is large and refused", function()
     assert.truthy(err:find("(1048576 bytes)", 1, true))
   end)
 
-  it("is a million names", function()
+  it("is a million names #slow", function()
     local many = names "x"
     for _, description in ipairs {
       many, { environment = many }, { rlimits = many }, { namespaces = many }, { user = many }, { hooks = many },
@@ -76,7 +76,7 @@ describe("what is large and refused", function()
     is_cheap(function() sys.setgroups(many) end)
   end)
 
-  it("is a million items", function()
+  it("is a million items #slow", function()
     local arguments = list "x"
     arguments[MANY] = 5
     is_cheap(box { command = arguments })

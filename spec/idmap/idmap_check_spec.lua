@@ -123,7 +123,7 @@ describe("the check of a map", function()
     end
   end)
 
-  it("is what the kernel says to random texts", function()
+  it("is what the kernel says to random texts #slow", function()
     local seed = tonumber(os.getenv "CELLA_SEED") or os.time()
     math.randomseed(seed)
     local function pick(list) return list[math.random(#list)] end
@@ -159,7 +159,7 @@ describe("the check of a map", function()
     assert.is_true(accepted > 1, accepted .. " accepted")
   end)
 
-  it("is what the kernel says to random maps that are values", function()
+  it("is what the kernel says to random maps that are values #slow", function()
     math.randomseed(os.time())
     for _ = 1, 100 do
       local extents, from, to = {}, 0, math.random(0, 3) == 0 and 0 or math.random(0, 200000)

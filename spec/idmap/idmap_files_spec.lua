@@ -83,7 +83,8 @@ describe("the owners of files are what the map says", function()
   end
 
   for _, count in ipairs { 1, 2, 5, 6, 7, 20, 40 } do
-    it(("through a random map of %d extents, and nobody else can own one"):format(count), function()
+    it(("through a random map of %d extents, and nobody else can own one%s"):format(count,
+      count > 5 and " #slow" or ""), function()
       math.randomseed(seed + count)
       local uid, gid = random_map(count, uid_first), random_map(count, gid_first)
       local users, all_groups, groups, unmapped = ends(uid), ends(gid), {}, {}

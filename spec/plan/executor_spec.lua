@@ -466,7 +466,7 @@ describe("a step that fails", function()
     assert.equal(before, after)
   end)
 
-  it("leaves no memory behind", needs("plain_memory", function()
+  it("leaves no memory behind #slow", needs("plain_memory", function()
     local maps, kilobytes = outside.lua [[
       local plans = {
         cella.plan():chdir("/nonexistent"):exec { "true", stdin = "null", stdout = "capture" },
@@ -773,7 +773,7 @@ describe("the caller, afterwards, is as it was", function()
     assert(#refused == 0, table.concat(refused, "\n"))
   ]==]
 
-  it("a child that performs an operation, whichever", needs("user_namespaces", function()
+  it("a child that performs an operation, whichever #slow", needs("user_namespaces", function()
     unchanged(EVERY_OPERATION)
   end))
 
@@ -880,7 +880,7 @@ describe("the caller, afterwards, is as it was", function()
     ]]
   end)
 
-  it("handles that were dropped, closed and left to the collector", function()
+  it("handles that were dropped, closed and left to the collector #slow", function()
     unchanged [[
       for _ = 1, 20 do
         local a = assert(cella.plan():exec({ "sleep", "60", stdout = "capture", stderr = "capture" }):spawn())
@@ -941,7 +941,7 @@ describe("the program", function()
     ]])))
   end)
 
-  it("gets none of 10,000", function()
+  it("gets none of 10,000 #slow", function()
     local program, opened, problems = outside.lua(LIST .. [[
       local _, hard = sys.getrlimit "nofile"
       if hard == "unlimited" then hard = 1000000 end
@@ -1027,7 +1027,7 @@ describe("starting programs works", function()
     ]], "env --ignore-signal=CHLD")
   end))
 
-  it("where SA_NOCLDWAIT is set", function()
+  it("where SA_NOCLDWAIT is set #slow", function()
     if not library then return pending(problem) end
     battery [[host(library, "set_nocldwait")]]
   end)
@@ -1040,12 +1040,12 @@ describe("starting programs works", function()
     ]]
   end)
 
-  it("where there are other threads and SIGCHLD is ignored", needs("block_signal", function()
+  it("where there are other threads and SIGCHLD is ignored #slow", needs("block_signal", function()
     if not library then return pending(problem) end
     battery([[host(library, "start_thread")]], "env --ignore-signal=CHLD")
   end))
 
-  it("where signals with handlers arrive all the time", function()
+  it("where signals with handlers arrive all the time #slow", function()
     if not library then return pending(problem) end
     battery [[
       host(library, "install_handlers")
@@ -1057,7 +1057,7 @@ describe("starting programs works", function()
     battery("", "env --block-signal")
   end))
 
-  it("where few descriptors are left", function()
+  it("where few descriptors are left #slow", function()
     battery [[
       local soft, hard = sys.getrlimit "nofile"
       assert(sys.setrlimit("nofile", 920, hard))
@@ -1075,7 +1075,8 @@ describe("starting programs works", function()
     end
     table.sort(names)
 
-    it(("where %s %s closed"):format(table.concat(names, " and "), #names == 1 and "is" or "are"), function()
+    it(("where %s %s closed%s"):format(table.concat(names, " and "), #names == 1 and "is" or "are",
+      closed < 7 and " #slow" or ""), function()
       battery("", nil, redirect)
     end)
 

@@ -344,7 +344,7 @@ describe("a function as the program", function()
       assert.equal(42, failure(error, 42, 0).value)
     end)
 
-    it("errors that are long, or deep", function()
+    it("errors that are long, or deep #slow", function()
       local long = failure(error, ("x"):rep(1000000), 0)
       assert.equal(65539, #long.message)
       assert.equal(1000000, #long.value)
@@ -362,7 +362,7 @@ describe("a function as the program", function()
       end))
     end)
 
-    it("the status with which it leaves, by whatever way", function()
+    it("the status with which it leaves, by whatever way #slow", function()
       local exit = os.exit
       for argument, code in pairs { [0] = 0, [7] = 7, [255] = 255, [-1] = 255, [256] = 0, [true] = 0, [false] = 1 } do
         for _, leave in ipairs { exit, function(status_there) os.exit(status_there, true) end } do
@@ -720,7 +720,7 @@ describe("a function as the program", function()
       assert.equal("told", told)
     end)
 
-    it("from a large heap, and leaves it as it is", function()
+    it("from a large heap, and leaves it as it is #slow", function()
       outside.lua(WHO .. [[
         local heap = {}
         for i = 1, 200 do heap[i] = ("x"):rep(1 << 20) .. i end
@@ -735,7 +735,7 @@ describe("a function as the program", function()
       ]])
     end)
 
-    it("many times at once", function()
+    it("many times at once #slow", function()
       local box, processes = cella.container {}, {}
       for i = 1, 16 do processes[i] = assert(box:spawn(function(n) return n * n end, i)) end
       for i = 16, 1, -1 do assert.equal(i * i, processes[i]:wait().values[1]) end

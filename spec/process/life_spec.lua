@@ -28,7 +28,7 @@ local function marked(word)
   return list
 end
 
-describe("a container's life", function()
+describe("a container's life #slow", function()
   setup(core.runner_file) -- kept for ever once it is made
   before_each(leaks.watch)
   after_each(leaks.check)

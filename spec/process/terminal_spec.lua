@@ -519,7 +519,7 @@ describe("`terminal`", function()
     end)
   end)
 
-  describe("and descriptors that run out:", function()
+  describe("and descriptors that run out: #slow", function()
     it("the program runs, or there is an error, never both", function()
       local problems, worked, failed = outside.lua(([[
         local directory = %q

@@ -41,7 +41,7 @@ describe("a thousand bind mounts", function()
     assert.equal("1000\n", trial.inside(description(1000), COUNT .. same))
   end))
 
-  it("of directories, too", needs("user_namespaces", function()
+  it("of directories, too #slow", needs("user_namespaces", function()
     assert.equal("1000\n7\n", trial.inside(description(1000, "directories"), COUNT .. "cat /mnt/1000/7"))
   end))
 
@@ -53,7 +53,7 @@ describe("a thousand bind mounts", function()
     return assert(cella.container(description(count)):plan { "/bin/true" })
   end
 
-  it("cost the same number of steps each", needs("user_namespaces", function()
+  it("cost the same number of steps each #slow", needs("user_namespaces", function()
     local none, half, all = #plan(0):steps(), #plan(500):steps(), #plan(1000):steps()
     assert.equal(2 * (half - none), all - none)
   end))
@@ -62,7 +62,7 @@ describe("a thousand bind mounts", function()
   local OTHERS = "brk,mmap,munmap,mremap,madvise,futex,rt_sigreturn,"
     .. "ppoll,epoll_wait,epoll_pwait,epoll_pwait2,wait4,waitid"
 
-  it("cost the same number of system calls each", needs("user_namespaces", "strace", "plain_memory", function()
+  it("cost the same number of system calls each #slow", needs("user_namespaces", "strace", "plain_memory", function()
     local function calls(count)
       local file = trial.write(("%s/box.lua"):format(directory), ([[
         local mounts = { { type = "tmpfs", destination = "/mnt" } }
@@ -90,7 +90,7 @@ describe("a thousand bind mounts", function()
     assert.is_true(math.abs(2 * (some - none) - (more - none)) < 10, ("%d %d %d"):format(none, some, more))
   end))
 
-  it("take Lua twice as long as half as many", needs("user_namespaces", function()
+  it("take Lua twice as long as half as many #slow", needs("user_namespaces", function()
     local function instructions(count)
       local box, number = cella.container(description(count)), 0
       debug.sethook(function() number = number + 1 end, "", 1000)

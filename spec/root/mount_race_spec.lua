@@ -8,7 +8,7 @@ local trial = require "spec.support.trial"
 
 local TIMES = trial.lacks_root() and 150 or 250 -- with a user namespace and without
 
-describe("while somebody exchanges directories for links", function()
+describe("while somebody exchanges directories for links #slow", function()
   if trial.lacks_user_namespaces() then
     pending(trial.lacks_user_namespaces())
     return
