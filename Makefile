@@ -118,7 +118,7 @@ fuzz: sanitized
 	@tools/fuzz
 
 check: build
-	@tools/specs $(BUILD)
+	@tools/folders $(BUILD) --exclude-tags=slow $$(find spec -name '*_spec.lua')
 
 bench: build
 	@$(env) lua5.4 bench/heap.lua
@@ -144,7 +144,7 @@ help:
 	@echo 'make run      install what is missing, build, start the example container'
 	@echo 'make test     install what is missing, build and test everything'
 	@echo 'make test-kernels  the specs that depend on the kernel, on Linux 5.10, 6.1, 6.12 and 7.3'
-	@echo 'make check    the specs alone, as you are'
+	@echo 'make check    the specs without the slow ones, as you are'
 	@echo 'make fuzz [FUZZ_SECONDS=600]  options, parsers, results of functions and launches of the runner, at random'
 	@echo 'make aarch64  the C code and the runner for that machine, with aarch64-linux-gnu-gcc'
 	@echo 'make lint     luacheck and cppcheck'
