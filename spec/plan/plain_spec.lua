@@ -242,7 +242,7 @@ describe("bytes that are no plain data", function()
     assert.equal(0, string.unpack("I8", string.pack("d", values[1])) & 0xffffffff)
   end)
 
-  it("do no harm, whatever was changed in them", function()
+  it("do no harm, whatever was changed in them #slow", function()
     local roll = dice(42)
     local taken, memory = 0, collectgarbage "count"
     for _ = 1, 10000 do
@@ -293,7 +293,7 @@ describe("bytes that are no plain data", function()
     end
   end)
 
-  it("is taken apart in bounded time, whatever strings somebody has chosen", function()
+  it("is taken apart in bounded time, whatever strings somebody has chosen #slow", function()
     local items, lacks = collide.items(59000)
     if not items then pending(lacks) end
     local start = os.clock()
