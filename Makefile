@@ -120,10 +120,24 @@ fuzz: sanitized
 check: build
 	@tools/folders $(BUILD) --exclude-tags=slow $$(find spec -name '*_spec.lua')
 
-bench: build
-	@$(env) lua5.4 bench/heap.lua
-	@$(env) lua5.4 bench/mounts.lua
-	@$(env) lua5.4 bench/capabilities.lua
+# BENCH='--quick --json FILE': its options; `--help` tells them. Without the packages it measures what is there.
+bench:
+	@tools/deps bench || echo 'going on with what is there'
+	@$(MAKE) --no-print-directory build bench-programs
+	@$(env) lua5.4 bench/main.lua $(BENCH)
+
+# The floor, and the programs that it starts (bench/): these have no libc.
+bench-programs: build/bench/floor build/bench/bare build/bench/init
+
+build/bench/floor: bench/floor.c csrc/sys/raw.h
+	@mkdir -p $(@D)
+	@echo 'link $@'
+	@$(CC) -std=c11 -D_GNU_SOURCE -iquote csrc $(WARNINGS) $(CFLAGS) -o $@ $<
+
+build/bench/%: bench/%.c csrc/sys/raw.h
+	@mkdir -p $(@D)
+	@echo 'link $@'
+	@$(runcc) -o $@ $<
 
 lint: luacheck cppcheck
 
@@ -148,8 +162,8 @@ help:
 	@echo 'make fuzz [FUZZ_SECONDS=600]  options, parsers, results of functions and launches of the runner, at random'
 	@echo 'make aarch64  the C code and the runner for that machine, with aarch64-linux-gnu-gcc'
 	@echo 'make lint     luacheck and cppcheck'
-	@echo 'make bench    what a start costs: with a large Lua heap, with many mounts, with capabilities'
+	@echo "make bench [BENCH='--quick --json FILE']  what a start costs, beside the kernel's own part and beside others"
 	@echo 'make install  INST_LUADIR=DIR INST_LIBDIR=DIR (luarocks make does this)'
 	@echo 'make clean    remove what was built'
 
-.PHONY: build sanitized aarch64 objects install run test test-kernels check fuzz bench lint luacheck cppcheck clean help FORCE
+.PHONY: build sanitized aarch64 objects install run test test-kernels check fuzz bench bench-programs lint luacheck cppcheck clean help FORCE

@@ -1,0 +1,49 @@
+/* The least process 1: executes its arguments in a child, reaps whatever ends, and ends as that child does.
+ */
+#include "sys/raw.h"
+
+#include <linux/sched.h>
+#include <signal.h>
+
+struct program {
+	char **argv;
+	char **environment;
+};
+
+static char child_stack[4096] __attribute__((aligned(16)));
+
+static void child(void *data)
+{
+	const struct program *program = data;
+	RAW(SYS_execve, program->argv[0], program->argv, program->environment);
+	raw_leave(127);
+}
+
+_Noreturn void init_start(long *stack);
+
+__attribute__((used)) _Noreturn void init_start(long *stack)
+{
+	char **argv = (char **)(stack + 1);
+	struct program program = { argv + 1, argv + stack[0] + 1 };
+	struct clone_args args = {
+		.flags = CLONE_VM | CLONE_VFORK,
+		.exit_signal = SIGCHLD,
+		.stack = (uint64_t)(uintptr_t)child_stack,
+		.stack_size = sizeof child_stack,
+	};
+	long pid = raw_clone3(&args, sizeof args, child, &program);
+	long ended;
+	int status = 0;
+	if (pid < 0)
+		raw_leave(EXIT_SETUP_FAILED);
+	do {
+		RAW_RETRY(ended, SYS_wait4, -1, &status, 0, 0);
+	} while (ended >= 0 && ended != pid);
+	raw_leave(status & 0x7f ? 128 + (status & 0x7f) : status >> 8 & 0xff);
+}
+
+#if defined(__x86_64__)
+__asm__(".globl _start\n_start:\n\tmov %rsp, %rdi\n\tcall init_start\n");
+#else
+__asm__(".globl _start\n_start:\n\tmov x0, sp\n\tbl init_start\n");
+#endif
