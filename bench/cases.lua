@@ -8,7 +8,8 @@
 --- A row has a name, `start` (bench/systems.lua), and what is checked before it is timed (bench/effects.lua):
 --- `effects`, by default those of shape S, of which it `lacks` some and has `more`, or false where there is no sandbox
 --- to look into; `init` is whether a process 1 is before the program. `floor` is the row of the floor that has the same
---- options, `base` another row than the group's to compare with. `own` rows are cella's and the floor's: where one
+--- options, `base` another row than the group's to compare with. `heap` MiB and `descriptors` the caller has while it is
+--- timed. `own` rows are cella's and the floor's: where one
 --- fails, the bench does.
 
 local here = require "bench.here"
@@ -25,10 +26,11 @@ local function shape(files, changes)
   return description
 end
 
--- box:spawn, with the shape changed.
-local function spawn(changes)
+-- box:spawn, with the shape changed, and keys of the command.
+local function spawn(changes, keys)
   return lua(function(command, case)
     local box = container(shape(case.files, changes))
+    for key, value in pairs(keys or {}) do command[key] = value end
     return function() return assert(box:spawn(command)) end
   end)
 end
@@ -100,9 +102,8 @@ end
 
 local function heaps(mib)
   return {
-    { name = ("floor, %d MiB"):format(mib), start = with_init, init = true, heap = mib, size = mib, series = "floor",
-      own = true },
-    { name = ("cella, %d MiB"):format(mib), start = spawn_plan(), init = true, heap = mib, size = mib, series = "cella",
+    { name = ("floor, %d MiB"):format(mib), start = with_init, init = true, heap = mib, series = "floor", own = true },
+    { name = ("cella, %d MiB"):format(mib), start = spawn_plan(), init = true, heap = mib, series = "cella",
       base = "cella, 1 MiB", floor = ("floor, %d MiB"):format(mib), own = true },
   }
 end
@@ -188,7 +189,13 @@ return {
     } },
 
   { name = "flight", title = "16 in flight, /bin/true: rate", command = { "/bin/true" }, at_once = 16, inverse = true,
-    base = "bubblewrap", rows = rows("floor, with init", "cella, box:run", "cella, a plan made once", "bubblewrap") },
+    base = "bubblewrap", rows = {
+      { name = "floor, with init", start = with_init, init = true, own = true },
+      { name = "cella, box:spawn", start = spawn(), init = true, floor = "floor, with init", own = true },
+      { name = "cella, box:spawn, wait = false", start = spawn(nil, { wait = false }), init = true,
+        floor = "floor, with init", own = true },
+      { name = "bubblewrap", start = bwrap(), init = true },
+    } },
 
   { name = "heap", title = "From a large heap", command = { "/bin/true" }, base = "floor, 1 MiB",
     rows = sizes({ 1, 256, 1024 }, heaps) },
@@ -225,7 +232,7 @@ return {
       { name = "vfork, exec and wait", start = plain, effects = {}, metric = "wall", own = true },
       { name = "floor, with init", start = with_init, init = true, own = true },
       { name = "cella, box:spawn", start = spawn(), init = true, own = true },
-      { name = "cella, plan:spawn", start = spawn_plan(), init = true, own = true },
+      { name = "cella, box:spawn, wait = false", start = spawn(nil, { wait = false }), init = true, own = true },
     } },
 
   { name = "lua", title = "The Lua side: processor time", command = { "/bin/true" }, metric = "cpu",

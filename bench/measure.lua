@@ -11,10 +11,12 @@ local M = {}
 
 -- What is known of a row before it is timed.
 local function inspect(group, row, options)
-  local entry = { name = row.name, own = row.own, size = row.size, series = row.series, samples = {}, cpus = {} }
+  local entry = { name = row.name, own = row.own, heap = row.heap, series = row.series, samples = {}, cpus = {} }
   local program = row.start.program
   if row.missing then
     entry.missing = row.missing
+  elseif options.largest_heap and (row.heap or 0) > options.largest_heap then
+    entry.missing = "it takes too long to fill the heap"
   elseif program and not here.find(program) then
     entry.missing = program .. " is not installed"
   else
@@ -99,7 +101,7 @@ end
 
 --- Measures a group.
 ---@param group table
----@param options { rounds: integer, each: integer, idle: integer, idle_rounds: integer, calls: boolean }
+---@param options { rounds: integer, each: integer, idle: integer, idle_rounds: integer, calls: boolean, largest_heap: integer? }
 ---@return { name: string, title: string, rows: table[] }
 function M.group(group, options)
   local entries, good = {}, {}

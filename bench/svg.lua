@@ -56,7 +56,7 @@ local function lines(group, top)
     if entry.series and entry.median then
       series[entry.series] = series[entry.series] or {}
       table.insert(series[entry.series], entry)
-      largest = math.max(largest, entry.size)
+      largest = math.max(largest, entry.heap)
     end
   end
   local base
@@ -83,14 +83,14 @@ local function lines(group, top)
     local colour = name == "floor" and "#999" or "#2b6cb0"
     local points = {}
     for i, entry in ipairs(series[name]) do
-      local at_x, at_y = x(entry.size), y(entry.median / base)
+      local at_x, at_y = x(entry.heap), y(entry.median / base)
       points[i] = ("%.1f,%.1f"):format(at_x, at_y)
       parts[#parts + 1] = ('<circle cx="%.1f" cy="%.1f" r="3" fill="%s"/>'):format(at_x, at_y, colour)
-      parts[#parts + 1] = text(at_x, bottom + 16, "middle", entry.size .. " MiB")
+      parts[#parts + 1] = text(at_x, bottom + 16, "middle", entry.heap .. " MiB")
     end
     local last = series[name][#series[name]]
     parts[#parts + 1] = ('<polyline points="%s" stroke="%s" fill="none"/>'):format(table.concat(points, " "), colour)
-    parts[#parts + 1] = text(x(last.size) + 8, y(last.median / base) + 4, "start", name)
+    parts[#parts + 1] = text(x(last.heap) + 8, y(last.median / base) + 4, "start", name)
   end
   return parts, bottom + 40
 end

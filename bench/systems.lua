@@ -149,7 +149,7 @@ function M.argv(group, row, command, once)
   end
   local list = { here.floor }
   if once then list = words(list, { "--once", tostring(once) }) end
-  if row.heap then list = words(list, { "--heap", tostring(row.heap) }) end
+  if row.heap and not once then list = words(list, { "--heap", tostring(row.heap) }) end
   if row.descriptors then list = words(list, { "--descriptors", tostring(row.descriptors) }) end
   if way.line then
     local line = way.line(command, group)

@@ -19,7 +19,8 @@ end
 -- costs.
 collectgarbage "stop"
 local ballast, descriptors = {}, {}
-for i = 1, row.heap or 0 do ballast[i] = ("x"):rep(1 << 20) end
+local part = ("x"):rep(1 << 16)
+for i = 1, arg[3] == "serve" and row.heap or 0 do ballast[i] = part:rep(16) end
 if row.descriptors or group.idle then
   local _, hard = core.sys.getrlimit "nofile"
   assert(core.sys.setrlimit("nofile", hard, hard))
