@@ -8,9 +8,8 @@
 --- A row has a name, `start` (bench/systems.lua), and what is checked before it is timed (bench/effects.lua):
 --- `effects`, by default those of shape S, of which it `lacks` some and has `more`, or false where there is no sandbox
 --- to look into; `init` is whether a process 1 is before the program. `floor` is the row of the floor that has the same
---- options, `base` another row than the group's to compare with. `heap` MiB and `descriptors` the caller has while it is
---- timed. `own` rows are cella's and the floor's: where one
---- fails, the bench does.
+--- options, `base` another row than the group's to compare with. `heap` MiB and `descriptors` the caller has while it
+--- is timed. `own` rows are cella's and the floor's: where one fails, the bench does.
 
 local here = require "bench.here"
 local systems = require "bench.systems"

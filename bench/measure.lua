@@ -101,7 +101,8 @@ end
 
 --- Measures a group.
 ---@param group table
----@param options { rounds: integer, each: integer, idle: integer, idle_rounds: integer, calls: boolean, largest_heap: integer? }
+---@param options table  rounds, starts of `each` in a round, `idle` containers and idle_rounds, whether `calls` are
+---  counted, and largest_heap
 ---@return { name: string, title: string, rows: table[] }
 function M.group(group, options)
   local entries, good = {}, {}

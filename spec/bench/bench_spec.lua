@@ -37,7 +37,7 @@ describe("the bench", function()
 
   teardown(function() require("bench.here").remove_directories() end)
 
-  it("checks and measures every row, and writes what it found", function()
+  it("checks and measures every row, and writes what it found #slow", function()
     local directory = require("bench.here").directory()
     local said = output(("--quick --json %s/json --svg %s/svg --markdown %s/markdown"):format(directory, directory,
       directory))
