@@ -393,20 +393,27 @@ static int64_t run(long count, long at_once)
 static void end_all(void)
 {
 	int status;
+	long left = 0;
 	for (long i = 0; i < slot_count; i++) {
-		if (slots[i].pid)
+		if (slots[i].pid) {
 			kill((pid_t)slots[i].pid, SIGKILL);
+			left++;
+		}
 	}
-	for (long i = 0; i < slot_count; i++) {
-		if (slots[i].pid)
-			reap(&status);
-	}
+	while (left-- > 0)
+		reap(&status);
 }
 
 static void serve(void)
 {
 	char line[64];
-	while (fgets(line, sizeof line, stdin)) {
+	/* What is started gets no request to read. */
+	int own = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, INIT_FD + 1),
+	    null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	FILE *requests = own < 0 ? NULL : fdopen(own, "r");
+	if (!requests || null < 0 || dup2(null, STDIN_FILENO) < 0)
+		give_up("standard input", errno);
+	while (fgets(line, sizeof line, requests)) {
 		long count = 0, at_once = 1;
 		int64_t begun = now(), cpu = used(), blocked = 0;
 		if (sscanf(line, "start %ld %ld", &count, &at_once) == 2) {
