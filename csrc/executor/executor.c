@@ -65,7 +65,7 @@ void executor_begin(struct executor *executor, struct launch *launch)
 	executor->launch = launch;
 	executor->next = launch_first(launch);
 	executor->end = (const struct step *)(const void *)((char *)launch + launch->end);
-	executor->gate = 0;
+	executor->sync_pipe = 0;
 	for (struct step *step = executor->next; step != executor->end; step = step_after(step))
 		step_bind(step);
 }
@@ -78,7 +78,7 @@ static int continue_in(const struct executor *executor, uint64_t flags, uint64_t
 }
 
 /* The child of a monitor, or the process behind a fork step: goes on once the parent has hold of it. */
-static void take_over(const struct launch *launch)
+static void continue_handoff(const struct launch *launch)
 {
 	if (channel_say(launch->channel, MESSAGE_SUCCESSOR) < 0 || channel_await(launch->channel) < 0)
 		raw_leave(EXIT_SETUP_FAILED);
@@ -94,7 +94,7 @@ static void wipe(const struct executor *executor)
 
 /* A process of which only the children are in the namespace that it has joined hands over to one. All
  * are children of the same parent (CLONE_PARENT), so that it can wait for the last. */
-static int hand_over(struct executor *executor, uint64_t namespaces)
+static int hand_off(struct executor *executor, uint64_t namespaces)
 {
 	int result = continue_in(executor, namespaces | CLONE_PARENT, 0);
 	if (result < 0)
@@ -106,25 +106,26 @@ static int hand_over(struct executor *executor, uint64_t namespaces)
 		raw_leave(0);
 	}
 	wipe(executor);
-	take_over(executor->launch);
+	continue_handoff(executor->launch);
 	return 0;
 }
 
 /* Executes the init from the descriptor `program`. */
-static int execute_init(int program, bool stays, int child)
+static int execute_init(int program, bool detached, int child)
 {
 	char pid[DIGITS_SIZE];
 	put_number(pid, child);
-	const char *const argv[] = { "cella-init", "init", pid, stays ? "stays" : NULL, NULL };
+	const char *const argv[] = { "cella-init", "init", pid, detached ? "detached" : NULL, NULL };
 	const char *const environment[] = { NULL };
 	return (int)RAW(SYS_execveat, program, "", argv, environment, AT_EMPTY_PATH);
 }
 
-/* Puts `status` on 3 and `gate` on 4, closes everything else but `program`, and becomes the init. */
-static int become_init(const struct executor *executor, int program, int status, bool stays, int gate, int child)
+/* Puts `status` on 3 and `sync_pipe` on 4, closes everything else but `program`, and becomes the init. */
+static int become_init(const struct executor *executor, int program, int status, bool detached, int sync_pipe,
+		       int child)
 {
 	enum { FIRST = 3, COUNT = 2, ABOVE = 8 };
-	int moved[COUNT] = { status, gate };
+	int moved[COUNT] = { status, sync_pipe };
 	long result = program = (int)RAW(SYS_fcntl, program, F_DUPFD_CLOEXEC, ABOVE);
 	for (int i = 0; i < COUNT && result >= 0; i++)
 		result = moved[i] = (int)RAW(SYS_fcntl, moved[i], F_DUPFD_CLOEXEC, ABOVE);
@@ -139,19 +140,19 @@ static int become_init(const struct executor *executor, int program, int status,
 		result = RAW(SYS_close_range, program + 1, UINT32_MAX, 0);
 	if (result >= 0 && executor->become_init) {
 		RAW(SYS_close, program);
-		executor->become_init(executor, child, stays);
+		executor->become_init(executor, child, detached);
 	}
-	return result >= 0 ? execute_init(program, stays, child) : (int)result;
+	return result >= 0 ? execute_init(program, detached, child) : (int)result;
 }
 
-static void pass_gate(const struct executor *executor)
+static void wait_for_init(const struct executor *executor)
 {
 	char byte;
 	long result;
-	RAW_RETRY(result, SYS_read, executor->gate, &byte, 1);
+	RAW_RETRY(result, SYS_read, executor->sync_pipe, &byte, 1);
 	if (result != 1)
 		raw_leave(EXIT_SETUP_FAILED);
-	RAW(SYS_close, executor->gate);
+	RAW(SYS_close, executor->sync_pipe);
 	if (channel_say(executor->launch->channel, MESSAGE_PROGRAM) < 0)
 		raw_leave(EXIT_SETUP_FAILED);
 }
@@ -162,29 +163,29 @@ static void perform(struct executor *executor);
 static void continue_plan(void *data)
 {
 	struct executor *executor = data;
-	RAW(SYS_close, executor->gate_end);
-	pass_gate(executor);
+	RAW(SYS_close, executor->sync_end);
+	wait_for_init(executor);
 	perform(executor);
 }
 
-/* The process after this step is a child, held behind a gate until the init has begun and can no longer be traced
+/* The process after this step is a child, held by a pipe until the init has begun and can no longer be traced
  * from inside. If it never begins, this process ends, and the kernel kills all in its pid namespace. */
-static int start_init(struct executor *executor, int program, int status, bool stays)
+static int start_init(struct executor *executor, int program, int status, bool detached)
 {
-	int gate[2], child;
+	int sync_pipe[2], child;
 	/* exec makes it SIGCHLD */
 	struct clone_args args = { .exit_signal = executor->launch->executes ? 0 : SIGCHLD };
-	long result = RAW(SYS_pipe2, gate, O_CLOEXEC);
+	long result = RAW(SYS_pipe2, sync_pipe, O_CLOEXEC);
 	/* 0 to 2 may have been closed, and are not ours to use. */
 	for (int i = 0; i < 2 && result >= 0; i++) {
-		int low = gate[i];
-		result = gate[i] = (int)RAW(SYS_fcntl, low, F_DUPFD_CLOEXEC, 3);
+		int low = sync_pipe[i];
+		result = sync_pipe[i] = (int)RAW(SYS_fcntl, low, F_DUPFD_CLOEXEC, 3);
 		RAW(SYS_close, low);
 	}
 	if (result < 0)
 		return (int)result;
-	executor->gate = gate[0];
-	executor->gate_end = gate[1];
+	executor->sync_pipe = sync_pipe[0];
+	executor->sync_end = sync_pipe[1];
 	if (executor->stack) {
 		wipe(executor);
 		executor->shared = 1;
@@ -197,12 +198,12 @@ static int start_init(struct executor *executor, int program, int status, bool s
 		child = executor_clone(executor, &args);
 	}
 	if (child == 0) {
-		RAW(SYS_close, gate[1]); /* every copy of this end must be the init's */
-		pass_gate(executor);
+		RAW(SYS_close, sync_pipe[1]); /* every copy of this end must be the init's */
+		wait_for_init(executor);
 	}
 	if (child <= 0)
 		return child;
-	return become_init(executor, program, status, stays, gate[1], child);
+	return become_init(executor, program, status, detached, sync_pipe[1], child);
 }
 
 /* In a slot whose optional step found nothing. */
@@ -228,7 +229,7 @@ static int act(struct executor *executor, const struct op *op, struct step *step
 			arg->n &= (int64_t)executor->ignored;
 	}
 	if (op->flags & OP_FORK)
-		return hand_over(executor, (uint64_t)step->args[0].n);
+		return hand_off(executor, (uint64_t)step->args[0].n);
 	if (op->flags & OP_INIT)
 		return start_init(executor, (int)step->args[0].n, (int)step->args[1].n, step->args[2].n != 0);
 	/* Until the program is executed, the process goes by this name, which the program's own then takes the place
@@ -267,7 +268,7 @@ static void perform(struct executor *executor)
 
 void execute_plan(struct executor *executor)
 {
-	if (executor->launch->handed_over)
-		take_over(executor->launch);
+	if (executor->launch->handed_off)
+		continue_handoff(executor->launch);
 	perform(executor);
 }

@@ -10,7 +10,7 @@
 
 /* What a monitor (monitor.c) and the caller tell each other. */
 struct monitor_report {
-	uint32_t settled; /* by the caller, once last_pid is known: a word that the monitor waits for (futex(2)) */
+	uint32_t known; /* by the caller, once last_pid is known: a word that the monitor waits for (futex(2)) */
 	int32_t last_pid;
 	int32_t result; /* of wait4; of the monitor's, as all below */
 	int32_t status;
@@ -35,7 +35,7 @@ struct launch {
 	uint64_t namespaces; /* that the monitor clones the child into */
 	int32_t cgroup;    /* that it is born into, or -1 */
 	bool monitored;    /* the first process becomes the monitor of another, which performs the plan */
-	bool handed_over;  /* who begins has to say so: it is not the caller's own child */
+	bool handed_off;  /* who begins has to say so: it is not the caller's own child */
 	bool dies_with_parent;
 	bool executes;     /* the plan ends with execve(2) */
 	bool has_init;     /* who is waited for becomes an init, and executes nothing */
@@ -71,8 +71,8 @@ struct executor {
 	struct launch *launch;
 	struct step *next;
 	const struct step *end;
-	int gate;       /* behind which the process after an init step waits */
-	int gate_end;   /* the init's */
+	int sync_pipe;       /* behind which the process after an init step waits */
+	int sync_end;   /* the init's */
 	uint64_t ignored; /* signals */
 	int *thread_id; /* where libc keeps that of the only thread, in a copy; or NULL */
 	/* In the runner: for the process behind an init step, which shares its memory until it executes the program, so
@@ -81,7 +81,7 @@ struct executor {
 	size_t stack_size;
 	int32_t shared; /* 0 once it has executed the program, or has ended: set by the kernel (CLONE_CHILD_CLEARTID) */
 	/* Goes on as the init of a program, with descriptors 3 and 4 alone. */
-	void (*become_init)(const struct executor *executor, int program, bool stays);
+	void (*become_init)(const struct executor *executor, int program, bool detached);
 };
 
 /* Performs the steps from `next` on. Returns at a call, in a copy of the caller; else never. */

@@ -78,8 +78,8 @@ _Noreturn void monitor_wait(struct launch *launch, int child)
 		launch->error = -result;
 		raw_leave(EXIT_SETUP_FAILED);
 	}
-	while (!__atomic_load_n(&report->settled, __ATOMIC_SEQ_CST))
-		RAW(SYS_futex, &report->settled, FUTEX_WAIT, 0, 0, 0, 0);
+	while (!__atomic_load_n(&report->known, __ATOMIC_SEQ_CST))
+		RAW(SYS_futex, &report->known, FUTEX_WAIT, 0, 0, 0, 0);
 	/* The program's parent is this process: it has to go with the caller if the program is to. */
 	if (!launch->dies_with_parent)
 		RAW(SYS_prctl, PR_SET_PDEATHSIG, 0, 0, 0, 0);

@@ -58,7 +58,7 @@ static int cgroup_new(lua_State *L)
 	strcpy(cgroup->name, name);
 	luaL_getmetatable(L, CGROUP_TYPE);
 	lua_setmetatable(L, -2);
-	int parent = fcntl(directory, F_DUPFD_CLOEXEC, LOWEST_FD);
+	int parent = fcntl(directory, F_DUPFD_CLOEXEC, MIN_FD);
 	if (parent < 0)
 		return push_error(L, "dup", errno);
 	if (mkdirat(parent, name, 0755) < 0) {
@@ -68,7 +68,7 @@ static int cgroup_new(lua_State *L)
 	}
 	cgroup->parent = parent;
 	cgroup->directory =
-		move_up(openat(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), LOWEST_FD);
+		move_up(openat(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), MIN_FD);
 	return cgroup->directory < 0 ? push_error(L, "open", errno) : 1;
 }
 

@@ -213,7 +213,7 @@ static int plain_decode(lua_State *L)
 
 void open_decode(lua_State *L)
 {
-	lua_getfield(L, -1, "plain");
+	lua_getfield(L, -1, "serialize");
 	lua_pushcfunction(L, plain_decode);
 	lua_setfield(L, -2, "decode");
 	lua_pop(L, 1);

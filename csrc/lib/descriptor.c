@@ -15,11 +15,11 @@ void close_once(int *fd)
 	*fd = -1;
 }
 
-int move_up(int fd, int lowest)
+int move_up(int fd, int min_fd)
 {
-	if (fd < 0 || fd >= lowest)
+	if (fd < 0 || fd >= min_fd)
 		return fd;
-	int moved = fcntl(fd, F_DUPFD_CLOEXEC, lowest);
+	int moved = fcntl(fd, F_DUPFD_CLOEXEC, min_fd);
 	int error = errno;
 	close(fd);
 	errno = error;
@@ -46,7 +46,7 @@ int is_of_file(int fd, const struct file_identity *identity)
 
 int open_pidfd(int pid)
 {
-	int fd = move_up((int)syscall(SYS_pidfd_open, pid, 0), LOWEST_FD);
+	int fd = move_up((int)syscall(SYS_pidfd_open, pid, 0), MIN_FD);
 	return fd < 0 ? -errno : fd;
 }
 

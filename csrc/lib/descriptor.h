@@ -7,10 +7,10 @@
 
 void close_once(int *fd);
 
-/* Moves a descriptor to one from `lowest` on and closes the first. 0, 1 and 2 are the standard streams also
+/* Moves a descriptor to one from `min_fd` on and closes the first. 0, 1 and 2 are the standard streams also
  * where the caller has closed them: nothing of ours is left there. -1 and errno if there is no room. */
-enum { LOWEST_FD = 3 };
-int move_up(int fd, int lowest);
+enum { MIN_FD = 3 };
+int move_up(int fd, int min_fd);
 
 /* Which file a descriptor is of: the caller may close a number that is not its own, and give it to another. */
 struct file_identity {

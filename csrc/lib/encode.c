@@ -251,5 +251,5 @@ void open_encode(lua_State *L)
 	lua_newtable(L);
 	lua_pushcfunction(L, plain_encode);
 	lua_setfield(L, -2, "encode");
-	lua_setfield(L, -2, "plain");
+	lua_setfield(L, -2, "serialize");
 }

@@ -41,13 +41,13 @@ int *check_own_fd(lua_State *L, int index)
 	return &fd->number;
 }
 
-int opt_lowest(lua_State *L, int index)
+int opt_min_fd(lua_State *L, int index)
 {
-	int lowest = lua_isnoneornil(L, index) ? LOWEST_FD : check_fd(L, index);
-	return lowest < LOWEST_FD ? LOWEST_FD : lowest;
+	int min_fd = lua_isnoneornil(L, index) ? MIN_FD : check_fd(L, index);
+	return min_fd < MIN_FD ? MIN_FD : min_fd;
 }
 
-/* open(path, flags [, mode [, lowest]]) -> fd object | nil, message, errno */
+/* open(path, flags [, mode [, min_fd]]) -> fd object | nil, message, errno */
 static int io_open(lua_State *L)
 {
 	size_t length;
@@ -55,19 +55,19 @@ static int io_open(lua_State *L)
 	luaL_argcheck(L, strlen(path) == length, 1, "the path has a NUL byte in it");
 	int flags = (int)check_flags(L, 2, &names_open);
 	mode_t mode = lua_isnoneornil(L, 3) ? 0666 : (mode_t)check_range(L, 3, 0, 07777);
-	int lowest = opt_lowest(L, 4);
+	int min_fd = opt_min_fd(L, 4);
 	int *fd = new_fd(L);
-	*fd = move_up(open(path, flags | O_CLOEXEC | O_NOCTTY, mode), lowest);
+	*fd = move_up(open(path, flags | O_CLOEXEC | O_NOCTTY, mode), min_fd);
 	return *fd < 0 ? push_error(L, path, errno) : 1;
 }
 
-/* dup(number [, lowest]) -> fd object | nil, message, errno */
+/* dup(number [, min_fd]) -> fd object | nil, message, errno */
 static int io_dup(lua_State *L)
 {
 	int number = check_fd(L, 1);
-	int lowest = opt_lowest(L, 2);
+	int min_fd = opt_min_fd(L, 2);
 	int *fd = new_fd(L);
-	*fd = fcntl(number, F_DUPFD_CLOEXEC, lowest);
+	*fd = fcntl(number, F_DUPFD_CLOEXEC, min_fd);
 	return *fd < 0 ? push_error(L, "dup", errno) : 1;
 }
 

@@ -13,7 +13,7 @@ int *new_fd(lua_State *L);
 int *check_own_fd(lua_State *L, int index);
 
 /* The number below which a new descriptor must not be; as small as may be where nothing is said. */
-int opt_lowest(lua_State *L, int index);
+int opt_min_fd(lua_State *L, int index);
 
 void add_fd_methods(lua_State *L, const luaL_Reg *methods);
 

@@ -84,7 +84,7 @@ static int new_registry(lua_State *L)
 	int result = identify(number, &registry->file);
 	if (result < 0)
 		return push_error(L, "fstat", -result);
-	registry->fd = fcntl(number, F_DUPFD_CLOEXEC, LOWEST_FD);
+	registry->fd = fcntl(number, F_DUPFD_CLOEXEC, MIN_FD);
 	if (registry->fd < 0)
 		return push_error(L, "dup", errno);
 	keep_private(registry->fd);

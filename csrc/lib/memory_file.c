@@ -145,7 +145,7 @@ static int create(const char *name, bool executable)
 	int fd = memfd_create(name, flags | (executable ? MFD_EXEC : MFD_NOEXEC_SEAL));
 	if (fd < 0 && errno == EINVAL)
 		fd = memfd_create(name, flags);
-	fd = move_up(fd, LOWEST_FD);
+	fd = move_up(fd, MIN_FD);
 	return fd < 0 ? -errno : fd;
 }
 

@@ -50,7 +50,7 @@ static int io_poll(lua_State *L)
 static int io_poll_set(lua_State *L)
 {
 	int *fd = new_fd(L);
-	*fd = move_up(epoll_create1(EPOLL_CLOEXEC), LOWEST_FD);
+	*fd = move_up(epoll_create1(EPOLL_CLOEXEC), MIN_FD);
 	return *fd < 0 ? push_error(L, "epoll_create1", errno) : 1;
 }
 
@@ -96,7 +96,7 @@ static int fd_ready(lua_State *L)
 static int io_timer(lua_State *L)
 {
 	int *fd = new_fd(L);
-	*fd = move_up(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK), LOWEST_FD);
+	*fd = move_up(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK), MIN_FD);
 	return *fd < 0 ? push_error(L, "timerfd_create", errno) : 1;
 }
 
@@ -149,7 +149,7 @@ static int io_signals(lua_State *L)
 			sigdelset(&set, number);
 	}
 	int *fd = new_fd(L);
-	*fd = move_up(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK), LOWEST_FD);
+	*fd = move_up(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK), MIN_FD);
 	if (*fd < 0)
 		return push_error(L, "signalfd", errno);
 	sigprocmask(SIG_BLOCK, &set, NULL);

@@ -19,18 +19,18 @@
 
 enum { READ_MOST = 65536, SKIP_ROUNDS = 4 };
 
-/* pipe([lowest [, writes]]) -> read end, write end | nil, message, errno
+/* pipe([min_fd [, writes]]) -> read end, write end | nil, message, errno
  * One end is the caller's, the one to read from or, with `writes`, to write to: it does not block. That of the
  * program does, as programs expect. */
 static int io_pipe(lua_State *L)
 {
-	int pair[2], lowest = opt_lowest(L, 1);
+	int pair[2], min_fd = opt_min_fd(L, 1);
 	bool writes = lua_toboolean(L, 2);
 	int *reading = new_fd(L), *writing = new_fd(L);
 	if (pipe2(pair, O_CLOEXEC) < 0)
 		return push_error(L, "pipe2", errno);
-	*reading = move_up(pair[0], lowest);
-	*writing = move_up(pair[1], lowest);
+	*reading = move_up(pair[0], min_fd);
+	*writing = move_up(pair[1], min_fd);
 	int own = writes ? *writing : *reading;
 	bool good = *reading >= 0 && *writing >= 0;
 	const char *call = good ? "fcntl" : "pipe2";
@@ -42,20 +42,20 @@ static int io_pipe(lua_State *L)
 	return push_error(L, call, error);
 }
 
-/* content(data [, lowest]) -> fd object | nil, message, errno
+/* content(data [, min_fd]) -> fd object | nil, message, errno
  * A file in memory that holds the data, open for reading: nobody can write to it, or execute it. */
 static int io_content(lua_State *L)
 {
 	size_t size;
 	char path[32];
 	const char *data = luaL_checklstring(L, 1, &size);
-	int lowest = opt_lowest(L, 2);
+	int min_fd = opt_min_fd(L, 2);
 	int *fd = new_fd(L);
 	int made = memory_file("cella-content", false, data, size);
 	int error = made < 0 ? -made : 0;
 	if (!error) {
 		snprintf(path, sizeof path, "/proc/self/fd/%d", made);
-		*fd = move_up(open(path, O_RDONLY | O_CLOEXEC), lowest);
+		*fd = move_up(open(path, O_RDONLY | O_CLOEXEC), min_fd);
 		error = *fd < 0 ? errno : 0;
 	}
 	if (made >= 0)

@@ -42,7 +42,7 @@ static int act_close_range(const struct arg *a)
 
 /* close_others(keep [, fd]) [in a plan]
  * Closes every descriptor but these, whatever was open: close_range(2). The one by which the parent learns of failures
- * stays, until exec closes it.
+ * detached, until exec closes it.
  * fd: one more to keep */
 static int act_close_others(const struct arg *a)
 {

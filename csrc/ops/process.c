@@ -220,7 +220,7 @@ static const struct op rows[] = {
 	{ "fork", act_fork, OP_LATER | OP_FORK, RESULT_TRUE,
 	  { { "namespaces", K_FLAGS, true, &names_namespace } } },
 	{ "init", act_init, OP_LATER | OP_INIT, RESULT_TRUE,
-	  { { "program_fd", K_FD }, { "status_fd", K_FD }, { "stays", K_BOOL, true } } },
+	  { { "program_fd", K_FD }, { "status_fd", K_FD }, { "detached", K_BOOL, true } } },
 	{ "sigdefault", act_sigdefault, 0, RESULT_TRUE, { { "signals", K_SIGNALS } } },
 	{ "sigunblock", act_sigunblock, 0, RESULT_TRUE, { { 0 } } },
 	{ "pdeathsig", act_pdeathsig, OP_TIE, RESULT_TRUE, { { "signal", K_NAME, false, &names_signal } } },

@@ -19,21 +19,21 @@ struct window {
 	uint16_t rows, columns, x, y;
 };
 
-/* Moves a descriptor to a number from `lowest` on, where that is given: below it the program's will be. */
-static int move_from(int fd, const struct arg *lowest)
+/* Moves a descriptor to a number from `min_fd` on, where that is given: below it the program's will be. */
+static int move_from(int fd, const struct arg *min_fd)
 {
-	if (fd < 0 || !given(lowest) || fd >= lowest->n)
+	if (fd < 0 || !given(min_fd) || fd >= min_fd->n)
 		return fd;
-	int moved = (int)RAW(SYS_fcntl, fd, F_DUPFD_CLOEXEC, lowest->n);
+	int moved = (int)RAW(SYS_fcntl, fd, F_DUPFD_CLOEXEC, min_fd->n);
 	RAW(SYS_close, fd);
 	return moved;
 }
 
-/* openpt(path [, lowest]) -> fd | nil, message, errno
+/* openpt(path [, min_fd]) -> fd | nil, message, errno
  * The master of a new pseudo-terminal, unlocked: posix_openpt(3), unlockpt(3). What is at `path` has to be the
  * terminal multiplexer, or it is ENOTTY. Does not block, neither here nor when it is read from.
  * path: "/dev/ptmx"
- * lowest: the descriptor is this or above */
+ * min_fd: the descriptor is this or above */
 static int act_openpt(const struct arg *a)
 {
 	struct open_how how = { .flags = O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC, .resolve = RESOLVE_NO_MAGICLINKS };
@@ -57,7 +57,7 @@ static int act_openpt(const struct arg *a)
 	return (int)result;
 }
 
-/* ptpeer(fd [, lowest]) -> fd | nil, message, errno
+/* ptpeer(fd [, min_fd]) -> fd | nil, message, errno
  * The slave of a master (TIOCGPTPEER), by no name. */
 static int act_ptpeer(const struct arg *a)
 {
@@ -123,8 +123,8 @@ static int act_send_fd(const struct arg *a)
 }
 
 static const struct op rows[] = {
-	{ "openpt", act_openpt, 0, RESULT_FD, { { "path", K_PATH }, { "lowest", K_INT, true } } },
-	{ "ptpeer", act_ptpeer, 0, RESULT_FD, { { "fd", K_FD }, { "lowest", K_INT, true } } },
+	{ "openpt", act_openpt, 0, RESULT_FD, { { "path", K_PATH }, { "min_fd", K_INT, true } } },
+	{ "ptpeer", act_ptpeer, 0, RESULT_FD, { { "fd", K_FD }, { "min_fd", K_INT, true } } },
 	{ "tcsetwinsize", act_tcsetwinsize, 0, RESULT_TRUE,
 	  { { "fd", K_FD }, { "rows", K_INT }, { "columns", K_INT } } },
 	{ "copy_tty", act_copy_tty, 0, RESULT_TRUE, { { "fd", K_FD }, { "model_fd", K_FD } } },

@@ -116,13 +116,13 @@ static void reap_quietly(int pid)
 }
 
 /* 0, 1 and 2 are the standard streams even where the caller has closed them: nothing of ours goes there,
- * and nothing goes on a number below `lowest`, which the plan is about to use. */
-static int channel_pair(int lowest, int pair[2])
+ * and nothing goes on a number below `min_fd`, which the plan is about to use. */
+static int channel_pair(int min_fd, int pair[2])
 {
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return -errno;
-	pair[0] = move_up(pair[0], lowest);
-	pair[1] = move_up(pair[1], lowest);
+	pair[0] = move_up(pair[0], min_fd);
+	pair[1] = move_up(pair[1], min_fd);
 	int error = errno;
 	if (pair[0] >= 0 && pair[1] >= 0)
 		return 0;
@@ -243,7 +243,7 @@ static int start(struct process *process, const struct plan *plan, const struct 
 		return result;
 	}
 	launch->channel = pair[1];
-	process->monitored = launch->monitored = launch->handed_over = is_monitored(how->outline);
+	process->monitored = launch->monitored = launch->handed_off = is_monitored(how->outline);
 
 	int pidfd = -1;
 	struct clone_args args = { .flags = CLONE_PIDFD | CLONE_CLEAR_SIGHAND, .pidfd = (uint64_t)(uintptr_t)&pidfd };
@@ -280,7 +280,7 @@ static int start(struct process *process, const struct plan *plan, const struct 
 	if (result < 0)
 		return result;
 	process->pid = result;
-	process->pidfd = move_up(pidfd, LOWEST_FD);
+	process->pidfd = move_up(pidfd, MIN_FD);
 	if (process->pidfd < 0) {
 		/* No room to hold on to it: it must not go on. Nobody else can have reaped it. */
 		result = -errno;

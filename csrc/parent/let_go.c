@@ -52,7 +52,7 @@ static bool has_ended(struct process *process)
 	const struct timespec now = { 0 };
 	/* It may have handed over to another meanwhile: only the end of the channel says that nobody is left. */
 	for (int i = 0; i < MOST_MESSAGES && process->channel >= 0; i++)
-		if (launch_settle(process, &now) == -ETIMEDOUT)
+		if (launch_wait_for_exec(process, &now) == -ETIMEDOUT)
 			break;
 	kill_now(process);
 	return process->channel < 0 && reap(process, WNOHANG) != 0;

@@ -11,12 +11,12 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 
-void monitor_settle(struct process *process, int last)
+void monitor_executed(struct process *process, int last)
 {
 	struct monitor_report *report = &process->launch->monitor;
 	report->last_pid = last;
-	__atomic_store_n(&report->settled, 1, __ATOMIC_SEQ_CST);
-	RAW(SYS_futex, &report->settled, FUTEX_WAKE, INT_MAX, 0, 0, 0);
+	__atomic_store_n(&report->known, 1, __ATOMIC_SEQ_CST);
+	RAW(SYS_futex, &report->known, FUTEX_WAKE, INT_MAX, 0, 0, 0);
 }
 
 enum { MOST_ERRNO = 4095 };

@@ -37,7 +37,7 @@ static int process_release(lua_State *L)
 {
 	struct process *process = check_process(L);
 	int result = channel_answer(process->channel);
-	/* EPIPE: the child has ended already; settle() says why. */
+	/* EPIPE: the child has ended already; wait_for_exec() says why. */
 	if (result < 0 && result != -EPIPE)
 		return push_error(L, "release", -result);
 	lua_pushboolean(L, true);
@@ -46,7 +46,7 @@ static int process_release(lua_State *L)
 
 /* process:ready([seconds]) -> true | false | nil, message, errno
  * Waits for a child to come to an `await` of its plan; pid() is then that of the process in it. `false`: it ended
- * before, and settle() says why. */
+ * before, and wait_for_exec() says why. */
 static int process_ready(lua_State *L)
 {
 	struct process *process = check_process(L);
@@ -59,17 +59,17 @@ static int process_ready(lua_State *L)
 	return 1;
 }
 
-/* process:settle([seconds]) -> true | false, step, errno, call | nil, message, errno
+/* process:wait_for_exec([seconds]) -> true | false, step, errno, call | nil, message, errno
  * Waits until the child has exec'd. `false` is a step that failed, or with the errno 0 a death in it; before the first
  * step (0) `call` is that which failed on the way to the runner. */
-static int process_settle(lua_State *L)
+static int process_wait_for_exec(lua_State *L)
 {
 	struct process *process = check_process(L);
 	struct timespec time;
 	const struct timespec *timeout = opt_seconds(L, 2, &time);
-	int result = launch_settle(process, timeout);
+	int result = launch_wait_for_exec(process, timeout);
 	if (result < 0)
-		return push_error(L, "settle", -result);
+		return push_error(L, "wait_for_exec", -result);
 	enum { MOST_ERRNO = 4095 };
 	static const char *const stages[] = { "clone3", "fcntl", "capset", "execveat" };
 	uint32_t current = 0, stage = BOOT_OVER;
@@ -212,7 +212,7 @@ static int process_pidfd(lua_State *L)
 	return 1;
 }
 
-/* process:channel() -> descriptor, readable when ready or settle would not wait; nil once it is settled */
+/* process:channel() -> descriptor, readable when ready or wait_for_exec would not wait; nil afterwards */
 static int process_channel(lua_State *L)
 {
 	const struct process *process = check_process(L);
@@ -257,7 +257,7 @@ void open_process(lua_State *L)
 	static const luaL_Reg methods[] = {
 		{ "ready", process_ready },
 		{ "release", process_release },
-		{ "settle", process_settle },
+		{ "wait_for_exec", process_wait_for_exec },
 		{ "current", process_current },
 		{ "reap", process_reap },
 		{ "kill_group", process_kill_group },

@@ -51,7 +51,7 @@ bool read_report(struct process *process, int fd);
 /* monitored.c: the caller's side of a monitor (monitor.c). */
 
 /* The child has exec'd or ended: who of those that have gone on, one after the other, is the last. */
-void monitor_settle(struct process *process, int last);
+void monitor_executed(struct process *process, int last);
 
 /* Once the child has ended: its status. Returns 0 or a negative errno; with WNOHANG -EAGAIN where the monitor has not
  * yet ended. */
@@ -65,8 +65,8 @@ void process_let_go(struct process *process);
 void reap_owed(void);
 
 /* wait_for_exec.c: waits until the child has come to an `await`, or has exec'd or ended, at most `timeout` (NULL: for
- * ever). Returns 1, or 0 if it has ended (what stopped it is for launch_settle to say), or -ETIMEDOUT, or another
- * negative errno. */
+ * ever). Returns 1, or 0 if it has ended (what stopped it is for launch_wait_for_exec to say), or -ETIMEDOUT, or
+ * another negative errno. */
 int launch_ready(struct process *process, const struct timespec *timeout);
 
 /* Holds a process that is a child of another: a pidfd, or a negative errno, ESRCH where it is not. `may_be_unknown`:
@@ -74,7 +74,7 @@ int launch_ready(struct process *process, const struct timespec *timeout);
 int open_child(int pid, int parent, bool may_be_unknown);
 
 /* Waits until the child has exec'd or ended. Returns 0, or a negative errno. */
-int launch_settle(struct process *process, const struct timespec *timeout);
+int launch_wait_for_exec(struct process *process, const struct timespec *timeout);
 
 /* launch.c: frees what only a child before its exec needs. */
 void launch_end(struct process *process);

@@ -100,7 +100,7 @@ static void keep_descriptor(struct process *process, const struct cmsghdr *heade
 		int fd;
 		memcpy(&fd, data + i, sizeof fd);
 		if (process->sent < 0)
-			process->sent = move_up(fd, LOWEST_FD);
+			process->sent = move_up(fd, MIN_FD);
 		else
 			close(fd);
 	}
@@ -193,7 +193,7 @@ int launch_ready(struct process *process, const struct timespec *timeout)
 	return said < 0 ? said : said == MESSAGE_AWAITING[0];
 }
 
-int launch_settle(struct process *process, const struct timespec *timeout)
+int launch_wait_for_exec(struct process *process, const struct timespec *timeout)
 {
 	if (process->channel < 0)
 		return 0;
@@ -205,6 +205,6 @@ int launch_settle(struct process *process, const struct timespec *timeout)
 	close_once(&process->channel);
 	/* One that was killed before it could say who it is is another than the last that we know. */
 	if (process->monitored)
-		monitor_settle(process, process->unwanted ? 0 : process->pid);
+		monitor_executed(process, process->unwanted ? 0 : process->pid);
 	return 0;
 }

@@ -5,8 +5,8 @@
  * dumpable, so that nobody inside can trace it.
  *
  * Descriptor 3: where the status goes (csrc/executor/report.h); when nobody is left who could read it, the caller has
- * let go or died, however that happened, and everything here ends. Descriptor 4: the gate, behind which the program
- * waits until this process is safe. No other is open, and every signal is blocked. */
+ * let go or died, however that happened, and everything here ends. Descriptor 4: the pipe on which the program waits until
+ * this process is safe. No other is open, and every signal is blocked. */
 #include "runner/init.h"
 #include "sys/raw.h"
 
@@ -87,7 +87,7 @@ static void hand_on(int program, int signal)
 		RAW(SYS_kill, program, signal);
 }
 
-_Noreturn void init_main(int program, int stays, const int *shared, void (*forget)(void))
+_Noreturn void init_main(int program, int detached, const int *shared, void (*forget)(void))
 {
 	struct kernel_sigaction usual = { 0 };
 	/* Ignored, it would tell of nobody's end. */
@@ -102,7 +102,7 @@ _Noreturn void init_main(int program, int stays, const int *shared, void (*forge
 		raw_leave(EXIT_SETUP_FAILED);
 	/* The kernel always tells of a pipe without a reader. */
 	struct pollfd fds[] = { { .fd = signals, .events = POLLIN },
-				{ .fd = stays ? -1 : STATUS },
+				{ .fd = detached ? -1 : STATUS },
 				{ .fd = (int)RAW(SYS_pidfd_open, program, 0), .events = POLLIN } };
 	/* Nothing tells of that exec but the word in memory: it is looked at soon, and then less and less often. */
 	struct __kernel_timespec pause = { .tv_nsec = 1000000 };

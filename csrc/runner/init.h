@@ -4,6 +4,6 @@
 
 /* Watches over the process `program`. Where the caller has gone everything ends, unless it `stays`. That process has
  * this memory, too, as long as `shared` is not 0: then `forget` is called, if it is given. */
-_Noreturn void init_main(int program, int stays, const int *shared, void (*forget)(void));
+_Noreturn void init_main(int program, int detached, const int *shared, void (*forget)(void));
 
 #endif

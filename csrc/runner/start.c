@@ -28,9 +28,9 @@ static void forget(void)
 		*(volatile char *)at = (size_t)(at - words) < sizeof name ? name[at - words] : 0;
 }
 
-static void continue_as_init(const struct executor *own, int program, bool stays)
+static void continue_as_init(const struct executor *own, int program, bool detached)
 {
-	init_main(program, stays, &own->shared, forget);
+	init_main(program, detached, &own->shared, forget);
 }
 
 void runner_prepare(struct executor *own)

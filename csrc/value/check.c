@@ -83,9 +83,9 @@ uint64_t check_name(lua_State *L, int index, const struct names *names)
 }
 
 /* A signal by name or number: the real-time signals have no names. */
-int check_signal(lua_State *L, int index, int lowest)
+int check_signal(lua_State *L, int index, int least)
 {
-	return lua_type(L, index) == LUA_TNUMBER ? (int)check_range(L, index, lowest, 64) :
+	return lua_type(L, index) == LUA_TNUMBER ? (int)check_range(L, index, least, 64) :
 						   (int)check_name(L, index, &names_signal);
 }
 

@@ -27,7 +27,7 @@ void *to_userdata(lua_State *L, int index, const char *type);
 int check_fd(lua_State *L, int index);
 int64_t check_range(lua_State *L, int index, int64_t low, int64_t high);
 uint64_t check_name(lua_State *L, int index, const struct names *names);
-int check_signal(lua_State *L, int index, int lowest);
+int check_signal(lua_State *L, int index, int least);
 uint64_t check_flags(lua_State *L, int index, const struct names *names);
 
 /* Seconds, from 0 to 10^9, in `time`, which is returned; NULL where nothing is said. */

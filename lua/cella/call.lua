@@ -133,10 +133,10 @@ local function message_of(results, limit)
   local ok = results[1]
   if ok then
     for i = 1, results.n do results[i] = results[i + 1] end -- not by way of the stack: it may be many
-    local data, problem = core.plain.encode("v", results, results.n - 1, limit)
+    local data, problem = core.serialize.encode("v", results, results.n - 1, limit)
     if data then return data, RETURNED end
     problem = "return " .. problem
-    return core.plain.encode("e", { problem, problem }, 3, WORDS), RAISED
+    return core.serialize.encode("e", { problem, problem }, 3, WORDS), RAISED
   end
   local failure = results[2]
   -- No handler is called where memory runs out.
@@ -145,8 +145,8 @@ local function message_of(results, limit)
   end
   local list = { failure.message, failure.traceback, failure.value }
   list[4] = failure.missing
-  local data = core.plain.encode("e", list, 4, limit + WORDS)
-  if not data then data = core.plain.encode("e", { list[1], list[2] }, 3, WORDS) end
+  local data = core.serialize.encode("e", list, 4, limit + WORDS)
+  if not data then data = core.serialize.encode("e", { list[1], list[2] }, 3, WORDS) end
   return data, RAISED
 end
 
@@ -169,7 +169,7 @@ function M.body(command, number, limit)
     local fine, data, status = pcall(message_of, results, limit or M.RESULT_LIMIT)
     if not fine then
       local words = "the results cannot be handed over: " .. tostring(data)
-      data, status = core.plain.encode("e", { words, words }, 3, WORDS), RAISED
+      data, status = core.serialize.encode("e", { words, words }, 3, WORDS), RAISED
     end
     if not data or not core.copy.deliver(number, data) then status = RAISED end
     core.copy.leave(status, kept)
@@ -210,7 +210,7 @@ function M.receive(result, data, limit)
     result.lost = "the function has not returned: " .. ended_how(result)
     return
   end
-  local kind, values, count = core.plain.decode(data, M.most(limit))
+  local kind, values, count = core.serialize.decode(data, M.most(limit))
   if kind == "v" then
     values.n = count
     result.values = values

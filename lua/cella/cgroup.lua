@@ -24,7 +24,7 @@ local validate = require "cella.validate"
 local M = {}
 
 local function read_file(path)
-  local fd = open.look(path)
+  local fd = open.bounded(path)
   if not fd then return nil end
   fd:close()
   local file = io.open(path, "r")

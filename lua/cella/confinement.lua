@@ -176,7 +176,7 @@ attributes.ids = {
 }
 
 -- Whether others live there, who could trace the process before it is the program.
-attributes.hidden = {
+attributes.undumpable = {
   steps = {
     -- Where fs.suid_dumpable is 1 the switch of IDs has made it so.
     set = function(plan, value)
@@ -283,9 +283,9 @@ local SEQUENCES = {
   birth = { "cgroups.join" }, -- into the options of a plan
   files = { "umask.set" }, -- before anything is made that has a mode
   limits = { "limits.set" },
-  privileges = { "personality.set", "timer_slack.set", "securebits.keep_sets", "groups.set", "ids.set", "hidden.set",
-    "keys.make", "keys.deny_before", "capabilities.drop", "securebits.set", "capabilities.set", "no_new_privs.set",
-    "keys.deny", "tie.set" },
+  privileges = { "personality.set", "timer_slack.set", "securebits.keep_sets", "groups.set", "ids.set",
+    "undumpable.set", "keys.make", "keys.deny_before", "capabilities.drop", "securebits.set", "capabilities.set",
+    "no_new_privs.set", "keys.deny", "tie.set" },
   memory = { "memory.set", "memory.expect" },
   last = { "limits.set_last" },
   tie = { "tie.set_last" },

@@ -120,7 +120,7 @@ local function confinement_of(box, user, host)
     limits = { wanted = box.rlimits or {}, ours = host.limits },
     groups = { list = user.groups, sets = user.sets_groups },
     ids = user,
-    hidden = false,
+    undumpable = false,
     capabilities = { effective = keep, permitted = keep, inheritable = keep, bounding = keep, ambient = keep },
     no_new_privs = no_new_privs,
     keys = { which = box.keyrings or "none", before = not no_new_privs },
@@ -175,17 +175,17 @@ local function begin(box, cwd, host)
   if box.root then
     plan.box = own.complete(box, host)
     root.record(plan, plan.box, {
-      maps = who.maps, stranger = who.stranger, host = host, obeyed = identity.is_obeyed(who, host),
-      unprivileged = who.ids ~= nil or who.stranger or who.maps ~= nil,
+      maps = who.maps, unknown_maps = who.unknown_maps, host = host, obeyed = identity.is_obeyed(who, host),
+      unprivileged = who.ids ~= nil or who.unknown_maps or who.maps ~= nil,
       maps_group = function(gid)
         if who.maps then return who.maps.gid:outside(gid) ~= nil end
-        return not who.stranger and host.gid_map:covers(gid)
+        return not who.unknown_maps and host.gid_map:covers(gid)
       end,
     })
   end
   confinement.record(plan, "limits", confined)
   confinement.record(plan, "privileges", confined)
-  plan.hides_interpreter = interpreter.is_endangered(who.maps, host)
+  plan.hides_interpreter = interpreter.is_exposed(who.maps, host)
   plan.guards_null = identity.is_obeyed(who, host) and host.capabilities.sys_admin
   confinement.record(plan, "memory", confined)
   plan:chdir(cwd) -- as who the program is: never where it could not go itself

@@ -166,7 +166,7 @@ local function confinement_of(options, facts, own, who, moves, host)
     limits = { theirs = facts.limits, ours = own.limits },
     groups = { list = who.user.groups, sets = who.user.sets_groups },
     ids = who.user,
-    hidden = true,
+    undumpable = true,
     capabilities = who.sets,
     no_new_privs = who.no_new_privs,
     keys = { which = options.keyrings or "none", before = not who.no_new_privs },
@@ -211,7 +211,7 @@ function M.prepare(options, cwd, host, is_function)
   local shares_mounts = enters_mount or facts.namespaces.mount == own.namespaces.mount
   local enters_root = enters_mount or shares_mounts and not shares_root(target)
   plan.hides_interpreter = enters_root and not identity.consented(options, "interpreter")
-    and interpreter.is_endangered(joins_user and facts.maps or nil, host)
+    and interpreter.is_exposed(joins_user and facts.maps or nil, host)
   if who.groups_before then plan:setgroups(who.groups_before):expect_groups(who.groups_before) end
   local joins = {}
   for i, kind in ipairs(joined) do joins[i] = { type = kind, pidfd = target.pidfd } end

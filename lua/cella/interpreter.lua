@@ -9,7 +9,7 @@ local M = {}
 ---@param maps { uid: cella.IdMap }?  of the container; nil where it has the caller's
 ---@param host cella.Host
 ---@return boolean
-function M.is_endangered(maps, host)
+function M.is_exposed(maps, host)
   local owner = host.interpreter
   if not owner then return true end
   return host.uid_map:outside(owner) ~= nil and (not maps or maps.uid:inside(owner) ~= nil)

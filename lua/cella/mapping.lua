@@ -166,13 +166,13 @@ end
 -- Newer helpers take a descriptor of /proc/PID in place of the pid; their usage says so. Asked once.
 local takes_fd = {}
 
-local function helper_takes_fd(new_plan, path, patience, context)
+local function helper_takes_fd(new_plan, path, seconds, context)
   if takes_fd[path] == nil then
     local plan = new_plan()
     plan:setsid()
     local process = plan:exec({ path, stdin = "null", stdout = "null", stderr = "capture" })
       :spawn { capture_limit = 4096 }
-    local result = process and wait_for(process, math.min(10, patience), context)
+    local result = process and wait_for(process, math.min(10, seconds), context)
     if process and not result then
       process:signal_group "kill"
       process:close()
@@ -186,8 +186,8 @@ end
 -- `till`: when it has to have ended. The child is held by a descriptor, from which newer helpers take it; who takes a
 -- number gets it only while the child is there, as the child of this process that nobody has reaped.
 local function start_helper(new_plan, path, child, ids, kind, till, context)
-  local function patience() return math.max(0.001, till - core.now()) end
-  local takes = helper_takes_fd(new_plan, path, patience(), context)
+  local function seconds() return math.max(0.001, till - core.now()) end
+  local takes = helper_takes_fd(new_plan, path, seconds(), context)
   local directory, err = open_child(child)
   if not directory then return nil, err end
   local command = { path, tostring(child:pid()), stdin = "null", stdout = "null", stderr = "capture" }

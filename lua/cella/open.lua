@@ -9,10 +9,10 @@ local M = {}
 ---@param path string
 ---@param flags string[]
 ---@param mode integer?    of a file that is made, less the umask
----@param lowest integer?  the number of the descriptor is this or above
+---@param min_fd integer?  the number of the descriptor is this or above
 ---@param seconds number
 ---@return cella.fd?, string?, integer?  or nil, a message and an errno: ETIMEDOUT, or that of the system calls
-function M.within(path, flags, mode, lowest, seconds)
+function M.within(path, flags, mode, min_fd, seconds)
   local recorder = core.recorder()
   -- openat2(2) refuses a mode where nothing is created.
   local _, slot = recorder:record("openat2", path, flags, nil, nil, mode)
@@ -22,7 +22,7 @@ function M.within(path, flags, mode, lowest, seconds)
   local till = core.now() + seconds
   local ok, step
   repeat
-    ok, step, errno = child:settle(math.max(till - core.now(), 0))
+    ok, step, errno = child:wait_for_exec(math.max(till - core.now(), 0))
   until ok ~= nil or core.errno_name(errno) ~= "EINTR"
   if ok then
     local sent = child:sent()
@@ -30,7 +30,7 @@ function M.within(path, flags, mode, lowest, seconds)
     child:close()
     if not sent then return nil, path .. ": " .. core.strerror(24), 24 end -- there was no room for it: EMFILE
     local fd
-    fd, message, errno = core.dup(sent:number(), lowest)
+    fd, message, errno = core.dup(sent:number(), min_fd)
     sent:close()
     return fd, message, errno
   end
@@ -59,7 +59,7 @@ end
 --- leaves. What the kernel has in its cache it tells without waiting for a file system.
 ---@param path string
 ---@return cella.fd?, string?, integer?  or nil, a message and an errno: ETIMEDOUT where nobody answers
-function M.look(path)
+function M.bounded(path)
   -- What the kernel itself makes up always answers; and what is "self" there is not the same for another process.
   if path:sub(1, 6) == "/proc/" then return core.open(path, "path") end
   local number = core.sys.openat2(path, { "path" }, { "cached" })
@@ -85,7 +85,7 @@ function M.status(path)
     core.sys.close(number)
     return status, problem, code
   end
-  local fd, message, errno = M.look(path)
+  local fd, message, errno = M.bounded(path)
   if not fd then return nil, message, errno end
   local status
   status, message, errno = core.file_status(fd:number())

@@ -80,9 +80,9 @@ end
 -- The child waits here for steps of the parent: { op =, args =, text =, perform = function(child, context) } each,
 -- which return true, or nil and the fields of an error or the error itself. `context` is what the steps before have
 -- left; `context.left` is how many seconds there are, if they are limited.
-local function meet(self, steps)
+local function add_sync_point(self, steps)
   recorded(self, "record", "await")
-  self.meetings[#self.meetings + 1] = { index = self.recorder:size(), steps = steps }
+  self.sync_points[#self.sync_points + 1] = { index = self.recorder:size(), steps = steps }
 end
 
 -- The parent makes the cgroup before there is a child, which is born in there. A cgroup namespace shows the cgroup of
@@ -117,7 +117,7 @@ local function record_cgroup(self, options)
     self.namespaces = kept
     self:unshare "cgroup"
   end
-  if #later > 0 then meet(self, later) end
+  if #later > 0 then add_sync_point(self, later) end
 end
 
 --- Makes a plan for a child.
@@ -139,7 +139,7 @@ function M.new(options, host)
   local self = setmetatable({
     recorder = core.recorder(),
     before = {},   -- steps of the parent before clone
-    meetings = {}, -- steps of the child in which it waits, and those of the parent meanwhile
+    sync_points = {}, -- steps of the child in which it waits, and those of the parent meanwhile
     namespaces = namespaces, -- of clone3
     new_namespaces = namespaces, -- behind a join, or groups, they are made by the fork; some by the child itself
     captures = {}, -- stream names by slot number
@@ -170,7 +170,7 @@ function M.new(options, host)
   if options.ids then
     self.ids = options.ids
     local steps = mapping.record(self, options.ids)
-    if #steps > 0 then meet(self, steps) end
+    if #steps > 0 then add_sync_point(self, steps) end
   end
   if options.cgroup then record_cgroup(self, options.cgroup) end
   record_expected_namespaces(self, namespaces, host)
@@ -183,7 +183,7 @@ end
 function methods:branch()
   local plan = {}
   for key, value in pairs(self) do plan[key] = value end
-  for _, key in ipairs { "before", "meetings", "captures", "functions" } do
+  for _, key in ipairs { "before", "sync_points", "captures", "functions" } do
     plan[key] = {}
     for name, value in pairs(self[key]) do plan[key][name] = value end
   end
@@ -247,7 +247,7 @@ end
 function methods:call(command, ...)
   command = validate.check(commands.call_rule, called.command(command, ...), "command")
   local environment
-  environment, self.results = record_end(self, command, function(lowest) return streams.results(self, lowest) end)
+  environment, self.results = record_end(self, command, function(min_fd) return streams.results(self, min_fd) end)
   self.program = called.name(command[1])
   recorded(self, "record", "call", self.program, environment)
   self.called = command
@@ -265,21 +265,21 @@ end
 
 --- A descriptor of the caller's.
 ---@param fd integer
----@param lowest integer?  the number that it has in the child is this or above
-function methods:input_descriptor(fd, lowest)
+---@param min_fd integer?  the number that it has in the child is this or above
+function methods:input_descriptor(fd, min_fd)
   validate.check(rule.integer(0, 2147483647), fd, "fd")
-  if lowest ~= nil then validate.check(rule.integer(0, 2147483647), lowest, "lowest") end
-  return self:input(render.call("dup", { "fd", fd }), function() return core.dup(fd, lowest) end, nil, fd)
+  if min_fd ~= nil then validate.check(rule.integer(0, 2147483647), min_fd, "min_fd") end
+  return self:input(render.call("dup", { "fd", fd }), function() return core.dup(fd, min_fd) end, nil, fd)
 end
 
 --- From here on this process is the init of its pid namespace, and a child of it goes on: reaps orphans, hands signals
 --- on, tells how the program ended, and takes everything with it: also when the caller's handle has gone, or the caller
---- has died, unless it `stays`.
----@param stays boolean?
+--- has died, unless it is `detached`.
+---@param detached boolean?
 ---@return cella.plan
-function methods:init(stays)
+function methods:init(detached)
   if self.has_init then blame("a plan has at most one init") end
-  if stays ~= nil then validate.check(rule.boolean, stays, "stays") end
+  if detached ~= nil then validate.check(rule.boolean, detached, "detached") end
   self.has_init = true
   local program = runner.input(self)
   local status = self:input(render.call "pipe", function()
@@ -288,7 +288,7 @@ function methods:init(stays)
     return writing, reading
   end, "status")
   self:sigdefault { "chld" } -- ignored, it would have no children to wait for
-  recorded(self, "record", "init", program, status, stays or nil)
+  recorded(self, "record", "init", program, status, detached or nil)
   return self
 end
 
@@ -316,7 +316,7 @@ function methods:await(call, name)
     if name ~= nil then validate.check(rule.line, name, "name") end
     printed = render.call(name or "call", { "process", render.name "PROCESS" })
   end
-  meet(self, { { op = printed.op, args = {}, text = printed.text, is_call = true, perform = function(child)
+  add_sync_point(self, { { op = printed.op, args = {}, text = printed.text, is_call = true, perform = function(child)
     local pid, program = child:pid(), child:program()
     local facts = { pid = program, init = program ~= pid and pid or nil }
     local ok, result, message = call_whole(call, facts)
@@ -362,17 +362,17 @@ function methods:visit(visit, only)
   if visit(clone, "parent", "clone3", { namespaces = self.namespaces }) then return end
   local wanted = only and self.recorder:find(only)
   local count = wanted and #wanted or self.recorder:size()
-  local met, next_meeting = 0, 1 -- how many steps of the parent there have been since clone3
+  local met, next_sync_point = 0, 1 -- how many steps of the parent there have been since clone3
   for position = 1, count + 1 do
     local i = position > count and math.huge or wanted and wanted[position] or position
-    local meeting = self.meetings[next_meeting]
-    while meeting and meeting.index < i do
-      for _, step in ipairs(meeting.steps) do
+    local sync_point = self.sync_points[next_sync_point]
+    while sync_point and sync_point.index < i do
+      for _, step in ipairs(sync_point.steps) do
         met = met + 1
-        if visit(clone + meeting.index + met, "parent", step.op, step.args, step) then return end
+        if visit(clone + sync_point.index + met, "parent", step.op, step.args, step) then return end
       end
-      next_meeting = next_meeting + 1
-      meeting = self.meetings[next_meeting]
+      next_sync_point = next_sync_point + 1
+      sync_point = self.sync_points[next_sync_point]
     end
     if position > count then return end
     local op, args, slot = self.recorder:data(i, only ~= nil)

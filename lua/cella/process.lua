@@ -119,9 +119,9 @@ end
 
 -- Sleeps until there is something to do, or `till`.
 local function sleep(self, till)
-  local patience = self:timeout()
-  if till then patience = math.min(patience or math.huge, math.max(0, till - core.now())) end
-  local ok, err = self.set:sleep(patience)
+  local limit = self:timeout()
+  if till then limit = math.min(limit or math.huge, math.max(0, till - core.now())) end
+  local ok, err = self.set:sleep(limit)
   if not ok then serve.fail(self, err) end
 end
 

@@ -8,8 +8,8 @@
 local lazy = require "cella.lazy"
 local blame = require "cella.blame"
 local bind = require "cella.root.bind"
----@module "cella.root.cover"
-local cover = lazy "cella.root.cover"
+---@module "cella.root.readonly"
+local readonly = lazy "cella.root.readonly"
 local device = require "cella.root.device"
 local entry = require "cella.root.entry"
 local filesystem = require "cella.root.filesystem"
@@ -27,12 +27,12 @@ for _, module in ipairs { bind, device, entry, filesystem } do
 end
 function make.overlay(...) return overlay.make.overlay(...) end
 
-local function needs_scratch(state, box)
+local function needs_staging(state, box)
   if #(box.masked_paths or {}) > 0 then return true end
   for _, list in ipairs { box.root, box.own or {}, box.mounts } do
     for _, mount in ipairs(list) do
       if mount.type == "proc" and filesystem.is_protected(state, mount) then return true end
-      if mount.type == "overlay" and overlay.needs_scratch(state, mount) then return true end
+      if mount.type == "overlay" and overlay.needs_staging(state, mount) then return true end
       if mount.type == "bind" and type(mount.source) == "table" and mount.source.content then return true end
     end
   end
@@ -86,7 +86,7 @@ end
 ---@field maps_group fun(gid: integer): boolean  whether a group exists inside
 ---@field unprivileged boolean  whether a new user namespace owns what is mounted
 ---@field maps table?       the ID maps of the container where it has others than the caller; for ID-mapped mounts
----@field stranger boolean?  it has, but they are not known
+---@field unknown_maps boolean?  it has, but they are not known
 ---@field host cella.Host?  this one if nil
 ---@field obeyed boolean?   whether the container has an ID that the host's /proc obeys
 
@@ -100,9 +100,9 @@ function M.record(plan, box, facts)
   local root = box.root
   local state = {
     mounts = 0, mounted = {}, early = {}, keys = {}, below = 0, user_namespaces = {},
-    maps_group = facts.maps_group, unprivileged = facts.unprivileged, maps = facts.maps, stranger = facts.stranger,
-    host = facts.host or host.facts(), scratched = 0, obeyed = facts.obeyed or false, masked = {},
-    made = {}, links = {},
+    maps_group = facts.maps_group, unprivileged = facts.unprivileged, maps = facts.maps,
+    unknown_maps = facts.unknown_maps, host = facts.host or host.facts(), staged = 0, obeyed = facts.obeyed or false,
+    masked = {}, made = {}, links = {},
   }
   for key, list in pairs { root = root, own = box.own or {}, mounts = box.mounts } do
     for i, mount in ipairs(list) do state.keys[mount] = ("%s[%d]"):format(key, i) end
@@ -139,10 +139,10 @@ function M.record(plan, box, facts)
   plan:move_mount(state.root, nil, "/")
   if state.readonly then plan:mount_setattr(state.root, true, "rdonly") end
   if state.nodev then plan:mount_setattr(state.root, true, "nodev") end
-  if needs_scratch(state, box) then
+  if needs_staging(state, box) then
     -- It has to be mounted somewhere while overlays and covers are made of it. They keep it.
-    state.scratch = filesystem.new(plan, "tmpfs", { { "mode", "0700" } }, { nosuid = true, nodev = true })
-    plan:move_mount(state.scratch, state.root)
+    state.staging = filesystem.new(plan, "tmpfs", { { "mode", "0700" } }, { nosuid = true, nodev = true })
+    plan:move_mount(state.staging, state.root)
   end
   note(nil)
   each(box, function(mount)
@@ -150,13 +150,13 @@ function M.record(plan, box, facts)
     make[mount.type](plan, state, mount)
     note(mount)
   end)
-  for _, path in ipairs(box.readonly_paths or {}) do cover.readonly(plan, state, path) end
+  for _, path in ipairs(box.readonly_paths or {}) do readonly.record(plan, state, path) end
   for _, path in ipairs(box.masked_paths or {}) do state.masked[#state.masked + 1] = path end
   device.mask(plan, state, state.masked)
-  if state.scratch and state.below > 0 then
+  if state.staging and state.below > 0 then
     state.below = state.below + 1 -- it carries the root that lies over the first, and stays behind with that
-  elseif state.scratch then
-    plan:fchdir(state.scratch)
+  elseif state.staging then
+    plan:fchdir(state.staging)
     plan:umount2(".", "detach")
   end
   if root.readonly and not root.source then plan:mount_setattr(state.root, false, "rdonly") end

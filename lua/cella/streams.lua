@@ -96,97 +96,97 @@ local opener = {}
 -- By way of a mount of its own that is read-only: what is opened can be read and written, but its mode, owner and
 -- times, which are the host's, cannot be changed. False where this process cannot make one: it takes Linux 5.12, and
 -- CAP_SYS_ADMIN over the mount namespace.
-local function open_guarded_null(lowest)
+local function open_guarded_null(min_fd)
   local tree = sys.open_tree("/dev/null", { "clone" })
   if not tree then return false end
   local fd, message, errno = false, nil, nil
   if sys.mount_setattr(tree, false, { "rdonly" }) then
-    fd, message, errno = core.open(("/proc/self/fd/%d"):format(tree), "rdwr", nil, lowest)
+    fd, message, errno = core.open(("/proc/self/fd/%d"):format(tree), "rdwr", nil, min_fd)
   end
   sys.close(tree)
   return fd, message, errno
 end
 
-function opener.null(_, lowest, _, plan)
+function opener.null(_, min_fd, _, plan)
   local call = render.call("open", { "path", "/dev/null" }, { "flags", { "rdwr" } })
   if plan.guards_null then call.text = call.text .. " -- by a read-only mount, where one can be made" end
   return call, function()
     local fd, message, errno = false, nil, nil
-    if plan.guards_null then fd, message, errno = open_guarded_null(lowest) end
-    if fd == false then return core.open("/dev/null", "rdwr", nil, lowest) end
+    if plan.guards_null then fd, message, errno = open_guarded_null(min_fd) end
+    if fd == false then return core.open("/dev/null", "rdwr", nil, min_fd) end
     return fd, message, errno
   end
 end
 
-function opener.capture(_, lowest)
+function opener.capture(_, min_fd)
   return render.call "pipe", function()
-    local reading, writing, errno = core.pipe(lowest)
+    local reading, writing, errno = core.pipe(min_fd)
     if not reading then return nil, writing, errno end
     return writing, reading
   end
 end
 
-function opener.pipe(_, lowest)
+function opener.pipe(_, min_fd)
   return render.call "pipe", function()
-    local reading, writing, errno = core.pipe(lowest, true)
+    local reading, writing, errno = core.pipe(min_fd, true)
     if not reading then return nil, writing, errno end
     return reading, writing
   end
 end
 
-function opener.content(value, lowest)
+function opener.content(value, min_fd)
   local call = render.call "memfd_create"
   call.text = ("%s of %d bytes"):format(call.text, #value.content)
   return call, function()
-    return core.content(value.content, lowest)
+    return core.content(value.content, min_fd)
   end
 end
 
-function opener.path(value, lowest, target)
+function opener.path(value, min_fd, target)
   local flags = { "rdonly" }
   if target ~= 0 then flags = { "wronly", "creat", value.append and "append" or "trunc" } end
   return render.call("open", { "path", value.path }, { "flags", flags }), function(context)
-    return open.within(value.path, flags, target ~= 0 and 438 or nil, lowest, context.left) -- 0666, less the umask
+    return open.within(value.path, flags, target ~= 0 and 438 or nil, min_fd, context.left) -- 0666, less the umask
   end
 end
 
-function opener.descriptor(value, lowest)
+function opener.descriptor(value, min_fd)
   return render.call("dup", { "fd", value }), function()
-    return core.dup(value, lowest)
+    return core.dup(value, min_fd)
   end, value
 end
 
 -- One of Lua's own files. The plan holds the file, not its number: that would be another's once the file is closed, or
 -- collected.
-function opener.file(value, lowest)
+function opener.file(value, min_fd)
   local fd = core.fileno(value)
   return render.call("dup", { "fd", fd }), function()
     if io.type(value) ~= "file" then return nil, "the file is closed", EBADF end
-    return core.dup(core.fileno(value), lowest)
+    return core.dup(core.fileno(value), min_fd)
   end, fd
 end
 
 --- The child's end of a pipe for what a function returns.
 ---@return cella.slot
-function M.results(plan, lowest)
-  local call, perform = opener.capture(nil, lowest)
+function M.results(plan, min_fd)
+  local call, perform = opener.capture(nil, min_fd)
   return plan:input(call, perform, "values")
 end
 
 --- Records what a command table asks for: parent steps that open, child steps that put in place.
 ---@param plan cella.plan
 ---@param command table  validated
----@param open_more (fun(lowest: integer): cella.slot)?  opens one descriptor more, on a number from `lowest` on, which
+---@param open_more (fun(min_fd: integer): cella.slot)?  opens one descriptor more, on a number from `min_fd` on, which
 ---  stays open until an exec
 ---@return cella.slot?  that one's
 ---@return cella.slot?  of the program's terminal, where that is yet to become the controlling one (plan.finish)
 function M.record(plan, command, open_more)
-  local lowest = highest(command) + 1
+  local min_fd = highest(command) + 1
   local keep = {}
 
   local function put(target, kind, value)
     keep[#keep + 1] = target
-    local call, perform, needs = opener[kind](value, lowest, target, plan)
+    local call, perform, needs = opener[kind](value, min_fd, target, plan)
     local has_other_end = kind == "capture" or kind == "pipe"
     local slot = plan:input(call, perform, has_other_end and NAMES[target] or nil, needs)
     plan:dup2(slot, target)
@@ -200,7 +200,7 @@ function M.record(plan, command, open_more)
     end
   end
 
-  local slave = command.terminal and terminal.record(plan, command.terminal, lowest)
+  local slave = command.terminal and terminal.record(plan, command.terminal, min_fd)
   if slave then
     plan.has_terminal = { captured = command.stdout == "capture" or type(command.stdout) == "function" }
   end
@@ -238,7 +238,7 @@ function M.record(plan, command, open_more)
     put_value(target, command.fds[target])
   end
   -- On the number that it has: one that is free in the caller, whose files still go by theirs.
-  local more = open_more and open_more(lowest)
+  local more = open_more and open_more(min_fd)
   local slave_later = plan.finish and slave or nil
   plan:close_others(keep, more or slave_later)
   return more, slave_later

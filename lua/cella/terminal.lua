@@ -52,15 +52,15 @@ local function failed(message, errno)
 end
 
 -- A descriptor as a value that closes it.
-local function owned(number, lowest)
-  local fd, message, errno = core.dup(number, lowest)
+local function owned(number, min_fd)
+  local fd, message, errno = core.dup(number, min_fd)
   sys.close(number)
   if not fd then return failed(message, errno) end
   return fd
 end
 
 -- The slave for the program and the master for the caller, made on this side.
-local function open_here(lowest)
+local function open_here(min_fd)
   local number, message, errno = sys.openpt(MULTIPLEXER)
   if not number then return failed(message, errno) end
   local master, err = owned(number)
@@ -68,7 +68,7 @@ local function open_here(lowest)
   local slave
   number, message, errno = sys.ptpeer(master:number())
   if number then
-    slave, err = owned(number, lowest)
+    slave, err = owned(number, min_fd)
   else
     slave, err = failed(message, errno)
   end
@@ -82,18 +82,18 @@ end
 --- Records the making of a terminal; what is left is to copy the slave to the program's streams.
 ---@param plan cella.plan
 ---@param terminal table   as validated
----@param lowest integer   above all descriptors of the program
+---@param min_fd integer   above all descriptors of the program
 ---@return cella.slot slave
-function M.record(plan, terminal, lowest)
+function M.record(plan, terminal, min_fd)
   local master, slave
   if terminal.from == "host" then
     local call = render.call("openpt", { "path", MULTIPLEXER })
-    slave = plan:input(call, function() return open_here(lowest) end, "terminal")
+    slave = plan:input(call, function() return open_here(min_fd) end, "terminal")
   else
-    master = plan:openpt(MULTIPLEXER, lowest)
-    slave = plan:ptpeer(master, lowest)
+    master = plan:openpt(MULTIPLEXER, min_fd)
+    slave = plan:ptpeer(master, min_fd)
   end
-  if terminal.like then plan:copy_tty(slave, plan:input_descriptor(terminal.like, lowest)) end
+  if terminal.like then plan:copy_tty(slave, plan:input_descriptor(terminal.like, min_fd)) end
   if terminal.rows or terminal.columns or not terminal.like then
     plan:tcsetwinsize(slave, terminal.rows or ROWS, terminal.columns or COLUMNS)
   end

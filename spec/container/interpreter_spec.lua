@@ -17,7 +17,7 @@ local HOSTILE = [[
   local interpreter = require "cella.interpreter"
   if %s then
     -- What executes the program then is a copy of this process.
-    interpreter.is_endangered = function() return false end
+    interpreter.is_exposed = function() return false end
     assert(require("cella.sys").setresgid(33, 0, 0))
   end
   local keys = { init = %s, ids = require "cella.policy".root(), root = {
@@ -46,9 +46,9 @@ describe("the caller's interpreter", function()
   it("is endangered where its owner is somebody in the container", function()
     local _, _, _, owner = core.inode "/proc/self/exe"
     local function maps(outside) return { uid = idmap.new { { inside = 0, outside = outside, count = 1 } } } end
-    assert.is_true(interpreter.is_endangered(nil, facts))
-    assert.is_true(interpreter.is_endangered(maps(owner), facts))
-    assert.is_false(interpreter.is_endangered(maps(owner + 1), facts))
+    assert.is_true(interpreter.is_exposed(nil, facts))
+    assert.is_true(interpreter.is_exposed(maps(owner), facts))
+    assert.is_false(interpreter.is_exposed(maps(owner + 1), facts))
   end)
 
   for _, init in ipairs { "true", "false" } do

@@ -83,7 +83,7 @@ describe("an error object that cannot be made text", function()
   local MUTE = { silent(function() error "no" end), silent(function() return {} end), silent(function() end) }
 
   it("is an error all the same, in hooks and in functions that get output, and nothing stays", function()
-    local before = trial.look()
+    local before = trial.snapshot()
     for _, bad in ipairs(MUTE) do
       local function raise() error(bad) end
       local result, err = cella.plan():await(raise):exec({ "true" }):run()

@@ -169,7 +169,7 @@ static void read_all(struct launch *launch)
 {
 	struct executor executor = { 0 };
 	uint32_t steps = 0;
-	sum += (uint64_t)(launch->monitored + launch->handed_over + launch->dies_with_parent + launch->executes +
+	sum += (uint64_t)(launch->monitored + launch->handed_off + launch->dies_with_parent + launch->executes +
 			  launch->credentials.keep_caps);
 	for (uint32_t i = 0; i < launch->kept_count; i++)
 		sum += (uint64_t)launch_kept(launch)[i];

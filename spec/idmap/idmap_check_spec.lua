@@ -10,7 +10,7 @@ local program = require "cella.subid.program"
 local outside = require "spec.support.trial"
 local trial = require "spec.support.map_trial"
 
-local before = outside.look()
+local before = outside.snapshot()
 local facts = host.facts()
 local uid, gid = facts.uid, facts.gid
 local privileged = facts.capabilities.setuid and facts.capabilities.setgid and facts.capabilities.setfcap
@@ -286,7 +286,7 @@ except OSError as error:
         local recorder = core.recorder()
         recorder:record("execve", { assert(program.find "sleep") }, { "sleep", "60" })
         local sleeper = assert(core.launch(recorder, { "user" }))
-        assert.is_true(sleeper:settle(10))
+        assert.is_true(sleeper:wait_for_exec(10))
         local verdict = trial.write(trial.path_of(sleeper, "uid"), own.uid)
         local status = assert(io.open(("/proc/%d/status"):format(sleeper:pid())))
         assert.truthy(status:read("*a"):find("CapEff:\t0000000000000000", 1, true))
@@ -757,7 +757,7 @@ local trial = require "spec.support.map_trial"
       recorder:record("capset", { "setgid" }, "all", "none")
       recorder:record("write_file", "/proc/self/setgroups", "deny")
       local child = assert(core.launch(recorder, { "user" }))
-      local ok, step, errno = child:settle(10)
+      local ok, step, errno = child:wait_for_exec(10)
       child:close()
       assert.is_false(ok)
       assert.equal(2, step)
@@ -772,7 +772,7 @@ local trial = require "spec.support.map_trial"
       recorder:record("setgroups", groups)
       local number = recorder:size()
       local child = assert(core.launch(recorder, { "user" }))
-      local ok, step, errno = child:settle(10)
+      local ok, step, errno = child:wait_for_exec(10)
       child:close()
       if ok then return "accepted" end
       assert.equal(number, step)
@@ -815,7 +815,7 @@ local trial = require "spec.support.map_trial"
         child:ready()
         assert(core.sys.write_file(trial.path_of(child, "gid"), "0 100000 10"))
         child:release()
-        local ok, _, errno = child:settle(10)
+        local ok, _, errno = child:wait_for_exec(10)
         child:close()
         local verdict = ok and "accepted" or core.errno_name(errno)
         assert.equal(verdict, check.call_setgroups(case[1], facts, { map = "0 100000 10", setgid = case[2] }).verdict)

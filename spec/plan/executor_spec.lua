@@ -403,7 +403,7 @@ describe("a step that fails", function()
           local child = assert(core.launch(recorder, {}))
           if name ~= "none" then assert(child:kill(name)) end
           local text = read(fifo) -- now it may go on
-          local ok, step, errno = child:settle()
+          local ok, step, errno = child:wait_for_exec()
           child:reap(true)
           return ok, step, errno
         ]], { arguments = { library, fifo, marker, name } })
@@ -426,7 +426,7 @@ describe("a step that fails", function()
         local child = assert(core.launch(recorder, {}))
         assert(child:ready())
         assert(child:release())
-        assert(child:settle())
+        assert(child:wait_for_exec())
         assert(child:reap(true))
       ]], { arguments = { marker } })
       assert.equal("", read(marker))
@@ -583,7 +583,7 @@ describe("a step that closes descriptors", function()
           recorder:record("dup2", number, 50)
           recorder:record("execve", { "/bin/true" }, { "true" })
           local child = assert(core.launch(recorder, {}, {}))
-          local ok, _, errno = child:settle(10)
+          local ok, _, errno = child:wait_for_exec(10)
           codes[ok and "none" or core.errno_name(errno)] = true
           child:close()
         end

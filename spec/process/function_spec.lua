@@ -275,7 +275,7 @@ describe("a function as the program", function()
   end)
 
   describe("gives back", function()
-    it("what it returns, exactly: see plain_spec", function()
+    it("what it returns, exactly: see spec/plan/serialize_spec", function()
       local result = run({}, function() return 1, nil, { x = { -0.0 } }, "a\0b", nil end)
       assert.equal(5, result.values.n)
       assert.same({ n = 5, 1, nil, { x = { -0.0 } }, "a\0b", nil }, result.values)
@@ -696,7 +696,7 @@ describe("a function as the program", function()
       -- Where the interpreter may belong to somebody in there it is not brought in.
       local hidden = assert(target:enter { copy = true })
       local _, err = hidden:run(function() return 1 end)
-      assert.equal(interpreter.is_endangered(hidden.description.target:maps(), facts.facts()), err ~= nil)
+      assert.equal(interpreter.is_exposed(hidden.description.target:maps(), facts.facts()), err ~= nil)
       if err then assert.equal("call", err.op) end
       hidden:close()
       local entrance = assert(target:enter { exceed = { "interpreter" }, copy = true })

@@ -12,7 +12,7 @@ describe("a program that is spawned without waiting", function()
   end
 
   local before
-  before_each(function() before = trial.look() end)
+  before_each(function() before = trial.snapshot() end)
   after_each(function()
     collectgarbage()
     trial.nothing_left(before)

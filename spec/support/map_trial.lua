@@ -26,7 +26,7 @@ end
 -- something that is there still.
 local function finish(child)
   child:release()
-  child:settle(10)
+  child:wait_for_exec(10)
   child:close()
 end
 
@@ -96,7 +96,7 @@ end
 
 local function gone(child)
   child:release()
-  child:settle(10)
+  child:wait_for_exec(10)
   child:reap(true)
 end
 
@@ -157,7 +157,7 @@ function ways.self(trial, situation)
     finish(child)
     return "accepted", map
   end
-  local ok, step, why = child:settle(10)
+  local ok, step, why = child:wait_for_exec(10)
   child:close()
   assert(ok == false, tostring(step))
   assert(step == number, ("step %d, not the write: %s"):format(step, name(why)))

@@ -287,7 +287,7 @@ local warm = false
 
 --- What a container could leave on the host, for `nothing_left`: descriptors and children of this process, mounts,
 --- temporary files.
-function M.look()
+function M.snapshot()
   -- The module keeps the program of its init open from the first container on.
   if not warm then
     warm = true
@@ -318,7 +318,7 @@ end
 function M.nothing_left(before)
   local was, is, left = {}, {}, {}
   for _, line in ipairs(before) do was[line] = true end
-  for _, line in ipairs(M.look()) do
+  for _, line in ipairs(M.snapshot()) do
     is[line] = true
     if not was[line] then left[#left + 1] = line end
   end
@@ -352,7 +352,7 @@ end
 function M.around(before_each, after_each, prepare, clean)
   local before, directory
   before_each(function()
-    before = M.look()
+    before = M.snapshot()
     directory = M.directory()
     if prepare then prepare(directory) end
   end)

@@ -145,9 +145,9 @@ function Relay:wait()
   local process = self.process
   while not process:step() do
     self:arrange()
-    local patience = self.again and 0 or math.min(process:timeout() or math.huge, self:patience() or math.huge)
-    if process.set:number() then process.set:sleep(patience < math.huge and patience or nil) end
-    if self:patience() then self:resume() end
+    local limit = self.again and 0 or math.min(process:timeout() or math.huge, self:timeout() or math.huge)
+    if process.set:number() then process.set:sleep(limit < math.huge and limit or nil) end
+    if self:timeout() then self:resume() end
   end
   return process:wait()
 end
@@ -220,7 +220,7 @@ end
 
 --- How long to wait before the next look.
 ---@return number? seconds
-function Relay:patience()
+function Relay:timeout()
   return self.is_terminal and not self.attached and 0.25 or nil
 end
 

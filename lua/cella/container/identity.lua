@@ -39,7 +39,7 @@ end
 
 -- Who the program is. Without a word about it: the caller, where the map has the caller; else the container's root;
 -- else somebody has to say.
-local function resolve_user(box, host, ids, keep_groups, stranger)
+local function resolve_user(box, host, ids, keep_groups, unknown_maps)
   local wanted = box.user or {}
   local function choose(kind, own)
     local key = kind .. "id"
@@ -49,7 +49,7 @@ local function resolve_user(box, host, ids, keep_groups, stranger)
       end
       return wanted[key]
     end
-    if not ids then return stranger and 0 or own end
+    if not ids then return unknown_maps and 0 or own end
     local inside = ids[key]:inside(own)
     if inside then return inside end
     if ids[key]:outside(0) then return 0 end
@@ -80,7 +80,7 @@ function M.record_builder(plan, host, identity)
     if ids.uid:inside(host.uid) and ids.gid:inside(host.gid) then return end
     if not ids.uid:outside(0) then uid = ids.uid:extents()[1].inside end
     if not ids.gid:outside(0) then gid = ids.gid:extents()[1].inside end
-  elseif not identity.stranger then
+  elseif not identity.unknown_maps then
     return
   end
   -- Unmapped, a process is still its old self towards the host's files.
@@ -91,7 +91,7 @@ end
 ---@class cella.identity
 ---@field ids table?      maps to be written
 ---@field maps table?     maps that there will be, written or joined; nil where there is no new user namespace
----@field stranger boolean  joined a user namespace of which nothing is known
+---@field unknown_maps boolean  joined a user namespace of which nothing is known
 ---@field user { uid: integer, gid: integer, groups: integer[]?, sets_groups: boolean? }  groups nil: they stay as they
 ---  are; sets_groups false: they are those, by what happened before
 ---@field groups_before integer[]?  to be set before the user namespace is crossed, in the caller's IDs
@@ -134,9 +134,9 @@ function M.resolve(box, host, joined_maps)
   if err then return nil, err end
   local joined = type(box.namespaces.user) == "table"
   local maps = ids or joined_maps
-  local stranger = joined and not maps
-  local user, before = resolve_user(box, host, maps, decided and decided.keep_groups, stranger)
-  return { ids = ids, maps = maps, stranger = stranger, policy = decided, user = user, groups_before = before }
+  local unknown_maps = joined and not maps
+  local user, before = resolve_user(box, host, maps, decided and decided.keep_groups, unknown_maps)
+  return { ids = ids, maps = maps, unknown_maps = unknown_maps, policy = decided, user = user, groups_before = before }
 end
 
 return M

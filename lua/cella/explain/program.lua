@@ -13,7 +13,7 @@ local function path_of(fd) return ("/proc/self/fd/%d"):format(fd:number()) end
 
 -- By a look that ends: what is to be explained may be the silence of a file system.
 local function mode_of(path)
-  local fd = open.look(path)
+  local fd = open.bounded(path)
   if not fd then return nil end
   local _, _, mode = core.inode(path_of(fd))
   fd:close()
@@ -25,7 +25,7 @@ local function is_file(path) return is_regular(mode_of(path)) end
 
 -- A regular file for reading. The one that was looked at is opened: a program may put a FIFO in its place meanwhile.
 local function open_file(path)
-  local fd = open.look(path)
+  local fd = open.bounded(path)
   if not fd then return nil end
   local _, _, mode = core.inode(path_of(fd))
   local file = is_regular(mode) and io.open(path_of(fd), "rb") or nil

@@ -12,7 +12,7 @@ local plan = {}
 ---@class cella.slot  what a step yields: a descriptor that there will be
 
 --- Closes every descriptor but these, whatever was open: close_range(2). The one by which the parent learns of failures
---- stays, until exec closes it.
+--- detached, until exec closes it.
 ---@param keep integer[]
 ---@param fd cella.fd?  one more to keep
 ---@return cella.plan

@@ -462,15 +462,15 @@ function sys.execve(path, argv, environment, pwd) end
 --- The master of a new pseudo-terminal, unlocked: posix_openpt(3), unlockpt(3). What is at `path` has to be the
 --- terminal multiplexer, or it is ENOTTY. Does not block, neither here nor when it is read from.
 ---@param path string  "/dev/ptmx"
----@param lowest integer?  the descriptor is this or above
+---@param min_fd integer?  the descriptor is this or above
 ---@return cella.fd
-function sys.openpt(path, lowest) end
+function sys.openpt(path, min_fd) end
 
 --- The slave of a master (TIOCGPTPEER), by no name.
 ---@param fd cella.fd
----@param lowest integer?
+---@param min_fd integer?
 ---@return cella.fd
-function sys.ptpeer(fd, lowest) end
+function sys.ptpeer(fd, min_fd) end
 
 --- TIOCSWINSZ. The foreground of the terminal gets SIGWINCH if that changes it.
 ---@param fd cella.fd

@@ -12,8 +12,8 @@ local M = {}
 ---@return integer
 function M.number_of_child_step(plan, index)
   local number = #plan.before + 1 + index
-  for _, meeting in ipairs(plan.meetings) do
-    if index > meeting.index then number = number + #meeting.steps end
+  for _, sync_point in ipairs(plan.sync_points) do
+    if index > sync_point.index then number = number + #sync_point.steps end
   end
   return number
 end

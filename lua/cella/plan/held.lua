@@ -41,7 +41,7 @@ end
 -- By way of O_PATH, which waits for nobody: to open(2) a FIFO would wait for who writes to it, to open a device might
 -- do something.
 local function open(path, shown)
-  local place, message, errno = open_within.look(path)
+  local place, message, errno = open_within.bounded(path)
   if not place then return failure("open", shown, message, errno) end
   local inode, fd = inode_of(place), nil
   if inode then

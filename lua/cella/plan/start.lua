@@ -48,20 +48,20 @@ local function patiently(plan, child, options, context, wait)
   end
 end
 
--- Does the parent's part while the child waits. Returns true also where the child has died: settle knows why.
-local function keep_meetings(plan, child, options, context)
-  for _, meeting in ipairs(plan.meetings) do
+-- Does the parent's part while the child waits. Returns true also where the child has died: wait_for_exec knows why.
+local function pass_sync_points(plan, child, options, context)
+  for _, sync_point in ipairs(plan.sync_points) do
     local ready, err = patiently(plan, child, options, context, function(left) return child:ready(left) end)
     if ready == nil then return nil, err end
     if not ready then return true end
-    for i, step in ipairs(meeting.steps) do
+    for i, step in ipairs(sync_point.steps) do
       context.left = math.max(M.seconds_left(options), 0)
       local began = core.now()
       local ok, kept, errno = step.perform(child, context)
       -- What others do while the child waits is their business: it counts for `timeout` alone.
       if step.is_call then options.setup_until = options.setup_until + core.now() - began end
       if not ok then
-        return nil, failures.of(plan, failures.number_of_child_step(plan, meeting.index) + i,
+        return nil, failures.of(plan, failures.number_of_child_step(plan, sync_point.index) + i,
           failures.fields_of(kept, errno))
       end
     end
@@ -70,13 +70,13 @@ local function keep_meetings(plan, child, options, context)
   return true
 end
 
-local function settle(plan, child, options, context)
+local function wait_for_exec(plan, child, options, context)
   local call
   local group = context.cgroup
   local ok, step, errno = patiently(plan, child, options, context, function(left)
-    local settled, number, code, failed = child:settle(left)
+    local executed, number, code, failed = child:wait_for_exec(left)
     call = failed
-    return settled, number, code
+    return executed, number, code
   end)
   if ok then return true end
   if ok == nil then return nil, step end
@@ -121,8 +121,8 @@ end
 ---@param context table  what the steps before have left
 ---@return cella.terminal|false|nil, cella.error?
 function M.finish(plan, child, options, context)
-  local ok, err = keep_meetings(plan, child, options, context)
-  if ok then ok, err = settle(plan, child, options, context) end
+  local ok, err = pass_sync_points(plan, child, options, context)
+  if ok then ok, err = wait_for_exec(plan, child, options, context) end
   if not ok then return nil, err end
   return adopt_terminal(plan, child, context.captures)
 end

@@ -20,7 +20,7 @@ function M.new(options)
     written = 0,
     cpu = options.cpu_limit,
     -- All processors cannot use it up sooner.
-    next_look = options.cpu_limit and options.started + math.max(BRIEFEST, options.cpu_limit / core.processors()),
+    next_check = options.cpu_limit and options.started + math.max(BRIEFEST, options.cpu_limit / core.processors()),
   }, Limits)
 end
 
@@ -48,11 +48,11 @@ function Limits:admit(size)
   return room
 end
 
---- When look() has something to do next, by the clock of core.now(); nil is never.
+--- When check() has something to do next, by the clock of core.now(); nil is never.
 function Limits:due()
   if self.exceeded then return nil end
-  if self.deadline and self.next_look then return math.min(self.deadline, self.next_look) end
-  return self.deadline or self.next_look
+  if self.deadline and self.next_check then return math.min(self.deadline, self.next_check) end
+  return self.deadline or self.next_check
 end
 
 local function look_at_cpu(self, process, now)
@@ -65,19 +65,19 @@ local function look_at_cpu(self, process, now)
   if seconds >= self.cpu then
     self.exceeded = self.exceeded or "cpu"
   else
-    self.next_look = now + math.max(BRIEFEST, (self.cpu - seconds) / core.processors())
+    self.next_check = now + math.max(BRIEFEST, (self.cpu - seconds) / core.processors())
   end
   return true
 end
 
 --- Looks what has been exceeded: `exceeded` is then the name of the limit. Nil and an error where that cannot be told.
 ---@param process cella.process
-function Limits:look(process)
+function Limits:check(process)
   local now = core.now()
   if self.exceeded then return true end
   if self.deadline and now >= self.deadline then
     self.exceeded = "timeout"
-  elseif self.next_look and now >= self.next_look then
+  elseif self.next_check and now >= self.next_check then
     return look_at_cpu(self, process, now)
   end
   return true

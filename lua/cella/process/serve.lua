@@ -26,7 +26,7 @@ M.DYING = 5
 local ASKING = 0.02
 
 -- What may call a function of the caller's: if that raises, the container ends, and step() raises the same.
-local function guarded(self, call)
+local function call_protected(self, call)
   self.calling = true
   local ok, raised = pcall(call)
   self.calling = false
@@ -61,7 +61,7 @@ local function add_output(self, name, fd, options)
     or output.new(fd, sink, function(size) return self.limits:admit(size) end)
   self.outputs[name] = stream
   return self.set:add(fd:number(), function()
-    guarded(self, function()
+    call_protected(self, function()
       if stream:take() and stream.fd:number() then close_output(self, stream) end
     end)
   end)
@@ -253,7 +253,7 @@ local function finish(self)
     return call_exited(self, nil, err)
   end
   local oom = settle_cgroup(self, result.signal_number, result.usage)
-  guarded(self, function()
+  call_protected(self, function()
     for name, stream in pairs(self.outputs) do
       if self.pty and stream.fd == self.pty.master then stream:drain_terminal() else stream:drain() end
       result[name] = stream.sink:finish()
@@ -309,7 +309,7 @@ function M.step(self)
   elseif self.ended then
     finish(self)
   elseif not self.failure then
-    ok, err = self.limits:look(self)
+    ok, err = self.limits:check(self)
     if self.killed and core.now() >= self.killed_at + M.DYING then
       M.fail(self, still_dying(self))
     elseif not ok then

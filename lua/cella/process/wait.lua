@@ -41,7 +41,7 @@ function M.wait(processes, timeout)
   local till = timeout and core.now() + timeout
   local is_ready = nil -- everyone's turn comes once
   while true do
-    local ended, numbers, patience = {}, {}, nil
+    local ended, numbers, soonest = {}, {}, nil
     for _, process in ipairs(processes) do
       local number = process.set:number()
       if not (number and is_ready) or is_ready[number] or process:timeout() == 0 then process:step() end
@@ -49,13 +49,13 @@ function M.wait(processes, timeout)
         ended[#ended + 1] = process
       else
         numbers[#numbers + 1] = number
-        patience = sooner(patience, process:timeout())
+        soonest = sooner(soonest, process:timeout())
       end
     end
     if #ended > 0 or #numbers == 0 then return ended end
     local now = core.now()
     if till and now >= till then return out_of_time(timeout) end
-    local ready, message, errno = core.poll(numbers, sooner(patience, till and till - now))
+    local ready, message, errno = core.poll(numbers, sooner(soonest, till and till - now))
     if not ready and core.errno_name(errno) ~= "EINTR" then
       return nil, Error.new { op = "poll", errno = errno, message = message }
     end

@@ -12,13 +12,13 @@ local M = { make = {} }
 
 -- A file of which there is a mount, and no name anywhere.
 local function data_file(plan, state, data)
-  state.scratched = state.scratched + 1
-  local name = ("data%d"):format(state.scratched)
-  local file = plan:openat2(name, { "wronly", "creat", "excl", "nofollow" }, { "beneath" }, state.scratch, 384)
+  state.staged = state.staged + 1
+  local name = ("data%d"):format(state.staged)
+  local file = plan:openat2(name, { "wronly", "creat", "excl", "nofollow" }, { "beneath" }, state.staging, 384)
   plan:write(file, data.content)
   plan:fchmod(file, data.mode or 384) -- 0600
   plan:close(file)
-  return plan:open_tree(name, { "clone", "nofollow" }, state.scratch)
+  return plan:open_tree(name, { "clone", "nofollow" }, state.staging)
 end
 
 --- Whether a bind is one of the host's whole root.

@@ -57,8 +57,8 @@ end
 function M.mask(plan, state, paths)
   if #paths == 0 then return end
   local null = open_device(plan, "null", 1, 3, "nofollow")
-  plan:mkdir("empty", 493, state.scratch)
-  local empty = plan:openat2("empty", { "rdonly", "directory", "nofollow" }, { "beneath" }, state.scratch)
+  plan:mkdir("empty", 493, state.staging)
+  local empty = plan:openat2("empty", { "rdonly", "directory", "nofollow" }, { "beneath" }, state.staging)
   plan:fchmod(empty, 493) -- 0755, whatever the umask
   for _, path in ipairs(paths) do
     local target = plan:openat2(path, "path", place.IN_ROOT, state.root)

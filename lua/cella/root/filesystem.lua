@@ -1,8 +1,8 @@
 --- File systems that the container has to itself: tmpfs, proc, sysfs, mqueue, cgroup2, devpts.
 
 local lazy = require "cella.lazy"
----@module "cella.root.cover"
-local cover = lazy "cella.root.cover"
+---@module "cella.root.readonly"
+local readonly = lazy "cella.root.readonly"
 local blame = require "cella.blame"
 local description = require "cella.root.description"
 local place = require "cella.root.place"
@@ -63,7 +63,7 @@ function make.proc(plan, state, mount)
   place.attach(plan, state, mount, M.new(plan, "proc", options, mount), false, nil, nil, "directory")
   if not M.is_protected(state, mount) then return end
   local at = clean(mount.destination)
-  for _, name in ipairs(SWITCHES) do cover.readonly(plan, state, at .. "/" .. name) end
+  for _, name in ipairs(SWITCHES) do readonly.record(plan, state, at .. "/" .. name) end
   for _, name in ipairs(TELLTALES) do state.masked[#state.masked + 1] = at .. "/" .. name end
 end
 

@@ -46,7 +46,7 @@ end
 --- of which ID on disk. `inside` are the maps of the container, nil where it has none of its own.
 local function mount_map(wanted, state, kind, path)
   local inside = state.maps
-  if state.stranger then
+  if state.unknown_maps then
     blame(path .. ": the maps of the user namespace that is joined are not known: name a process in it")
   elseif wanted == true then
     return inside[kind]

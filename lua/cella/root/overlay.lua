@@ -29,7 +29,7 @@ local function sayable_at_once(lower)
 end
 
 --- Whether an overlay needs a place that nobody sees while it is made.
-function M.needs_scratch(state, mount)
+function M.needs_staging(state, mount)
   return mount.upper == "tmpfs" or not adds_one_by_one(state) and not sayable_at_once(mount.lower)
 end
 
@@ -76,10 +76,10 @@ end
 
 -- All in one string before Linux 6.8: the directories are bound where their names are short.
 local function bind_lower(plan, state, lower)
-  state.scratched = state.scratched + 1
-  local at, names = ("lower%d"):format(state.scratched), {}
-  plan:mkdir(at, 448, state.scratch)
-  local directory = plan:openat2(at, { "path", "directory" }, { "beneath" }, state.scratch)
+  state.staged = state.staged + 1
+  local at, names = ("lower%d"):format(state.staged), {}
+  plan:mkdir(at, 448, state.staging)
+  local directory = plan:openat2(at, { "path", "directory" }, { "beneath" }, state.staging)
   for i, path in ipairs(lower) do
     names[i] = short_name(i)
     local early = state.early[path]
@@ -114,11 +114,11 @@ end
 -- `upper = "tmpfs"` keeps what is written as long as the container.
 local function set_upper(plan, state, context, mount, open)
   if mount.upper == "tmpfs" then
-    state.scratched = state.scratched + 1
+    state.staged = state.staged + 1
     for _, kind in ipairs { "upper", "work" } do
-      local name = kind .. state.scratched
-      plan:mkdir(name, 493, state.scratch)
-      plan:fsconfig_at(context, kind .. "dir", state.scratch, name)
+      local name = kind .. state.staged
+      plan:mkdir(name, 493, state.staging)
+      plan:fsconfig_at(context, kind .. "dir", state.staging, name)
     end
   elseif mount.upper then
     set_path(plan, state, context, "upperdir", mount.upper, open)

@@ -86,7 +86,7 @@ function M.run(argv)
     return nil, message
   end
   local step, errno
-  ok, step, errno = process:settle()
+  ok, step, errno = process:wait_for_exec()
   if not ok then
     process:close()
     return nil, type(step) == "string" and step or errno == 0 and "killed before it began" or core.strerror(errno)

@@ -3,7 +3,7 @@
 local collide = require "spec.support.collide"
 local core = require "cella.core"
 
-local plain = core.plain
+local plain = core.serialize
 local LIMIT = 16 * 1024 * 1024
 
 local function encode(...)

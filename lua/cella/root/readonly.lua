@@ -6,7 +6,7 @@ local M = {}
 
 --- Makes what is at a path read-only, with everything below it. What is not there needs no covering. The copy of a
 --- mount that hears of the host's would hear of them as well: what comes later would not be read-only.
-function M.readonly(plan, state, path)
+function M.record(plan, state, path)
   local target = plan:openat2(path, "path", place.IN_ROOT, state.root)
   plan:optional()
   local slot = plan:open_tree("", { "clone", "recursive" }, target)
