@@ -18,7 +18,8 @@ end
 local function places(keys, facts)
   local box = cella.container(keys).description
   local list = {}
-  for _, mount in ipairs(own.complete(box, facts or {}).own) do list[#list + 1] = mount.destination end
+  facts = setmetatable(facts or { system = {} }, { __index = host.facts() })
+  for _, mount in ipairs(own.complete(box, facts).own) do list[#list + 1] = mount.destination end
   return table.concat(list, " ")
 end
 
@@ -27,7 +28,7 @@ describe("a system root's pieces", function()
     local parts = system.parts { { path = "/usr" }, { path = "/bin", link = "usr/bin" } }
     assert.equal("bind", parts[1].type)
     assert.is_true(parts[1].readonly and parts[1].nosuid and parts[1].nodev)
-    assert.same({ type = "symlink", target = "usr/bin", destination = "/bin" }, parts[2])
+    assert.same({ type = "symlink", target = "usr/bin", destination = "/bin", system = true }, parts[2])
     assert.is_nil(parts[3])
   end)
 

@@ -63,6 +63,14 @@ function M.open_source(plan, state, mount)
   return slot
 end
 
+-- What a source is mounted on, as far as the host knows now what it is. Should it be another when it is taken, the
+-- kernel does not attach it.
+local function kind_of(mount, host)
+  local found = type(mount.source) == "string" and host.files[mount.source].type
+  if not found then return nil end
+  return found == "directory" and "directory" or "file"
+end
+
 function M.make.bind(plan, state, mount)
   local data = type(mount.source) == "table" and mount.source.content and mount.source
   local slot = state.early[mount] or data and data_file(plan, state, data) or M.open_source(plan, state, mount)
@@ -71,7 +79,7 @@ function M.make.bind(plan, state, mount)
   if propagation then plan:mount_setattr(slot, recursive, {}, nil, propagation) end
   if place.is_shared_root(mount) then plan:mount_setattr(slot, false, {}, nil, "private") end
   place.attach(plan, state, mount, slot, false, attributes(mount), recursive,
-    mount.system and "directory" or nil)
+    kind_of(mount, state.host))
 end
 
 return M

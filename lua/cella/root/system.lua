@@ -112,7 +112,7 @@ function M.parts(pieces)
         system = true }
     else
       parts[i] = { type = "bind", source = piece.path, destination = piece.path, readonly = true, nosuid = true,
-        nodev = true, system = true }
+        nodev = true }
     end
   end
   return parts
