@@ -160,7 +160,29 @@ local function wait_for(process, seconds, context)
   while context.pause and not process:step() and core.now() < till do
     context.pause(process:pollfd(), math.min(till - core.now(), process:timeout() or seconds))
   end
-  return process:wait(math.max(0, till - core.now()))
+  local result, err = process:wait(math.max(0, till - core.now()))
+  if result then process:close() end -- or what it was waited for with would stay
+  return result, err
+end
+
+-- The whole group of a helper that takes too long, while its number is still its own.
+local function end_helper(process)
+  process:signal_group "kill"
+  process:close()
+end
+
+-- Notes a helper that runs, for who gives up the start of the container.
+local function note_helper(process, context)
+  context.helpers = context.helpers or {}
+  context.helpers[#context.helpers + 1] = process
+end
+
+--- Ends those that run still for a start that nobody goes on with.
+function M.end_helpers(context)
+  for _, process in ipairs(context.helpers or {}) do
+    if not process.result and not process.failure then end_helper(process) end
+  end
+  context.helpers = nil
 end
 
 -- Newer helpers take a descriptor of /proc/PID in place of the pid; their usage says so. Asked once.
@@ -172,22 +194,18 @@ local function helper_takes_fd(new_plan, path, seconds, context)
     plan:setsid()
     local process = plan:exec({ path, stdin = "null", stdout = "null", stderr = "capture" })
       :spawn { capture_limit = 4096 }
+    if process then note_helper(process, context) end
     local result = process and wait_for(process, math.min(10, seconds), context)
-    if process and not result then
-      process:signal_group "kill"
-      process:close()
-    end
+    if process and not result then end_helper(process) end
     if not result then return false end -- is asked again
     takes_fd[path] = result.stderr:find("fd:", 1, true) ~= nil
   end
   return takes_fd[path]
 end
 
--- `till`: when it has to have ended. The child is held by a descriptor, from which newer helpers take it; who takes a
--- number gets it only while the child is there, as the child of this process that nobody has reaped.
-local function start_helper(new_plan, path, child, ids, kind, till, context)
-  local function seconds() return math.max(0.001, till - core.now()) end
-  local takes = helper_takes_fd(new_plan, path, seconds(), context)
+-- The child is held by a descriptor, from which newer helpers take it (`takes`); who takes a number gets it only while
+-- the child is there, as the child of this process that nobody has reaped.
+local function start_helper(new_plan, path, child, ids, kind, takes, context)
   local directory, err = open_child(child)
   if not directory then return nil, err end
   local command = { path, tostring(child:pid()), stdin = "null", stdout = "null", stderr = "capture" }
@@ -201,15 +219,11 @@ local function start_helper(new_plan, path, child, ids, kind, till, context)
   local process
   process, err = plan:exec(command):spawn { capture_limit = 4096, wait = not context.pause }
   directory:close()
+  if process then note_helper(process, context) end
   return process, err
 end
 
--- The whole group of a helper that takes too long, while its number is still its own.
-local function end_helper(process)
-  process:signal_group "kill"
-  process:close()
-end
-
+-- `till`: when it has to have ended.
 local function finish_helper(process, err, child, kind, ids, till, context)
   -- Why not, is for explain to say of a helper, not of a program in a container.
   if not process then return nil, { message = err.message, errno = err.errno, path = err.path } end
@@ -245,9 +259,16 @@ local function helper_steps(new_plan, ids)
   if ids.setgroups == "deny" then steps[1] = parent_steps(ids)[1] end
   -- The two run at once: each takes longer than everything else together.
   steps[#steps + 1] = step(call "uid", function(child, context)
-    local till = core.now() + math.min(30, context.left or 30)
-    local uid_process, uid_error = start_helper(new_plan, paths.uid, child, ids, "uid", till, context)
-    local gid_process, gid_error = start_helper(new_plan, paths.gid, child, ids, "gid", till, context)
+    local seconds = math.min(30, context.left or 30)
+    local till = core.now() + seconds
+    local takes = {}
+    for _, each in ipairs { "uid", "gid" } do
+      takes[each] = helper_takes_fd(new_plan, paths[each], math.max(0.001, till - core.now()), context)
+    end
+    -- Their answers may have been there for long before anybody came for them.
+    if takes_fd[paths.uid] ~= nil and takes_fd[paths.gid] ~= nil then till = core.now() + seconds end
+    local uid_process, uid_error = start_helper(new_plan, paths.uid, child, ids, "uid", takes.uid, context)
+    local gid_process, gid_error = start_helper(new_plan, paths.gid, child, ids, "gid", takes.gid, context)
     local ok, problem = finish_helper(uid_process, uid_error, child, "uid", ids, till, context)
     if not ok and gid_process then end_helper(gid_process) end -- nobody will ask for it
     context.gid_helper = { process = gid_process, err = gid_error, till = till }

@@ -338,7 +338,8 @@ Process.__close = Process.close
 
 function Process:__tostring()
   local state = self.result and self.result.reason or self.failure and "closed" or "running"
-  if self.starting then return Process.__name .. " (starting)" end
+  if self.starting then state = "starting" end
+  if not self.pid then return ("%s (%s)"):format(Process.__name, state) end -- it has not been executed
   return ("%s (pid %d, %s)"):format(Process.__name, self.pid, state)
 end
 

@@ -64,6 +64,7 @@ describe("a program that is spawned without waiting", function()
       assert.equal(at_once.step, err.step)
       assert.is_true(process:step())
       assert.is_nil(process.pid)
+      assert.equal("cella.process (closed)", tostring(process))
     end
   end)
 
@@ -98,7 +99,7 @@ describe("a program that is spawned without waiting", function()
       before_exec = function() said = select(2, pcall(process.wait, process)) end,
     } }:spawn { "true", wait = false })
     assert.equal(0, assert(process:wait()).code)
-    assert.truthy(tostring(said):find("must neither wait", 1, true), said)
+    assert.truthy(tostring(said):find("a hook must neither wait", 1, true), said)
   end)
 
   it("may be closed by its own hook, or before it has begun, or be forgotten", function()
@@ -143,6 +144,82 @@ describe("a program that is spawned without waiting", function()
     process = assert(cella.container {}:spawn { "sleep", "1000", wait = false, timeout = 1.5 })
     result = assert(process:wait())
     assert.equal("timeout", result.reason)
+  end)
+
+  it("runs, however long nobody comes to look whether its set-up is over", function()
+    local box = cella.container { hooks = { mapped = function() end } } -- waits for this process in a step
+    local process = assert(box:spawn { "echo", "done", wait = false, stdout = "capture", setup_timeout = 1 })
+    core.poll({}, 2)
+    assert.equal("done\n", assert(process:wait()).stdout)
+    -- One that hangs is given up all the same.
+    local directory = trial.directory()
+    trial.sh("mkfifo " .. directory .. "/fifo")
+    local reading = assert(core.open(directory .. "/fifo", "rdwr"))
+    process = assert(cella.plan():wait_for_byte(reading:number()):exec({ "true" }):spawn { wait = false,
+      setup_timeout = 0.5 })
+    core.poll({}, 1)
+    local result, err = process:wait(10)
+    reading:close()
+    trial.remove_directory(directory)
+    assert.is_nil(result)
+    assert.equal("wait_for_byte", err.op)
+    assert.equal("ETIMEDOUT", err.code)
+  end)
+
+  -- Runs `check` with a plan whose helpers are such scripts, and tells how many children there are.
+  local function with_helper(script, check)
+    local directory = trial.directory()
+    local path = directory .. "/helper"
+    local file = assert(io.open(path, "w"))
+    file:write("#!/bin/sh\n" .. script)
+    file:close()
+    trial.sh("chmod 755 " .. path)
+    local map = { inside = 0, outside = 0, count = 1 }
+    local ids = { uid = map, gid = map, via = "helper", newuidmap = path, newgidmap = path }
+    local function children()
+      local _, count = trial.read(("/proc/self/task/%d/children"):format(core.sys.getpid())):gsub("%d+", "")
+      return count
+    end
+    collectgarbage()
+    collectgarbage "stop" -- nothing is to be ended by being collected
+    local ok, problem = pcall(check, cella.plan { namespaces = { "user" }, ids = ids }:exec { "true" }, children)
+    collectgarbage "restart"
+    trial.remove_directory(directory)
+    if not ok then error(problem, 0) end
+  end
+
+  it("is closed with the helpers that write its maps", function()
+    with_helper("case $1 in fd:*) exec sleep 1000 ;; esac; echo fd: >&2", function(plan, children)
+      local mine = children()
+      local process = assert(plan:spawn { wait = false })
+      for _ = 1, 500 do
+        if children() == mine + 3 or process:step() then break end
+        core.poll({}, 0.02)
+      end
+      assert.equal(mine + 3, children()) -- both, and the child that waits for them
+      process:close()
+      assert.equal(mine, children())
+    end)
+  end)
+
+  it("holds nothing of helpers that have ended", function()
+    with_helper("echo fd: >&2; exit 1", function(plan)
+      local function sets()
+        local count = 0
+        for number = 0, 1023 do
+          local what = core.readlink(("/proc/self/fd/%d"):format(number))
+          if what == "anon_inode:[eventpoll]" then count = count + 1 end
+        end
+        return count
+      end
+      local before_it = sets()
+      local process = assert(plan:spawn { wait = false })
+      local result, err = process:wait()
+      process:close()
+      assert.is_nil(result)
+      assert.equal("newuidmap", err.op)
+      assert.equal(before_it, sets())
+    end)
   end)
 
   it("waits in a loop of the caller's, by its descriptor", function()

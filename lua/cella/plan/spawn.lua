@@ -6,6 +6,7 @@ local Error = require "cella.error"
 local events = require "cella.process.events"
 local explain = require "cella.explain"
 local failures = require "cella.plan.failure"
+local mapping = require "cella.mapping"
 local Process = require "cella.process"
 local start = require "cella.plan.start"
 local starting = require "cella.process.starting"
@@ -123,9 +124,12 @@ function M.perform(plan, options)
     end
     if options.wait == false then
       local process = starting.new(function(pause)
-        context.pause = pause
+        function context.pause(number, seconds)
+          context.paused = core.now()
+          pause(number, seconds)
+        end
         return start.finish(plan, child, options, context)
-      end)
+      end, function() mapping.end_helpers(context) end)
       return Process.new(child, context.captures, options, process)
     end
     options.terminal, err = start.finish(plan, child, options, context)

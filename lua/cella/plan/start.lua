@@ -33,18 +33,44 @@ local function out_of_time(plan, child, options)
   return failures.of(plan, failures.number_of_child_step(plan, current), fields)
 end
 
+-- How often the time for the set-up may begin anew. A child says less than this before exec.
+local MOST_LATE = 16
+
+-- What has been waited for is there, and may have been for long: where nobody came to look until the time was over, the
+-- time of that pause counts for nothing.
+local function catch_up(options, context)
+  if context.paused and M.seconds_left(options) <= 0 then
+    options.setup_until = options.setup_until + core.now() - context.paused
+  end
+  context.paused = nil
+end
+
+-- Whether the time is over because the caller came late to what the child has said.
+local function is_late(child, options, context)
+  local channel = context.paused and child:channel()
+  if not channel or #(core.poll({ channel }, 0) or {}) == 0 then return false end
+  context.late = (context.late or 0) + 1
+  if context.late > MOST_LATE then return false end
+  catch_up(options, context)
+  return true
+end
+
 -- Repeats a wait for the child until it has an answer or the time is over.
 local function patiently(plan, child, options, context, wait)
   while true do
     local left = M.seconds_left(options)
-    if left <= 0 then return nil, out_of_time(plan, child, options) end
+    if left <= 0 and not is_late(child, options, context) then return nil, out_of_time(plan, child, options) end
     local answer, step, errno = wait(context.pause and 0 or left)
-    if answer ~= nil then return answer, step, errno end
+    if answer ~= nil then
+      context.paused = nil
+      return answer, step, errno
+    end
     local code = core.errno_name(errno)
     if code ~= "ETIMEDOUT" and code ~= "EINTR" then
       return nil, Error.new { op = "clone3", message = step, errno = errno }
     end
-    if context.pause then context.pause(child:channel(), left) end
+    left = M.seconds_left(options)
+    if context.pause and left > 0 then context.pause(child:channel(), left) end
   end
 end
 
@@ -64,6 +90,7 @@ local function pass_sync_points(plan, child, options, context)
         return nil, failures.of(plan, failures.number_of_child_step(plan, sync_point.index) + i,
           failures.fields_of(kept, errno))
       end
+      catch_up(options, context)
     end
     child:release()
   end
@@ -114,7 +141,7 @@ end
 --- an error: then no program runs.
 ---
 --- `context.pause`, if there is one, is called in place of waiting: with the descriptor that will be readable then, and
---- the seconds that are left.
+--- the seconds that are left. `context.paused` is when it was called last.
 ---@param plan cella.plan
 ---@param child userdata
 ---@param options table

@@ -110,6 +110,11 @@ end
 -- All that is held for a running program. Whoever has a loop may have the number of `set` in it still.
 function M.let_go(self)
   self.unexecuted = nil -- which holds the plan, and with it what that holds
+  if self.starting then
+    self.set:remove(self.starting.number)
+    self.starting.give_up()
+    self.starting = nil
+  end
   self.set:remove(self.child:pidfd())
   self.set:remove(self.child:monitor())
   if self.status then self.status:close() end
@@ -294,7 +299,8 @@ end
 ---@return boolean
 function M.step(self)
   if self.calling then
-    blame("a function that gets the program's output must neither wait for the program nor yield")
+    blame((self.starting and "a hook" or "a function that gets the program's output")
+      .. " must neither wait for the program nor yield")
   end
   if self.result or self.failure or M.is_strange(self) then return true end
   local ok, err = self.set:turn()

@@ -6,6 +6,7 @@ local Error = require "cella.error"
 local words = require "cella.words"
 
 ---@class cella.process.starting
+---@field give_up fun()  ends what it has begun besides the child
 ---@field till number?  when it has to go on, whatever is ready, by the clock of core.now()
 local Starting = {}
 Starting.__index = Starting
@@ -13,9 +14,10 @@ Starting.__index = Starting
 local M = {}
 
 ---@param run fun(pause: fun(number: integer?, seconds: number)): any, cella.error?
+---@param give_up fun()  ends what `run` has begun, where nobody goes on with it
 ---@return cella.process.starting
-function M.new(run)
-  return setmetatable({ thread = coroutine.create(function()
+function M.new(run, give_up)
+  return setmetatable({ give_up = give_up, thread = coroutine.create(function()
     return run(function(number, seconds) coroutine.yield(number, seconds) end)
   end) }, Starting)
 end
