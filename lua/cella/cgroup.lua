@@ -9,6 +9,7 @@
 -- has that ID inside can mount cgroup v2 in a user and cgroup namespace of its own and write to those of the cgroup
 -- that it is in. The limits are above of what is seen there.
 
+local files = require "cella.host.file"
 local lazy = require "cella.lazy"
 local core = require "cella.core"
 local Error = require "cella.error"
@@ -27,11 +28,7 @@ local function read_file(path)
   local fd = open.bounded(path)
   if not fd then return nil end
   fd:close()
-  local file = io.open(path, "r")
-  if not file then return nil end
-  local text = file:read "*a"
-  file:close()
-  return text
+  return (files.read(path))
 end
 
 local home -- where this process was before delegate()

@@ -14,6 +14,7 @@ local blame = require "cella.blame"
 local core = require "cella.core"
 local Error = require "cella.error"
 local idmap = require "cella.idmap.value"
+local kernel = require "cella.host.kernel"
 local open = require "cella.open"
 local program = require "cella.subid.program"
 ---@module "cella.subid"
@@ -283,13 +284,7 @@ function find.owners()
   })
 end
 
-function find.kernel()
-  local file = io.open("/proc/sys/kernel/osrelease")
-  local text = file and file:read("*l") or ""
-  if file then file:close() end
-  local major, minor = text:match("^(%d+)%.(%d+)")
-  return major and { major = tonumber(major), minor = tonumber(minor) } or nil
-end
+function find.kernel() return kernel.version() end
 
 function find.system() return system.pieces() end
 

@@ -1,5 +1,7 @@
 --- The mounts of a mount namespace, as the kernel lists them: proc_pid_mountinfo(5).
 
+local file = require "cella.host.file"
+
 local M = {}
 
 -- Blanks and the like are written in octal.
@@ -33,10 +35,7 @@ end
 --- Those that this process sees; none where there is no /proc.
 ---@return cella.mount[]
 function M.own()
-  local file = io.open "/proc/self/mountinfo"
-  local text = file and file:read "*a"
-  if file then file:close() end
-  return M.parse(text or "")
+  return M.parse(file.read "/proc/self/mountinfo" or "")
 end
 
 --- Those that this process sees below a path, and not on it.

@@ -29,6 +29,7 @@ local ROWS = {
   { "tmpfs", {}, script = FSTYPE .. "; touch /mnt/x && echo wrote", says = "tmpfs\nwrote" },
   { "tmpfs", { size = "64k", mode = 448 }, says = "700 65536",
     script = "echo $(stat -c %a /mnt) $(($(stat -f -c '%b * %S' /mnt)))" },
+  { "tmpfs", { size = "1T" }, says = "1099511627776", script = "echo $(($(stat -f -c '%b * %S' /mnt)))" },
   { "tmpfs", { inodes = 2 }, script = "touch /mnt/a; touch /mnt/b 2>/dev/null || echo full", says = "full" },
   { "tmpfs", { readonly = true }, script = "touch /mnt/a 2>/dev/null || echo readonly", says = "readonly" },
   { "tmpfs", { nosuid = false, nodev = false, noexec = true, noatime = true, nosymfollow = true }, script = FLAGS,

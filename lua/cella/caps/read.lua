@@ -4,6 +4,8 @@ local core = require "cella.core"
 local Error = require "cella.error"
 local exec = require "cella.caps.exec"
 local facts = require "cella.host"
+local file = require "cella.host.file"
+local kernel = require "cella.host.kernel"
 local idmap = require "cella.idmap"
 local set = require "cella.caps.set"
 local state = require "cella.caps.state"
@@ -11,15 +13,6 @@ local status = require "cella.host.status"
 
 local sys = core.sys
 local M = {}
-
-local function read_file(path)
-  local file, message, errno = io.open(path, "r")
-  if not file then return nil, message, errno end
-  local text, problem, code = file:read("*a")
-  file:close()
-  if not text then return nil, problem, code end
-  return text
-end
 
 local function triple(real, effective, saved)
   return { real = real, effective = effective, saved = saved }
@@ -51,7 +44,7 @@ local function same_namespace(pid)
   local mine, theirs = sys.namespace("user"), sys.namespace("user", pid)
   if mine and theirs then return mine == theirs end
   -- Not ours to look at. The maps are for everybody to read; equal texts mean equal rights.
-  return read_file("/proc/self/uid_map") == read_file(("/proc/%d/uid_map"):format(pid))
+  return file.read("/proc/self/uid_map") == file.read(("/proc/%d/uid_map"):format(pid))
 end
 
 local function ids_of(pid)
@@ -89,7 +82,7 @@ local STATUS = { effective = "CapEff", permitted = "CapPrm", inheritable = "CapI
 --- The state of another process or thread. Its securebits are nobody's to know but its own: the field is nil.
 function M.of(pid)
   local path = ("/proc/%d/status"):format(pid)
-  local text, message, errno = read_file(path)
+  local text, message, errno = file.read(path)
   if not text then
     return nil, Error.new { op = "open", path = path, message = core.strerror(errno or 0), errno = errno or nil,
       why = (errno == 2 or errno == 3) and "there is no such process (or no /proc)" or message }
@@ -110,20 +103,14 @@ function M.of(pid)
   return state.wrap(fields, ("of process %d"):format(pid))
 end
 
-local release
-
---- The release of the running kernel, "6.18.1"; nil where there is no /proc.
+--- The version of the running kernel, "6.18.1"; nil where there is no /proc.
 function M.kernel()
-  if not release then
-    local text = read_file("/proc/sys/kernel/osrelease")
-    release = text and text:match("^%d+%.%d+[%d.]*")
-  end
-  return release
+  return (kernel.release() or ""):match "^%d+%.%d+[%d.]*"
 end
 
 --- How many threads this process has; nil where there is no /proc.
 function M.threads()
-  local text = read_file("/proc/self/status")
+  local text = file.read("/proc/self/status")
   return text and tonumber(status.field(text, "Threads"))
 end
 

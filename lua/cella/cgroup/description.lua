@@ -1,19 +1,14 @@
 --- What the key `cgroup` may say, and which files of cgroup v2 it becomes (Documentation/admin-guide/cgroup-v2.rst).
 
+local sizes = require "cella.size"
 local validate = require "cella.validate"
 
 local rule = validate.rule
 local M = {}
 
-local MOST = 9007199254740991 -- 2^53 - 1: every Lua has it exactly
-local UNIT = { [""] = 1, K = 1024, M = 1024 ^ 2, G = 1024 ^ 3, T = 1024 ^ 4 }
+local MOST = sizes.MOST
 
 -- Each key has a rule, and a function from what the rule lets through to the text that the kernel takes.
-
-local function number_of_bytes(value)
-  local digits, unit = value:match "^(%d+)([KMGT]?)$"
-  return digits and #digits <= 16 and tonumber(digits) * UNIT[unit]
-end
 
 -- Bytes from `least` on, "64M", or "unlimited".
 local function bytes(least)
@@ -21,7 +16,7 @@ local function bytes(least)
   return function(value, path)
     if value == "unlimited" then return value end
     if type(value) ~= "string" then return whole(value, path) end
-    local number = number_of_bytes(value)
+    local number = sizes.bytes(value)
     if not number then
       validate.fail(path, 'bytes, a string such as "64M", or "unlimited" expected, got %s', validate.show(value))
     elseif number < least or number > MOST then
@@ -33,7 +28,7 @@ end
 
 local function number_text(value)
   if value == "unlimited" then return "max" end
-  return ("%.0f"):format(type(value) == "string" and number_of_bytes(value) or value)
+  return ("%.0f"):format(type(value) == "string" and sizes.bytes(value) or value)
 end
 
 local PERIOD = 0.1 -- seconds, as the kernel has it where nothing is said

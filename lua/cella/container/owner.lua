@@ -5,6 +5,7 @@
 
 local core = require "cella.core"
 local Error = require "cella.error"
+local kernels = require "cella.host.kernel"
 
 local M = {}
 
@@ -35,7 +36,7 @@ local function of_idmap(host)
   if not host.capabilities.sys_admin or not host.initial then
     return "`idmap = true`, which shows its IDs as the same inside, is not possible here: that needs CAP_SYS_ADMIN in "
       .. "the user namespace that owns the file system"
-  elseif kernel and kernel.major * 1000 + kernel.minor < 5012 then
+  elseif kernel and kernels.is_older(kernel, "5.12") then
     return ("`idmap = true`, which shows its IDs as the same inside, needs Linux 5.12, and this is %d.%d"):format(
       kernel.major, kernel.minor)
   end

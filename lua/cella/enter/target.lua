@@ -4,6 +4,7 @@
 local core = require "cella.core"
 local Error = require "cella.error"
 local files = require "cella.host.file"
+local file = require "cella.host.file"
 local idmap = require "cella.idmap"
 local kinds = require "cella.kinds"
 local status = require "cella.host.status"
@@ -99,11 +100,7 @@ end
 ---@return string?, cella.error?
 function Target:read(name)
   local shown = ("/proc/%d/%s"):format(self.pid, name)
-  local file, message, errno = io.open(self:path(name))
-  if not file then return nil, refused(self, shown, message, errno) end
-  local text
-  text, message, errno = file:read("*a")
-  file:close()
+  local text, message, errno = file.read(self:path(name))
   if not text then return nil, refused(self, shown, message, errno) end
   return text
 end
@@ -189,10 +186,10 @@ end
 
 -- The first bytes of a file, at most so many; nil where it cannot be opened.
 local function bytes(path, most)
-  local file = io.open(path, "rb")
-  if not file then return nil end
-  local text = file:read(most == math.huge and "*a" or most) or ""
-  file:close()
+  local opened = io.open(path, "rb")
+  if not opened then return nil end
+  local text = opened:read(most == math.huge and "*a" or most) or ""
+  opened:close()
   return text
 end
 
@@ -200,9 +197,7 @@ end
 local function first_of_namespace(pid)
   local depth
   for _ = 1, 4096 do
-    local file = io.open(("/proc/%d/status"):format(pid))
-    local text = file and file:read "*a"
-    if file then file:close() end
+    local text = file.read(("/proc/%d/status"):format(pid))
     local numbers = status.numbers(text or "", "NSpid")
     depth = depth or #numbers
     if #numbers < 2 or #numbers ~= depth then return nil end

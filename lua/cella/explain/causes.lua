@@ -1,5 +1,7 @@
 --- Why each operation fails, by errno; see cella.explain.
 
+local files = require "cella.host.file"
+local kernel = require "cella.host.kernel"
 local lazy = require "cella.lazy"
 local ascii = require "cella.ascii"
 local core = require "cella.core"
@@ -12,10 +14,7 @@ local sys = core.sys
 local M = {}
 
 local function read(path)
-  local file = io.open(path, "r")
-  if not file then return nil end
-  local text = file:read("*a")
-  file:close()
+  local text = files.read(path)
   return text and (text:gsub("%s+$", ""))
 end
 
@@ -54,20 +53,10 @@ local function namespace_limits(namespaces)
   return table.concat(found, ", ")
 end
 
-local function release()
-  return read("/proc/sys/kernel/osrelease") or "unknown"
-end
-
--- Whether the running kernel is older than a version, as far as it says.
-local function older_than(version)
-  local major, minor = release():match("^(%d+)%.(%d+)")
-  if not major then return false end
-  local wanted_major, wanted_minor = version:match("^(%d+)%.(%d+)$")
-  return major * 1000 + minor < wanted_major * 1000 + wanted_minor
-end
+local function older_than(version) return kernel.is_older(kernel.version(), version) end
 
 local function needs_linux(what, version)
-  return ("%s needs Linux %s, and this is %s"):format(what, version, release())
+  return ("%s needs Linux %s, and this is %s"):format(what, version, kernel.release() or "unknown")
 end
 
 local CAP_HINT = "; give the container a user namespace of its own, in which it has it"
@@ -389,7 +378,8 @@ local general = {
     local since = SINCE[fields.op]
     if not since then return "this kernel does not have the system call, or a seccomp filter hides it" end
     if older_than(since) then return needs_linux("this", since) end
-    return ("Linux has this since %s, and this is %s: a seccomp filter hides it"):format(since, release())
+    return ("Linux has this since %s, and this is %s: a seccomp filter hides it"):format(since,
+      kernel.release() or "unknown")
   end,
   ECANCELED = "the parent is gone",
   ENOTRECOVERABLE = "the kernel's answer is not what the steps before asked for: the program was not run",

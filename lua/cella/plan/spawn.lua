@@ -3,6 +3,7 @@
 local called = require "cella.call"
 local core = require "cella.core"
 local Error = require "cella.error"
+local file = require "cella.host.file"
 local events = require "cella.process.events"
 local explain = require "cella.explain"
 local failures = require "cella.plan.failure"
@@ -68,9 +69,7 @@ end
 -- How many seccomp filters this thread has, and so its children. Only where there are any is it worth a look.
 local function filters()
   if core.sys.get_seccomp() == 0 then return 0 end
-  local file = io.open "/proc/thread-self/status"
-  local text = file and file:read "*a" or ""
-  if file then file:close() end
+  local text = file.read "/proc/thread-self/status" or ""
   return tonumber(status.field(text, "Seccomp_filters")) or math.huge
 end
 

@@ -1,7 +1,7 @@
 --- What `root` and `mounts` of a container may say.
 
-local ascii = require "cella.ascii"
 local mapping = require "cella.mapping"
+local sizes = require "cella.size"
 local validate = require "cella.validate"
 
 local rule = validate.rule
@@ -15,21 +15,18 @@ local KERNEL_NAME = { readonly = "rdonly" }
 
 local mode = rule.integer(0, 4095)
 
-local MOST_BYTES = 9007199254740991 -- 2^53 - 1
--- How many of each unit there may be.
-local MOST = {
-  [""] = MOST_BYTES, k = MOST_BYTES / 1024, m = MOST_BYTES / 1024 ^ 2, g = MOST_BYTES / 1024 ^ 3, ["%"] = 1000,
-}
+local MOST_PERCENT = 1000
 
 -- The kernel takes a number with a leading 0 for octal, and of one that is too large what is left of it in 64 bits:
 -- nothing, or no limit at all.
 local function size(value, path)
-  if type(value) == "number" then return rule.integer(1, MOST_BYTES)(value, path) end
+  if type(value) == "number" then return rule.integer(1, sizes.MOST)(value, path) end
   rule.line(value, path)
-  local digits, unit = value:match "^([1-9]%d*)([kKmMgG%%]?)$"
-  if not digits then
+  local percent = tonumber(value:match "^(%d+)%%$")
+  local bytes = sizes.bytes(value)
+  if value:find "^0" or not percent and not bytes then
     validate.fail(path, 'bytes, or a string such as "64M" or "10%%" expected, got %s', validate.show(value))
-  elseif tonumber(digits) > MOST[ascii.lower(unit)] then
+  elseif percent and percent > MOST_PERCENT or bytes and bytes > sizes.MOST then
     validate.fail(path, "%s is more than there can be", validate.show(value))
   end
   return value

@@ -2,6 +2,7 @@
 --- something to overlay: what such a string cannot say is said by a descriptor.
 
 local blame = require "cella.blame"
+local kernels = require "cella.host.kernel"
 local filesystem = require "cella.root.filesystem"
 local place = require "cella.root.place"
 
@@ -17,8 +18,7 @@ end
 
 -- Each lower directory is a parameter of its own.
 local function adds_one_by_one(state)
-  local kernel = state.host.kernel
-  return kernel ~= nil and (kernel.major > 6 or kernel.major == 6 and kernel.minor >= 8)
+  return state.host.kernel ~= nil and not kernels.is_older(state.host.kernel, "6.8")
 end
 
 local function sayable_at_once(lower)
