@@ -36,10 +36,10 @@ static int act_fork(const struct arg *a)
 	return -ENOSYS;
 }
 
-/* init(program_fd, status_fd [, stays]) [in a plan]
+/* init(program_fd, status_fd [, detached]) [in a plan]
  * This process, the first of its pid namespace, becomes the init in `program_fd` (csrc/runner/init.c), and a child
  * of it goes on with the rest. How the program ends is written to `status_fd`. When nobody can read that any more,
- * everything ends, unless it `stays`. See executor.c. */
+ * everything ends, unless it is `detached`. See executor.c. */
 static int act_init(const struct arg *a)
 {
 	(void)a;

@@ -281,7 +281,7 @@ end
 --- still holds; who does not prepare gets the same from the second on.
 ---@return true?, cella.error?
 function Container:prepare()
-  local plan, err = make_plan(self, checked_command(self, 2, { "true" }), core.now())
+  local plan, err = make_plan(self, checked_command(self, { "true" }), core.now())
   if not plan then return nil, err end
   return true
 end

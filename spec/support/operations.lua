@@ -83,7 +83,7 @@ return {
 
   await = {},
   fork = { optional(flags("namespaces", "uts")) },
-  init = { fd "program_fd", fd "status_fd", optional(p("stays", "boolean", true)) },
+  init = { fd "program_fd", fd "status_fd", optional(p("detached", "boolean", true)) },
   sigdefault = { p("signals", "signals", { "usr1" }) },
   sigunblock = {},
   pdeathsig = { p("signal", "name", "term") },
@@ -103,8 +103,8 @@ return {
     optional(p("environment", "strings", {})), optional(p("pwd", "boolean", true)) },
   call = { text "what", optional(p("environment", "strings", {})) },
 
-  openpt = { path(), optional(p("lowest", "int", 3)) },
-  ptpeer = { fd(), optional(p("lowest", "int", 3)) },
+  openpt = { path(), optional(p("min_fd", "int", 3)) },
+  ptpeer = { fd(), optional(p("min_fd", "int", 3)) },
   tcsetwinsize = { fd(), p("rows", "int", 24), p("columns", "int", 80) },
   copy_tty = { fd(), fd "model_fd" },
   setctty = { fd() },
