@@ -102,7 +102,7 @@ function M.record(plan, box, facts)
     mounts = 0, mounted = {}, early = {}, keys = {}, below = 0, user_namespaces = {},
     maps_group = facts.maps_group, unprivileged = facts.unprivileged, maps = facts.maps,
     unknown_maps = facts.unknown_maps, host = facts.host or host.facts(), staged = 0, obeyed = facts.obeyed or false,
-    masked = {}, made = {}, links = {},
+    masked = {}, made = {}, links = {}, led = 0,
   }
   for key, list in pairs { root = root, own = box.own or {}, mounts = box.mounts } do
     for i, mount in ipairs(list) do state.keys[mount] = ("%s[%d]"):format(key, i) end

@@ -215,6 +215,35 @@ describe("the mounts of a container", function()
       is_refused { tmpfs, bind, { type = "tmpfs", destination = "/trap/new" } }
     end)
 
+    it("where a link in a bind has led another over a tmpfs of the container's own", function()
+      trap "true"
+      trial.sh(("ln -s /own %s/link"):format(victim))
+      victim_was = fingerprint(victim)
+      local own = { type = "tmpfs", destination = "/own" }
+      local bound = { type = "bind", source = victim, destination = "/d" }
+      local over = { type = "bind", source = made, destination = "/d/link" }
+      local hides = { type = "tmpfs", destination = "/own/new" }
+      -- What is to hide something must not lie where nobody sees it.
+      for _, parts in ipairs { { own, bound, over, hides }, { bound, own, over, hides } } do
+        local err = refused { root = parts }
+        assert.same({ "make_target", "EXDEV" }, { err.op, err.code })
+      end
+      local control = { root = "system", mounts = { own, bound, hides } }
+      assert.is_true((succeeds(control, "grep -q ' /own/new ' /proc/mounts")))
+    end)
+
+    it("where a link in a bind has led to what is made, which is there from then on", function()
+      trap "true"
+      trial.sh(("ln -s /own %s/link"):format(made))
+      local parts = { { type = "tmpfs", destination = "/own" },
+        { type = "bind", source = made, destination = "/d", create = true },
+        { type = "directory", destination = "/d/link/sub" }, { type = "tmpfs", destination = "/own/sub" } }
+      local process, err = cella.container(with_user { root = parts }):run { "no-such-program" }
+      trial.sh(("rm %s/link"):format(made))
+      assert.is_nil(process)
+      assert.equal("execve", err.op, tostring(err)) -- all is mounted
+    end)
+
     it("where a link in a bind leads to elsewhere in the root", function()
       trap "true"
       trial.sh(("ln -s /work %s/link; ln -s .. %s/up"):format(victim, victim))

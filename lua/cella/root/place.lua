@@ -43,20 +43,24 @@ end
 
 -- Where nothing but this plan has made anything, what is there is known, and no path has to be resolved: the slot of
 -- the file system of ours of which a destination is an entry. A link may lead from one to another: as soon as there is
--- one that somebody has asked for, or something is made behind one, nothing is known any more.
+-- one that somebody has asked for, or something is made behind one, nothing is known any more; and where something is
+-- made or mounted in what is not ours, whose links may lead anywhere, nothing of the mounts that were there by then.
 local function directory_of(state, destination)
-  if state.led then return nil end
   local parent, name = split(destination)
   local latest, at = covering(state, destination)
-  if latest and latest.ours and at == parent then return latest.ours, name end
+  if latest and latest.ours and at == parent and latest.number > state.led then return latest.ours, name end
   return nil
 end
+
+local function forget(state) state.led = math.huge end
+
+local function forget_those_there(state) state.led = math.max(state.led, state.mounts) end
 
 -- Notes that something is at a destination, by whatever way it was made.
 local function note_made(state, destination)
   for slash in (destination .. "/"):gmatch "()/" do
     local part = destination:sub(1, slash - 1)
-    if state.links[part] then state.led = true end
+    if state.links[part] then forget(state) end
     state.made[part] = true
   end
 end
@@ -79,6 +83,7 @@ end
 function M.make_target(plan, state, destination, mount, like, mode)
   note_made(state, destination)
   local within, create = cover(state, destination)
+  if not within then forget_those_there(state) end
   if not within and not create then return false end
   plan:make_target(destination, state.root, within, like, mount.parents, mode)
   return true
@@ -91,6 +96,7 @@ function M.reserve(plan, state, destination)
   if missing(state, destination) then return nil end
   local within = cover(state, destination)
   note_made(state, destination)
+  if not within then forget_those_there(state) end
   if within then plan:make_target(destination, state.root, within) end
   local target = plan:openat2(destination, "path", IN_ROOT, state.root)
   if not within then plan:optional() end
@@ -160,13 +166,14 @@ function M.open_parent(plan, state, mount)
     blame(("%s: a %s can be made only where a tmpfs of the container's own is: nothing is created on the host")
       :format(mount.destination, mount.type))
   end
+  if not within then forget_those_there(state) end
   local directory = directory_of(state, destination)
   if mount.type ~= "symlink" then
     note_made(state, destination)
   elseif mount.system then
     M.note_link(state, destination)
   else
-    state.led = true
+    forget(state)
   end
   if directory and not mount.parents then return directory, name, false end
   if parent ~= "/" then plan:make_target(parent, state.root, within, nil, mount.parents) end
