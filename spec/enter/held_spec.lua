@@ -126,4 +126,29 @@ describe("a namespace that is joined", function()
     local inode = core.inode(("/proc/%d/ns/net"):format(one.pid))
     assert.truthy(tostring(plan):find(('expect_namespace("self/ns/net", %d, true'):format(inode), 1, true))
   end))
+
+  it("is not said to be of a process that has ended where there is no descriptor left to look", function()
+    local one = sleeper()
+    local soft, hard = core.sys.getrlimit "nofile"
+    local function refused_with(free)
+      local taken = {}
+      assert(core.sys.setrlimit("nofile", 300, hard))
+      collectgarbage()
+      repeat
+        local fd = core.open("/dev/null", "rdonly")
+        taken[#taken + 1] = fd
+      until not fd
+      for _ = 1, free do table.remove(taken):close() end
+      local plan, err = cella.container { namespaces = { user = { pid = one.pid } } }:plan { "true" }
+      for _, fd in ipairs(taken) do fd:close() end
+      assert(core.sys.setrlimit("nofile", soft, hard))
+      return plan, err
+    end
+    local codes = {}
+    for free = 0, 8 do
+      local plan, err = refused_with(free)
+      codes[plan and "planned" or tostring(err.code)] = true
+    end
+    assert.same({ EMFILE = true, planned = true }, codes)
+  end)
 end)

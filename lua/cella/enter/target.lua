@@ -53,8 +53,9 @@ function M.hold(pid)
     self:close()
     return nil, gone(pid)
   elseif not self.directory then
+    local err = refused(self, ("/proc/%d"):format(pid), message, errno) -- which asks whether it has ended
     pidfd:close()
-    return nil, refused(self, ("/proc/%d"):format(pid), message, errno)
+    return nil, err
   end
   return self
 end
