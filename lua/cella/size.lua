@@ -15,7 +15,7 @@ function M.bytes(text)
   local digits, unit = text:match "^(%d+)([kKmMgGtT]?)$"
   -- string.lower goes by the locale.
   unit = unit and ({ K = "k", M = "m", G = "g", T = "t" })[unit] or unit
-  return digits and tonumber(digits) * UNIT[unit] or nil
+  return digits and (tonumber(digits) + 0.0) * UNIT[unit] or nil -- an integer would come round
 end
 
 return M

@@ -251,7 +251,7 @@ describe("a plan's child", function()
     if not is_initial_root() then return pending "needs root, whose maps these are" end
     local box = container { ids = maps, user = { uid = 33, gid = 33 }, capabilities = { "net_bind_service" } }
     local plan = assert(box:plan { "/bin/true" })
-    for _, one in ipairs(plan.meetings[1].steps) do one.text = "something else" end
+    for _, one in ipairs(plan.sync_points[1].steps) do one.text = "something else" end
     assert.is_true(caps.check_plan(plan, { state = root }))
     local list = assert(caps.walk(plan, { state = root }))
     assert.equal("net_bind_service", tostring(step(list, "execve").state.effective))

@@ -178,7 +178,7 @@ describe("the size of a tmpfs #vm", function()
       assert.matches("mounts%[1%]%.size: .* is more than there can be",
         trial.raised(cella.container, { mounts = { tmpfs(size) } }))
     end
-    for _, size in ipairs { "010M", "08", "00", "0%", "", "M", "1MM", "-1", " 1", "1.5M" } do
+    for _, size in ipairs { "010M", "08", "00", "0%", "", "M", "1MM", "-1", " 1", "1.5M", "1P" } do
       assert.matches("mounts%[1%]%.size: bytes, or a string such as",
         trial.raised(cella.container, { mounts = { tmpfs(size) } }))
     end
