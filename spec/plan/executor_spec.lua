@@ -389,7 +389,7 @@ describe("a step that fails", function()
       end
     end)
 
-    it("a signal arrives: it has its own effect, and reaches no handler of the caller's", function()
+    it("a signal arrives: it has its own effect, and reaches no handler of the caller's #slow", function()
       local library, problem = helper.library()
       if not library then return pending(problem) end
       for _, name in ipairs { "usr1", "none" } do
@@ -529,7 +529,7 @@ describe("a step that closes descriptors", function()
     end)
   end
 
-  it("cannot close or replace what ties the child to its parent, whatever its number", function()
+  it("cannot close or replace what ties the child to its parent, whatever its number #slow", function()
     local refused = 0
     for number = 3, 40 do
       for _, change in ipairs { "close", "from", "onto" } do
@@ -1020,7 +1020,7 @@ describe("starting programs works", function()
     battery ""
   end)
 
-  it("where SIGCHLD is ignored", needs("block_signal", function()
+  it("where SIGCHLD is ignored #slow", needs("block_signal", function()
     battery([[
       local ignored = tonumber(status "SigIgn", 16)
       assert(ignored & 1 << 16 ~= 0, "SIGCHLD is not ignored")
@@ -1032,7 +1032,7 @@ describe("starting programs works", function()
     battery [[host(library, "set_nocldwait")]]
   end)
 
-  it("where there are other threads", function()
+  it("where there are other threads #slow", function()
     if not library then return pending(problem) end
     battery [[
       for _ = 1, 4 do host(library, "start_thread") end
@@ -1053,7 +1053,7 @@ describe("starting programs works", function()
     ]]
   end)
 
-  it("where every signal is blocked", needs("block_signal", function()
+  it("where every signal is blocked #slow", needs("block_signal", function()
     battery("", "env --block-signal")
   end))
 
@@ -1075,7 +1075,7 @@ describe("starting programs works", function()
     end
     table.sort(names)
 
-    it(("where %s %s closed%s"):format(table.concat(names, " and "), #names == 1 and "is" or "are",
+    it(("where %s %s closed%s #slow"):format(table.concat(names, " and "), #names == 1 and "is" or "are",
       closed < 7 and " #slow" or ""), function()
       battery("", nil, redirect)
     end)
@@ -1240,11 +1240,11 @@ describe("a program that is to end with its caller", function()
     end
   end
 
-  it("a control: without that it stays", function()
+  it("a control: without that it stays #slow", function()
     assert.is_true(survives("", "cella.plan()"))
   end)
 
-  it("a control: where SIGCHLD is ignored too", needs("block_signal", function()
+  it("a control: where SIGCHLD is ignored too #slow", needs("block_signal", function()
     assert.is_true(survives("env --ignore-signal=CHLD", "cella.plan()"))
   end))
 end)
@@ -1335,7 +1335,7 @@ describe("many containers", function()
     return codes, after, grown, at_once, changes(before, snapshot()), resident() - size
   ]]
 
-  it("1000 one after the other and 200 at once leave the same descriptors, children, mounts and memory",
+  it("1000 one after the other and 200 at once leave the same descriptors, children, mounts and memory #slow",
     needs("user_namespaces", function()
       local sequential, concurrent = 1000, 200
       if able.lacks "plain_memory" then sequential, concurrent = 50, 20 end

@@ -123,7 +123,7 @@ describe("an operation", function()
   end
 
   for _, name in ipairs(names_of(operations)) do
-    it(("%s refuses what its parameters do not take, now and later, and says which"):format(name), function()
+    it(("%s refuses what its parameters do not take, now and later, and says which #slow"):format(name), function()
       assert.equal("", taken_by_mistake(name))
     end)
   end
@@ -988,7 +988,7 @@ describe("now,", function()
       assert.equal("ENOENT", core.errno_name(none))
     end))
 
-    it("lock keeps writers' locks away, until its descriptor is closed", function()
+    it("lock keeps writers' locks away, until its descriptor is closed #slow", function()
       local first, second, blocked, after = outside.lua [[
         local path = os.tmpname()
         local one, other = assert(sys.openat2(path, "rdwr")), assert(sys.openat2(path, "rdwr"))

@@ -377,7 +377,7 @@ describe("a function as the program", function()
       end
     end)
 
-    it("the signal that ended it, and its time-out", function()
+    it("the signal that ended it, and its time-out #slow", function()
       local result = run({}, function() os.execute "kill -9 $PPID" end)
       assert.same({ "signaled", "kill" }, { result.reason, result.signal })
       assert.equal("the function has not returned: it was ended (kill)", result.lost)
@@ -640,7 +640,7 @@ describe("a function as the program", function()
 
     for words, prefix in pairs { ["SIGCHLD is ignored"] = "env --ignore-signal=CHLD",
       ["every signal is blocked and ignored"] = "env --block-signal --ignore-signal" } do
-      it("where " .. words, function()
+      it("where " .. words .. " #slow", function()
         outside.lua(WHO .. [[
           check(box, 2)
           check(cella.container { hostname = "moon", init = false }, 1)
@@ -776,7 +776,7 @@ describe("a function as the program", function()
   describe("in examples/function.lua", function()
     -- What AddressSanitizer has mapped is more than any limit.
     local function example(text, chunk, code, output, problem)
-      it(text, needs("plain_memory", function()
+      it(text .. " #slow", needs("plain_memory", function()
         local result = trial.host { "/bin/sh", "-c",
           ("%s examples/function.lua %s"):format(trial.interpreter(), trial.quote(chunk)) }
         assert.equal(code, result.status, result.stderr)

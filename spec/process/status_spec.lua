@@ -73,13 +73,13 @@ describe("the end of a program", function()
     for _, way in ipairs { "plan", "container" } do
       local where = (" (%s)%s"):format(way, surroundings[1])
 
-      it("has every exit status from 0 to 255" .. where, needs("user_namespaces", function()
+      it("has every exit status from 0 to 255 #slow" .. where, needs("user_namespaces", function()
         local wrong, left = outside.lua(CODES, { arguments = { way }, prefix = surroundings[2] })
         assert.equal("", wrong)
         assert.equal(0, left)
       end))
 
-      it("has every signal from 1 to 64 that ends one" .. where, needs("user_namespaces", function()
+      it("has every signal from 1 to 64 that ends one #slow" .. where, needs("user_namespaces", function()
         local wrong, left = outside.lua(SIGNALS, { arguments = { way }, prefix = surroundings[2] })
         assert.equal("", wrong)
         assert.equal(0, left)
@@ -158,7 +158,7 @@ describe("a status that somebody else took", function()
   end
 
   for _, way in ipairs { "plan", "container" } do
-    it(("is every one, where a handler of SIGCHLD reaps whatever ends (%s)"):format(way),
+    it(("is every one, where a handler of SIGCHLD reaps whatever ends (%s) #slow"):format(way),
       needs("user_namespaces", with_library(function()
         if way == "plan" and not knows_after_reaping() then
           return pending "needs Linux 6.15, or an init, to know a status that somebody else took"
@@ -264,7 +264,7 @@ describe("orphans", function()
     end
   ]]
 
-  it("are reaped by the init, five hundred of them, and none is left outside", needs("user_namespaces", function()
+  it("are reaped by the init, five hundred of them, and none is left outside #slow", needs("user_namespaces", function()
     local total, most, left, code = outside.lua(PROC .. [[
       -- The shells in between end at once: what they started belongs to process 1. Those that are not reaped are
       -- counted as long as the program runs; process 1, the shell, ls, wc, and the shell of a pipe are always there.

@@ -62,7 +62,7 @@ describe("a stream", function()
       ]], { output = true, redirect = "<<'END'\nsecret\nEND" }))
     end))
 
-  it("of a number that the caller has not open is EBADF, not what cella opens meanwhile", needs("user_namespaces",
+  it("of a number that the caller has not open is EBADF, not what cella opens meanwhile #slow", needs("user_namespaces",
     function()
       for free = 3, 12 do
         local said = outside.lua(([[
@@ -394,7 +394,7 @@ describe("a function as a stream", function()
     end
   end)
 
-  it("gets lines in bounded time, whatever strings somebody has chosen", function()
+  it("gets lines in bounded time, whatever strings somebody has chosen #slow", function()
     local items, lacks = collide.items(59000)
     if not items then pending(lacks) end
     local text = items:gsub("s\12\0\0\0(" .. ("."):rep(12) .. ")", "%1\n") -- no line is a string of ours
@@ -410,7 +410,7 @@ describe("a function as a stream", function()
     assert.is_true(os.clock() - start < 60)
   end)
 
-  it("costs no memory that grows with a line that does not end", needs("plain_memory", function()
+  it("costs no memory that grows with a line that does not end #slow", needs("plain_memory", function()
     local grown, total = outside.lua [[
       local function peak() return tonumber(status "VmHWM":match "%d+") end
       local total, before = 0, peak()
@@ -507,7 +507,7 @@ describe("what is in a pipe when the program has ended", function()
 end)
 
 describe("2 GiB of output", function()
-  it("cost the caller no memory that grows", needs("plain_memory", "user_namespaces", function()
+  it("cost the caller no memory that grows #slow", needs("plain_memory", "user_namespaces", function()
     local grown, kept, truncated, code = outside.lua [[
       local function peak() return tonumber(status "VmHWM":match "%d+") end
       local box = cella.container { namespaces = { net = "host" } }

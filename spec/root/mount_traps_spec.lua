@@ -389,7 +389,7 @@ describe("the mounts of a container", function()
       trial.wait_for(function() return not trial.runs(program) end, "the program to end")
     end)
 
-    it("while they are made leave nothing behind", function()
+    it("while they are made leave nothing behind #slow", function()
       for milliseconds = 1, 60, 6 do
         local process = start()
         core.poll({}, milliseconds / 1000)
@@ -417,7 +417,7 @@ describe("the mounts of a container", function()
   end
 
   for_each_user(true, "and the host's", function()
-    it("do not mix", function()
+    it("do not mix #slow", function()
       local description = '{ mounts = { { type = "tmpfs", destination = "/mnt" } } }'
       local wait = "n=0; until [ -s %s/%s ] || [ $n = 500 ]; do n=$((n + 1)); sleep 0.01; done\n"
       local look = wait:format(victim, "mounted") .. "grep -c ' /srv ' /proc/self/mountinfo"
