@@ -10,7 +10,7 @@ describe("groups", function()
     local directory = trial.directory()
     trial.sh(("echo group secret > %s/file && chown 0:4 %s/file && chmod 640 %s/file"):format(directory, directory,
       directory))
-    local starter = trial.interpreter() .. " -e " .. trial.quote [[
+    local starter = "exec " .. trial.interpreter() .. " -e " .. trial.quote [[
       local process = assert(require("cella").container({ ids = require("cella.policy").root(), root = "/" })
         :spawn { "sleep", "60", stdin = "null", stdout = "null" })
       print(process.pid)
