@@ -27,7 +27,7 @@ local function find(list, name)
   error("there is no " .. name)
 end
 
-describe("the bench", function()
+describe("the bench #slow", function()
   setup(function()
     local said = trial.sh("make -s -C " .. trial.quote(trial.top) .. " bench-programs && echo good")
     assert(said:find "good\n$", said)

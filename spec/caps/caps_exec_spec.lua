@@ -300,7 +300,7 @@ local function programs(files)
   return list
 end
 
-describe("what a program will hold after exec", function()
+describe("what a program will hold after exec #slow", function()
   setup(function()
     local ok, why = build()
     if not ok then problem = why end

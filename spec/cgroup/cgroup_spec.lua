@@ -90,7 +90,7 @@ local function wait_until_gone(pid)
   return left(pid)
 end
 
-describe("a container's cgroup", function()
+describe("a container's cgroup #slow", function()
   if lacking ~= "" then
     os.remove(pids)
     it("is made and removed", function()

@@ -19,7 +19,7 @@ local ROOTS = {
 }
 local ENDLESS = "while :; do sleep 0.01; done"
 
-describe("`cella run` at a terminal", function()
+describe("`cella run` at a terminal #slow", function()
   if trial.lacks_user_namespaces() or tmux.lacks_tmux() then
     pending(trial.lacks_user_namespaces() or tmux.lacks_tmux())
     return

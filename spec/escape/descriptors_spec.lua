@@ -10,7 +10,7 @@ teardown(escape.remove)
 local kernel = require("cella.host").facts().kernel
 local OLD = kernel and (kernel.major < 5 or kernel.major == 5 and kernel.minor < 12)
 
-describe("descriptors", function()
+describe("descriptors #slow", function()
   local directory
 
   setup(function()

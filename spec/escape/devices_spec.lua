@@ -27,7 +27,7 @@ local function strange(list, ignore)
   return escape.some(found)
 end
 
-describe("devices and other nodes", function()
+describe("devices and other nodes #slow", function()
   for _, container in ipairs(escape.each_container()) do
     if container.description.root ~= "/" then
       it("are those of its own alone, in " .. container.name, function()

@@ -3,7 +3,7 @@
 local cella = require "cella"
 local trial = require "spec.support.trial"
 
-describe("groups", function()
+describe("groups #slow", function()
   -- A container of an ordinary user's, and root who enters it with groups of the host's.
   local function with_container_of_user(body)
     if trial.lacks_root() then return pending "needs root, who enters the container of a user" end

@@ -23,7 +23,7 @@ end
 
 local WAYS = { { "in a default container", "inside" }, { "after enter", "entered" } }
 
-describe("what exec leaves", function()
+describe("what exec leaves #slow", function()
   local function resets(prefix, attempt, left, reset)
     assert.same({ left }, below(prefix, "outside", { attempt }))
     for _, way in ipairs(WAYS) do

@@ -56,7 +56,7 @@ local function holds(how, description)
   assert.equal("", escape.some(wrong))
 end
 
-describe("keys", function()
+describe("keys #slow", function()
   it("are there for a program outside", function()
     local said = with_keys("outside", "nil", { "key_search=" .. NAME, "key_read=KEY", "key_steal=USER:" .. NAME,
       "key_add=user:other", "key_join" })

@@ -9,7 +9,7 @@ teardown(escape.remove)
 -- File systems of a container's own, and what is known of the host's.
 local KINDS = { tmpfs = true, proc = true, devpts = true, devtmpfs = true, mqueue = true, sysfs = true }
 
-describe("mounts", function()
+describe("mounts #slow", function()
   for _, container in ipairs(escape.each_container()) do
     it("of the host's files are read-only, nosuid and nodev in " .. container.name, function()
       local said = container.try(container.description, { "mounts" })

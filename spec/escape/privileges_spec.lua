@@ -9,7 +9,7 @@ teardown(escape.remove)
 
 local NONE = "0000000000000000"
 
-describe("privileges", function()
+describe("privileges #slow", function()
   for _, container in ipairs(escape.each_container()) do
     it("are none, and none come back, in " .. container.name, function()
       local attempts = {

@@ -8,7 +8,7 @@ local trial = require "spec.support.trial"
 
 teardown(escape.remove)
 
-describe("processes", function()
+describe("processes #slow", function()
   local host
 
   setup(function() host = escape.host "/tmp" end)

@@ -8,7 +8,7 @@ teardown(escape.remove)
 
 local GONE = { "no ENOENT", "no EACCES" }
 
-describe("sockets and FIFOs", function()
+describe("sockets and FIFOs #slow", function()
   local host, elsewhere
 
   setup(function() host = escape.host "/tmp" end)

@@ -38,7 +38,7 @@ end
 local DANGEROUS = { "sys/kernel/core_pattern", "sys/kernel/modprobe", "sys/kernel/poweroff_cmd", "sys/vm/drop_caches",
   "sys/fs/binfmt_misc/register", "sysrq-trigger", "irq/default_smp_affinity", "kcore", "kmsg" }
 
-describe("switches of the kernel", function()
+describe("switches of the kernel #slow", function()
   for _, container in ipairs(escape.each_container()) do
     it("cannot be opened for writing but for those of its own namespaces, in " .. container.name, function()
       local said = container.try(container.description, { "writable=/proc", "writable=/sys" })

@@ -5,7 +5,7 @@ local trial = require "spec.support.trial"
 
 teardown(escape.remove)
 
-describe("terminals", function()
+describe("terminals #slow", function()
   local host
 
   setup(function() host = escape.host "/tmp" end)

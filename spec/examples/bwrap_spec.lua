@@ -335,7 +335,7 @@ local function run(line, program, prefix)
   return (said:gsub(directory:gsub("%p", "%%%0"), "DIR"))
 end
 
-describe("the bwrap example", function()
+describe("the bwrap example #slow", function()
   local installed = trial.host({ "/bin/sh", "-c", "command -v bwrap" }).status == 0
 
   setup(function()

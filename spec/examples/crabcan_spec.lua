@@ -29,7 +29,7 @@ local function set_of(list)
   return set
 end
 
-describe("crabcan", function()
+describe("crabcan #slow", function()
   local ids, first_or_reason = trial.several_ids()
   if not ids then
     it("runs nothing for who has no IDs to give it, and says so with 125", function()

@@ -19,7 +19,7 @@ local function start(ulimit, size)
   return outside.lua(START, { prefix = ("sh -c 'ulimit %s; exec \"$@\"' sh"):format(ulimit), arguments = { 0, size } })
 end
 
-describe("RLIMIT_FSIZE of the caller", function()
+describe("RLIMIT_FSIZE of the caller #slow", function()
   it("below the size of the init stops nothing as long as the hard limit allows it, and stays", needs("user_namespaces",
     function()
       local count, code, _, soft, hard = start("-S -f 1", 300000)
@@ -44,7 +44,7 @@ describe("RLIMIT_FSIZE of the caller", function()
   end))
 end)
 
-describe("a thread that changes which signals are ignored", function()
+describe("a thread that changes which signals are ignored #slow", function()
   local directory = trial.directory()
   teardown(function() trial.remove_directory(directory) end)
 
@@ -67,7 +67,7 @@ describe("a thread that changes which signals are ignored", function()
   end))
 end)
 
-describe("Lua states that are opened and closed", function()
+describe("Lua states that are opened and closed #slow", function()
   local directory = trial.directory()
   teardown(function() trial.remove_directory(directory) end)
 

@@ -23,7 +23,7 @@ io.write("came back: ", tostring(ok and result and (result.reason or result.code
   tostring(not ok and result or err))
 ]]
 
-describe("a mount that does not answer", function()
+describe("a mount that does not answer #slow", function()
   if core.sys.geteuid and core.sys.geteuid() ~= 0 or trial.sh "id -u" ~= "0\n" then
     pending "needs root: to mount an automount"
     return

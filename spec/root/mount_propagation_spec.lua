@@ -5,7 +5,7 @@ local private_host = require "spec.support.private_host"
 local rootfs = require "spec.support.rootfs"
 local trial = require "spec.support.trial"
 
-describe("the propagation of a mount", function()
+describe("the propagation of a mount #slow", function()
   if trial.lacks_user_namespaces() then
     pending(trial.lacks_user_namespaces())
     return

@@ -12,7 +12,7 @@ local own_host = private_host.sh
 
 local PROC = { type = "proc", destination = "/proc" }
 
-describe("the mounts of a container", function()
+describe("the mounts of a container #slow", function()
   if trial.lacks_user_namespaces() then
     pending(trial.lacks_user_namespaces())
     return

@@ -220,7 +220,7 @@ describe("the runner begins", function()
 end)
 
 describe("four threads of a process that start containers at the same time", function()
-  it("disturb neither each other nor the process", needs("user_namespaces", function()
+  it("disturb neither each other nor the process #slow", needs("user_namespaces", function()
     local directory = trial.directory()
     local made = trial.sh(("cc -O1 -o %s/threads spec/support/threads.c $(pkg-config --cflags --libs lua5.4) -lpthread")
       :format(directory))
