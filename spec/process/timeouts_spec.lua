@@ -94,8 +94,10 @@ describe("a time-out", function()
   -- Who has entered a pid namespace and is not waited for holds its init, which the kernel then does not end.
   local function undying(description, command)
     local process = assert(cella.container(description):spawn(command))
-    trial.sh(("nsenter --preserve-credentials -U -p -t %d sleep 1000 >/dev/null 2>&1 & echo $! >%s/pid; sleep 0.5; "
-      .. "kill -STOP $(cat %s/pid)"):format(process.init or process.pid, directory, directory))
+    -- It is stopped once its child is in there, for which it alone could wait.
+    trial.sh(("nsenter --preserve-credentials -U -p -t %d sleep 1000 >/dev/null 2>&1 & echo $! >%s/pid; i=0; "
+      .. "while [ -z \"$(cat /proc/$!/task/$!/children)\" ] && [ $i -lt 200 ]; do sleep 0.05; i=$((i + 1)); done; "
+      .. "kill -STOP $!"):format(process.init or process.pid, directory))
     local function let_die()
       trial.sh(("kill -KILL $(cat %s/pid)"):format(directory))
       -- It is reaped with the next start after its end.
