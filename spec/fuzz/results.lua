@@ -2,7 +2,7 @@
 -- was taken apart is what can be written again.
 
 local fuzz = require "spec.fuzz.fuzz"
-local plain = require("cella.core").plain
+local serialize = require("cella.core").serialize
 
 local random = fuzz.random
 local LIMIT = 1048576
@@ -31,9 +31,9 @@ end
 
 local texts = {}
 for _ = 1, 200 do
-  texts[#texts + 1] = assert(plain.encode(fuzz.pick { "v", "e" }, { value(4), value(2), n = 2 }, 2, LIMIT))
+  texts[#texts + 1] = assert(serialize.encode(fuzz.pick { "v", "e" }, { value(4), value(2), n = 2 }, 2, LIMIT))
 end
-for n = 90, 99 do texts[#texts + 1] = assert(plain.encode("v", { deep(n) }, 1, LIMIT)) end
+for n = 90, 99 do texts[#texts + 1] = assert(serialize.encode("v", { deep(n) }, 1, LIMIT)) end
 
 local words = { "n", "f", "t", "z", "e", "h", "T", "Te", "Th", "The", "TTTTTTTT", "eeeeeeee", "r\1\0\0\0", "r\0\0\0\0",
   "r\255\255\255\255", "s\0\0\0\0", "s\255\255\255\255", "s\1\0\0\0x", "i" .. ("i8"):pack(-1), "d" .. ("d"):pack(0 / 0),
@@ -53,15 +53,15 @@ fuzz.run("results", function()
   return random(20) == 1 and { strange() } or fuzz.mutate(texts, words)
 end, function(input)
   if type(input) == "table" then
-    local data, problem = plain.encode("v", input, 1, LIMIT)
+    local data, problem = serialize.encode("v", input, 1, LIMIT)
     if data or type(problem) ~= "string" then error(("attempt to hand over what is no data: %s"):format(problem), 0) end
     error(problem, 0)
   end
-  local kind, values, count = plain.decode(input, LIMIT)
+  local kind, values, count = serialize.decode(input, LIMIT)
   if not kind then error(values, 0) end
   -- The limit is about memory, which the same table may need more of: two keys were one.
-  local data, problem = plain.encode(kind, values, count, 64 * LIMIT)
+  local data, problem = serialize.encode(kind, values, count, 64 * LIMIT)
   if not data then error("attempt to write again what came: " .. problem, 0) end
-  local again = plain.encode(kind, select(2, plain.decode(data, 64 * LIMIT)), count, 64 * LIMIT)
+  local again = serialize.encode(kind, select(2, serialize.decode(data, 64 * LIMIT)), count, 64 * LIMIT)
   if not again or #again ~= #data then error("attempt to read again what was written", 0) end
 end)
