@@ -383,7 +383,7 @@ describe("a plan's child", function()
     assert.equal("keep_caps", err.op)
   end)
 
-  it("is the kernel's for plans of random steps", function()
+  it("is the kernel's for plans of random steps #slow", function()
     if problem then return pending(problem) end
     local seed = 4711
     local function pick(list)

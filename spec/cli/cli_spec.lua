@@ -145,7 +145,7 @@ describe("the command line", function()
       assert.equal(124, run(container 'command = { "sh", "-c", "while :; do :; done", cpu_limit = 0.05 }').status)
     end)
 
-    it("has the status 124 if the time was up", function()
+    it("has the status 124 if the time was up #slow", function()
       local result = run(container 'command = { "sleep", "1000", timeout = 2 }')
       assert.equal(124, result.status)
       -- The same with time enough.

@@ -162,7 +162,7 @@ describe("what a tree of processes has used", function()
     assert.is_false((pcall(core.tree_usage, "1")))
   end)
 
-  it("is in the result also where the container is killed, which the kernel itself does not count",
+  it("is in the result also where the container is killed, which the kernel itself does not count #slow",
     needs("user_namespaces", function()
       for _, ending in ipairs { "time-out", "kill" } do
         local process = assert(box():spawn(sh(("(%s) & %s"):format(BUSY, BUSY),
@@ -256,7 +256,7 @@ describe("limits", function()
     assert.equal(3, result.code)
   end)
 
-  it("are keys of a container's command", needs("user_namespaces", function()
+  it("are keys of a container's command #slow", needs("user_namespaces", function()
     assert.equal("timeout", assert(box():run(sh("sleep 60", { timeout = 2 }))).reason)
     assert.equal("output", assert(box():run(sh("yes", { output_limit = 5, stdout = "capture" }))).reason)
     assert.equal("cpu", assert(box():run(sh(BUSY, { cpu_limit = 0.1 }))).reason)

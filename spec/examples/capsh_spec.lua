@@ -129,7 +129,7 @@ describe("examples/capsh.lua", function()
     compare(QUESTIONS, true)
   end)
 
-  it("exits as capsh does where each has words of its own", function()
+  it("exits as capsh does where each has words of its own #slow", function()
     if reason() then return pending(reason()) end
     compare(OWN_WORDS, false)
   end)

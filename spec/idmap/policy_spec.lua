@@ -345,7 +345,7 @@ describe("the policy", function()
       return best
     end
 
-    it("come in as few extents as there can be, for random runs and ranges", function()
+    it("come in as few extents as there can be, for random runs and ranges #slow", function()
       local seed = tonumber(os.getenv "CELLA_SEED") or os.time()
       math.randomseed(seed)
       for case = 1, 300 do

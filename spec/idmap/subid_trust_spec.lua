@@ -98,7 +98,7 @@ describe("what decides about IDs", function()
 
   if trial.lacks_user_namespaces() then return end
 
-  it("ends in time, with all that it has started", function()
+  it("ends in time, with all that it has started #slow", function()
     local path = directory .. "/newuidmap"
     local word = "998.125"
     trial.write(path, ("#!/bin/sh\n[ $# -gt 0 ] || exit 1\nsleep %s & sleep %s\n"):format(word, word))

@@ -1256,7 +1256,7 @@ describe("joining the pid namespace of another process #vm", function()
   for _, prefix in ipairs { "", "env --ignore-signal=CHLD" } do
     local where = prefix == "" and "" or ", where SIGCHLD is ignored"
 
-    it("puts the program into it, with the right status" .. where, needs("user_namespaces", "block_signal", function()
+    it("puts the program into it, with its status #slow" .. where, needs("user_namespaces", "block_signal", function()
       local inside_pid, same, codes, seen, below, left = outside.lua([[
         local _, uid = sys.getresuid()
         local _, gid = sys.getresgid()

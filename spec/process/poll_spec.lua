@@ -42,7 +42,7 @@ describe("a descriptor to poll", function()
     assert.is_true(turns > 3)
   end)
 
-  it("says when the time of a limit has come, also where that is known later", function()
+  it("says when the time of a limit has come, also where that is known later #slow", function()
     local process <close> = assert(new(sh "exec sleep 60"):spawn { timeout = 2 })
     local result, turns = loop(process)
     assert.equal("timeout", result.reason)
@@ -162,7 +162,7 @@ describe("cella.wait", function()
     assert.same({}, cella.wait {})
   end)
 
-  it("serves them all: none is stuck, none exceeds its limits", function()
+  it("serves them all: none is stuck, none exceeds its limits #slow", function()
     local lines, processes = 0, {}
     local text = ("x"):rep(300000)
     processes[1] = assert(new(sh "exec sleep 60"):spawn { timeout = 2 })
@@ -243,7 +243,7 @@ describe("terminating", function()
     raises("grace", process.terminate, process, -1)
   end)
 
-  it("or killing ends everything in a container", needs("user_namespaces", function()
+  it("or killing ends everything in a container #slow", needs("user_namespaces", function()
     for _, how in ipairs { "kill", "terminate", "close", "timeout" } do
       local inside, left = outside.lua([[
         local how = ...
@@ -293,7 +293,7 @@ local LUV = (pcall(require, "luv"))
 describe("in the loop of cqueues", function()
   if not CQUEUES then return pending "needs cqueues (Debian: lua-cqueues)" end
 
-  it("several coroutines wait for processes, and for one together", function()
+  it("several coroutines wait for processes, and for one together #slow", function()
     local order, both, reason, taken = outside.lua [[
       local cqueues = require "cqueues"
       local loop = cqueues.new()
@@ -334,7 +334,7 @@ end)
 describe("in the loop of luv", function()
   if not LUV then return pending "needs luv (Debian: lua-luv)" end
 
-  it("processes are waited for by the descriptor alone, also for their time", function()
+  it("processes are waited for by the descriptor alone, also for their time #slow", function()
     local codes, reason, text = outside.lua [[
       local uv = require "luv"
       local function wait(process, done)

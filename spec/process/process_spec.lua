@@ -116,7 +116,7 @@ describe("waiting", function()
     assert.equal(3, result.code)
   end)
 
-  it("notices the time-out of a program also where it waits for shorter times, and not before", function()
+  it("notices the time-out of a program also where it waits for shorter times, and not before #slow", function()
     local process <close> = assert(new(sh "exec sleep 60"):spawn {
       timeout = 2 * (tonumber(os.getenv "CELLA_PATIENCE") or 1) })
     local turns = 0

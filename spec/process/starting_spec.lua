@@ -135,7 +135,7 @@ describe("a program that is spawned without waiting", function()
     assert.truthy(tostring(err):find("the child was killed in this step", 1, true))
   end)
 
-  it("ends in time, its set-up too", function()
+  it("ends in time, its set-up too #slow", function()
     local box = cella.container { hooks = { mapped = function() core.poll({}, 0.3) end } }
     local process = assert(box:spawn { "sleep", "1000", wait = false, timeout = 0.2 })
     local result, err = process:wait()
@@ -146,7 +146,7 @@ describe("a program that is spawned without waiting", function()
     assert.equal("timeout", result.reason)
   end)
 
-  it("runs, however long nobody comes to look whether its set-up is over", function()
+  it("runs, however long nobody comes to look whether its set-up is over #slow", function()
     local box = cella.container { hooks = { mapped = function() end } } -- waits for this process in a step
     local process = assert(box:spawn { "echo", "done", wait = false, stdout = "capture", setup_timeout = 1 })
     core.poll({}, 2)

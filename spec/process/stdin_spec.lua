@@ -194,7 +194,7 @@ describe("a pipe as the standard input", function()
     assert.equal(pending_before, pending_after)
   end)
 
-  it("has its limits seen to while it is written to", function()
+  it("has its limits seen to while it is written to #slow", function()
     local process <close> = assert(new { "sleep", "60", stdin = "pipe" }:spawn { timeout = 2 })
     local ok, err = process:write(megabytes(1)) -- which nobody reads
     assert.is_nil(ok)

@@ -25,7 +25,7 @@ describe("a time-out", function()
     return result, err
   end
 
-  it("holds for who enters where all processes are stopped again and again", needs("user_namespaces", function()
+  it("holds for who enters where all processes are stopped again and again #slow", needs("user_namespaces", function()
     -- Whoever has the IDs of the program may stop it: an ordinary user's container has one ID, and so has this.
     local _, uid = core.sys.getresuid()
     local _, gid = core.sys.getresgid()
@@ -116,7 +116,7 @@ describe("a time-out", function()
     end)
   end
 
-  it("holds for a container that does not die", needs_nsenter(function()
+  it("holds for a container that does not die #slow", needs_nsenter(function()
     local process, let_die = undying({}, { "/bin/sleep", "1000", timeout = 1 })
     local result, err = soon(function() return process:wait() end)
     let_die()
@@ -125,7 +125,7 @@ describe("a time-out", function()
     assert.truthy(err.message:find("has not ended", 1, true))
   end))
 
-  it("holds for closing one, also where somebody is to hear of its end", needs_nsenter(function()
+  it("holds for closing one, also where somebody is to hear of its end #slow", needs_nsenter(function()
     local heard
     local process, let_die = undying({ hooks = { exited = function(_, err) heard = err end } },
       { "/bin/sleep", "1000" })

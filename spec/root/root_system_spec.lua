@@ -124,7 +124,7 @@ describe("a container's default root #vm", function()
     end
   end)
 
-  when_able("has no socket and no FIFO, on any mount", function()
+  when_able("has no socket and no FIFO, on any mount #slow", function()
     local found = word({}, "find / -xdev \\( -type s -o -type p \\) 2>/dev/null | head -1;"
       .. "for m in $(awk '{print $5}' /proc/self/mountinfo); do case $m in /|/proc*) ;; "
       .. "*) find $m -xdev \\( -type s -o -type p \\) 2>/dev/null | head -1;; esac; done")

@@ -293,7 +293,7 @@ describe("a program of a container that is entered", function()
   end
 
   for _, kind in ipairs(KINDS) do
-    it("gets nothing of the caller's, " .. kind[1], function()
+    it("gets nothing of the caller's #slow, " .. kind[1], function()
       if trial.lacks_user_namespaces() then return pending(trial.lacks_user_namespaces()) end
       local seen = robbed(kind[2](), nothing, 500)
       assert.is_nil(seen["the secret"])
@@ -302,7 +302,7 @@ describe("a program of a container that is entered", function()
     end)
   end
 
-  it("gets what the program that comes in is given", function()
+  it("gets what the program that comes in is given #slow", function()
     if trial.lacks_user_namespaces() then return pending(trial.lacks_user_namespaces()) end
     local seen = robbed({ capabilities = { "sys_ptrace" } }, function(mark)
       -- Who is looked at before it executes the program shows nothing, and is not looked at again: its children are,
