@@ -129,9 +129,9 @@ describe("the bench #slow", function()
 
   -- Calls of the parent for a start and its wait, and of all others up to exec. To be lowered as they become fewer.
   local BOUNDS = {
-    ["cella, box:run"] = { parent = 125, child = 440 },
-    ["cella, program as process 1"] = { parent = 110, child = 410 },
-    ["cella, a plan made once"] = { parent = 90, child = 440 },
+    ["cella, box:run"] = { parent = 125, child = 390 },
+    ["cella, program as process 1"] = { parent = 110, child = 360 },
+    ["cella, a plan made once"] = { parent = 90, child = 390 },
   }
 
   it("- a start makes no more system calls than it did", function()
