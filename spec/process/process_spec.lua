@@ -32,6 +32,24 @@ describe("a result #vm", function()
     end
   end)
 
+  it("does not keep the plan, nor what that holds, also where nobody has waited for its start", function()
+    for _, wait in ipairs { true, false } do
+      local plans = setmetatable({}, { __mode = "k" })
+      local process
+      do
+        local plan = new(sh "true")
+        plans[plan] = true
+        process = assert(plan:spawn { wait = wait })
+      end
+      assert.truthy(next(plans)) -- the control: whoever waits may still have to say where it failed
+      assert(process:wait())
+      collectgarbage()
+      collectgarbage()
+      assert.is_nil(next(plans))
+      process:close()
+    end
+  end)
+
   it("has the number of a signal without a name", function()
     local result = run(sh "kill -40 $$")
     assert.equal("signaled", result.reason)

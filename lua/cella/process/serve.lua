@@ -91,8 +91,9 @@ function M.begin(self, pty)
     self.input = self.input or self.typing
   end
   local ok, err = self.set:add(self.child:pidfd(), function() self.ended = true end)
-  if not ok then return nil, err end
-  return M.add_outputs(self)
+  if ok then ok, err = M.add_outputs(self) end
+  self.ends, self.options = nil, nil -- which hold the plan
+  return ok, err
 end
 
 --- Goes on with a start for which nobody waits.
@@ -109,7 +110,7 @@ end
 
 -- All that is held for a running program. Whoever has a loop may have the number of `set` in it still.
 function M.let_go(self)
-  self.unexecuted = nil -- which holds the plan, and with it what that holds
+  self.unexecuted, self.ends, self.options = nil, nil, nil -- which hold the plan, and with it what that holds
   if self.starting then
     self.set:remove(self.starting.number)
     self.starting.give_up()
