@@ -55,19 +55,14 @@ function M.before(till, call)
   return ok, first, second
 end
 
---- A descriptor that only stands for a path (O_PATH), if it can be had in a few seconds, or in those that M.before
---- leaves. What the kernel has in its cache it tells without waiting for a file system.
----@param path string
----@return cella.fd?, string?, integer?  or nil, a message and an errno: ETIMEDOUT where nobody answers
-function M.bounded(path)
-  -- What the kernel itself makes up always answers; and what is "self" there is not the same for another process.
-  if path:sub(1, 6) == "/proc/" then return core.open(path, "path") end
-  local number = core.sys.openat2(path, { "path" }, { "cached" })
-  if number then
-    local fd, message, errno = core.dup(number)
-    core.sys.close(number)
-    return fd, message, errno
-  end
+-- What the kernel itself makes up always answers; and what is "self" there is not the same for another process.
+local function is_of_proc(path) return path:sub(1, 6) == "/proc/" end
+
+-- The number of one that only stands for a path, if the kernel has all of it in its cache.
+local function open_cached(path) return (core.sys.openat2(path, { "path" }, { "cached" })) end
+
+-- The same of a path whose file system may have to be asked, which another process does.
+local function open_by_another(path)
   local now = core.now()
   if silent[path] and now < silent[path] then return nil, path .. ": " .. core.strerror(110), 110 end -- ETIMEDOUT
   local fd, message, errno = M.within(path, { "path" }, nil, nil, math.max(0, math.min(PATIENCE, latest - now)))
@@ -75,17 +70,31 @@ function M.bounded(path)
   return fd, message, errno
 end
 
+--- A descriptor that only stands for a path (O_PATH), if it can be had in a few seconds, or in those that M.before
+--- leaves. What the kernel has in its cache it tells without waiting for a file system.
+---@param path string
+---@return cella.fd?, string?, integer?  or nil, a message and an errno: ETIMEDOUT where nobody answers
+function M.bounded(path)
+  if is_of_proc(path) then return core.open(path, "path") end
+  local number = open_cached(path)
+  if not number then return open_by_another(path) end
+  local fd, message, errno = core.dup(number)
+  core.sys.close(number)
+  return fd, message, errno
+end
+
 --- As core.file_status of a path, by a look.
 ---@param path string
 ---@return table?, string?, integer?
 function M.status(path)
-  local number = path:sub(1, 6) ~= "/proc/" and core.sys.openat2(path, { "path" }, { "cached" })
+  local number = not is_of_proc(path) and open_cached(path)
   if number then
     local status, problem, code = core.file_status(number)
     core.sys.close(number)
     return status, problem, code
   end
-  local fd, message, errno = M.bounded(path)
+  local open = is_of_proc(path) and M.bounded or open_by_another
+  local fd, message, errno = open(path)
   if not fd then return nil, message, errno end
   local status
   status, message, errno = core.file_status(fd:number())
