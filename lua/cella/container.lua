@@ -73,16 +73,6 @@ local function sort_namespaces(kinds)
   return new, join, nil
 end
 
--- A network namespace takes the kernel longer than all others together: the child makes it, while the caller goes on.
-local function without_network(new)
-  local others, networks = {}, {}
-  for _, name in ipairs(new) do
-    local list = name == "net" and networks or others
-    list[#list + 1] = name
-  end
-  return others, networks
-end
-
 -- Of the user namespace among those that are joined, where they are known.
 local function maps_of_joined(joins)
   for _, one in ipairs(joins) do
@@ -151,7 +141,10 @@ local function begin(box, cwd, host)
   end
   local hooks, confined = box.hooks, confinement_of(box, who.user, host)
   local options = { namespaces = new, join = join, ids = who.ids, groups = who.groups_before, created = hooks.created }
-  if #join == 0 and not who.groups_before then options.namespaces, options.unshare = without_network(new) end
+  if #join == 0 and not who.groups_before and lists.contains(new, "net") then
+    -- It takes the kernel longer than all others together: the child makes it, while the caller goes on.
+    options.namespaces, options.unshare = lists.without(new, "net"), { "net" }
+  end
   confinement.record(options, "birth", confined)
   local plan = Plan.new(options, host)
   if hooks.mapped then plan:await(hooks.mapped, "hooks.mapped") end

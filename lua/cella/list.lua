@@ -11,6 +11,17 @@ function M.contains(list, wanted)
   return false
 end
 
+--- A list without the items that are `unwanted`.
+---@param list any[]
+---@return any[]
+function M.without(list, unwanted)
+  local kept = {}
+  for _, item in ipairs(list) do
+    if item ~= unwanted then kept[#kept + 1] = item end
+  end
+  return kept
+end
+
 --- Whether two lists have the same items, in whatever order and however often.
 ---@param a any[]
 ---@param b any[]

@@ -109,10 +109,7 @@ local function record_cgroup(self, options)
     end
   end
   self.cgroup = options
-  local kept = {}
-  for _, name in ipairs(self.namespaces) do
-    if name ~= "cgroup" then kept[#kept + 1] = name end
-  end
+  local kept = lists.without(self.namespaces, "cgroup")
   if #kept < #self.namespaces then
     self.namespaces = kept
     self:unshare "cgroup"
