@@ -198,12 +198,6 @@ local function with_signal(call)
   blame("signal: " .. (tostring(ok):match "%((.*)%)$" or tostring(ok)))
 end
 
--- Of a program that has been spawned without waiting there is nothing to act on before it is executed.
-local function not_executed(op)
-  return nil, Error.new { op = op, code = "EAGAIN", message = "the program has not been executed yet",
-    why = "it was started with `wait = false`: when it runs, `process.pid` is there" }
-end
-
 --- Sends a signal to the program: an init hands it on, and "kill" ends everything in there. Without an init the
 --- program is the first process of its pid namespace, and gets of what it does not handle only "kill" and "stop"
 --- (pid_namespaces(7)).
@@ -211,7 +205,7 @@ end
 ---@return boolean?, cella.error?
 function Process:kill(signal)
   if signal == "kill" or signal == 9 then return sent("pidfd_send_signal", serve.kill_all(self)) end
-  if self.starting then return not_executed "pidfd_send_signal" end
+  if self.starting then return self.starting:refuse "pidfd_send_signal" end
   -- A stop would hit the init alone; this it makes one of the program.
   if self.status and (signal == "stop" or signal == 19) then signal = "tstp" end
   return sent("pidfd_send_signal", with_signal(function() return self.child:kill(signal) end))
@@ -221,7 +215,7 @@ end
 ---@param signal string|integer
 ---@return boolean?, cella.error?
 function Process:signal_group(signal)
-  if self.starting then return not_executed "kill" end
+  if self.starting then return self.starting:refuse "kill" end
   return sent("kill", with_signal(function() return self.child:kill_group(signal) end))
 end
 
@@ -245,7 +239,7 @@ local function with_cgroup(self, what)
   if self.result or self.failure then
     return nil, Error.new { op = what, code = "ESRCH", message = "the program has ended" }
   end
-  if self.starting then return not_executed(what) end
+  if self.starting then return self.starting:refuse(what) end
   return self.cgroup
 end
 
@@ -283,7 +277,7 @@ end
 
 --- Takes the program's terminal away: its session gets SIGHUP, and whoever reads from it an end of file.
 function Process:hang_up()
-  if self.starting then return not_executed "hang_up" end
+  if self.starting then return self.starting:refuse "hang_up" end
   if not self.pty then blame("the program has no terminal: give its command the key `terminal`") end
   self.set:remove(self.pty.master:number())
   self.terminal = nil
@@ -296,7 +290,7 @@ end
 ---@param columns integer  1 to 65535
 ---@return boolean?, cella.error?
 function Process:resize(rows, columns)
-  if self.starting then return not_executed "tcsetwinsize" end
+  if self.starting then return self.starting:refuse "tcsetwinsize" end
   if not self.pty then blame("the program has no terminal: give its command the key `terminal`") end
   validate.check(Terminal.size_rule, rows, "rows")
   validate.check(Terminal.size_rule, columns, "columns")

@@ -66,8 +66,7 @@ end
 function M.of(process)
   local child = process.child
   if process.starting then
-    return nil, Error.new { op = "enter", code = "EAGAIN", message = "the program has not been executed yet",
-      why = "it was started with `wait = false`: when it runs, `process.pid` is there" }
+    return process.starting:refuse "enter"
   end
   if process.result or not child:pidfd() then return nil, gone(process.pid) end
   local self, err = M.hold(process.pid)

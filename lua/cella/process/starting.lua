@@ -47,4 +47,12 @@ function Starting:go_on(set)
   return false
 end
 
+--- Before the program is executed there is nothing of it to act on.
+---@param op string
+---@return nil, cella.error
+function Starting.refuse(_, op)
+  return nil, Error.new { op = op, code = "EAGAIN", message = "the program has not been executed yet",
+    why = "it was started with `wait = false`: when it runs, `process.pid` is there" }
+end
+
 return M
