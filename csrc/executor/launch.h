@@ -35,7 +35,7 @@ struct launch {
 	uint64_t namespaces; /* that the monitor clones the child into */
 	int32_t cgroup;    /* that it is born into, or -1 */
 	bool monitored;    /* the first process becomes the monitor of another, which performs the plan */
-	bool handed_off;  /* who begins has to say so: it is not the caller's own child */
+	bool handed_off;   /* who begins has to say so: it is not the caller's own child */
 	bool dies_with_parent;
 	bool executes;     /* the plan ends with execve(2) */
 	bool has_init;     /* who is waited for becomes an init, and executes nothing */
@@ -71,7 +71,7 @@ struct executor {
 	struct launch *launch;
 	struct step *next;
 	const struct step *end;
-	int sync_pipe;       /* behind which the process after an init step waits */
+	int sync_pipe;  /* on which the process after an init step waits */
 	int sync_end;   /* the init's */
 	uint64_t ignored; /* signals */
 	int *thread_id; /* where libc keeps that of the only thread, in a copy; or NULL */

@@ -78,8 +78,7 @@ function M.make.bind(plan, state, mount)
   local propagation = mount.propagation ~= "private" and mount.propagation or nil
   if propagation then plan:mount_setattr(slot, recursive, {}, nil, propagation) end
   if place.is_shared_root(mount) then plan:mount_setattr(slot, false, {}, nil, "private") end
-  place.attach(plan, state, mount, slot, false, attributes(mount), recursive,
-    kind_of(mount, state.host))
+  place.attach(plan, state, mount, slot, kind_of(mount, state.host), false, attributes(mount), recursive)
 end
 
 return M

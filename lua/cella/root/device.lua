@@ -34,9 +34,9 @@ function M.make.dev(plan, state, mount)
   for key, value in pairs(mount) do flags[key] = value end
   flags.readonly = false -- before anything is in it
   local tmpfs = filesystem.new(plan, "tmpfs", { { "mode", "0755" } }, flags)
-  place.attach(plan, state, mount, tmpfs, true, nil, nil, "directory")
+  place.attach(plan, state, mount, tmpfs, "directory", true)
   local function put(name, slot, kind, set)
-    place.attach(plan, state, { destination = at .. "/" .. name }, slot, false, set, nil, kind)
+    place.attach(plan, state, { destination = at .. "/" .. name }, slot, kind, false, set)
   end
   for _, device in ipairs(DEVICES) do
     local name, major, minor = device[1], device[2], device[3]

@@ -40,8 +40,8 @@ function M.tmpfs_options(mount)
 end
 
 function make.tmpfs(plan, state, mount)
-  place.attach(plan, state, mount, M.new(plan, "tmpfs", M.tmpfs_options(mount), mount), not mount.readonly,
-    nil, nil, "directory")
+  place.attach(plan, state, mount, M.new(plan, "tmpfs", M.tmpfs_options(mount), mount), "directory",
+    not mount.readonly)
 end
 
 -- What acts on the host where whoever writes is its root, and what tells its root of the host.
@@ -60,7 +60,7 @@ function make.proc(plan, state, mount)
   local options = {}
   if mount.subset then options[#options + 1] = { "subset", mount.subset } end
   if mount.hidepid then options[#options + 1] = { "hidepid", mount.hidepid } end
-  place.attach(plan, state, mount, M.new(plan, "proc", options, mount), false, nil, nil, "directory")
+  place.attach(plan, state, mount, M.new(plan, "proc", options, mount), "directory")
   if not M.is_protected(state, mount) then return end
   local at = clean(mount.destination)
   for _, name in ipairs(SWITCHES) do readonly.record(plan, state, at .. "/" .. name) end
@@ -69,7 +69,7 @@ end
 
 local function plain(fstype)
   return function(plan, state, mount)
-    place.attach(plan, state, mount, M.new(plan, fstype, {}, mount), false, nil, nil, "directory")
+    place.attach(plan, state, mount, M.new(plan, fstype, {}, mount), "directory")
   end
 end
 
@@ -80,7 +80,7 @@ function make.sysfs(plan, state, mount)
     blame(state.keys[mount] .. ".readonly: the container has an ID of the host's root, whose writing to /sys the host "
       .. "obeys: give it other IDs (`ids`), or leave it read-only")
   end
-  place.attach(plan, state, mount, M.new(plan, "sysfs", {}, mount), false, nil, nil, "directory")
+  place.attach(plan, state, mount, M.new(plan, "sysfs", {}, mount), "directory")
 end
 
 -- 5 is the group `tty` of most distributions, which terminals belong to; it may be unmapped.
@@ -90,8 +90,7 @@ function M.devpts_options(state)
 end
 
 function make.devpts(plan, state, mount)
-  place.attach(plan, state, mount, M.new(plan, "devpts", M.devpts_options(state), mount), false, nil, nil,
-    "directory")
+  place.attach(plan, state, mount, M.new(plan, "devpts", M.devpts_options(state), mount), "directory")
 end
 
 return M

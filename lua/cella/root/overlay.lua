@@ -141,7 +141,7 @@ function M.make.overlay(plan, state, mount)
     plan:close(before)
   end
   for _, descriptor in ipairs(open) do plan:close(descriptor) end
-  place.attach(plan, state, mount, slot, false, nil, nil, "directory")
+  place.attach(plan, state, mount, slot, "directory")
 end
 
 return M

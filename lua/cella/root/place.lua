@@ -119,10 +119,10 @@ local function attach_new(plan, slot, directory, name, kind)
   plan:move_mount(slot, directory, name)
 end
 
--- Attaches a mount; `ours` says that later ones may have things made in it. `set` are flags for it and, if `recursive`,
--- for all that is mounted below it. `kind` is what it is mounted on, where that is known.
+-- Attaches a mount; `kind` is what it is mounted on, where that is known. `ours` says that later ones may have things
+-- made in it. `set` are flags for it and, if `recursive`, for all that is mounted below it.
 ---@param kind "directory"|"file"|nil
-function M.attach(plan, state, mount, slot, ours, set, recursive, kind)
+function M.attach(plan, state, mount, slot, kind, ours, set, recursive)
   local destination = clean(mount.destination)
   local at_root = destination == "/"
   local directory, name

@@ -108,8 +108,7 @@ function M.parts(pieces)
   local parts = { system = true, readonly = true }
   for i, piece in ipairs(pieces) do
     if piece.link then
-      parts[i] = { type = "symlink", target = piece.link, destination = piece.path,
-        system = true }
+      parts[i] = { type = "symlink", target = piece.link, destination = piece.path, system = true }
     else
       parts[i] = { type = "bind", source = piece.path, destination = piece.path, readonly = true, nosuid = true,
         nodev = true }
