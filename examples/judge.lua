@@ -92,7 +92,7 @@ local function runner(program)
     { type = "file", destination = "/program", content = program, mode = 365 }, -- 0555
     { type = "tmpfs", destination = "/tmp", size = "4M" },
   }
-  description.environment = {}
+  description.environment = { PATH = false, HOME = false, TERM = false } -- it gets none at all
   description.proc = false -- it has nothing to look for there
   return cella.container(description)
 end

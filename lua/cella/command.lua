@@ -28,10 +28,15 @@ function M.candidates(name, environment)
   return result
 end
 
---- The environment where nothing is said of it: nothing of the caller's, but what terminal it sits at.
+--- The environment where it is not "inherit": nothing of the caller's but what terminal it sits at, and over that what
+--- somebody names.
+---@param environment table<string, string|false>|"inherit"|nil  as M.environment_rule leaves it
 ---@param home string?
-function M.default_environment(home)
-  return { PATH = PATH, TERM = os.getenv "TERM", HOME = home }
+function M.with_defaults(environment, home)
+  if environment == "inherit" then return environment end
+  local whole = { PATH = PATH, TERM = os.getenv "TERM", HOME = home }
+  for name, value in pairs(environment or {}) do whole[name] = value end
+  return whole
 end
 
 local function variable(value, path)
@@ -40,14 +45,37 @@ local function variable(value, path)
   return value
 end
 
-M.environment_rule = rule.any('a table of names and strings, or "inherit"', rule.one_of { "inherit" },
-  rule.map(variable, rule.string))
+-- `false`: there is no such variable.
+local function variable_value(value, path)
+  if value == false then return false end
+  if value == true then validate.fail(path, "a string, a number or false expected, got true") end
+  return rule.text(value, path)
+end
+
+local variables = rule.map(variable, variable_value)
+
+--- `environment`: { NAME = "value", OTHER = 5, UNWANTED = false }, or "inherit".
+function M.environment_rule(value, path)
+  if value == "inherit" then return value end
+  if type(value) ~= "table" then
+    validate.fail(path, 'a table of names and values, or "inherit" expected, got %s', validate.show(value))
+  end
+  local item = rawget(value, 1)
+  if item ~= nil then
+    local name, text = tostring(item):match "^([A-Za-z_][A-Za-z0-9_]*)=(.*)$"
+    validate.fail(validate.join(path, 1), "the names of variables are keys, { %s = %q }, got %s", name or "LANG",
+      text and #text < 80 and text or "C", validate.show(item))
+  end
+  return variables(value, path)
+end
 
 --- An environment table as the list that execve(2) takes, sorted by name; nil is that of the caller.
 function M.environment_list(environment)
   if environment == nil or environment == "inherit" then return core.sys.environment() end
   local list = {}
-  for name, value in pairs(environment) do list[#list + 1] = name .. "=" .. value end
+  for name, value in pairs(environment) do
+    if value then list[#list + 1] = name .. "=" .. value end
+  end
   table.sort(list)
   return list
 end
@@ -71,7 +99,7 @@ M.spawn_options = { exited = rule.callable }
 for key, check in pairs(M.spawn_fields) do M.spawn_options[key] = check end
 
 local function command_rule(keys)
-  local record = rule.record(keys, nil, rule.string)
+  local record = rule.record(keys, nil, rule.text)
   return function(value, path)
     local command = record(value, path)
     if not command[1] then validate.fail(path, "the argument vector is empty") end
@@ -112,12 +140,14 @@ end
 
 --- The part of a container's command that goes into its plan. What the caller has for its standard input is handed in
 --- where somebody says so: a terminal could be read and written, whoever types there.
-function M.for_plan(command, environment, limits)
-  local result = { environment = environment, rlimits = limits }
+---@param home string?  HOME, where nobody says another
+function M.for_plan(command, environment, home, limits)
+  local result = { rlimits = limits }
   if command.stdin == nil and not command.terminal then result.stdin = "null" end
   for key, value in pairs(command) do
     if fields[key] or type(key) == "number" or key == "n" then result[key] = value end
   end
+  result.environment = M.with_defaults(command.environment or environment, home)
   return result
 end
 

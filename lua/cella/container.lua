@@ -198,9 +198,8 @@ local function build(box, command, host)
   local plan, err, kept = compiled.take(box, command.cwd or box.cwd or "/", host, begin)
   if not plan then return nil, err end
   plan.host = host
-  command_module.record(plan, command_module.for_plan(command,
-    box.environment or command_module.default_environment "/tmp", with_backstop(box.rlimits or {}, command.cpu_limit)),
-    box)
+  command_module.record(plan, command_module.for_plan(command, box.environment, "/tmp",
+    with_backstop(box.rlimits or {}, command.cpu_limit)), box)
   -- Whoever asks for capabilities, or gives them up without a namespace of its own, learns here what cannot hold.
   if (not box.capabilities:empty() or box.namespaces.user == "host") and not kept.holds then
     local ok

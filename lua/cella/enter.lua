@@ -259,9 +259,7 @@ function Entrance.build(options, command, host)
         .. "say `exceed = { \"interpreter\" }`",
     }
   end
-  return command_module.record(plan,
-    command_module.for_plan(command, options.environment or command_module.default_environment()),
-    options)
+  return command_module.record(plan, command_module.for_plan(command, options.environment), options)
 end
 
 --- Lets go of the process. What has been started in there runs on.

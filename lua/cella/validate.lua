@@ -135,6 +135,25 @@ function rule.string(value, path)
   return value
 end
 
+-- In every Lua and every locale alike: 80 and 80.0 are "80", one half is "0.5".
+local function decimal(number)
+  if math.type and math.type(number) == "integer" then return ("%d"):format(number) end
+  if number == math.floor(number) and math.abs(number) < 2 ^ 53 then return ("%.0f"):format(number + 0) end
+  return (("%.14g"):format(number):gsub("[^%d+%-e]+", "."))
+end
+
+--- Text that reaches the kernel, or a number in its place, which is written as a person would.
+function rule.text(value, path)
+  if type(value) ~= "number" then
+    if type(value) ~= "string" then fail(path, "a string or a number expected, got %s", M.show(value)) end
+    return rule.string(value, path)
+  end
+  if value ~= value or value == math.huge or value == -math.huge then
+    fail(path, "a string or a finite number expected, got %s", M.show(value))
+  end
+  return decimal(value)
+end
+
 --- A name that also goes into lines of text: no newline.
 function rule.line(value, path)
   rule.string(value, path)

@@ -347,9 +347,27 @@ describe("a container", function()
       return assert(cella.container(description):run(command)).stdout
     end
 
-    it("is all that there is", function()
-      assert.equal("A=1\nB=two words\nC=\n", environment { environment = { A = "1", B = "two words", C = "" } })
-      assert.equal("", environment { environment = {} })
+    local NONE = { PATH = false, HOME = false, TERM = false }
+
+    it("is all that there is, where PATH, HOME and TERM are taken away", function()
+      assert.equal("A=1\nB=two words\nC=\n",
+        environment { environment = { A = "1", B = "two words", C = "", PATH = false, HOME = false, TERM = false } })
+      assert.equal("", environment { environment = NONE })
+      assert.equal("", environment({ environment = { A = "1" } }, { environment = NONE }))
+    end)
+
+    it("leaves PATH, HOME and TERM where it names others, and takes another value for each of them", function()
+      local plain = environment {}
+      assert.equal(plain, environment { environment = {} })
+      assert.equal("A=1\n" .. plain, environment { environment = { A = "1" } })
+      assert.equal("A=1\n" .. plain, environment({}, { environment = { A = "1" } }))
+      local home = environment { environment = { HOME = "/home/me", TERM = false } }
+      assert.equal("HOME=/home/me\n" .. plain:match "PATH=[^\n]*\n", home)
+    end)
+
+    it("takes numbers, as a person writes them", function()
+      assert.equal("HALF=0.5\nPORT=80\nTINY=1e-09\nWHOLE=80\n", environment { environment = { PORT = 80, WHOLE = 80.0,
+        HALF = 0.5, TINY = 1e-9, PATH = false, HOME = false, TERM = false } })
     end)
 
     it("is, without a word, PATH, a HOME that is the container's own, and TERM if the caller has one", function()
@@ -365,7 +383,8 @@ describe("a container", function()
     end)
 
     it("is the command's, where that has one", function()
-      assert.equal("A=2\n", environment({ environment = { A = "1" } }, { environment = { A = "2" } }))
+      assert.equal("A=2\n" .. environment {},
+        environment({ environment = { A = "1", B = "1" } }, { environment = { A = "2" } }))
     end)
 
     it("has the PATH in which the program is looked for", function()
@@ -1511,8 +1530,14 @@ describe("a container table", function()
     ["a NUL in the environment"] = { { environment = { A = "x\0y" } }, "environment.A: the string has a NUL byte" },
     ["a NUL in a variable's name"] = { { environment = { ["A\0B"] = "x" } }, "the string has a NUL byte in it" },
     ["a variable with ="] = { { environment = { ["A=B"] = "x" } }, "not the name of a variable" },
-    ["a variable that is a number"] = { { environment = { A = 7 } }, "environment.A: a string expected, got 7" },
-    ["an environment that is a list"] = { { environment = { "A=1" } }, "environment[1]: a string expected, got 1" },
+    ["a variable that is true"] =
+      { { environment = { A = true } }, "environment.A: a string, a number or false expected, got true" },
+    ["a variable that is not a number"] =
+      { { environment = { A = 0 / 0 } }, "environment.A: a string or a finite number expected" },
+    ["a variable that is infinite"] =
+      { { environment = { A = -math.huge } }, "environment.A: a string or a finite number expected" },
+    ["an environment that is a list"] = { { environment = { "A=1" } },
+      'environment[1]: the names of variables are keys, { A = "1" }, got the string "A=1"' },
     ["a relative working directory"] = { { cwd = "usr" }, "cwd: an absolute path expected" },
     ["an empty working directory"] = { { cwd = "" }, "cwd: the path is empty" },
     ["a working directory with .."] = { { cwd = "/usr/../etc" }, "cwd: '..' in" },
@@ -1574,7 +1599,8 @@ describe("a container table", function()
     ["ids that are no map"] = { { ids = "0 0 1" }, "ids: a policy, or { uid =, gid = } expected" },
     ["an empty command"] = { { command = {} }, "command: the argument vector is empty" },
     ["a command with an empty name"] = { { command = { "" } }, "command[1]: the program's name is empty" },
-    ["a command with a number"] = { { command = { "sleep", 5 } }, "command[2]: a string expected, got 5" },
+    ["a command with a boolean"] =
+      { { command = { "sleep", true } }, "command[2]: a string or a number expected, got true" },
     ["a NUL in an argument"] = { { command = { "echo", "a\0b" } }, "command[2]: the string has a NUL byte in it" },
     ["an unknown key of a command"] =
       { { command = { "true", stdou = "null" } }, "command.stdou: unknown key; did you mean 'stdout'?" },
@@ -1675,7 +1701,7 @@ describe("a container table", function()
         { hostnam = "moon" }, { hostname = "a\0b" }, { user = { uid = -1 } }, { user = { uid = 4294967296 } },
         { mounts = { { type = "bind", sorce = "/a", destination = "/b" } } }, { command = {} }, cyclic,
         { rlimits = { nofile = { soft = 2, hard = 1 } } }, { namespaces = { net = { pid = 1, fd = 3 } } },
-        { root = "" }, { environment = { A = 7 } }, { cwd = "relative" },
+        { root = "" }, { environment = { A = true } }, { cwd = "relative" },
       }
       pcall(cella.container, { capabilities = { "chown" } }) -- what is asked once for all has been asked
       collectgarbage()

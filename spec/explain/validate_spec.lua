@@ -56,6 +56,16 @@ describe("a rule for", function()
     assert.equal("x: a string expected, got 5", refusal(rule.string, 5))
   end)
 
+  it("text takes numbers too, as every Lua and every person writes them", function()
+    assert.equal("5", takes(rule.text, "5"))
+    for _, case in ipairs { { 5, "5" }, { 80.0, "80" }, { -3, "-3" }, { -0.0, "0" }, { 0.5, "0.5" }, { 1e-9, "1e-09" },
+      { 2 ^ 52, "4503599627370496" }, { 1e100, "1e+100" } } do
+      assert.equal(case[2], takes(rule.text, case[1]))
+    end
+    for _, bad in ipairs { 0 / 0, 1 / 0, -1 / 0, true, {}, "a\0b" } do refusal(rule.text, bad) end
+    assert.equal("x: a string or a finite number expected, got -inf", refusal(rule.text, -1 / 0))
+  end)
+
   it("lines has no newline, paths are neither empty nor too long, and absolute ones do not go up", function()
     assert.equal("x: the string has a newline in it", refusal(rule.line, "a\n"))
     assert.equal("x: the path is empty", refusal(rule.path, ""))

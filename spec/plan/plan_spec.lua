@@ -511,6 +511,7 @@ describe("a plan", function()
     it("that is given, and nothing else", function()
       assert.equal("A=1\nB=x y\nEMPTY=\n", environment '{ B = "x y", A = "1", EMPTY = "" }')
       assert.equal("", environment "{}")
+      assert.equal("PORT=80\n", environment '{ PORT = 80, UNWANTED = false }')
     end)
 
     it("of the caller, where nothing is said", function()
@@ -519,7 +520,7 @@ describe("a plan", function()
     end)
 
     it("but not with names that are none, or bytes that C would cut at", function()
-      for _, bad in ipairs { { ["A=B"] = "x" }, { [""] = "x" }, { A = "x\0y" }, { ["A\0"] = "x" }, { A = 1 },
+      for _, bad in ipairs { { ["A=B"] = "x" }, { [""] = "x" }, { A = "x\0y" }, { ["A\0"] = "x" }, { A = 1 / 0 },
         { [1] = "x" }, { A = true }, "none", 5 } do
         raises("environment", function() cella.plan():exec { "true", environment = bad } end)
       end
@@ -571,7 +572,8 @@ describe("a plan", function()
       { "without a program", {}, "command: the argument vector is empty" },
       { "with an empty name", { "" }, "command[1]: the program's name is empty" },
       { "that is a text", "true", "command: a table expected" },
-      { "with a number as argument", { "true", 5 }, "command[2]: a string expected, got 5" },
+      { "with a boolean as argument", { "true", true }, "command[2]: a string or a number expected, got true" },
+      { "with infinity as argument", { "true", 1 / 0 }, "command[2]: a string or a finite number expected, got inf" },
       { "with a hole in its arguments", { "true", nil, "x" }, "command" },
       { "with a NUL byte in an argument", { "true", "a\0b" }, "command[2]: the string has a NUL byte in it" },
       { "with an unknown key", { "true", stdOut = "null" }, "command.stdOut: unknown key; did you mean 'stdout'?" },

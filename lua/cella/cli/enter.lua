@@ -30,7 +30,7 @@ local function user_of(text)
 end
 
 local function variables_of(list)
-  local environment = require("cella.command").default_environment()
+  local environment = {}
   for _, text in ipairs(list) do
     local name, value = text:match("^([^=]+)=(.*)$")
     if not name then common.stop("%q is not NAME=VALUE", text) end
