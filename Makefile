@@ -94,7 +94,12 @@ aarch64:
 
 objects: $(objects)
 
+# Where a system keeps what belongs to a program: completion for shells, manual pages.
+PREFIX       = /usr/local
+INST_DATADIR = $(PREFIX)/share
+
 install: build
+	cd share && find . -type f -exec install -D -m 644 '{}' '$(DESTDIR)$(INST_DATADIR)/{}' ';'
 	install -D -m 755 $(module) '$(DESTDIR)$(INST_LIBDIR)/cella/core.so'
 	cd lua && find . -name '*.lua' -exec install -D -m 644 '{}' '$(DESTDIR)$(INST_LUADIR)/{}' ';'
 
@@ -163,7 +168,7 @@ help:
 	@echo 'make aarch64  the C code and the runner for that machine, with aarch64-linux-gnu-gcc'
 	@echo 'make lint     luacheck and cppcheck'
 	@echo "make bench [BENCH='--quick --json FILE']  what a start costs, beside the kernel's own part and beside others"
-	@echo 'make install  INST_LUADIR=DIR INST_LIBDIR=DIR (luarocks make does this)'
+	@echo 'make install  INST_LUADIR=DIR INST_LIBDIR=DIR [INST_DATADIR=/usr/local/share] (luarocks make does this)'
 	@echo 'make clean    remove what was built'
 
 .PHONY: build sanitized aarch64 objects install run test test-kernels check fuzz bench bench-programs lint luacheck cppcheck clean help FORCE

@@ -53,6 +53,7 @@ build = {
     CAP_LIBDIR = "$(CAP_LIBDIR)",
     INST_LUADIR = "$(LUADIR)",
     INST_LIBDIR = "$(LIBDIR)",
+    INST_DATADIR = "$(PREFIX)/share",
   },
   install = {
     bin = { "bin/cella" },

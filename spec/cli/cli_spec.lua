@@ -80,8 +80,10 @@ describe("the command line", function()
       for _, command in ipairs { "run", "plan" } do
         local result = trial.cella { command, "--help" }
         assert.equal(0, result.status)
-        assert.truthy(result.stdout:find(("Usage: cella %s [-h] [-t | --no-terminal] FILE.lua [ARGS] [-- COMMAND")
-          :format(command), 1, true))
+        for _, line in ipairs { "Usage: cella %s [-h] [-t | --no-terminal] FILE.lua [ARGS] [-- COMMAND [ARGUMENT ...]]",
+          "       cella %s [-h] [-t | --no-terminal] [-e KEYS] -- COMMAND [ARGUMENT ...]" } do
+          assert.truthy(result.stdout:find(line:format(command), 1, true), result.stdout)
+        end
         for _, status in ipairs { "124", "125", "126", "127", "128+n" } do
           assert.truthy(result.stdout:find(status, 1, true), status .. " is not in\n" .. result.stdout)
         end

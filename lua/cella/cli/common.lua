@@ -59,7 +59,6 @@ end
 ---@param target string  the key of the subcommand's name
 ---@return fun(name: string, summary: string, description: string): table
 function M.with_subcommands(command, target)
-  command:help_max_width(80)
   command:command_target(target)
   command:require_command(true)
   return function(name, summary, description)

@@ -59,8 +59,9 @@ local function act(arguments, streams)
   elseif not entrance then
     common.stop("%s", tostring(err))
   end
-  local run = require "cella.cli.run"
-  return (arguments.plan and run.print or run.start)(entrance, { command = arguments.words or { "/bin/sh" } }, streams)
+  local start = require "cella.cli.start"
+  local request = { command = arguments.words or { "/bin/sh" } }
+  return (arguments.plan and start.print or start.run)(entrance, request, streams)
 end
 
 --- Describes the command's arguments.

@@ -15,7 +15,10 @@ Capabilities are the pieces of root's power (capabilities(7)). A process has
 five sets of them; exec computes new ones from these, the file and the IDs.]]
   command:epilog [[
 Exit status: 0; 1 where the kernel would refuse (after-exec); 125 where the
-question could not be answered.]]
+question could not be answered.
+
+  cella caps show 4242
+  cella caps decode 00000000a80425fb]]
   local subcommand = common.with_subcommands(command, "caps_command")
 
   local show = subcommand("show", "Print what a process holds.", [[
@@ -23,6 +26,7 @@ Prints all five sets, securebits and no_new_privs. Nobody but a process itself
 can know its securebits.]])
   show:argument("pid", "Process ID; without it, this process."):args "?"
   json_option(show)
+  show:epilog "  cella caps show 4242"
 
   local decoding = subcommand("decode", "Print the names in a mask or text.", [[
 Takes masks as /proc/PID/status has them, and texts of cap_from_text(3) and
@@ -37,6 +41,7 @@ cap_iab(3).]])
 Says what a capability allows, and why a container would keep it, or not.]])
   explaining:argument("names", "Name or number; without any, all of them."):args "*"
   json_option(explaining)
+  explaining:epilog "  cella caps explain sys_admin net_raw"
 
   local exec = subcommand("after-exec", "Predict what a program will hold.", [[
 Prints what a program would hold after exec, by the rules of the kernel. Nothing
@@ -74,6 +79,7 @@ Prints the processes whose permitted, inheritable or ambient set is not empty,
 each below its nearest ancestor that has any, with the text of cap_to_text(3)
 and, in brackets, that of cap_iab(3).]])
   json_option(tree)
+  tree:epilog "  cella caps tree --json"
 end
 
 return M

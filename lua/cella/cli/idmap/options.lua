@@ -28,7 +28,10 @@ COUNT. "0 100000 65536" makes the users 0 to 65535 inside out of 100000 to
   command:epilog [[
 Exit status: 0; 1 where the answer is no (the map is refused, an ID is not
 mapped, a policy finds no map on this host); 125 where the question could not
-be answered.]]
+be answered.
+
+  cella idmap show 4242
+  cella idmap check 0 100000 65536]]
   local subcommand = common.with_subcommands(command, "idmap_command")
 
   local show = subcommand("show", "Print the maps of a process's user namespace.", [[
@@ -37,6 +40,7 @@ those of the parent namespace; to one outside, those of its own.]])
   show:argument("pid", "Process ID; without it, this process."):args "?"
   kind_option(show)
   json_option(show)
+  show:epilog "  cella idmap show --kind uid 4242"
 
   local check = subcommand("check", "Say what the kernel would say to a map, and what is dangerous about it.", [[
 Predicts whether the kernel accepts a map that is written here, by the rule
@@ -101,7 +105,10 @@ started here, by this user, and who writes them.]])
   identity                    every ID that there is here, as itself
   exactly ID...               these inside IDs, out of your subordinate ones
   slice NAME COUNT            so many subordinate IDs that no other name has;
-                              this claims them]]
+                              this claims them
+
+  cella idmap policy subids
+  cella idmap policy exactly 0 33 1000 --own 0]]
 
   local slices = subcommand("slices", "Print which slices of the subordinate IDs are taken.", [[
 Prints which slices of the subordinate IDs are taken (see the policy slice), or
@@ -109,6 +116,7 @@ gives one back.]])
   slices:option("--release", "Give the slice of this name back. Its files keep their owner."):argname "NAME"
   slices:option("--registry", "The directory that says which slices are taken."):argname "DIRECTORY"
   json_option(slices)
+  slices:epilog "  cella idmap slices --release web"
 end
 
 return M

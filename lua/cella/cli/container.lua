@@ -1,0 +1,64 @@
+--- What the commands have in common that take a container: of a file, of keys in the line, or the default one.
+
+local common = require "cella.cli.common"
+local printable = require "cella.printable"
+
+local M = {}
+
+--- The exit status, for the help of who runs a program.
+M.STATUS = [[
+Exit status: that of the program; 128+n if signal n ended it; 124 if its time
+was up; 125 if the container could not be set up; 126 if the program could not
+be executed; 127 if there is no such program.]]
+
+--- Gives an argparse command the arguments that say which container, and `options` for its usage.
+---@param command table
+---@param options string?
+function M.configure(command, options)
+  local name = command._name
+  options = options and " " .. options or ""
+  command:usage((
+    "Usage: cella %s [-h] [-t | --no-terminal]%s FILE.lua [ARGS] [-- COMMAND [ARGUMENT ...]]\n"
+    .. "       cella %s [-h] [-t | --no-terminal]%s [-e KEYS] -- COMMAND [ARGUMENT ...]"):format(name, options, name,
+    options))
+  command:mutex(
+    command:flag("-t --terminal", "Give the program a terminal of its own, wherever this one's streams lead."),
+    command:flag("--no-terminal", "Give it none: it has the streams that this one has."))
+  command:option("-e --eval", "The container's keys, in Lua, as they stand in the table of a file; cella, policy, "
+    .. "idmap, caps and sys are at hand."):argname "KEYS":target "keys"
+  command:argument("file", "A Lua program that returns a container."):args "?"
+end
+
+--- The container that is meant: `{ file =, arguments =, keys =, command =, terminal = }`. Raises for the command's
+--- user where that is not to be seen.
+---@param arguments table  as argparse gives them, with file_arguments and words
+---@return table request
+local function request_of(arguments)
+  local file, keys, command = arguments.file, arguments.keys, arguments.words
+  if file and keys then
+    common.stop("-e says the keys, so there is no file: what is to be run stands behind `--` (%s does not)", file)
+  elseif not file and not keys and not command then
+    common.stop("a file is missing; or a program, behind `--`, for the default container: cella %s -- sh",
+      arguments.command)
+  end
+  local request = { file = file, keys = keys, arguments = arguments.file_arguments, command = command }
+  if arguments.terminal or arguments.no_terminal then request.terminal = arguments.terminal == true end
+  return request
+end
+
+--- Calls `act` with the container that the arguments mean; returns the exit status.
+---@param arguments table
+---@param streams table
+---@param act fun(box: cella.container, request: table, streams: table): integer
+---@return integer
+function M.with(arguments, streams, act)
+  local ok, request = pcall(request_of, arguments)
+  local message = not ok and request.trouble
+  local box
+  if ok then box, message = require("cella.cli.source").load(request) end
+  if box then return act(box, request, streams) end
+  streams.err:write("cella: ", printable.text(tostring(message)), "\n")
+  return common.TROUBLE
+end
+
+return M

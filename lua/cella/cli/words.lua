@@ -1,0 +1,52 @@
+--- The words of a command line: which are cella's, which are a file's, and which are the program to run.
+
+local M = {}
+
+-- Commands that take a file, or keys, and a program behind `--`; and those that take nothing else.
+local CONTAINER = { run = true, plan = true }
+local PROGRAM = { enter = true }
+
+-- Options of the former that take the next word: short ones also at the end of several in one word.
+local function takes_next(word)
+  return word:find "^%-%a*e$" or word == "--eval" or word == "--diff"
+end
+
+---@class cella.cli.words
+---@field ours string[]       what cella's own parser sees
+---@field arguments string[]  the file's
+---@field command string[]?   the program: what stands behind the first `--`
+
+--- Everything behind FILE belongs to it, whatever it looks like, up to `--` and the command. So our own parser sees
+--- the words up to FILE only; of `enter`, those up to `--`.
+---@param words string[]
+---@return cella.cli.words
+function M.split(words)
+  local ours, arguments, command = { words[1] }, {}, nil
+  local name = words[1] or ""
+  if not CONTAINER[name] and not PROGRAM[name] then return { ours = words, arguments = arguments } end
+  local next_word, has_file = 2, false
+  while words[next_word] and words[next_word] ~= "--" do
+    local word = words[next_word]
+    if CONTAINER[name] and has_file then break end
+    ours[#ours + 1] = word
+    next_word = next_word + 1
+    if CONTAINER[name] and takes_next(word) and words[next_word] then
+      ours[#ours + 1] = words[next_word]
+      next_word = next_word + 1
+    elseif word:sub(1, 1) ~= "-" then
+      has_file = true
+    end
+  end
+  for i = next_word, #words do
+    if command then
+      command[#command + 1] = words[i]
+    elseif words[i] == "--" then
+      command = {}
+    else
+      arguments[#arguments + 1] = words[i]
+    end
+  end
+  return { ours = ours, arguments = arguments, command = command }
+end
+
+return M

@@ -1,0 +1,37 @@
+-- share.lua: writes what `make install` puts beside the library (share/) from what the command line says of itself:
+-- completion for shells. `lua5.4 tools/share.lua --check` writes nothing and fails where something is not as it
+-- would be.
+
+local top = arg[0]:match "^(.*)tools/[^/]*$"
+package.path = ("%slua/?.lua;%s"):format(top, package.path)
+package.cpath = ("%sbuild/lua5.4/?.so;%s"):format(top, package.cpath)
+
+local grammar = require "cella.cli.grammar"
+
+local FILES = {
+  ["bash-completion/completions/cella"] = function() return grammar.parser():get_bash_complete() end,
+  ["zsh/site-functions/_cella"] = function() return grammar.parser():get_zsh_complete() end,
+  ["fish/vendor_completions.d/cella.fish"] = function() return grammar.parser():get_fish_complete() end,
+}
+
+local names = {}
+for name in pairs(FILES) do names[#names + 1] = name end
+table.sort(names)
+
+local status = 0
+for _, name in ipairs(names) do
+  local path, text = top .. "share/" .. name, FILES[name]()
+  local file = io.open(path)
+  local is = file and file:read "a"
+  if file then file:close() end
+  if is ~= text and arg[1] == "--check" then
+    print(("share/%s is not what the command line says of itself: lua5.4 tools/share.lua"):format(name))
+    status = 1
+  elseif is ~= text then
+    os.execute(("mkdir -p '%s'"):format(path:match "^(.*)/"))
+    file = assert(io.open(path, "w"))
+    file:write(text)
+    file:close()
+  end
+end
+os.exit(status)
