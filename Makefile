@@ -103,9 +103,13 @@ install: build
 	install -D -m 755 $(module) '$(DESTDIR)$(INST_LIBDIR)/cella/core.so'
 	cd lua && find . -name '*.lua' -exec install -D -m 644 '{}' '$(DESTDIR)$(INST_LUADIR)/{}' ';'
 
+# For a shell that is to find cella in this checkout: eval "$(make -s env)".
+env:
+	@echo "export $(env) PATH='$(CURDIR)/bin':\"\$$PATH\""
+
 run:
 	@tools/deps run
-	@$(MAKE) --no-print-directory build
+	@$(MAKE) --no-print-directory $(if $(filter -j% -%j,$(MAKEFLAGS)),,-j$$(nproc)) build
 	@$(env) bin/cella run examples/first.lua
 
 test:
@@ -160,6 +164,7 @@ clean:
 
 help:
 	@echo 'make [build] [LUA=5.1|5.3|5.4|jit]  the module, in build/lua5.4 (or 5.1, ...)'
+	@echo 'make env      what a shell needs to find cella here: eval "$$(make -s env)"'
 	@echo 'make run      install what is missing, build, start the example container'
 	@echo 'make test     install what is missing, build and test everything'
 	@echo 'make test-kernels  the specs that depend on the kernel, on Linux 5.10, 6.1, 6.12 and 7.3'
@@ -171,4 +176,4 @@ help:
 	@echo 'make install  INST_LUADIR=DIR INST_LIBDIR=DIR [INST_DATADIR=/usr/local/share] (luarocks make does this)'
 	@echo 'make clean    remove what was built'
 
-.PHONY: build sanitized aarch64 objects install run test test-kernels check fuzz bench bench-programs lint luacheck cppcheck clean help FORCE
+.PHONY: build sanitized aarch64 objects install env run test test-kernels check fuzz bench bench-programs lint luacheck cppcheck clean help FORCE

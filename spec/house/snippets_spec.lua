@@ -1,0 +1,111 @@
+-- What the documents tell readers to type: every snippet is run as it stands, and prints what they say that it prints.
+
+local cgroup = require "cella.cgroup"
+local host = require "cella.host"
+local snippets = require "spec.support.snippets"
+local trial = require "spec.support.trial"
+
+local DOCUMENTS = "ls README.md doc/*.md examples/*/README.md"
+
+local facts = host.facts()
+
+-- What a snippet may need, as it says it: nil where there is that.
+local NEEDS = {
+  ["subordinate IDs"] = function()
+    return not (facts.uid ~= 0 and facts.subuid[1] and facts.newuidmap) and "needs subordinate IDs, and a user" or nil
+  end,
+  limits = function()
+    local there = {}
+    for _, name in ipairs(cgroup.controllers() or {}) do there[name] = true end
+    return not (there.memory and there.pids and there.cpu) and "needs a cgroup with memory, pids and cpu" or nil
+  end,
+}
+
+local function lacks(snippet)
+  if snippet.mark == "user" and facts.uid == 0 then return "as an ordinary user" end
+  if snippet.mark == "needs" then return assert(NEEDS[snippet.argument], snippet.argument)() end
+  return nil
+end
+
+-- A directory to do it in: the checkout, by its names, with room for files.
+local function place(directory)
+  trial.sh(("ln -s %s/* %s"):format(trial.top, directory))
+  return directory
+end
+
+local function run(snippet, directory)
+  local path = trial.write(directory .. "/snippet", snippet.program)
+  local interpreter = snippet.language == "lua" and trial.interpreter() or "sh -e"
+  local variables = ("HOME=%s PATH=%s/bin:$PATH"):format(directory, trial.top)
+  return trial.host { "/bin/sh", "-c", ("cd %s && env %s %s %s 2>&1"):format(directory, variables, interpreter, path) }
+end
+
+describe("the snippets of documents", function()
+  it("are found, with what they print", function()
+    local found = snippets.of("a document", [[
+```lua
+print(1) --> 1  one
+```
+<!-- snippet: after -->
+```lua
+print(2) --> 2
+```
+```output
+1
+2
+```
+<!-- snippet: not run: no such program -->
+```sh
+frobnicate
+```
+```
+neither
+```
+]])
+    assert.equal(3, #found)
+    assert.same({ "lua", "print(1) --> 1  one\nprint(2) --> 2\n", "1\n2\n" }, { found[2].language, found[2].program,
+      found[2].output })
+    assert.same({ "1" }, found[1].prints)
+    assert.same({ "not run", "no such program" }, { found[3].mark, found[3].argument })
+  end)
+
+  it("are wrong where something else is printed", function()
+    local ids = { own = "7" }
+    local function missing(text, said) return snippets.missing(snippets.of("a document", text)[1], said, ids) end
+    assert.is_nil(missing("```lua\n--> uid 1000 ... end\n```", "my uid 7 and the end"))
+    assert.equal("uid 1000", missing("```lua\n--> uid 1000\n```", "my uid 8"))
+    assert.is_nil(missing("```sh\n```\n```output\n0 1000  1\n```", "  0   1000 1\n"))
+    assert.truthy(missing("```sh\n```\n```output\n0 1000 1\n```", "0 1000 1\nand more"))
+    assert.has_error(function() snippets.of("a document", "<!-- snippet: nut run: x -->\n```sh\n```") end)
+  end)
+
+  if trial.lacks_user_namespaces() then
+    pending(trial.lacks_user_namespaces())
+    return
+  end
+
+  local range = facts.uid ~= 0 and facts.subuid[1]
+  local ids = { own = tostring(facts.uid), subordinate = range and ("%d"):format(range.first) or nil }
+  local directory
+  trial.around(before_each, after_each, function(path) directory = place(path) end)
+
+  for file in trial.sh(DOCUMENTS):gmatch "%S+" do
+    for _, snippet in ipairs(snippets.of(file)) do
+      local title = ("%s:%d"):format(snippet.file, snippet.line)
+      if snippet.mark == "not run" then
+        it("can be read: " .. title, function()
+          if snippet.language == "lua" then return assert(load(snippet.program)) end
+          assert.equal(0, trial.host({ "sh", "-nc", snippet.program }).status)
+        end)
+      else
+        it("can be pasted: " .. title, function()
+          if lacks(snippet) then return pending(lacks(snippet)) end
+          local result = run(snippet, directory)
+          assert.equal(0, result.status, result.stdout)
+          local missing = snippets.missing(snippet, result.stdout, ids)
+          assert.is_nil(missing, result.stdout)
+        end)
+      end
+    end
+  end
+end)
