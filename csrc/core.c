@@ -22,6 +22,7 @@ int luaopen_cella_core(lua_State *L)
 	open_file(L);
 	open_poll(L);
 	open_stream(L);
+	open_nsfs(L);
 	open_number_name(L);
 	open_query(L);
 	open_usage(L);

@@ -15,6 +15,7 @@ local FIELDS = {
   idmap = { "cella.idmap" },
   policy = { "cella.policy" },
   sys = { "cella.sys" },
+  tree = { "cella.tree", "new" },
   load_everything = { "cella.everything" },
 }
 
@@ -31,6 +32,8 @@ local FIELDS = {
 ---@field idmap table      ID maps; see cella.idmap
 ---@field policy table     which IDs a container gets; see cella.policy
 ---@field sys table        one system call at a time; see cella.sys
+---@field tree fun(pid: integer?): cella.tree?, cella.error?  the hierarchy of namespaces, or what
+---  has to do with one process; see cella.tree
 ---@field load_everything fun()  loads all of cella now, for a process that will be where cella's files are not, or may
 ---  not read them: behind a chroot(2) or setuid(2) that is not cella's
 local M = { _VERSION = "cella dev" }

@@ -11,6 +11,7 @@ void open_decode(lua_State *L); /* after open_encode */
 void open_fd(lua_State *L);
 void open_file(lua_State *L);
 void open_ids(lua_State *L);
+void open_nsfs(lua_State *L);
 void open_number_name(lua_State *L);
 void open_poll(lua_State *L); /* after open_fd, as the next */
 void open_stream(lua_State *L);

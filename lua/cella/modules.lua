@@ -12,7 +12,8 @@ local NAMES = [[
   policy.via printable process process.capture process.events process.input process.limits process.lines
   process.output process.serve process.starting process.usage process.wait rlimits root root.bind root.description
   root.device root.entry root.filesystem root.idmap root.overlay root.own root.place root.readonly root.system runner
-  size streams subid subid.files subid.program sys terminal validate words
+  size streams subid subid.files subid.program sys terminal tree tree.data tree.dot tree.scan tree.svg tree.text
+  tree.words validate words
 ]]
 
 local list = {}

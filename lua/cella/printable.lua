@@ -43,6 +43,14 @@ end
 
 local function control(character) return escaped(character:byte()) end
 
+--- What is escaped further, as in JSON: ASCII stays as it is, control characters too; what is beyond it and no UTF-8
+--- is shown as \xHH.
+---@param text string
+---@return string
+function M.utf8(text)
+  return (text:gsub("[\128-\255]+", beyond_ascii))
+end
+
 --- Text of several lines: newlines and tabs stay.
 ---@param text string
 ---@return string

@@ -1,0 +1,102 @@
+--- Where namespaces are to be seen: in processes, in descriptors that these hold, and in mounts.
+
+local core = require "cella.core"
+local file = require "cella.host.file"
+local kinds = require "cella.kinds"
+local mountinfo = require "cella.mountinfo"
+local status = require "cella.host.status"
+
+local M = {}
+
+local KIND_OF_LINK = {}
+for _, kind in ipairs(kinds.list) do KIND_OF_LINK[kinds.link(kind)] = kind end
+KIND_OF_LINK.pid_for_children, KIND_OF_LINK.time_for_children = "pid", "time"
+
+-- "net:[4026531840]" -> "net", 4026531840
+local function parse(target)
+  local link, inode = target:match "^([a-z_]+):%[(%d+)%]$"
+  if link and KIND_OF_LINK[link] then return KIND_OF_LINK[link], tonumber(inode) end
+  return nil
+end
+
+---@class cella.tree.process
+---@field pid integer
+---@field name string   as the process has it: anything
+---@field parent integer
+---@field uid integer   effective, as the caller's user namespace has it
+---@field zombie boolean
+---@field kernel_thread boolean  as far as the kernel says so (Linux 6.8)
+---@field namespaces table<string, integer>  inodes by type; also pid_for_children and time_for_children
+---@field held { fd: integer, kind: string, inode: integer }[]
+---@field held_more boolean  whether it holds more than these
+---@field refused integer?   the errno, where the kernel does not show its namespaces
+
+local function describe(pid, view)
+  local text = view.status
+  local process = {
+    pid = pid, name = status.field(text, "Name") or "", parent = tonumber(status.field(text, "PPid")) or 0,
+    uid = status.numbers(text, "Uid")[2], zombie = (status.field(text, "State") or ""):find "^[ZX]" ~= nil,
+    kernel_thread = status.field(text, "Kthread") == "1",
+    namespaces = view.namespaces, held = {}, held_more = view.held.more == true, refused = view.refused,
+  }
+  for _, held in ipairs(view.held) do
+    local kind, inode = parse(held[2])
+    if kind then process.held[#process.held + 1] = { fd = held[1], kind = kind, inode = inode } end
+  end
+  return process
+end
+
+--- A process; nil where it has ended.
+---@param pid integer
+---@return cella.tree.process?
+function M.process(pid)
+  local view = core.process_namespaces(pid)
+  return view and describe(pid, view)
+end
+
+--- All processes that /proc shows, in the order of their numbers, and how many of them ended while they were looked at.
+---@return cella.tree.process[]?, integer|string vanished, integer?  or nil, a message and an errno
+function M.processes()
+  local pids, message, errno = core.caps.pids()
+  if not pids then return nil, message, errno end
+  table.sort(pids)
+  local list, vanished = {}, 0
+  for _, pid in ipairs(pids) do
+    local process = M.process(pid)
+    if process then list[#list + 1] = process else vanished = vanished + 1 end
+  end
+  return list, vanished
+end
+
+---@class cella.tree.mount
+---@field path string
+---@field kind string
+---@field inode integer
+
+--- The namespaces that are mounted in the mount namespace of a process.
+---@param pid integer|"self"
+---@return cella.tree.mount[]?  nil where they are not to be seen
+function M.mounts(pid)
+  local text = file.read(("/proc/%s/mountinfo"):format(pid == "self" and pid or ("%d"):format(pid)))
+  if not text then return nil end
+  local list = {}
+  for _, mount in ipairs(text:find(" nsfs ", 1, true) and mountinfo.parse(text) or {}) do
+    local kind, inode = parse(mount.root)
+    if mount.kind == "nsfs" and kind then list[#list + 1] = { path = mount.point, kind = kind, inode = inode } end
+  end
+  return list
+end
+
+--- Whether /proc may hide processes from this one: what hidepid is there (proc(5)), unless it is off.
+---@return string?
+function M.hidepid()
+  local found
+  for _, mount in ipairs(mountinfo.own()) do
+    if mount.point == "/proc" and mount.kind == "proc" then
+      found = ("," .. mount.options .. ","):match ",hidepid=([^,]+),"
+    end
+  end
+  return found ~= "0" and found ~= "off" and found or nil
+end
+
+return M

@@ -1,0 +1,184 @@
+--- What is said of namespaces in words, by text and pictures alike. What others choose (names of processes and paths)
+--- comes printable.
+
+local core = require "cella.core"
+local printable = require "cella.printable"
+
+local M = {}
+
+--- The number that every kernel since 3.8 gives to its first user namespace (PROC_USER_INIT_INO).
+M.FIRST = 4026531837
+
+local MOST_EXTENTS, MOST_MEMBERS = 4, 4
+
+local function number(value) return ("%.0f"):format(value) end
+M.number = number
+
+--- "7", or "0-65535".
+---@return string
+function M.span(first, count)
+  return count == 1 and number(first) or ("%.0f-%.0f"):format(first, first + count - 1)
+end
+
+local accounts = {}
+
+--- "uid 1000 (alice)"; without the name where there is none.
+---@param uid integer
+---@return string
+function M.uid(uid)
+  if accounts[uid] == nil then accounts[uid] = core.user_name(uid) or false end
+  return accounts[uid] and ("uid %.0f (%s)"):format(uid, printable.line(accounts[uid])) or ("uid %.0f"):format(uid)
+end
+
+--- "3 processes"
+---@return string
+function M.count(n, one, many)
+  return ("%.0f %s"):format(n, n == 1 and one or many or one .. "s")
+end
+
+--- "sleep (4711)"
+---@param process { pid: integer, name: string }
+---@return string
+function M.process(process)
+  return ("%s (%.0f)"):format(printable.line(process.name), process.pid)
+end
+
+-- Those that are programs first: the kernel's threads are many, and say little.
+local function programs_first(list)
+  local programs, threads = {}, {}
+  for _, process in ipairs(list) do table.insert(process.kernel_thread and threads or programs, process) end
+  for _, process in ipairs(threads) do programs[#programs + 1] = process end
+  return programs
+end
+
+--- The first processes of a list, with commas.
+---@param list { pid: integer, name: string }[]
+---@param most integer?
+---@return string
+function M.processes(list, most)
+  local shown = {}
+  list = programs_first(list)
+  for i = 1, math.min(#list, most or MOST_MEMBERS) do shown[i] = M.process(list[i]) end
+  if #list > #shown then shown[#shown + 1] = "..." end
+  return table.concat(shown, ", ")
+end
+
+-- The extents of a map as "0-9 are 100000-100009 here"; where the parent has them by other numbers, as these first.
+local function stretches(map, parent_map, where)
+  local list = {}
+  for i, extent in ipairs(map:extents()) do
+    if i > MOST_EXTENTS then
+      list[#list + 1] = ("and %s more"):format(M.count(#map:extents() - MOST_EXTENTS, "range"))
+      break
+    end
+    local inside, outside = M.span(extent.inside, extent.count), M.span(extent.outside, extent.count)
+    local middle = parent_map and parent_map:outside(extent.inside, extent.count)
+    local verb = extent.count == 1 and "is" or "are"
+    if middle and middle ~= extent.outside then
+      list[i] = ("%s %s %s of the one above, %s %s"):format(inside, verb, M.span(middle, extent.count), outside, where)
+    elseif extent.inside == extent.outside then
+      list[i] = ("%s %s the same %s"):format(inside, verb, where)
+    else
+      list[i] = ("%s %s %s %s"):format(inside, verb, outside, where)
+    end
+  end
+  return table.concat(list, "; ")
+end
+
+--- What the maps of a user namespace say, a line each.
+---@param node cella.tree.node
+---@param own boolean  whether it is the caller's own: then it is said what its IDs are above
+---@return string[]
+function M.maps(node, own)
+  local uid, gid = node.uid_map, node.gid_map
+  local where = "here"
+  local parent_uid, parent_gid = node.parent_uid_map, node.parent_gid_map
+  if own then
+    if node.inode == M.FIRST then return { "all IDs are the machine's own" } end
+    uid, gid, parent_uid, parent_gid, where = node.parent_uid_map, node.parent_gid_map, nil, nil, "above"
+  end
+  if not uid then return { "maps: not to be seen, as no process is in it" } end
+  local lines = {}
+  local function add(name, map, parent)
+    local said = #map:extents() > 0 and stretches(map, parent, where)
+      or node.unmapped and "of none there is a number here" or "no map: everybody looks like 65534 inside"
+    lines[#lines + 1] = name .. " " .. said
+  end
+  if uid == gid and parent_uid == parent_gid then
+    add("IDs:", uid, parent_uid)
+  else
+    add("uids:", uid, parent_uid)
+    add("gids:", gid, parent_gid)
+  end
+  if node.unmapped and #uid:extents() > 0 then lines[#lines + 1] = "others of its IDs have no number here" end
+  return lines
+end
+
+--- Who made a user namespace.
+---@param node cella.tree.node
+---@return string?
+function M.maker(node)
+  if node.inode == M.FIRST then return "the machine's first" end
+  return node.owner_uid and "made by " .. M.uid(node.owner_uid) or nil
+end
+
+--- What a user namespace is called in a picture: its first program, or in words.
+---@param tree cella.tree
+---@param node cella.tree.node
+---@return string
+function M.title(tree, node)
+  local first = programs_first(node.members)[1]
+  if node.inode == M.FIRST and not tree.pid then return "the machine" end
+  return first and printable.line(first.name) or "nobody"
+end
+
+--- What is worth telling of a namespace beside its number: who is in it, what keeps it.
+---@param node cella.tree.node
+---@return string[]
+function M.details(node)
+  local list = {}
+  if node.processes > 0 then
+    local shown = #node.members > 0 and M.processes(node.members) or nil
+    list[#list + 1] = M.count(node.processes, "process", "processes")
+      .. (shown and (#node.members < node.processes and ", among them " or ": ") .. shown or "")
+  end
+  for i, name in ipairs(node.names) do
+    if i > MOST_MEMBERS then
+      list[#list + 1] = "..."
+      break
+    end
+    list[#list + 1] = "kept as " .. printable.line(name.path)
+  end
+  if #node.holders > 0 then list[#list + 1] = "held open by " .. M.processes(node.holders) end
+  if #node.awaiting > 0 then list[#list + 1] = "for the children of " .. M.processes(node.awaiting) end
+  if #list == 0 then list[1] = "no process" end
+  if node.unknown then list[#list + 1] = node.unknown end
+  return list
+end
+
+--- What a tree does not show, and why, in sentences.
+---@param tree cella.tree
+---@return string[]
+function M.notes(tree)
+  local list = {}
+  if #tree.refused > 0 then
+    list[#list + 1] = ("%s may not be looked at (%.0f%s): the kernel shows namespaces to who could trace the process")
+      :format(M.count(#tree.refused, "process", "processes"), tree.refused[1], tree.refused[2] and ", ..." or "")
+  end
+  if tree.zombies > 0 then
+    list[#list + 1] = ("%s ended and not been waited for: of its namespaces only the user namespace is left")
+      :format(M.count(tree.zombies, "process has", "processes have"))
+  end
+  if tree.vanished > 0 then
+    list[#list + 1] = M.count(tree.vanished, "process", "processes") .. " ended while this was looked at"
+  end
+  if tree.hidepid then
+    list[#list + 1] = ("/proc has hidepid=%s: processes of others may be missing"):format(printable.line(tree.hidepid))
+  end
+  if tree.held_more then
+    list[#list + 1] = "a process holds more than 256 namespaces open: those beyond are not shown"
+  end
+  return list
+end
+
+return M
