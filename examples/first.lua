@@ -2,7 +2,7 @@
 -- It shows what it is.
 --
 --   cella run examples/first.lua
---   cella run examples/first.lua -- sh
+--   cella run examples/first.lua -- bash
 --   cella plan examples/first.lua
 local cella = require "cella"
 
@@ -41,8 +41,8 @@ say "and writing to the host's files?"
 touch /etc/hello 2>&1
 ]]
 
--- The host's side of the comparison travels in the environment.
-local environment = { PATH = "/usr/bin:/bin" }
+-- The host's side of the comparison travels in the environment, beside PATH, HOME and TERM, which every container has.
+local environment = {}
 for link, namespace in pairs { cgroup = "cgroup", ipc = "ipc", mnt = "mount", net = "net", pid = "pid", time = "time",
   user = "user", uts = "uts" } do
   environment["HOST_" .. link] = ("%s:[%d]"):format(link, (require("cella.sys").namespace(namespace)))

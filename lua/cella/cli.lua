@@ -31,7 +31,8 @@ function M.main(words, streams)
     streams.err:write("cella: there is no command behind `--`\n")
     return USAGE
   end
-  parsed.words, parsed.file_arguments = split.command, split.arguments
+  -- What argparse calls so is what follows a name (`cella idmap policy subids OWNER`).
+  parsed.words, parsed.file_arguments = split.command or parsed.words, split.arguments
   return found[parsed.command].run(parsed, streams)
 end
 

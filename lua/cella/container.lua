@@ -24,6 +24,7 @@ local open = require "cella.open"
 local own = require "cella.root.own"
 local owner = require "cella.container.owner"
 local policy = require "cella.policy"
+local printable = require "cella.printable"
 local process_limits = require "cella.process.limits"
 local root = require "cella.root"
 local spawn = require "cella.plan.spawn"
@@ -299,14 +300,23 @@ end
 --- For others from whose description a plan is built (`build`): they are started as containers are.
 M.methods = { plan = Container.plan, spawn = Container.spawn, run = Container.run }
 
+-- What a policy says of the IDs that a start gets, where it may be asked without one.
+local function noted(box)
+  if not policy.rests_on_facts(box.ids) then return nil end
+  local ok, result = pcall(policy.resolve, box.ids, host_facts.facts())
+  return ok and result and result.notes and result.notes[1] or nil
+end
+
 function Container:__tostring()
   local new = {}
   for _, name in ipairs(NAMESPACES) do
     if self.description.namespaces[name] == "new" then new[#new + 1] = name end
   end
   local from = self.description.root or {}
-  return ("%s (%s; new: %s)"):format(Container.__name, from.path or from.fd and "descriptor " .. from.fd
-    or from.system and "system" or "a root of parts", table.concat(new, " "))
+  local note = noted(self.description)
+  local root_words = from.path or from.fd and "descriptor " .. from.fd or from.system and "system" or "a root of parts"
+  return printable.line(("%s (%s; new: %s%s)"):format(Container.__name, root_words, table.concat(new, " "),
+    note and "; ids: " .. note or ""))
 end
 
 return M

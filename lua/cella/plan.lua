@@ -399,6 +399,9 @@ end
 
 function Plan:__tostring()
   local lines = {}
+  for _, note in ipairs(self.policy and self.policy.notes or {}) do
+    lines[#lines + 1] = "-- ids: " .. printable.line(note)
+  end
   for _, step in ipairs(self:steps()) do
     lines[#lines + 1] = ("%3d %-6s  %s"):format(step.number, step.side, printable.line(step.text))
   end

@@ -26,6 +26,7 @@ local blame = require "cella.blame"
 local errors = require "cella.error"
 local facts = require "cella.host"
 local idmap = require "cella.idmap.value"
+local printable = require "cella.printable"
 ---@module "cella.policy.ranges"
 local ranges = lazy "cella.policy.ranges"
 ---@module "cella.policy.slices"
@@ -51,6 +52,36 @@ local KINDS = { "uid", "gid" }
 ---@field notes string[]?   what a person should know about it
 ---@field tried? { name: string, err: any }[]  by `first`: what did not work before
 ---@field keep_groups boolean?  the supplementary groups are to stay: setgroups(2) is not to be called
+
+local Result = { __name = "cella.policy.result" }
+
+local MOST_SHOWN = 6
+
+-- "0 is 1000 outside, 1 to 65536 are 100000 to 165535 outside"
+local function in_words(map)
+  local parts = {}
+  for i, extent in ipairs(map:extents()) do
+    if i > MOST_SHOWN then
+      parts[i] = ("and %d ranges more"):format(#map:extents() - MOST_SHOWN)
+      break
+    end
+    parts[i] = extent.count == 1 and ("%.0f is %.0f outside"):format(extent.inside, extent.outside)
+      or ("%.0f to %.0f are %.0f to %.0f outside"):format(extent.inside, extent.inside + extent.count - 1,
+        extent.outside, extent.outside + extent.count - 1)
+  end
+  return #parts == 0 and "none" or table.concat(parts, ", ")
+end
+
+local WRITERS = { parent = "this process", self = "the new process itself", helper = "newuidmap and newgidmap" }
+
+function Result:__tostring()
+  local lines = { self.name and "policy " .. self.name or "a policy of one's own" }
+  for _, kind in ipairs(KINDS) do lines[#lines + 1] = kind .. " " .. in_words(self[kind]) end
+  if self.setgroups then lines[#lines + 1] = "setgroups: " .. self.setgroups end
+  lines[#lines + 1] = "written by " .. WRITERS[self.via]
+  for _, note in ipairs(self.notes or {}) do lines[#lines + 1] = note end
+  return printable.text(table.concat(lines, "\n  "))
+end
 
 ---@alias cella.Policy fun(host: cella.Host): cella.policy.Result?, cella.error?
 
@@ -114,6 +145,11 @@ function M.resolve(policy, host)
     if err == nil then blame("the policy returned nothing: neither maps nor an error") end
     return nil, errors.is(err) and err or errors.new { op = "policy", message = words.of(err) }
   end
+  if getmetatable(result) == Result then -- of another policy, perhaps with something changed
+    local copy = {}
+    for key, value in pairs(result) do copy[key] = value end
+    result = copy
+  end
   result = validate.check(check_result, result, "policy")
   for _, kind in ipairs(KINDS) do
     local map, message = idmap.try(result[kind])
@@ -128,7 +164,7 @@ function M.resolve(policy, host)
   end
   result.via, result.setgroups = decision.via, decision.setgroups
   result.text, result.helper = decision.text, decision.helper
-  return result
+  return setmetatable(result, Result)
 end
 
 -- Those that decide by nothing but the host that they are given, and may be asked again instead of that.
@@ -212,6 +248,42 @@ function M.me()
   end)
 end
 
+--- The most that the caller can give, whoever that is, and never the host's root:
+---
+--- - who has CAP_SETUID and CAP_SETGID gives a range that nobody else has, as `default` does;
+--- - who has subordinate IDs, and helpers that work here, is root inside and gives all of these, as `subids` does;
+--- - everyone else is root inside with the one ID that he has.
+---
+--- The first of `notes` says in a sentence which was taken, `name` in a word ("default", "subids", "root"), and `tried`
+--- why it is not the second. What stands in the way of the first is an error, and none of the others is tried: nobody
+--- gives fewer IDs than he could by accident.
+---@return cella.Policy
+function M.available()
+  local own, subids = M.default(), M.subids()
+  return policy("available", function(host)
+    local privileged = host.capabilities.setuid and host.capabilities.setgid
+    local tried = {}
+    local result, err, what
+    if not privileged then
+      result, err = subids(host)
+      what = ("the subordinate IDs of %s"):format(me(host))
+      if not result then tried[1] = { name = "subids", err = err } end
+    end
+    if not result then
+      result, err = own(host)
+      if not result then
+        err.tried = tried
+        return nil, err
+      end
+      what = "a range that nobody else has"
+      if result.uid == one(0, host.uid) then result.name, what = "root", "one ID" end
+    end
+    local notes = { ("%s: %s"):format(what, in_words(result.uid)) }
+    for _, note in ipairs(result.notes or {}) do notes[#notes + 1] = note end
+    return { uid = result.uid, gid = result.gid, name = result.name, notes = notes, tried = tried }
+  end)
+end
+
 --- Every ID that there is where the container is started, as itself. Needs privilege: it keeps nobody out.
 ---@return cella.Policy
 function M.identity()
@@ -219,6 +291,11 @@ function M.identity()
     local function all(map) return map:compose(map:invert()) end
     return { uid = all(host.uid_map), gid = all(host.gid_map) }
   end)
+end
+
+-- As usermod(8) takes it.
+local function login(host, owner)
+  return type(owner) == "string" and owner or owner == nil and host.user or "USER"
 end
 
 local function who_lacks(host, owner)
@@ -246,7 +323,8 @@ local function given(host, owner, except)
       local name = who_lacks(host, owner)
       return impossible(("%s has no subordinate %ss (source: %s)"):format(name, kind,
         tostring(from.source or from.subid_source)),
-        ("an administrator gives some: usermod --add-subuids FIRST-LAST --add-subgids FIRST-LAST %s"):format(name))
+        ("an administrator gives some: usermod --add-subuids FIRST-LAST --add-subgids FIRST-LAST %s"):format(
+          login(host, owner)))
     end
   end
   return pools
@@ -357,7 +435,7 @@ function M.exactly(ids)
       elseif not extents then
         return impossible(("%d %ss are wanted, and %s has %.0f subordinate ones (source: %s)"):format(#want.ids, kind,
           me(host), ranges.total(pool), tostring(host.subid_source)),
-          ("an administrator gives some: usermod --add-sub%ss FIRST-LAST %s%s"):format(kind, me(host),
+          ("an administrator gives some: usermod --add-sub%ss FIRST-LAST %s%s"):format(kind, login(host),
             want.own and "" or "; one more is the user's own, which `own = ID` puts to use"))
       end
       if want.own then

@@ -285,6 +285,8 @@ describe("cella idmap policy", function()
   it("prints the maps of each policy, and who writes them", function()
     for _, case in ipairs {
       { { "root" }, "0 1000 1", "0 1000 1", "by the new process itself; setgroups: deny" },
+      { { "available" }, "0 1000 1\n1 300000 10\n11 100000 1000\n1011 200000 30", "0 1000 1\n1 500000 1000",
+        "by newuidmap and newgidmap" },
       { { "me" }, "1000 1000 1", "1000 1000 1", "by the new process itself; setgroups: deny" },
       { { "subids" }, "0 1000 1\n1 300000 10\n11 100000 1000\n1011 200000 30", "0 1000 1\n1 500000 1000",
         "by newuidmap and newgidmap" },

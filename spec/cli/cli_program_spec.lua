@@ -24,6 +24,11 @@ describe("bin/cella", function()
     assert.equal(require("cella")._VERSION .. " (Lua 5.4)\n", result.stdout)
   end)
 
+  it("hands on what follows a name, also where nothing does", function()
+    assert.matches("^uid_map\n *0 +%d+ +1\n", trial.cella({ "idmap", "policy", "root" }).stdout)
+    assert.matches("OWNER", trial.cella({ "idmap", "policy", "subids", "x", "y" }).stderr)
+  end)
+
   it("finds its library behind symbolic links", function()
     local program = trial.top .. "/bin/cella"
     trial.sh(("cd %s && mkdir a b && ln -s %s a/one && ln -s ../a/one b/cella && ln -s %s/bin c"):format(directory,

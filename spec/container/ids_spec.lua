@@ -106,6 +106,71 @@ describe("the default of `ids`", function()
   end)
 end)
 
+describe("`ids = policy.available()`", function()
+  if trial.lacks_user_namespaces() then
+    pending(trial.lacks_user_namespaces())
+    return
+  end
+
+  -- What a container with it says of itself, is inside, and prints; for a Lua that may be anywhere.
+  local PROGRAM = [[
+    local cella, policy = require "cella", require "cella.policy"
+    local box = cella.container { ids = policy.available() }
+    local result = assert(box:run { "cat", "/proc/self/uid_map", stdout = "capture" })
+    local first, outside, count = result.stdout:match "^ *(%d+) +(%d+) +(%d+)\n"
+    print(first, outside, count, select(2, result.stdout:gsub("\n", "")))
+    print(tostring(box:plan { "true" }):match "^[^\n]*")
+    print(tostring(box))
+  ]]
+
+  local function said_by(text)
+    local lines = {}
+    for line in text:gmatch "[^\n]+" do lines[#lines + 1] = line end
+    local first, there, count, extents = lines[1]:match "^(%d+)\t(%d+)\t(%d+)\t(%d+)$"
+    local note = lines[2]:match "^%-%- ids: (.*)$"
+    assert.equal("cella.container (system; new: user mount pid ipc uts net cgroup; ids: " .. note .. ")", lines[3])
+    return note, { tonumber(first), tonumber(there), tonumber(count), tonumber(extents) }
+  end
+
+  local function run(box)
+    local words = { "sh", "-c", ("%s -e %s"):format(trial.interpreter(), trial.quote(PROGRAM)),
+      stdout = "capture", stderr = "stdout" }
+    local result = box and assert(box:run(words)) or trial.host(words)
+    assert.equal(0, result.code, result.stdout)
+    return said_by(result.stdout)
+  end
+
+  it("#vm is what the kernel says it is, and what the plan and the container print", function()
+    local note, map = run()
+    if not trial.lacks_root() then
+      assert.same({ 0, SIZE, 1 }, { map[1], map[3], map[4] })
+      assert.equal(("a range that nobody else has: 0 to 65535 are %d to %d outside"):format(map[2], map[2] + SIZE - 1),
+        note)
+    elseif trial.several_ids() then
+      assert.same({ 0, facts.uid, 1 }, { map[1], map[2], map[3] })
+      assert.is_true(map[4] > 1)
+      assert.matches("the subordinate IDs of ", note, 1, true)
+    else
+      assert.same({ 0, facts.uid, 1, 1 }, map)
+    end
+  end)
+
+  it("#vm is one ID in a container that has neither privileges nor subordinate IDs", function()
+    -- Of root's container the program is somebody who is not its root; of a user's it is himself.
+    local outer = { root = "system", mounts = { { type = "bind", source = trial.top, destination = trial.top,
+      readonly = true } } }
+    local uid = facts.uid
+    if trial.lacks_root() then
+      outer.ids = policy.me()
+    else
+      outer.ids, outer.user, uid = policy.default(), { uid = 4321, gid = 4321 }, 4321
+    end
+    local note, map = run(cella.container(outer))
+    assert.same({ 0, uid, 1, 1 }, map)
+    assert.equal(("one ID: 0 is %d outside"):format(uid), note)
+  end)
+end)
+
 describe("IDs that are held", function()
   local directory
   trial.around(before_each, after_each, function(own) directory = own end)

@@ -88,6 +88,13 @@ describe("examples/", function()
       says "host name: moon"
     end)
 
+    it("is a place for a shell, which has nothing to complain of", function()
+      local screen = trial.terminal("TERM=vt220 " .. trial.cli_text { "run", "examples/first.lua", "--", "bash",
+        "--noediting" }, { { "moon", "echo kind=$TERM cols=$(tput cols); exit\n" } })
+      assert.matches("\nkind=vt220 cols=%d+\n", screen)
+      for line in screen:gmatch "[^\n]+" do assert.is_nil(line:find "bash: ", line) end
+    end)
+
     it("shows its processes", function()
       says "1 cella-init"
       says "2 sh"

@@ -1,6 +1,7 @@
 -- cella.policy: which maps a policy gives on which host. Everything but the last part is pure: the hosts are plain
 -- tables, so these specs need neither root nor Linux features.
 
+local cella = require "cella"
 local core = require "cella.core"
 local errors = require "cella.error"
 local idmap = require "cella.idmap"
@@ -388,6 +389,88 @@ describe("the policy", function()
       local map = assert(placed(ids, ranges))
       assert.is_true(os.clock() - started < 3)
       assert.is_true(#map:extents() <= 200 + 150)
+    end)
+  end)
+
+  describe("available: what the caller can give, whoever that is", function()
+    local function available(facts)
+      local result, err = policy.available()(facts)
+      return assert(result, tostring(err))
+    end
+
+    -- A range that nobody else has is another each time: what is the same of all is looked at.
+    local function gives_a_range(result)
+      local extents = result.uid:extents()
+      assert.same({ 1, 0, 65536 }, { #extents, extents[1].inside, extents[1].count })
+      assert.is_true(result.uid == result.gid)
+      assert.same({ "default", "parent" }, { result.name, result.via })
+      assert.same({}, result.tried)
+      assert.matches("^a range that nobody else has: 0 to 65535 are %d+ to %d+ outside$", result.notes[1])
+      return extents[1].outside
+    end
+
+    it("is a range that nobody else has for who may map any, also where he has subordinate IDs", function()
+      assert.is_true(gives_a_range(available(hosts.root)) >= 1879048192)
+      gives_a_range(available(root { subuid = { range(5000, 5) }, subgid = { range(6000, 6) } }))
+    end)
+
+    it("is the same range as long as the policy's value is the same", function()
+      local same = policy.available()
+      local one = assert(same(hosts.root)).uid
+      for _ = 1, 20 do assert.equal(one, assert(same(hosts.root)).uid) end
+    end)
+
+    it("is the subordinate IDs of who has some, and helpers", function()
+      local result = available(hosts.user)
+      assert.same({ "0 1000 1\n1 100000 65536", "0 1000 1\n1 200000 65536", "helper" }, given(result))
+      assert.equal("subids", result.name)
+      assert.same({ "the subordinate IDs of alice: 0 is 1000 outside, 1 to 65536 are 100000 to 165535 outside" },
+        result.notes)
+      assert.same({}, result.tried)
+    end)
+
+    it("is one ID for everyone else, and says why not more", function()
+      for why, facts in pairs {
+        ["has no subordinate uids"] = hosts.no_subids,
+        ["newuidmap is not installed"] = host { without = { "newuidmap" } },
+        ["has no_new_privs"] = host { no_new_privs = true },
+        ["is not in the bounding set"] = host { bounding = {} },
+        ["the file is broken"] = host { subuid = {}, subid_problem = "the file is broken" },
+      } do
+        local result = available(facts)
+        assert.same({ "0 1000 1", "0 1000 1", "self", "deny" }, given(result))
+        assert.equal("root", result.name)
+        assert.same({ "one ID: 0 is 1000 outside" }, result.notes)
+        assert.equal("subids", result.tried[1].name)
+        assert.truthy(tostring(result.tried[1].err):find(why, 1, true), tostring(result.tried[1].err))
+      end
+    end)
+
+    it("is never the host's root, and nothing less than a range for who may give one", function()
+      local result, err = policy.available()(hosts.root_without_setuid)
+      assert.is_nil(result)
+      assert.matches("the only ID that can be given is the host's root", err.message, 1, true)
+      assert.equal("subids", err.tried[1].name)
+      local all = { range(1879048192, 4094 * 65536) }
+      result, err = policy.available()(root { taken = all, subuid = { range(5000, 5) }, subgid = { range(5000, 5) } })
+      assert.is_nil(result)
+      assert.matches("accounts have some of each range", err.message)
+    end)
+
+    it("is a part of the caller's own map, where that has no such ranges", function()
+      local result = available(hosts.container)
+      assert.equal("default", result.name)
+      assert.is_nil(result.uid:inside(0))
+    end)
+
+    it("says which it was where a person looks: the result and the plan", function()
+      local said = "the subordinate IDs of alice: 0 is 1000 outside, 1 to 65536 are 100000 to 165535 outside"
+      assert.equal("policy subids\n  uid 0 is 1000 outside, 1 to 65536 are 100000 to 165535 outside\n  "
+        .. "gid 0 is 1000 outside, 1 to 65536 are 200000 to 265535 outside\n  written by newuidmap and newgidmap\n  "
+        .. said, tostring(available(hosts.user)))
+      local plan = cella.plan():umask(18)
+      plan.policy = available(hosts.user)
+      assert.equal("-- ids: " .. said .. "\n  1 parent  clone3({})\n  2 child   umask(18)", tostring(plan))
     end)
   end)
 

@@ -235,7 +235,7 @@ local function counted(words, low, high, usage)
   if #words < low or #words > high then stop("the policy is called as: %s", usage) end
 end
 
-for _, name in ipairs { "default", "root", "me", "identity" } do
+for _, name in ipairs { "default", "available", "root", "me", "identity" } do
   makers[name] = function(policy, words)
     counted(words, 0, 0, name)
     return policy[name]()

@@ -106,7 +106,7 @@ function route.self(pair, host, single)
   if pair.setgroups == "allow" then
     return nil, "without privilege a group can be mapped only once setgroups is denied (since Linux 3.19)"
   elseif pair.uid:inside(0) and not host.capabilities.setfcap then
-    return nil, "to map uid 0 its creator needs CAP_SETFCAP (since Linux 5.12)"
+    return nil, "to map uid 0 its creator needs CAP_SETFCAP (since Linux 5.12); any other uid needs nothing"
   end
   return { setgroups = "deny" }
 end
@@ -134,9 +134,10 @@ function route.helper(pair, host, single)
     local given = host["sub" .. kind]
     local left = not_given(pair[kind], given, host[kind])
     if #left:extents() > 0 then
+      local name = host.user or ("uid %.0f"):format(host.uid)
       return nil, ("%s %s is not among the subordinate IDs of %s, which are %s (source: %s); an administrator adds "
-        .. "some with usermod --add-sub%ss FIRST-LAST"):format(kind, first_of(left),
-        host.user or ("uid %.0f"):format(host.uid), spans(ranges.set(given)), tostring(host.subid_source), kind)
+        .. "some with usermod --add-sub%ss FIRST-LAST %s"):format(kind, first_of(left), name, spans(ranges.set(given)),
+        tostring(host.subid_source), kind, host.user or "USER")
     end
   end
   return {

@@ -13,6 +13,9 @@ function __fish_cella_print_command
             case enter
                 set cmd $cmd enter
                 break
+            case tree
+                set cmd $cmd tree
+                break
             case idmap
                 set cmd $cmd idmap
                 set -e cmdline[1]
@@ -85,6 +88,7 @@ end
 complete -c cella -n '__fish_cella_using_command' -xa 'run' -d 'Start a container: of a file, of keys in the line, or the default one'
 complete -c cella -n '__fish_cella_using_command' -xa 'plan' -d 'Print the kernel steps that `run` would take'
 complete -c cella -n '__fish_cella_using_command' -xa 'enter' -d 'Start a program in the namespaces of a process'
+complete -c cella -n '__fish_cella_using_command' -xa 'tree' -d 'Show the hierarchy of namespaces'
 complete -c cella -n '__fish_cella_using_command' -xa 'idmap' -d 'Show, check, translate and compose ID maps'
 complete -c cella -n '__fish_cella_using_command' -xa 'caps' -d 'Show, decode and explain capabilities, and predict exec'
 complete -c cella -n '__fish_cella_using_command' -xa 'completion' -d 'Print what a shell reads to complete these commands'
@@ -111,6 +115,12 @@ complete -c cella -n '__fish_cella_seen_command enter' -l exceed -r -d 'In what 
 complete -c cella -n '__fish_cella_seen_command enter' -s d -l cwd -r -d 'Working directory, there'
 complete -c cella -n '__fish_cella_seen_command enter' -s e -l environment -r -d 'A variable, NAME=VALUE; may be repeated'
 complete -c cella -n '__fish_cella_seen_command enter' -s p -l plan -d 'Print the kernel steps, and start nothing'
+
+complete -c cella -n '__fish_cella_seen_command tree' -s h -l help -d 'Show this help message and exit'
+complete -c cella -n '__fish_cella_seen_command tree' -l json -d 'Print JSON (needs the Lua module dkjson)'
+complete -c cella -n '__fish_cella_seen_command tree' -l dot -d 'Print a graph for dot(1) of Graphviz'
+complete -c cella -n '__fish_cella_seen_command tree' -l svg -d 'Print a picture, for a file that a browser shows'
+complete -c cella -n '__fish_cella_seen_command tree' -l colour -l color -xa 'auto always never' -d 'In colours: at a terminal, always or never'
 
 complete -c cella -n '__fish_cella_using_command idmap' -xa 'show' -d 'Print the maps of a process\'s user namespace'
 complete -c cella -n '__fish_cella_using_command idmap' -xa 'check' -d 'Say what the kernel would say to a map, and what is dangerous about it'

@@ -10,7 +10,7 @@ local json_option = common.json_option
 M.KINDS = { "uid", "gid", "projid" }
 
 --- The policies that can be named.
-M.MAKERS = { "default", "root", "me", "subids", "range", "identity", "exactly", "slice" }
+M.MAKERS = { "default", "available", "root", "me", "subids", "range", "identity", "exactly", "slice" }
 
 local function kind_option(command)
   command:option("-k --kind", "Which IDs."):choices(M.KINDS)
