@@ -14,6 +14,10 @@ local NEEDS = {
   ["subordinate IDs"] = function()
     return not (facts.uid ~= 0 and facts.subuid[1] and facts.newuidmap) and "needs subordinate IDs, and a user" or nil
   end,
+  ["several IDs"] = function()
+    local ids, reason = trial.several_ids()
+    return not ids and reason or nil
+  end,
   limits = function()
     local there = {}
     for _, name in ipairs(cgroup.controllers() or {}) do there[name] = true end
@@ -21,9 +25,12 @@ local NEEDS = {
   end,
 }
 
-local function lacks(snippet)
+local lacks
+function lacks(snippet)
+  if snippet.before and lacks(snippet.before) then return lacks(snippet.before) end
   if snippet.mark == "user" and facts.uid == 0 then return "as an ordinary user" end
-  if snippet.mark == "needs" then return assert(NEEDS[snippet.argument], snippet.argument)() end
+  local what = snippet.mark == "needs" and snippet.argument or snippet.mark == "after" and snippet.argument
+  if what and what ~= "" then return assert(NEEDS[what], what)() end
   return nil
 end
 
@@ -33,7 +40,9 @@ local function place(directory)
   return directory
 end
 
-local function run(snippet, directory)
+local run
+function run(snippet, directory)
+  if snippet.before then assert.equal(0, run(snippet.before, directory).status) end
   local path = trial.write(directory .. "/snippet", snippet.program)
   local interpreter = snippet.language == "lua" and trial.interpreter() or "sh -e"
   local variables = ("HOME=%s PATH=%s/bin:$PATH"):format(directory, trial.top)

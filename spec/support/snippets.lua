@@ -1,13 +1,14 @@
 --- The snippets of a document: its blocks of Lua and of shell, and what they are said to print.
 ---
 --- A block is run as it stands, each by itself. What is otherwise says a comment on the line before it, which readers
---- of the source see and readers of the page do not:
+--- of the source see, not those of the page:
 ---
----     <!-- snippet: after -->            goes on where the snippet before it ended
+---     <!-- snippet: after -->            goes on where the snippet before it ended (one of the other
+---                                        language: in the same directory)
 ---     <!-- snippet: keys -->             keys of a container's table: the table is checked
 ---     <!-- snippet: given LUA -->        LUA stands before it
 ---     <!-- snippet: user -->             as an ordinary user only
----     <!-- snippet: needs WHAT -->       only where there is that: see `snippets_spec.lua`
+---     <!-- snippet: needs WHAT -->       only where there is that (snippets_spec.lua); also `after needs WHAT`
 ---     <!-- snippet: not run: REASON -->  for what cannot be run in a spec
 ---
 --- A block of the language `output` is what the snippet before it prints; so is what stands behind `-->` in one, up to
@@ -22,9 +23,11 @@ local M = {}
 ---@field language string  "lua" or "sh"
 ---@field text string      as pasted
 ---@field program string   what is run: with what it goes on from
+---@field before spec.snippet?  what is run before it, in the same directory
 ---@field mark string?     "after", "keys", ...
 ---@field argument string? of the mark
----@field output string?   what it prints, all of it
+---@field earlier spec.snippet?  where it goes on
+---@field output string?   what it prints, all of it; of one that goes on, from there
 ---@field prints string[]  what it prints among other things, in this order
 
 local MARKS = { after = true, keys = true, given = true, user = true, needs = true, ["not run"] = true }
@@ -34,6 +37,7 @@ local function mark_of(file, number, line)
   if not text then return nil end
   local mark, argument = text:match "^(not run): (.+)$"
   if not mark then mark, argument = text:match "^(%l+) ?(.*)$" end
+  if mark == "after" and argument ~= "" then argument = assert(argument:match "^needs (.+)$", text) end
   if not MARKS[mark] then error(("%s:%d: what is %q?"):format(file, number, text)) end
   return mark, argument
 end
@@ -46,9 +50,12 @@ end
 
 local function complete(snippet, before)
   snippet.program, snippet.prints = snippet.text, prints(snippet.text)
-  if snippet.mark == "after" then
+  if snippet.mark == "after" and snippet.language ~= before.language then
+    snippet.before = before
+  elseif snippet.mark == "after" then
     snippet.program = before.program .. snippet.text
     snippet.prints = prints(snippet.program)
+    snippet.before, snippet.earlier = before.before, before
   elseif snippet.mark == "given" then
     snippet.program = snippet.argument .. "\n" .. snippet.text
   elseif snippet.mark == "keys" then
@@ -123,6 +130,10 @@ local function are_in(list, said, ids)
   return nil
 end
 
+local function all_of(snippet)
+  return (snippet.earlier and all_of(snippet.earlier) or "") .. (snippet.output or "...\n")
+end
+
 --- What is expected of a snippet and is not what it has printed; nil where all is as it says.
 ---@param snippet spec.snippet
 ---@param said string
@@ -132,7 +143,7 @@ function M.missing(snippet, said, ids)
   said = blanks(said)
   local missing = are_in(snippet.prints, said, ids)
   if missing then return missing end
-  local output = snippet.output
+  local output = snippet.output and all_of(snippet)
   if output and not is(output, said) and not is(as_mine(output, ids), said) then return output end
   return nil
 end
