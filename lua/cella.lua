@@ -9,6 +9,7 @@ local FIELDS = {
   plan = { "cella.plan", "new", enter = true },
   enter = { "cella.enter", "new", enter = true },
   wait = { "cella.process.wait", "wait" },
+  pool = { "cella.pool", "new", enter = true },
   namespace = { "cella.namespace", enter = true },
   cgroup = { "cella.cgroup" },
   caps = { "cella.caps" },
@@ -26,6 +27,8 @@ local FIELDS = {
 ---  its namespaces; see cella.enter
 ---@field wait fun(processes: cella.process[], timeout: number?): cella.process[]?, cella.error?  waits for the first of
 ---  several processes to end; see cella.process.wait
+---@field pool fun(description: table): cella.pool?, cella.error?  containers that are started before there is a command
+---  for them; see cella.pool
 ---@field namespace table  namespaces with names; see cella.namespace
 ---@field cgroup table     control groups; see cella.cgroup
 ---@field caps table       sets of capabilities; see cella.caps

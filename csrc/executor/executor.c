@@ -59,15 +59,20 @@ static uint64_t ignored_signals(void)
 	return set;
 }
 
-void executor_begin(struct executor *executor, struct launch *launch)
+void executor_bind(struct executor *executor, struct launch *launch)
 {
-	executor->ignored = ignored_signals();
 	executor->launch = launch;
 	executor->next = launch_first(launch);
 	executor->end = (const struct step *)(const void *)((char *)launch + launch->end);
-	executor->sync_pipe = 0;
 	for (struct step *step = executor->next; step != executor->end; step = step_after(step))
 		step_bind(step);
+}
+
+void executor_begin(struct executor *executor, struct launch *launch)
+{
+	executor->ignored = ignored_signals();
+	executor->sync_pipe = 0;
+	executor_bind(executor, launch);
 }
 
 /* Goes on with the plan in another process. Returns its pid or a negative errno; 0 in there. */
@@ -228,6 +233,8 @@ static int act(struct executor *executor, const struct op *op, struct step *step
 			/* Handlers went with CLONE_CLEAR_SIGHAND: what is left to undo was ignored. */
 			arg->n &= (int64_t)executor->ignored;
 	}
+	if (op->flags & OP_PARK)
+		return executor_park(executor);
 	if (op->flags & OP_FORK)
 		return hand_off(executor, (uint64_t)step->args[0].n);
 	if (op->flags & OP_INIT)
@@ -242,25 +249,24 @@ static int act(struct executor *executor, const struct op *op, struct step *step
 /* Returns at a call. */
 static void perform(struct executor *executor)
 {
-	struct launch *launch = executor->launch;
 	while (executor->next != executor->end) {
 		struct step *step = executor->next;
 		const struct op *op = op_at(step->op);
 		executor->next = step_after(step);
-		launch->current++;
+		executor->launch->current++;
 		if (op->flags & OP_CALL)
 			return;
-		int32_t slot = step->slot; /* behind a fork step the step itself is wiped out */
+		int32_t slot = step->slot; /* behind a fork step or a parked plan the step itself is gone */
 		bool optional = step->optional;
 		int result = act(executor, op, step);
 		if (result == NOTHING_TO_DO || (result == -ENOENT && optional)) {
 			result = NOTHING;
 		} else if (result < 0) {
-			launch->error = -result;
+			executor->launch->error = -result;
 			raw_leave(EXIT_SETUP_FAILED);
 		}
 		if (slot >= 0)
-			launch->slots[slot] = result;
+			executor->launch->slots[slot] = result;
 	}
 	/* A plan without an exec at its end has done what it was for. */
 	raw_leave(0);

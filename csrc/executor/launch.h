@@ -18,10 +18,13 @@ struct monitor_report {
 	struct rusage usage;
 };
 
-/* How far a child has come before it performs steps (boot.c). What fails is named by it. */
-enum boot_stage { BOOT_CLONE, BOOT_KEEP_FDS, BOOT_CREDENTIALS, BOOT_EXEC, BOOT_OVER };
+/* How far a child has come before it performs steps (boot.c; parked.c of the rest of a plan). What fails is named by
+ * it. */
+enum boot_stage { BOOT_CLONE, BOOT_KEEP_FDS, BOOT_CREDENTIALS, BOOT_EXEC, BOOT_HANDED_OVER, BOOT_OVER };
 
 enum { MARK_SIZE = 16 }; /* of the name of a process, with a NUL */
+
+enum { MOST_HANDED_OVER = 253 }; /* descriptors with the rest of a plan: the kernel's SCM_MAX_FD */
 
 /* A file in memory that both have mapped: this, the slots, and the steps. The runner writes into it while it performs
  * the plan; nothing in it is believed but numbers of which any would do. */
@@ -32,6 +35,7 @@ struct launch {
 	int32_t channel;   /* the child's end; the caller learns from its closing that exec or exit has happened */
 	int32_t caller;    /* its pid */
 	int32_t last_capability;
+	int32_t min_fd;    /* of the rest of a plan: no descriptor that comes with it, nor the channel, is below */
 	uint64_t namespaces; /* that the monitor clones the child into */
 	int32_t cgroup;    /* that it is born into, or -1 */
 	bool monitored;    /* the first process becomes the monitor of another, which performs the plan */
@@ -83,6 +87,15 @@ struct executor {
 	/* Goes on as the init of a program, with descriptors 3 and 4 alone. */
 	void (*become_init)(const struct executor *executor, int program, bool detached);
 };
+
+/* The launch in a descriptor, which stays open. Returns NULL where there is none. */
+struct launch *launch_map(int fd, size_t *mapped);
+
+/* Sleeps until the parent sends the rest of the plan, and goes on with that. Returns 0 or a negative errno. */
+int executor_park(struct executor *executor);
+
+/* Turns the offsets in the steps of a launch into pointers, and begins at the first. */
+void executor_bind(struct executor *executor, struct launch *launch);
 
 /* Performs the steps from `next` on. Returns at a call, in a copy of the caller; else never. */
 void execute_plan(struct executor *executor);

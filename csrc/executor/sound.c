@@ -147,7 +147,7 @@ static bool head_is_sound(const struct launch *launch, size_t mapped)
 	uint64_t lists = ((uint64_t)launch->slot_count + launch->kept_count) * sizeof *launch->slots;
 	if (offsetof(struct launch, slots) + lists > launch->first)
 		return false;
-	return launch->channel >= 0 && within(launch->last_capability, 0, LAST_CAPABILITY) &&
+	return launch->channel >= 0 && launch->min_fd >= 0 && within(launch->last_capability, 0, LAST_CAPABILITY) &&
 	       (launch->namespaces & ~namespaces) == 0 && is_bool(&launch->monitored) &&
 	       is_bool(&launch->handed_off) && is_bool(&launch->dies_with_parent) && is_bool(&launch->executes) &&
 	       is_bool(&launch->credentials.keep_caps) && launch->mark[MARK_SIZE - 1] == '\0';

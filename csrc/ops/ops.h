@@ -67,6 +67,7 @@ enum op_flags {
 	OP_INIT = 1 << 7,        /* a second process goes on with the rest; this one becomes the init */
 	OP_JOIN = 1 << 8,        /* enters namespaces: those of its parameter of their names; without it any */
 	OP_TIE = 1 << 9,         /* the process ends with its parent */
+	OP_PARK = 1 << 10,       /* the rest of the plan is in another, that the parent sends */
 };
 
 struct op {

@@ -26,6 +26,15 @@ static int act_await(const struct arg *a)
 	return result < 0 ? result : channel_await(a[0].n);
 }
 
+/* await_plan() [in a plan]
+ * Tells the parent that this process is there, and sleeps until the parent sends the rest of the plan, and the
+ * descriptors that it names. The executor does it. */
+static int act_await_plan(const struct arg *a)
+{
+	(void)a;
+	return -ENOSYS;
+}
+
 /* fork([namespaces]) [in a plan]
  * Another process, born into new namespaces, goes on with the rest; this one ends: clone(2). Needed where a pid
  * namespace has been joined, which holds children only, and where new namespaces come after a join. The executor does
@@ -217,6 +226,7 @@ static int act_call(const struct arg *a)
 
 static const struct op rows[] = {
 	{ "await", act_await, OP_LATER, RESULT_TRUE, { { "channel", K_CHANNEL } } },
+	{ "await_plan", act_await_plan, OP_LATER | OP_PARK, RESULT_TRUE, { { "channel", K_CHANNEL } } },
 	{ "fork", act_fork, OP_LATER | OP_FORK, RESULT_TRUE,
 	  { { "namespaces", K_FLAGS, true, &names_namespace } } },
 	{ "init", act_init, OP_LATER | OP_INIT, RESULT_TRUE,

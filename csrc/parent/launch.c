@@ -3,15 +3,14 @@
  * the caller instead. */
 #include "executor/boot.h"
 #include "lib/descriptor.h"
-#include "lib/memory_file.h"
 #include "lib/self.h"
 #include "parent/boot_memory.h"
 #include "parent/forked.h"
+#include "parent/launch_file.h"
 #include "parent/outline.h"
 #include "parent/process.h"
 #include "parent/runner_file.h"
 #include "plan/recorder.h"
-#include "sys/capability.h"
 #include "sys/credentials.h"
 #include "sys/raw.h"
 #include "value/check.h"
@@ -21,12 +20,10 @@
 #include <linux/prctl.h>
 #include <linux/sched.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 /* Where libc keeps the number of this thread, which a copy has to set to its own; NULL if that is not so. */
@@ -38,69 +35,12 @@ static int *place_of_thread_id(void)
 	return place;
 }
 
-/* A name that no program has by chance: the kernel gives a process that of its program when it is executed. */
-static void make_mark(char mark[MARK_SIZE])
-{
-	static unsigned number;
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	unsigned long seed = (unsigned long)now.tv_nsec ^ (unsigned long)now.tv_sec << 30 ^
-			     (unsigned long)(uintptr_t)&now >> 4;
-	snprintf(mark, MARK_SIZE, "cella %09lx", (seed + 0x9e3779b9ul * ++number) & 0xffffffffful);
-}
-
-static size_t round_up(size_t size)
-{
-	return (size + 7) & ~(size_t)7;
-}
-
-/* Makes the file with the launch, and maps of it what this process needs. Returns its descriptor, or a negative
- * errno. */
-static int prepare(struct process *process, const struct plan *plan, const struct outline *outline, bool copied)
-{
-	size_t lists = ((size_t)plan->slots + outline->kept) * sizeof(int32_t);
-	size_t first = round_up(offsetof(struct launch, slots) + lists);
-	struct iovec steps[2] = {
-		{ plan->base ? plan->base->buffer.data : NULL, plan->base ? plan->base->buffer.size : 0 },
-		{ plan->buffer.data, plan->buffer.size },
-	};
-	size_t size = first + steps[0].iov_len + steps[1].iov_len;
-	if (size > INT32_MAX)
-		return -E2BIG;
-	void *mapping;
-	/* A copy of this process has no other mapping than this one's. */
-	size_t mapped = copied ? size : first;
-	int fd = shared_memory("cella-plan", first, steps, mapped, &mapping);
-	if (fd < 0)
-		return fd;
-	struct launch *launch = mapping;
-	process->launch = launch;
-	process->launch_size = mapped;
-	launch->size = (uint32_t)size;
-	launch->first = (uint32_t)first;
-	launch->end = (uint32_t)size;
-	launch->steps = (uint32_t)plan->steps;
-	launch->slot_count = (uint32_t)plan->slots;
-	launch->caller = getpid();
-	launch->last_capability = last_capability();
-	launch->cgroup = -1;
-	launch->dies_with_parent = outline->dies_with_parent;
-	launch->has_init = plan->has_init;
-	launch->monitor.result = -ECHILD; /* should it be killed before it knows */
-	unsigned last = plan->steps ? op_at(plan_step(plan, plan->steps - 1)->op)->flags : 0;
-	launch->executes = (last & OP_EXEC) && !(last & OP_CALL);
-	make_mark(launch->mark);
-	memcpy(process->mark, launch->mark, MARK_SIZE);
-	process->executes = launch->executes;
-	return fd;
-}
-
 static void release_memory(struct process *process)
 {
-	if (process->launch && !process->monitored)
-		munmap(process->launch, process->launch_size);
+	if (process->monitored && process->launch && !process->report)
+		keep_report(process); /* the monitor has not yet written there */
 	else if (process->launch)
-		process->report = process->launch; /* the monitor has not yet written there */
+		munmap(process->launch, process->launch_size);
 	process->launch = NULL;
 	if (process->boot)
 		release_boot(process->boot);
@@ -137,20 +77,6 @@ static bool loses_child_status(void)
 	struct kernel_sigaction action = { 0 };
 	return RAW(SYS_rt_sigaction, SIGCHLD, 0, &action, sizeof action.mask) == 0 &&
 	       (action.handler == SIG_IGN || action.flags & SA_NOCLDWAIT);
-}
-
-static void fill_slots(lua_State *L, int index, struct launch *launch)
-{
-	for (uint32_t i = 0; i < launch->slot_count; i++) {
-		int64_t fd;
-		launch->slots[i] = -2; /* no descriptor, nor the sign of one that is not there (executor.c) */
-		if (lua_isnoneornil(L, index))
-			continue;
-		lua_rawgeti(L, index, (int)i);
-		if (to_int64(L, -1, &fd))
-			launch->slots[i] = (int32_t)fd;
-		lua_pop(L, 1);
-	}
 }
 
 static bool is_monitored(const struct outline *outline)
@@ -340,7 +266,8 @@ int launch_plan(lua_State *L)
 	how.runner = plan_runner_file(L);
 	if (how.runner < 0)
 		return push_call_error(L, "memfd_create", how.runner);
-	int plan_fd = prepare(process, plan, &outline, how.copied);
+	/* A copy of this process has no other mapping than this one's. */
+	int plan_fd = make_launch(process, plan, &outline, how.copied);
 	if (plan_fd < 0)
 		return push_call_error(L, "memfd_create", plan_fd);
 	fill_slots(L, 3, process->launch);

@@ -86,7 +86,7 @@ static void release(struct process *process)
 	close_once(&process->sent);
 	close_once(&process->monitor_pidfd);
 	if (process->report)
-		munmap(process->report, process->launch_size);
+		munmap(process->report, process->report_size);
 	process->report = NULL;
 }
 

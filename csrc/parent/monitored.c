@@ -11,9 +11,16 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 
+void keep_report(struct process *process)
+{
+	process->report = process->launch;
+	process->report_size = process->launch_size;
+}
+
 void monitor_executed(struct process *process, int last)
 {
-	struct monitor_report *report = &process->launch->monitor;
+	struct launch *launch = process->report ? process->report : process->launch;
+	struct monitor_report *report = &launch->monitor;
 	report->last_pid = last;
 	__atomic_store_n(&report->known, 1, __ATOMIC_SEQ_CST);
 	RAW(SYS_futex, &report->known, FUTEX_WAKE, INT_MAX, 0, 0, 0);
@@ -48,7 +55,7 @@ int monitor_finish(struct process *process, int options)
 		process->unexecuted |= launch->monitor.unexecuted != 0;
 		set_status(process, launch->monitor.status);
 	}
-	munmap(process->report, process->launch_size);
+	munmap(process->report, process->report_size);
 	process->report = NULL;
 	return result;
 }

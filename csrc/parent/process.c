@@ -14,8 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* In a copy of the process that made it a child is a stranger: what is asked of it is asked of nobody. */
-static struct process *check_process(lua_State *L)
+struct process *check_process(lua_State *L)
 {
 	static struct process nobody;
 	struct process *process = luaL_checkudata(L, 1, PROCESS_TYPE);
@@ -71,7 +70,7 @@ static int process_wait_for_exec(lua_State *L)
 	if (result < 0)
 		return push_error(L, "wait_for_exec", -result);
 	enum { MOST_ERRNO = 4095 };
-	static const char *const stages[] = { "clone3", "fcntl", "capset", "execveat" };
+	static const char *const stages[] = { "clone3", "fcntl", "capset", "execveat", "recvmsg" };
 	uint32_t current = 0, stage = BOOT_OVER;
 	int error = 0;
 	bool finished = true;
@@ -252,11 +251,19 @@ static int process_tostring(lua_State *L)
 	return 1;
 }
 
+/* fork_generation() -> integer: another in each copy of this process, whoever has made it */
+static int process_generation(lua_State *L)
+{
+	lua_pushinteger(L, (lua_Integer)fork_generation());
+	return 1;
+}
+
 void open_process(lua_State *L)
 {
 	static const luaL_Reg methods[] = {
 		{ "ready", process_ready },
 		{ "release", process_release },
+		{ "hand_over", process_hand_over },
 		{ "wait_for_exec", process_wait_for_exec },
 		{ "current", process_current },
 		{ "reap", process_reap },
@@ -279,4 +286,6 @@ void open_process(lua_State *L)
 	lua_setfield(L, -2, "launch");
 	lua_pushcfunction(L, launch_copied);
 	lua_setfield(L, -2, "copied");
+	lua_pushcfunction(L, process_generation);
+	lua_setfield(L, -2, "fork_generation");
 }

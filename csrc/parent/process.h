@@ -25,8 +25,9 @@ struct process {
 	struct launch *launch; /* until the program runs */
 	size_t launch_size;
 	struct boot_memory *boot;
-	bool monitored; /* the child is a monitor's, which reports there once the program runs */
-	struct launch *report;
+	bool monitored; /* the child is a monitor's, which reports in the launch that it was started with */
+	struct launch *report; /* that one, once it is not `launch` any more */
+	size_t report_size;
 	int monitor_pid, monitor_pidfd;
 	unsigned generation; /* of the process that made it: lib/self.h */
 	bool unwanted; /* who goes on is to be killed */
@@ -53,6 +54,9 @@ bool read_report(struct process *process, int fd);
 /* The child has exec'd or ended: who of those that have gone on, one after the other, is the last. */
 void monitor_executed(struct process *process, int last);
 
+/* What is the launch now will be of use to the monitor alone. */
+void keep_report(struct process *process);
+
 /* Once the child has ended: its status. Returns 0 or a negative errno; with WNOHANG -EAGAIN where the monitor has not
  * yet ended. */
 int monitor_finish(struct process *process, int options);
@@ -78,6 +82,13 @@ int launch_wait_for_exec(struct process *process, const struct timespec *timeout
 
 /* launch.c: frees what only a child before its exec needs. */
 void launch_end(struct process *process);
+
+/* hand_over.c: process:hand_over(recorder, slots) */
+int process_hand_over(lua_State *L);
+
+/* As Lua has it; in a copy of the process that made it a child is a stranger, and what is asked of it is asked of
+ * nobody. */
+struct process *check_process(lua_State *L);
 
 int launch_plan(lua_State *L);
 int launch_copied(lua_State *L);

@@ -1,6 +1,7 @@
 /* The caller's end of the channel to a child that performs a plan (sys/channel.h). The caller listens until the child
  * has executed its program, which closes the channel, or has ended, or waits for the caller in an `await` step. */
 #include "parent/process.h"
+#include "parent/boot_memory.h"
 #include "lib/descriptor.h"
 #include "sys/channel.h"
 #include "sys/procfs.h"
@@ -190,7 +191,13 @@ static int listen_to(struct process *process, const struct timespec *timeout)
 int launch_ready(struct process *process, const struct timespec *timeout)
 {
 	int said = listen_to(process, timeout);
-	return said < 0 ? said : said == MESSAGE_AWAITING[0];
+	if (said != MESSAGE_AWAITING[0])
+		return said;
+	/* It has executed the runner, or is a copy that never had any, and may wait for long. */
+	if (process->boot)
+		release_boot(process->boot);
+	process->boot = NULL;
+	return 1;
 }
 
 int launch_wait_for_exec(struct process *process, const struct timespec *timeout)

@@ -90,7 +90,7 @@ static void check_own(lua_State *L, const struct plan *plan)
 static void check_open(lua_State *L, const struct plan *plan)
 {
 	if (plan->ended)
-		luaL_error(L, "the plan ends in an exec or call: nothing comes after it");
+		luaL_error(L, "the plan ends in an exec, a call or await_plan: nothing comes after it");
 	check_own(L, plan);
 }
 
@@ -155,7 +155,7 @@ static int recorder_record(lua_State *L)
 	step_decode(L, &plan->buffer, number, 3, 1);
 	plan->starts[own] = start;
 	plan->steps++;
-	plan->ended = (op->flags & OP_EXEC) != 0;
+	plan->ended = (op->flags & (OP_EXEC | OP_PARK)) != 0;
 	plan->has_init |= (op->flags & OP_INIT) != 0;
 	plan->calls = (op->flags & OP_CALL) != 0;
 	lua_pushinteger(L, (lua_Integer)plan->steps);

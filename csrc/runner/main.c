@@ -18,23 +18,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/prctl.h>
-#include <sys/mman.h>
 
 /* The launch in a descriptor, which is closed. */
-static struct launch *map_launch(int fd, size_t *mapped)
+static struct launch *take_launch(int fd, size_t *mapped)
 {
-	enum { END = 2 }; /* SEEK_END */
-	long size = RAW(SYS_lseek, fd, 0, END);
-	if (size < (long)sizeof(struct launch))
-		raw_leave(EXIT_SETUP_FAILED);
-	long address = RAW(SYS_mmap, 0, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
-	if (address < 0 && address > -4096)
+	struct launch *launch = launch_map(fd, mapped);
+	if (!launch)
 		raw_leave(EXIT_SETUP_FAILED);
 	RAW(SYS_close, fd);
-	/* A crash of ours leaves no plan, nor the environment in it, in a core(5). */
-	RAW(SYS_madvise, address, size, MADV_DONTDUMP);
-	*mapped = (size_t)size;
-	return (struct launch *)address;
+	return launch;
 }
 
 /* What exec was to leave open is to be closed by the next. */
@@ -85,7 +77,7 @@ _Noreturn void runner_main(long count, const char **argv)
 		raw_leave(EXIT_SETUP_FAILED);
 	RAW(SYS_prctl, PR_SET_NAME, mode == 'p' ? "cella-runner" : "cella-monitor", 0, 0, 0);
 	size_t mapped;
-	struct launch *launch = map_launch((int)take_number(&argv[2]), &mapped);
+	struct launch *launch = take_launch((int)take_number(&argv[2]), &mapped);
 	if (mode == 'p')
 		perform(launch, mapped);
 	monitor_wait(launch, (int)take_number(&argv[3]));

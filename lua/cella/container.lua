@@ -192,6 +192,11 @@ local function begin(box, cwd, host)
   return plan
 end
 
+local function record_command(plan, box, command)
+  command_module.record(plan, command_module.for_plan(command, box.environment, "/tmp",
+    with_backstop(box.rlimits or {}, command.cpu_limit)), box)
+end
+
 local function build(box, command, host)
   if command.terminal and box.new_session == false then
     blame("command.terminal: a terminal of its own needs a session of its own, and new_session is false")
@@ -199,8 +204,7 @@ local function build(box, command, host)
   local plan, err, kept = compiled.take(box, command.cwd or box.cwd or "/", host, begin)
   if not plan then return nil, err end
   plan.host = host
-  command_module.record(plan, command_module.for_plan(command, box.environment, "/tmp",
-    with_backstop(box.rlimits or {}, command.cpu_limit)), box)
+  record_command(plan, box, command)
   -- Whoever asks for capabilities, or gives them up without a namespace of its own, learns here what cannot hold.
   if (not box.capabilities:empty() or box.namespaces.user == "host") and not kept.holds then
     local ok
@@ -218,7 +222,8 @@ end
 
 Container.build = build
 
-local function checked_command(self, command, ...)
+--- The command that a method of the container's gets, or its own.
+function M.checked_command(self, command, ...)
   command = call.command(command, ...)
   if command == nil then
     command = self.description.command
@@ -245,15 +250,19 @@ end
 ---@param ... any  arguments of a function
 ---@return cella.plan?, cella.error?  nil where the policy finds no map on this host
 function Container:plan(command, ...)
-  local plan, err = make_plan(self, checked_command(self, command, ...), core.now())
+  local plan, err = make_plan(self, M.checked_command(self, command, ...), core.now())
   if plan then return plan end -- and nothing behind it, so that print(box:plan(...)) shows the plan alone
   return nil, err
 end
 
-local function perform(self, plan, command, began)
+local function options_of(self, command, began)
   local options = command_module.for_spawn(command)
   options.exited, options.started = self.description.hooks.exited, began
-  return spawn.perform(plan, options)
+  return options
+end
+
+local function perform(self, plan, command, began)
+  return spawn.perform(plan, options_of(self, command, began))
 end
 
 --- Starts `command`. Returns once it has been executed, or nil and what failed; with `wait = false` as soon as there is
@@ -264,7 +273,7 @@ end
 ---@return cella.process?, cella.error?
 function Container:spawn(command, ...)
   local began = core.now()
-  command = checked_command(self, command, ...)
+  command = M.checked_command(self, command, ...)
   local plan, err = make_plan(self, command, began)
   if not plan then return nil, err end
   return perform(self, plan, command, began)
@@ -274,7 +283,7 @@ end
 --- still holds; who does not prepare gets the same from the second on.
 ---@return true?, cella.error?
 function Container:prepare()
-  local plan, err = make_plan(self, checked_command(self, { "true" }), core.now())
+  local plan, err = make_plan(self, M.checked_command(self, { "true" }), core.now())
   if not plan then return nil, err end
   return true
 end
@@ -285,7 +294,7 @@ end
 ---@return cella.result?, cella.error?
 function Container:run(command, ...)
   local began = core.now()
-  command = checked_command(self, command, ...)
+  command = M.checked_command(self, command, ...)
   if command.wait == false then blame "command.wait: run waits for the end of the program; false is for spawn" end
   local plan, err = make_plan(self, command, began)
   if not plan then return nil, err end
@@ -295,6 +304,57 @@ function Container:run(command, ...)
   process, err = perform(self, plan, command, began)
   if not process then return nil, err end
   return process:wait()
+end
+
+--- True for containers made here.
+---@param value any
+---@return boolean
+function M.is(value)
+  return getmetatable(value) == Container
+end
+
+--- Starts one for which there is no command yet (cella.pool): it goes on in `starting` until it is parked.
+---@param host cella.Host
+---@return cella.plan.parked?, cella.error?
+function Container:park(host)
+  local box = self.description
+  local plan, err, kept = compiled.take(box, box.cwd or "/", host, begin)
+  if not plan then return nil, err end
+  plan.host = host
+  -- Who is parked holds nothing of the caller's open: what the command gets comes with it.
+  plan:close_others({}):await_plan()
+  local parked
+  parked, err = spawn.park(plan)
+  if parked then parked.compiled = kept end
+  return parked, err
+end
+
+--- Whether a parked one is what would be started now.
+---@param parked cella.plan.parked
+---@param host cella.Host
+---@return boolean
+function Container.is_still(_, parked, host)
+  return compiled.is_still(parked.compiled, host)
+end
+
+--- What a command adds to that.
+---@param parked cella.plan.parked
+---@param command table  checked
+---@return cella.plan
+function Container:rest_plan(parked, command)
+  local plan = parked.plan:rest()
+  record_command(plan, self.description, command)
+  return plan
+end
+
+--- Starts a command in a parked one.
+---@param parked cella.plan.parked
+---@param plan cella.plan  of rest_plan
+---@param command table    checked
+---@param began number     when it was asked for
+---@return cella.process?, cella.error?, boolean? died
+function Container:hand_over(parked, plan, command, began)
+  return spawn.hand_over(parked, plan, options_of(self, command, began))
 end
 
 --- For others from whose description a plan is built (`build`): they are started as containers are.

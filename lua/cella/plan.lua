@@ -188,6 +188,19 @@ function methods:branch()
   return setmetatable(plan, Plan)
 end
 
+--- What remains of a plan that ends in `await_plan`, whose child is there already: an empty plan for the command.
+---@return cella.plan
+function methods:rest()
+  local plan = {}
+  for key, value in pairs(self) do plan[key] = value end
+  for _, key in ipairs { "before", "sync_points", "captures", "functions", "places", "namespaces", "new_namespaces" } do
+    plan[key] = {}
+  end
+  plan.recorder = core.recorder()
+  plan.is_rest = true
+  return setmetatable(plan, Plan)
+end
+
 --- A descriptor that the parent opens before there is a child. `perform` returns it (and the end that the
 --- parent keeps); false where there is none and the steps that use it are left out; or nil, a message and an errno, as
 --- the core does; or nil and the fields of an error.
@@ -356,7 +369,11 @@ function methods:visit(visit, only)
     if visit(i, "parent", step.op, step.args, step, step.slot and step.slot:number()) then return end
   end
   local clone = #self.before + 1
-  if visit(clone, "parent", "clone3", { namespaces = self.namespaces }) then return end
+  if self.is_rest then
+    if visit(clone, "parent", "sendmsg", {}) then return end
+  elseif visit(clone, "parent", "clone3", { namespaces = self.namespaces }) then
+    return
+  end
   local wanted = only and self.recorder:find(only)
   local count = wanted and #wanted or self.recorder:size()
   local met, next_sync_point = 0, 1 -- how many steps of the parent there have been since clone3
@@ -388,6 +405,8 @@ function methods:steps()
       text = self.recorder:describe(step)
     elseif step then
       text = step.text
+    elseif self.is_rest then
+      text = "sendmsg(the steps below)"
     else
       text = ("clone3({%s}%s%s)"):format(#self.namespaces > 0 and '"' .. table.concat(self.namespaces, '", "') .. '"'
         or "", self.cgroup and ", cgroup" or "", is_copied(self) and ", copy" or "")

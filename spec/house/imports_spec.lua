@@ -13,7 +13,7 @@ local LAYERS = {
   { "policy and prediction", "policy policy.* idmap idmap.check idmap.check.* caps caps.* sys enter.target tree" },
   { "plans and processes", "plan plan.* explain explain.* interpreter runner streams terminal rlimits mapping command "
     .. "call call.* process process.* cgroup cgroup.* root.description" },
-  { "containers", "confinement root root.* container container.* enter enter.* namespace" },
+  { "containers", "confinement root root.* container container.* enter enter.* namespace pool" },
   { "top", "cella cli cli.*" },
 }
 

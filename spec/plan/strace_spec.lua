@@ -73,6 +73,7 @@ local CALLS = {
   memory_merge = { "prctl" },
 
   await = { "sendto", "read" },
+  await_plan = { "madvise", "sendto", "recvmsg" },
   fork = { "clone3", "exit_group" },
   init = { "pipe2", "fcntl F_DUPFD", "close", "fcntl F_DUPFD", "close", "clone3" },
   wait_for_byte = { "read" },
@@ -149,7 +150,7 @@ end
 -- Of the child until it has become the runner, and of the runner until it performs the plan.
 local START = {
   "close", { "fcntl F_GETFD", "fcntl F_SETFD" }, "capget", "prctl PR_GET_KEEPCAPS", "prctl PR_CAP_AMBIENT*", "capset?",
-  "prctl PR_CAP_AMBIENT*", "execveat", "prctl PR_SET_NAME", "lseek", "mmap", "close", "madvise", "fcntl F_SETFD*",
+  "prctl PR_CAP_AMBIENT*", "execveat", "prctl PR_SET_NAME", "lseek", "mmap", "madvise", "close", "fcntl F_SETFD*",
   "openat /proc/thread-self/status", "fstatfs", "read", "close",
   "capset", "prctl PR_CAP_AMBIENT*", "prctl PR_SET_KEEPCAPS?", "capget", "prctl PR_GET_KEEPCAPS",
   "prctl PR_CAP_AMBIENT*",

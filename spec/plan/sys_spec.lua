@@ -131,7 +131,8 @@ describe("an operation", function()
   it("takes in a plan what it takes now", function()
     local plan = require("cella").plan()
     for _, name in ipairs(names_of(operations)) do
-      if name ~= "await" and name ~= "fork" and name ~= "init" and name ~= "execve" and name ~= "call" then
+      local ends = name == "execve" or name == "call" or name == "await_plan"
+      if name ~= "await" and name ~= "fork" and name ~= "init" and not ends then
         local arguments = {}
         for i, parameter in ipairs(operations[name]) do arguments[i] = parameter.right end
         assert.has_no.errors(function() plan[name](plan, table.unpack(arguments)) end)

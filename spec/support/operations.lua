@@ -82,6 +82,7 @@ return {
   no_new_privs = {},
 
   await = {},
+  await_plan = {},
   fork = { optional(flags("namespaces", "uts")) },
   init = { fd "program_fd", fd "status_fd", optional(p("detached", "boolean", true)) },
   sigdefault = { p("signals", "signals", { "usr1" }) },

@@ -49,4 +49,13 @@ function M.take(box, cwd, host, begin)
   return plan:branch(), nil, box.compiled
 end
 
+--- Whether what was started with the plan that `take` has returned with `kept` is what would be started now. Where
+--- others than the host decide that is so, whatever they would say by now.
+---@param kept cella.container.compiled
+---@param host cella.Host  facts of now
+---@return boolean
+function M.is_still(kept, host)
+  return not kept.host or facts.are_still(kept.host, host)
+end
+
 return M

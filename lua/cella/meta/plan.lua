@@ -18,6 +18,11 @@ local plan = {}
 ---@return cella.plan
 function plan:close_others(keep, fd) end
 
+--- Tells the parent that this process is there, and sleeps until the parent sends the rest of the plan, and the
+--- descriptors that it names. The executor does it.
+---@return cella.plan
+function plan:await_plan() end
+
 --- Another process, born into new namespaces, goes on with the rest; this one ends: clone(2). Needed where a pid
 --- namespace has been joined, which holds children only, and where new namespaces come after a join. The executor does
 --- it.

@@ -80,65 +80,163 @@ local function exposed(why)
       .. "hold of", why = "that it takes a copy is because " .. why .. " (credentials(7))" }
 end
 
+-- What has been begun comes to nothing.
+local function give_up(options, context)
+  if context.cgroup then context.cgroup:remove() end
+  for _, fd in pairs(context.captures) do fd:close() end
+  if options.set then options.set:close() end
+end
+
+-- The parent's descriptors, which the plan is started with.
+local function open(plan, options, context)
+  local ok, err = check_needed(plan)
+  if ok and not options.parks then ok, err = prepare_waiting(plan, options) end
+  if ok then ok, err = open_inputs(plan, context, options) end
+  return ok, err
+end
+
+-- It would hold all the caller's memory for as long as it is parked.
+local function parked_copy(why)
+  return Error.new { op = "clone3", code = "EPERM", errno = 1,
+    message = "a parked process would be a copy of this one, with all its memory",
+    why = "that it takes a copy is because " .. why .. " (credentials(7))" }
+end
+
+local function launch(plan, options, context)
+  local group, body = context.cgroup, nil
+  if (plan.hides_interpreter or options.parks) and not plan.called then
+    local why = core.copied(plan.recorder, plan.namespaces, group and group.bounded)
+    if why then return nil, options.parks and parked_copy(why) or exposed(why) end
+  end
+  if plan.called then
+    body = called.body(plan.called, context.slots[plan.results:number()], options.result_limit)
+  end
+  local child, _, errno, call = core.launch(plan.recorder, plan.namespaces, context.slots, group and group:number(),
+    group and group.bounded, body)
+  if child then return child end
+  return nil, failures.of(plan, #plan.before + 1, { op = call, errno = errno,
+    why = group and group:explain_birth(errno) })
+end
+
+local function set_times(options)
+  options.started = options.started or core.now()
+  options.setup_timeout = options.setup_timeout or SETUP_TIMEOUT
+  options.setup_until = options.started + options.setup_timeout
+end
+
+-- Performs the plan as far as there is a child.
+local function begin(plan, options, context)
+  local ok, err = open(plan, options, context)
+  local child
+  if ok then child, err = launch(plan, options, context) end
+  for _, fd in ipairs(context.owned) do fd:close() end
+  if child then return child end
+  give_up(options, context)
+  return nil, err
+end
+
+-- Goes on with a child until it has executed the program, or for who does not wait at once.
+local function complete(plan, child, options, context)
+  options.cgroup, options.keys_filter = context.cgroup, context.keys_filter
+  function options.unexecuted()
+    return failures.of(plan, failures.number_of_child_step(plan, plan.recorder:size()), {
+      message = "the child was killed in this step" })
+  end
+  if options.wait == false then
+    local process = starting.new(function(pause)
+      start.pausing(context, pause)
+      return start.finish(plan, child, options, context)
+    end, function() mapping.end_helpers(context) end)
+    return Process.new(child, context.captures, options, process)
+  end
+  local err
+  options.terminal, err = start.finish(plan, child, options, context)
+  if options.terminal ~= nil then return Process.new(child, context.captures, options) end
+  child:close()
+  give_up(options, context)
+  return nil, err
+end
+
+local function new_context(plan)
+  return { slots = {}, owned = {}, captures = {}, keys_filter = plan.denies_keys and filters() + 1 or false }
+end
+
 --- Performs a plan: what plan:spawn says. `options.wait`: false where nobody waits for the program's exec;
 --- `options.started`: when its time began, if not now.
 ---@param plan cella.plan
 ---@param options table
 ---@return cella.process?, cella.error?
 function M.perform(plan, options)
-  options.started = options.started or core.now()
-  options.setup_timeout = options.setup_timeout or SETUP_TIMEOUT
-  options.setup_until = options.started + options.setup_timeout
-  local body, refused
+  set_times(options)
+  local refused
   if plan.called then refused = called.refused() end
   if refused then return nil, refused end
-  local keys_filter = plan.denies_keys and filters() + 1 or false
-  local context = { slots = {}, owned = {}, captures = {} }
-  local ok, err = check_needed(plan)
-  if ok then ok, err = prepare_waiting(plan, options) end
-  if ok then ok, err = open_inputs(plan, context, options) end
-  local child, call, errno, _
-  local group = context.cgroup
-  if ok and plan.hides_interpreter and not plan.called then
-    local why = core.copied(plan.recorder, plan.namespaces, group and group.bounded)
-    if why then ok, err = nil, exposed(why) end
-  end
+  local context = new_context(plan)
+  local child, err = begin(plan, options, context)
+  if not child then return nil, err end
+  return complete(plan, child, options, context)
+end
+
+---@class cella.plan.parked
+---@field child userdata
+---@field plan cella.plan
+---@field context table
+---@field compiled cella.container.compiled?  on which it rests
+---@field starting cella.process.starting?  until it has come to the end of its plan
+
+--- Performs a plan that ends in `await_plan`, as far as there is a child: what remains goes on in `starting`.
+---@param plan cella.plan
+---@return cella.plan.parked?, cella.error?
+function M.park(plan)
+  local options, context = { parks = true }, new_context(plan)
+  set_times(options)
+  local child, err = begin(plan, options, context)
+  if not child then return nil, err end
+  local parked = { child = child, plan = plan, context = context }
+  parked.starting = starting.new(function(pause)
+    start.pausing(context, pause)
+    return start.park(plan, child, options, context)
+  end, function() mapping.end_helpers(context) end)
+  return parked
+end
+
+--- Ends it, and all that it has.
+---@param parked cella.plan.parked
+function M.abandon(parked)
+  if parked.starting then parked.starting.give_up() end
+  parked.starting = nil
+  parked.child:close()
+  give_up({}, parked.context)
+end
+
+--- Performs the rest of a plan, as `perform`, in a parked child, which is its caller's no longer. The third result is
+--- true where that had died before, and nothing has come of it: another can be tried.
+---@param parked cella.plan.parked  which has come to the end of its plan
+---@param plan cella.plan  parked.plan:rest(), ended by a command
+---@param options table    as for perform
+---@return cella.process?, cella.error?, boolean? died
+function M.hand_over(parked, plan, options)
+  set_times(options)
+  local context = new_context(plan)
+  local ok, err = open(plan, options, context)
+  local died = false
   if ok then
-    if plan.called then
-      body = called.body(plan.called, context.slots[plan.results:number()], options.result_limit)
-    end
-    child, _, errno, call = core.launch(plan.recorder, plan.namespaces, context.slots, group and group:number(),
-      group and group.bounded, body)
-    if not child then
-      err = failures.of(plan, #plan.before + 1, { op = call, errno = errno,
-        why = group and group:explain_birth(errno) })
+    local message, errno
+    ok, message, errno = parked.child:hand_over(plan.recorder, context.slots)
+    if not ok then
+      died = core.errno_name(errno) == "EPIPE"
+      err = failures.of(plan, #plan.before + 1, { op = "sendmsg", errno = errno, message = message })
     end
   end
   for _, fd in ipairs(context.owned) do fd:close() end
-  if child then
-    options.cgroup, options.keys_filter = group, keys_filter
-    function options.unexecuted()
-      return failures.of(plan, failures.number_of_child_step(plan, plan.recorder:size()), {
-        message = "the child was killed in this step" })
-    end
-    if options.wait == false then
-      local process = starting.new(function(pause)
-        function context.pause(number, seconds)
-          context.paused = core.now()
-          pause(number, seconds)
-        end
-        return start.finish(plan, child, options, context)
-      end, function() mapping.end_helpers(context) end)
-      return Process.new(child, context.captures, options, process)
-    end
-    options.terminal, err = start.finish(plan, child, options, context)
-    if options.terminal ~= nil then return Process.new(child, context.captures, options) end
-    child:close()
+  if not ok then
+    M.abandon(parked)
+    give_up(options, context)
+    return nil, err, died
   end
-  if group then group:remove() end
-  for _, fd in pairs(context.captures) do fd:close() end
-  if options.set then options.set:close() end
-  return nil, err
+  for name, fd in pairs(parked.context.captures) do context.captures[name] = fd end
+  context.cgroup, context.keys_filter = parked.context.cgroup, parked.context.keys_filter
+  return complete(plan, parked.child, options, context)
 end
 
 return M

@@ -20,6 +20,16 @@ function M.seconds_left(options)
   return left
 end
 
+--- From now on `pause` is called where this would wait.
+---@param context table  as for finish
+---@param pause fun(number: integer, seconds: number)
+function M.pausing(context, pause)
+  function context.pause(number, seconds)
+    context.paused = core.now()
+    pause(number, seconds)
+  end
+end
+
 -- The step that it hangs in is the child's, or it has not come to one.
 local function out_of_time(plan, child, options)
   local current = child:current()
@@ -135,6 +145,22 @@ local function adopt_terminal(plan, child, captures)
   end
   if plan.has_terminal.captured then captures.stdout = master end
   return terminal
+end
+
+--- Goes on until the child has come to the `await_plan` at the end of its plan. Returns true; or nil and an error.
+---@param plan cella.plan
+---@param child userdata
+---@param options table
+---@param context table  as for finish
+---@return true?, cella.error?
+function M.park(plan, child, options, context)
+  local ok, err = pass_sync_points(plan, child, options, context)
+  if not ok then return nil, err end
+  ok, err = patiently(plan, child, options, context, function(left) return child:ready(left) end)
+  if ok then return true end
+  if ok == false then err = select(2, wait_for_exec(plan, child, options, context)) end
+  return nil, err or Error.new { op = "await_plan", code = "EPROTO", errno = EPROTO,
+    message = "the child has ended without a word" }
 end
 
 --- Goes on until the program is executed. Returns the caller's end of its terminal, false where it has none; or nil and
