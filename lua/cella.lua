@@ -17,6 +17,8 @@ local FIELDS = {
   policy = { "cella.policy" },
   sys = { "cella.sys" },
   tree = { "cella.tree", "new" },
+  show = { "cella.show", "new" },
+  same = { "cella.same", "of" },
   load_everything = { "cella.everything" },
 }
 
@@ -37,6 +39,9 @@ local FIELDS = {
 ---@field sys table        one system call at a time; see cella.sys
 ---@field tree fun(pid: integer?): cella.tree?, cella.error?  the hierarchy of namespaces, or what
 ---  has to do with one process; see cella.tree
+---@field show fun(pid: integer): cella.show?, cella.error?  a page about a process; see cella.show
+---@field same fun(one: integer, other: integer, types: string[]?): cella.same?, cella.error?  whether two processes are
+---  in the same namespaces; see cella.same
 ---@field load_everything fun()  loads all of cella now, for a process that will be where cella's files are not, or may
 ---  not read them: behind a chroot(2) or setuid(2) that is not cella's
 local M = { _VERSION = "cella dev" }

@@ -5,6 +5,7 @@ local caps = require "cella.caps"
 local common = require "cella.cli.common"
 local idmap = require "cella.idmap"
 local names = require "cella.caps.names"
+local over = require "cella.caps.over"
 local grammar = require "cella.cli.caps.options"
 local printable = require "cella.printable"
 local read = require "cella.caps.read"
@@ -75,11 +76,16 @@ function actions.show(arguments, streams)
   else
     state = typed(caps.state)
   end
+  -- The state is of one moment, and so is this; a process that has meanwhile ended is in no namespace.
+  local place = over.of(arguments.pid and state.pid)
   if arguments.json then
-    write_json(streams, json_state(state))
+    local value = json_state(state)
+    value.over = { user = place.user, first = place.first, owner_uid = place.owner_uid }
+    write_json(streams, value)
   else
     if state.name then streams.out:write(("%d %s\n"):format(state.pid, printable.line(state.name))) end
     write_state(streams, state)
+    streams.out:write("over         ", over.words(place), "\n")
   end
   return YES
 end

@@ -1,21 +1,9 @@
 --- The hierarchy of namespaces as plain data: what a library for JSON takes.
 
+local plain = require "cella.plain"
 local printable = require "cella.printable"
 
 local M = {}
-
--- A list, also where it is empty (dkjson).
-local function list(items)
-  return setmetatable(items, { __jsontype = "array" })
-end
-
-local function each(items, make)
-  local made = {}
-  for i, item in ipairs(items) do made[i] = make(item) end
-  return list(made)
-end
-
-local function copied(items) return each(items, function(item) return item end) end
 
 local function named(process)
   return { pid = process.pid, name = printable.utf8(process.name), fd = process.fd }
@@ -26,14 +14,15 @@ local function member(process)
     zombie = process.zombie or nil }
 end
 
-local function map(value) return value and each(value:extents(), function(extent) return extent end) end
+local function map(value) return value and plain.each(value:extents(), function(extent) return extent end) end
 
 local function describe(tree, node)
   local data = {
     kind = node.kind, inode = node.inode, parent = node.parent, parent_unseen = node.parent_unseen,
     owner = node.owner, owner_unseen = node.owner_unseen, unknown = node.unknown, processes = node.processes,
-    members = each(node.members, member), holders = each(node.holders, named), awaiting = each(node.awaiting, named),
-    names = each(node.names, function(name)
+    members = plain.each(node.members, member), holders = plain.each(node.holders, named),
+    awaiting = plain.each(node.awaiting, named),
+    names = plain.each(node.names, function(name)
       return { path = printable.utf8(name.path), mount_namespace = name.mount_namespace }
     end),
     own = tree.viewer.namespaces[node.kind] == node.inode,
@@ -42,7 +31,7 @@ local function describe(tree, node)
   data.owner_uid, data.setgroups = node.owner_uid, node.setgroups
   data.unmapped = node.unmapped or nil
   for _, key in ipairs { "uid_map", "gid_map", "parent_uid_map", "parent_gid_map" } do data[key] = map(node[key]) end
-  for _, key in ipairs { "children", "governs", "uses" } do data[key] = copied(node[key]) end
+  for _, key in ipairs { "children", "governs", "uses" } do data[key] = plain.copy(node[key]) end
   return data
 end
 
@@ -53,9 +42,9 @@ function M.of(tree)
   for kind, inode in pairs(tree.viewer.namespaces) do namespaces[kind] = inode end
   return {
     pid = tree.pid, viewer = { pid = tree.viewer.pid, uid = tree.viewer.uid, namespaces = namespaces },
-    roots = copied(tree.roots), unowned = copied(tree.unowned),
-    namespaces = each(tree.namespaces, function(node) return describe(tree, node) end),
-    processes = tree.processes, refused = copied(tree.refused), zombies = tree.zombies, vanished = tree.vanished,
+    roots = plain.copy(tree.roots), unowned = plain.copy(tree.unowned),
+    namespaces = plain.each(tree.namespaces, function(node) return describe(tree, node) end),
+    processes = tree.processes, refused = plain.copy(tree.refused), zombies = tree.zombies, vanished = tree.vanished,
     hidepid = tree.hidepid and printable.utf8(tree.hidepid), held_more = tree.held_more or nil,
   }
 end

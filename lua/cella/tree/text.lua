@@ -1,15 +1,9 @@
 --- The hierarchy of namespaces as text.
 
+local paints = require "cella.paint"
 local words = require "cella.tree.words"
 
 local M = {}
-
-local PLAIN = setmetatable({}, { __index = function() return function(text) return text end end })
-
-local function sequence(code)
-  return function(text) return ("\27[%sm%s\27[0m"):format(code, text) end
-end
-local COLOURED = { user = sequence "1;34", kind = sequence "36", dim = sequence "2", here = sequence "1;32" }
 
 local function title(tree, node, paint)
   local parts = { paint.user(("user %.0f"):format(node.inode)) }
@@ -65,7 +59,7 @@ end
 ---@param options { colour: boolean? }
 ---@return string
 function M.render(tree, options)
-  local paint, lines = options.colour and COLOURED or PLAIN, {}
+  local paint, lines = paints.of(options.colour), {}
   for _, inode in ipairs(tree.roots) do add(tree, inode, paint, lines, "", "") end
   if #tree.unowned > 0 then
     lines[#lines + 1] = "governed by a user namespace that is not to be seen from here"

@@ -22,8 +22,9 @@ question could not be answered.
   local subcommand = common.with_subcommands(command, "caps_command")
 
   local show = subcommand("show", "Print what a process holds.", [[
-Prints all five sets, securebits and no_new_privs. Nobody but a process itself
-can know its securebits.]])
+Prints all five sets, securebits and no_new_privs, and over which user namespace
+the process holds them: what looks like all may be all over nothing of the
+host's. Nobody but a process itself can know its securebits.]])
   show:argument("pid", "Process ID; without it, this process."):args "?"
   json_option(show)
   show:epilog "  cella caps show 4242"
