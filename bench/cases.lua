@@ -42,6 +42,30 @@ local function spawn_plan(changes)
   end)
 end
 
+-- Waits for the first byte of what the program writes. How long that takes is how long the caller was kept.
+local function until_it_writes(spawn_it, command)
+  local written = false
+  command.stdout = function() written = true end
+  local process = assert(spawn_it(command))
+  while not written and not process:step() do assert(process.set:sleep(process:timeout())) end
+  return process
+end
+
+-- A command that is started in a box, or with `pooled` in a parked one of a pool that is full before.
+local function first_byte(pooled)
+  return lua(function(command)
+    local box = container(shape())
+    assert(box:prepare())
+    if not pooled then return function() return until_it_writes(function(c) return box:spawn(c) end, command) end end
+    local pool = assert(require("cella").pool { box, size = 2 })
+    local function fill()
+      while pool:step() < 2 do pool.set:sleep(pool:timeout()) end
+    end
+    fill()
+    return function() return until_it_writes(function(c) return pool:spawn(c) end, command) end, fill
+  end)
+end
+
 -- box:spawn of a container that is described from nothing.
 local function spawn_default(description)
   return lua(function(command, case)
@@ -232,6 +256,12 @@ return {
       { name = "floor, with init", start = with_init, init = true, own = true },
       { name = "cella, box:spawn", start = spawn(), init = true, own = true },
       { name = "cella, box:spawn, wait = false", start = spawn(nil, { wait = false }), init = true, own = true },
+    } },
+
+  { name = "pool", title = "First byte of output", command = { "/bin/echo", "x" }, metric = "blocked",
+    base = "cella, box:spawn", rows = {
+      { name = "cella, box:spawn", start = first_byte(false), effects = false, own = true },
+      { name = "cella, pool:spawn", start = first_byte(true), effects = false, own = true },
     } },
 
   { name = "lua", title = "The Lua side: processor time", command = { "/bin/true" }, metric = "cpu",

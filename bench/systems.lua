@@ -25,7 +25,7 @@ function M.line(program, build)
 end
 
 --- In process: `prepare(command, case)` returns a function that starts the command once and returns a process, or
---- nothing where there is nothing to wait for.
+--- nothing where there is nothing to wait for; and what is to be done between what is measured, if anything.
 function M.lua(prepare)
   return { prepare = prepare }
 end

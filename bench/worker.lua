@@ -27,7 +27,7 @@ if row.descriptors or group.idle then
 end
 for i = 1, row.descriptors or 0 do descriptors[i] = assert(core.open("/dev/null", "rdonly")) end
 
-local start = row.start.prepare(table.move(arg, 4, #arg, 1, {}), group)
+local start, between = row.start.prepare(table.move(arg, 4, #arg, 1, {}), group)
 local used = 0 -- seconds of the processor by those that have ended
 
 local function finish(process)
@@ -98,5 +98,6 @@ for line in io.lines() do
   print(("%.0f %.0f %.0f"):format(passed * 1e9, cpu * 1e9, blocked * 1e9))
   -- Between what is measured: the garbage of a few starts.
   collectgarbage "step"
+  if between then between() end
 end
 os.exit(#ballast + #descriptors >= 0)

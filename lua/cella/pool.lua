@@ -44,6 +44,9 @@ local function abandon(self, parked)
   spawn.abandon(parked)
 end
 
+-- For so many seconds after a start the processors are the command's: then another is started in its place.
+local PAUSE = 0.002
+
 local function abandon_where(self, is_unfit)
   for _, list in ipairs { self.parked, self.starting } do
     for i = #list, 1, -1 do
@@ -132,7 +135,7 @@ function Pool:step()
   self.is_busy = true
   local ok, err = pcall(function()
     go_on_with_all(self)
-    if #self.parked + #self.starting < self.size then fill(self, renew(self)) end
+    if #self.parked + #self.starting < self.size and core.now() >= self.fill_at then fill(self, renew(self)) end
     if self.exposed then self.set:set_time(self:timeout()) end
   end)
   self.is_busy = false
@@ -149,7 +152,10 @@ function Pool:timeout()
     local left = math.max(0, parked.starting.till - core.now())
     soonest = math.min(soonest or left, left)
   end
-  if not self.failure and #self.parked + #self.starting < self.size then soonest = 0 end
+  if not self.failure and #self.parked + #self.starting < self.size then
+    local left = math.max(0, self.fill_at - core.now())
+    soonest = math.min(soonest or left, left)
+  end
   return soonest
 end
 
@@ -242,6 +248,7 @@ local function start(self, command, waits)
     forget(self, parked)
     local process, died
     process, err, died = self.box:hand_over(parked, plan, command, began)
+    self.fill_at = core.now() + PAUSE
     if process then return process end
     if not died then return nil, err end
   end
@@ -321,7 +328,7 @@ function M.new(description)
   set, err = events.new()
   if not set then return nil, err end
   local self = setmetatable({
-    box = box, size = description.size or 1, set = set, generation = core.fork_generation(),
+    box = box, size = description.size or 1, set = set, generation = core.fork_generation(), fill_at = 0,
     parked = {}, starting = {}, processes = setmetatable({}, { __mode = "k" }),
   }, Pool)
   fill(self, host_facts.facts())

@@ -95,7 +95,7 @@ describe("a pool", function()
     process = assert(pool:spawn { "sleep", "60" }) -- the control: nobody looks
     core.poll({}, 0.1)
     assert.equal(1, #pool)
-    assert.equal(0, pool:timeout())
+    assert.equal(0, pool:timeout()) -- it has been time for long
     assert.equal(1, #core.poll({ pool:pollfd() }, 5))
     process:close()
   end)
