@@ -10,6 +10,7 @@
 #include <linux/prctl.h>
 #include <linux/sched.h>
 #include <signal.h>
+#include <time.h>
 
 int executor_clone(const struct executor *executor, struct clone_args *args)
 {
@@ -164,12 +165,23 @@ static void wait_for_init(const struct executor *executor)
 
 static void perform(struct executor *executor);
 
+/* Notes when the present step was done. A call more for each, where somebody wants to know. */
+static void stamp(struct launch *launch)
+{
+	struct timespec now;
+	uint32_t done = launch->current;
+	if (launch->stamped && done >= 1 && done <= launch->steps &&
+	    RAW(SYS_clock_gettime, CLOCK_REALTIME, &now) == 0)
+		launch_stamps(launch)[done - 1] = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
 /* Behind an init step, in the memory of the init. */
 static void continue_plan(void *data)
 {
 	struct executor *executor = data;
 	RAW(SYS_close, executor->sync_end);
 	wait_for_init(executor);
+	stamp(executor->launch);
 	perform(executor);
 }
 
@@ -267,6 +279,7 @@ static void perform(struct executor *executor)
 		}
 		if (slot >= 0)
 			executor->launch->slots[slot] = result;
+		stamp(executor->launch);
 	}
 	/* A plan without an exec at its end has done what it was for. */
 	raw_leave(0);

@@ -43,6 +43,7 @@ struct launch {
 	bool dies_with_parent;
 	bool executes;     /* the plan ends with execve(2) */
 	bool has_init;     /* who is waited for becomes an init, and executes nothing */
+	bool stamped;      /* when each step was done is noted, before the first */
 	/* The name of a process that is about to execute the program, which then has another. */
 	char mark[MARK_SIZE];
 
@@ -68,6 +69,13 @@ static inline int32_t *launch_kept(struct launch *launch)
 static inline struct step *launch_first(struct launch *launch)
 {
 	return (struct step *)(void *)((char *)launch + launch->first);
+}
+
+/* When each step was done, in nanoseconds of CLOCK_REALTIME, which no time namespace shifts; 0 where it was not. Only
+ * where `stamped`. */
+static inline uint64_t *launch_stamps(struct launch *launch)
+{
+	return (uint64_t *)(void *)((char *)launch + launch->first) - launch->steps;
 }
 
 /* A process that performs a plan: the runner, or a copy of the caller. Each that it forks has a copy of this. */

@@ -145,7 +145,10 @@ static bool head_is_sound(const struct launch *launch, size_t mapped)
 	    launch->first > launch->end || launch->slot_count > OP_MAX_SLOTS)
 		return false;
 	uint64_t lists = ((uint64_t)launch->slot_count + launch->kept_count) * sizeof *launch->slots;
-	if (offsetof(struct launch, slots) + lists > launch->first)
+	if (!is_bool(&launch->stamped))
+		return false;
+	uint64_t stamps = launch->stamped ? (uint64_t)launch->steps * sizeof(uint64_t) : 0;
+	if (offsetof(struct launch, slots) + lists + stamps > launch->first)
 		return false;
 	return launch->channel >= 0 && launch->min_fd >= 0 && within(launch->last_capability, 0, LAST_CAPABILITY) &&
 	       (launch->namespaces & ~namespaces) == 0 && is_bool(&launch->monitored) &&

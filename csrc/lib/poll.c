@@ -123,6 +123,16 @@ static int io_now(lua_State *L)
 	return 1;
 }
 
+/* wall_clock() -> seconds, nanoseconds of the system's clock, which is the same in every time namespace */
+static int io_wall_clock(lua_State *L)
+{
+	struct timespec time;
+	clock_gettime(CLOCK_REALTIME, &time);
+	push_int64(L, time.tv_sec);
+	push_int64(L, time.tv_nsec);
+	return 2;
+}
+
 static sigset_t check_signals(lua_State *L, int index)
 {
 	sigset_t set;
@@ -189,6 +199,7 @@ void open_poll(lua_State *L)
 		{ "poll_set", io_poll_set },
 		{ "timer", io_timer },
 		{ "now", io_now },
+		{ "wall_clock", io_wall_clock },
 		{ "signals", io_signals },
 		{ "stop_self", io_stop_self },
 		{ 0 },

@@ -58,20 +58,23 @@ static int hand_over(lua_State *L, struct process *process, const struct outline
 	return count < 0 ? count : send_plan(process->channel, numbers, count);
 }
 
-/* process:hand_over(recorder, slots) -> true | nil, message, errno
+/* process:hand_over(recorder, slots [, stamped]) -> true | nil, message, errno
  * Gives a child that has come to the `await_plan` at the end of its plan the rest of it, which it goes on with. `slots`
- * are descriptors by slot number. EPIPE: the child has ended before, and nothing has come of the rest. */
+ * are descriptors by slot number; `stamped` is as of launch. EPIPE: the child has ended before, and nothing has come of
+ * the rest. */
 int process_hand_over(lua_State *L)
 {
 	struct process *process = check_process(L);
 	struct plan *plan = to_plan(L, 2);
 	luaL_checktype(L, 3, LUA_TTABLE);
+	bool stamped = lua_toboolean(L, 4);
 	lua_settop(L, 3);
 	if (plan->calls)
 		return luaL_error(L, "a call is performed in a copy of the caller, which a parked process is not");
 	if (process->channel < 0 || !process->launch)
 		return push_error(L, "sendmsg", process->reaped ? ECHILD : EBADF);
 	struct outline outline = outline_of(plan);
+	outline.stamped = stamped;
 	struct process before = *process;
 	int file = make_launch(process, plan, &outline, false);
 	if (file < 0)

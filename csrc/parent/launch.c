@@ -20,6 +20,7 @@
 #include <linux/prctl.h>
 #include <linux/sched.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -35,8 +36,30 @@ static int *place_of_thread_id(void)
 	return place;
 }
 
+/* The stamps outlive the memory that they come from: what they say is asked for once the program runs. */
+static void keep_stamps(struct process *process)
+{
+	if (!process->launch || !process->stamps)
+		return;
+	size_t size = process->stamp_count * sizeof *process->stamps;
+	uint64_t *copy = malloc(size ? size : 1);
+	if (copy)
+		memcpy(copy, process->stamps, size);
+	process->stamps = copy;
+	process->stamp_count = copy ? process->stamp_count : 0;
+}
+
+void release_stamps(struct process *process)
+{
+	if (!process->launch)
+		free((void *)(uintptr_t)process->stamps);
+	process->stamps = NULL;
+	process->stamp_count = 0;
+}
+
 static void release_memory(struct process *process)
 {
+	keep_stamps(process);
 	if (process->monitored && process->launch && !process->report)
 		keep_report(process); /* the monitor has not yet written there */
 	else if (process->launch)
@@ -233,11 +256,12 @@ static int push_call_error(lua_State *L, const char *call, int error)
 	return 4;
 }
 
-/* launch(recorder, namespaces [, slots [, cgroup [, bounded [, function]]]]) -> process | nil, message, errno, call
+/* launch(recorder, namespaces [, slots [, cgroup [, bounded [, function [, stamped]]]]])
+ *   -> process | nil, message, errno, call
  * Clones a child into new namespaces (a list) and lets it run; in an `await` step it stays until process:release().
  * `slots` are descriptors by slot number. `cgroup` is the descriptor of one that the child is born into; where that is
  * `bounded` in memory, the child is another's than this process's: the kernel could kill with it all that share its
- * memory. The function is what a call at the end calls. */
+ * memory. The function is what a call at the end calls. `stamped`: process:stamp(step) says when a step was done. */
 int launch_plan(lua_State *L)
 {
 	struct plan *plan = to_plan(L, 1);
@@ -247,6 +271,7 @@ int launch_plan(lua_State *L)
 		luaL_checktype(L, 3, LUA_TTABLE);
 	how.cgroup = lua_isnoneornil(L, 4) ? -1 : check_fd(L, 4);
 	outline.needs_monitor |= lua_toboolean(L, 5);
+	outline.stamped = lua_toboolean(L, 7);
 	lua_settop(L, 6);
 	struct copy copy = { 0 };
 	if (plan->calls) {

@@ -29,6 +29,8 @@ static size_t round_up(size_t size)
 int make_launch(struct process *process, const struct plan *plan, const struct outline *outline, bool whole)
 {
 	size_t lists = ((size_t)plan->slots + outline->kept) * sizeof(int32_t);
+	if (outline->stamped)
+		lists = round_up(lists) + (size_t)plan->steps * sizeof(uint64_t);
 	size_t first = round_up(offsetof(struct launch, slots) + lists);
 	struct iovec steps[2] = {
 		{ plan->base ? plan->base->buffer.data : NULL, plan->base ? plan->base->buffer.size : 0 },
@@ -55,6 +57,9 @@ int make_launch(struct process *process, const struct plan *plan, const struct o
 	launch->cgroup = -1;
 	launch->dies_with_parent = outline->dies_with_parent;
 	launch->has_init = plan->has_init;
+	launch->stamped = outline->stamped;
+	process->stamps = outline->stamped ? launch_stamps(launch) : NULL;
+	process->stamp_count = launch->steps;
 	launch->monitor.result = -ECHILD; /* should it be killed before it knows */
 	unsigned last = plan->steps ? op_at(plan_step(plan, plan->steps - 1)->op)->flags : 0;
 	launch->executes = (last & (OP_EXEC | OP_PARK)) && !(last & OP_CALL);

@@ -124,6 +124,7 @@ void process_let_go(struct process *process)
 			struct owed *one = malloc(sizeof *one);
 			if (one) {
 				one->process = *process;
+				one->process.stamps = NULL; /* nobody will ask */
 				pthread_mutex_lock(&owed_lock);
 				forget_those_of_others();
 				one->next = owed_list;
@@ -131,6 +132,8 @@ void process_let_go(struct process *process)
 				pthread_mutex_unlock(&owed_lock);
 			}
 			/* Without memory for that it is lost, and what it shares with us stays where it is. */
+			if (process->launch)
+				process->stamps = NULL;
 			process->launch = NULL;
 			process->report = NULL;
 			process->boot = NULL;

@@ -9,6 +9,7 @@ struct outline {
 	int highest_target; /* of the descriptor numbers that it gives by name */
 	size_t kept;        /* how many descriptors it names */
 	bool dies_with_parent, needs_monitor, uses_environment;
+	bool stamped; /* by who starts it: whether the child notes when each step was done */
 };
 
 struct outline outline_of(const struct plan *plan);

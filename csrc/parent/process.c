@@ -26,7 +26,9 @@ struct process *check_process(lua_State *L)
 
 static int process_gc(lua_State *L)
 {
-	process_let_go(check_process(L));
+	struct process *process = check_process(L);
+	process_let_go(process);
+	release_stamps(process);
 	return 0;
 }
 
@@ -102,6 +104,21 @@ static int process_current(lua_State *L)
 	const struct process *process = check_process(L);
 	push_int64(L, process->launch ? process->launch->current : 0);
 	return 1;
+}
+
+/* process:stamp(step) -> seconds, nanoseconds | nil
+ * When a step was done, by the clock of core.wall_clock(), if the child was launched with stamps. */
+static int process_stamp(lua_State *L)
+{
+	const struct process *process = check_process(L);
+	int64_t step = check_range(L, 2, 1, INT32_MAX);
+	/* Whatever stands there: a number is all that it is taken for. */
+	uint64_t at = process->stamps && step <= process->stamp_count ? process->stamps[step - 1] : 0;
+	if (!at)
+		return 0;
+	push_int64(L, (int64_t)(at / 1000000000u));
+	push_int64(L, (int64_t)(at % 1000000000u));
+	return 2;
 }
 
 static void set_seconds(lua_State *L, const char *field, struct timeval time)
@@ -266,6 +283,7 @@ void open_process(lua_State *L)
 		{ "hand_over", process_hand_over },
 		{ "wait_for_exec", process_wait_for_exec },
 		{ "current", process_current },
+		{ "stamp", process_stamp },
 		{ "reap", process_reap },
 		{ "kill_group", process_kill_group },
 		{ "kill", process_kill },

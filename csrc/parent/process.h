@@ -24,6 +24,8 @@ struct process {
 	int sent; /* a descriptor that the child has sent, until somebody takes it */
 	struct launch *launch; /* until the program runs */
 	size_t launch_size;
+	const uint64_t *stamps; /* in the launch, while that is there; later a copy; NULL where there are none */
+	uint32_t stamp_count;
 	struct boot_memory *boot;
 	bool monitored; /* the child is a monitor's, which reports in the launch that it was started with */
 	struct launch *report; /* that one, once it is not `launch` any more */
@@ -89,6 +91,9 @@ int process_hand_over(lua_State *L);
 /* As Lua has it; in a copy of the process that made it a child is a stranger, and what is asked of it is asked of
  * nobody. */
 struct process *check_process(lua_State *L);
+
+/* The copy of the stamps that launch_end leaves. */
+void release_stamps(struct process *process);
 
 int launch_plan(lua_State *L);
 int launch_copied(lua_State *L);

@@ -29,6 +29,19 @@ function M.is(command)
   return type(command) == "table" and type(rawget(command, 1)) == "function"
 end
 
+--- Calls a function of the caller's, which may not yield: nobody would resume it.
+---@return boolean ok, any result_or_error, any message
+function M.whole(f, argument)
+  local thread = coroutine.create(function()
+    return xpcall(function() return f(argument) end, function(err)
+      return type(err) == "string" and debug.traceback(err, 2) or err
+    end)
+  end)
+  local _, ok, result, message = coroutine.resume(thread)
+  if coroutine.status(thread) == "dead" then return ok, result, message end
+  return false, "the function yields, and nobody would resume it"
+end
+
 --- `f, ...` as a command; any other value as it is.
 function M.command(f, ...)
   if type(f) ~= "function" then return f end

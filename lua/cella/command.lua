@@ -88,6 +88,7 @@ M.spawn_fields = {
   timeout = rule.seconds,
   setup_timeout = rule.seconds,
   wait = rule.boolean,
+  log = rule.callable,
   cpu_limit = rule.seconds,
   output_limit = rule.integer(0, 9007199254740992),
   capture_limit = rule.integer(0, 1099511627776),

@@ -267,8 +267,8 @@ end
 
 --- Starts `command`. Returns once it has been executed, or nil and what failed; with `wait = false` as soon as there is
 --- a child, and what failed is told by step() and wait() of the process.
----@param command table|function|nil  as for plan, and wait, timeout, cpu_limit (seconds), output_limit, capture_limit,
----  result_limit (bytes)
+---@param command table|function|nil  as for plan, and wait, log, timeout, cpu_limit (seconds), output_limit,
+---  capture_limit, result_limit (bytes)
 ---@param ... any  arguments of a function
 ---@return cella.process?, cella.error?
 function Container:spawn(command, ...)

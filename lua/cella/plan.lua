@@ -302,18 +302,6 @@ function methods:init(detached)
   return self
 end
 
--- A function of the caller's that yields would leave the child in its step: nobody resumes it.
-local function call_whole(call, facts)
-  local thread = coroutine.create(function()
-    return xpcall(function() return call(facts) end, function(err)
-      return type(err) == "string" and debug.traceback(err, 2) or err
-    end)
-  end)
-  local _, ok, result, message = coroutine.resume(thread)
-  if coroutine.status(thread) == "dead" then return ok, result, message end
-  return false, "the function yields, and nobody would resume it"
-end
-
 --- Here the child waits until `call` has returned in the parent, which gets `{ pid = }` of the child, and `init =` too
 --- where that is behind an init. An error in it, or nil and a message, ends the child: no program runs.
 ---@param call fun(facts: { pid: integer, init: integer? }): any, string?
@@ -329,7 +317,7 @@ function methods:await(call, name)
   add_sync_point(self, { { op = printed.op, args = {}, text = printed.text, is_call = true, perform = function(child)
     local pid, program = child:pid(), child:program()
     local facts = { pid = program, init = program ~= pid and pid or nil }
-    local ok, result, message = call_whole(call, facts)
+    local ok, result, message = called.whole(call, facts)
     if not ok then return nil, { message = words.of(result), cause = result } end
     if not result and message ~= nil then return nil, { message = words.of(message), cause = message } end
     return true
@@ -436,10 +424,11 @@ local spawn_rule = rule.record(commands.spawn_options)
 --- that descend from it, after which it is. `output_limit`: bytes of output (captured, or given to functions) after
 --- which it is. `capture_limit`: bytes kept of each captured stream, `result_limit`: bytes of memory that what a
 --- function returns may take; 16 MiB each if not given. `exited`: called with the result once the program has ended and
---- is waited for, or was killed by close(). `wait`: false returns as soon as there is a child: what remains of its
---- start goes on in step() and wait(), which tell what failed.
+--- is waited for, or was killed by close(). `log`: called with each step once it is done (cella.plan.done). `wait`:
+--- false returns as soon as there is a child: what remains of its start goes on in step() and wait(), which tell what
+--- failed.
 ---@param options { timeout: number?, cpu_limit: number?, output_limit: integer?, capture_limit: integer?,
----  result_limit: integer?, exited: function?, wait: boolean? }?
+---  result_limit: integer?, exited: function?, log: fun(step: cella.plan.done)?, wait: boolean? }?
 ---@return cella.process?, cella.error?
 function methods:spawn(options)
   return spawn.perform(self, validate.check(spawn_rule, options or {}, ""))

@@ -7,7 +7,8 @@ local M = { summary = "Start a container: of a file, of keys in the line, or the
 --- Describes the command to the parser.
 ---@param command table  of argparse
 function M.configure(command)
-  containers.configure(command)
+  containers.configure(command, "[--debug]")
+  command:flag("--debug", "Tell each step on the standard error once it is done, with its time.")
   command:description [[
 Runs FILE.lua, starts the container that it returns, and waits for its program
 to end. Without a file it is the default container, or the one whose keys are
@@ -21,6 +22,7 @@ the container names (its key `command`).
 
   cella run web.lua 8080
   cella run -- sh
+  cella run --debug -- true
   cella run -e 'hostname = "moon", ids = policy.root()' -- sh]])
 end
 

@@ -128,6 +128,12 @@ function M.run(box, request, streams)
     streams.err:write('cella: command.stdin: "pipe" is for programs that write to it: here nobody would\n')
     return SETUP_FAILED
   end
+  local log
+  if request.debug and type(given) == "table" then
+    log, command = require "cella.cli.log", command or {}
+    for key, value in pairs(given) do command[key] = value end
+    command.log = log.steps(streams.err)
+  end
   local held = hold_signals(box, FORWARDED)
   local ok, process, err = common.try(box.spawn, box, command)
   if ok and err and err.op == "openpt" and may_be_ours then
@@ -138,6 +144,7 @@ function M.run(box, request, streams)
     streams.err:write("cella: ", shown_text(not ok and process or err), "\n")
     return status_of_error(not ok and process or err)
   end
+  if log then log.started(streams.err, process) end
   local signals = held()
   local relay = is_own and terminal.relay(process, is_own) or nil
   watch_signals(process, signals, relay)
@@ -154,6 +161,7 @@ function M.run(box, request, streams)
     streams.err:write("cella: ", shown_text(err), "\n")
     return SETUP_FAILED
   end
+  if log then log.ended(streams.err, result) end
   -- A file may ask for a stream to be captured; on the command line nobody else would show it.
   local shown = not result.stdout or show(streams, result.stdout)
   streams.err:write(result.stderr or "")

@@ -7,12 +7,16 @@ local file = require "cella.host.file"
 local events = require "cella.process.events"
 local explain = require "cella.explain"
 local failures = require "cella.plan.failure"
+local lazy = require "cella.lazy"
 local mapping = require "cella.mapping"
 local Process = require "cella.process"
 local start = require "cella.plan.start"
 local starting = require "cella.process.starting"
 local status = require "cella.host.status"
 local usage = require "cella.process.usage"
+
+---@module "cella.plan.log"
+local logs = lazy "cella.plan.log"
 
 local M = {}
 
@@ -37,6 +41,7 @@ local function open_inputs(plan, context, options)
       local fields = failures.fields_of(kept, errno)
       return nil, failures.of(plan, i, fields)
     end
+    if context.log then context.log:done(i) end
     if step.slot then
       if fd then context.owned[#context.owned + 1] = fd end
       -- What was optional and is not there: NOTHING of csrc/executor/executor.c.
@@ -92,6 +97,7 @@ local function open(plan, options, context)
   local ok, err = check_needed(plan)
   if ok and not options.parks then ok, err = prepare_waiting(plan, options) end
   if ok then ok, err = open_inputs(plan, context, options) end
+  if ok and context.log then ok, err = not context.log.failure, context.log.failure end
   return ok, err
 end
 
@@ -112,7 +118,8 @@ local function launch(plan, options, context)
     body = called.body(plan.called, context.slots[plan.results:number()], options.result_limit)
   end
   local child, _, errno, call = core.launch(plan.recorder, plan.namespaces, context.slots, group and group:number(),
-    group and group.bounded, body)
+    group and group.bounded, body, context.log and true)
+  if child and context.log then context.log:done(#plan.before + 1) end
   if child then return child end
   return nil, failures.of(plan, #plan.before + 1, { op = call, errno = errno,
     why = group and group:explain_birth(errno) })
@@ -157,8 +164,9 @@ local function complete(plan, child, options, context)
   return nil, err
 end
 
-local function new_context(plan)
-  return { slots = {}, owned = {}, captures = {}, keys_filter = plan.denies_keys and filters() + 1 or false }
+local function new_context(plan, options)
+  return { slots = {}, owned = {}, captures = {}, keys_filter = plan.denies_keys and filters() + 1 or false,
+    log = options.log and logs.new(plan, options.log) or nil }
 end
 
 --- Performs a plan: what plan:spawn says. `options.wait`: false where nobody waits for the program's exec;
@@ -171,7 +179,7 @@ function M.perform(plan, options)
   local refused
   if plan.called then refused = called.refused() end
   if refused then return nil, refused end
-  local context = new_context(plan)
+  local context = new_context(plan, options)
   local child, err = begin(plan, options, context)
   if not child then return nil, err end
   return complete(plan, child, options, context)
@@ -188,7 +196,8 @@ end
 ---@param plan cella.plan
 ---@return cella.plan.parked?, cella.error?
 function M.park(plan)
-  local options, context = { parks = true }, new_context(plan)
+  local options = { parks = true }
+  local context = new_context(plan, options)
   set_times(options)
   local child, err = begin(plan, options, context)
   if not child then return nil, err end
@@ -217,12 +226,13 @@ end
 ---@return cella.process?, cella.error?, boolean? died
 function M.hand_over(parked, plan, options)
   set_times(options)
-  local context = new_context(plan)
+  local context = new_context(plan, options)
   local ok, err = open(plan, options, context)
   local died = false
   if ok then
     local message, errno
-    ok, message, errno = parked.child:hand_over(plan.recorder, context.slots)
+    ok, message, errno = parked.child:hand_over(plan.recorder, context.slots, context.log and true)
+    if context.log then context.log:goes_on() end
     if not ok then
       died = core.errno_name(errno) == "EPIPE"
       err = failures.of(plan, #plan.before + 1, { op = "sendmsg", errno = errno, message = message })

@@ -90,6 +90,11 @@ local function pass_sync_points(plan, child, options, context)
     local ready, err = patiently(plan, child, options, context, function(left) return child:ready(left) end)
     if ready == nil then return nil, err end
     if not ready then return true end
+    local log = context.log
+    if log then
+      log:child_steps(child, sync_point.index - 1)
+      log:begin()
+    end
     for i, step in ipairs(sync_point.steps) do
       context.left = math.max(M.seconds_left(options), 0)
       local began = core.now()
@@ -100,8 +105,10 @@ local function pass_sync_points(plan, child, options, context)
         return nil, failures.of(plan, failures.number_of_child_step(plan, sync_point.index) + i,
           failures.fields_of(kept, errno))
       end
+      if log then log:done(failures.number_of_child_step(plan, sync_point.index) + i) end
       catch_up(options, context)
     end
+    if log and log.failure then return nil, log.failure end
     child:release()
   end
   return true
@@ -176,6 +183,10 @@ end
 function M.finish(plan, child, options, context)
   local ok, err = pass_sync_points(plan, child, options, context)
   if ok then ok, err = wait_for_exec(plan, child, options, context) end
+  if context.log then
+    context.log:finish(child, ok, err)
+    if ok and context.log.failure then ok, err = nil, context.log.failure end
+  end
   if not ok then return nil, err end
   return adopt_terminal(plan, child, context.captures)
 end

@@ -99,6 +99,7 @@ complete -c cella -n '__fish_cella_seen_command run' -s h -l help -d 'Show this 
 complete -c cella -n '__fish_cella_seen_command run' -s t -l terminal -d 'Give the program a terminal of its own, wherever this one\'s streams lead'
 complete -c cella -n '__fish_cella_seen_command run' -l no-terminal -d 'Give it none: it has the streams that this one has'
 complete -c cella -n '__fish_cella_seen_command run' -s e -l eval -r -d 'The container\'s keys, in Lua, as they stand in the table of a file; cella, policy, idmap, caps and sys are at hand'
+complete -c cella -n '__fish_cella_seen_command run' -l debug -d 'Tell each step on the standard error once it is done, with its time'
 
 complete -c cella -n '__fish_cella_seen_command plan' -s h -l help -d 'Show this help message and exit'
 complete -c cella -n '__fish_cella_seen_command plan' -s t -l terminal -d 'Give the program a terminal of its own, wherever this one\'s streams lead'
