@@ -231,8 +231,8 @@ function M.hand_over(parked, plan, options)
   local died = false
   if ok then
     local message, errno
-    ok, message, errno = parked.child:hand_over(plan.recorder, context.slots, context.log and true)
     if context.log then context.log:goes_on() end
+    ok, message, errno = parked.child:hand_over(plan.recorder, context.slots, context.log and true)
     if not ok then
       died = core.errno_name(errno) == "EPIPE"
       err = failures.of(plan, #plan.before + 1, { op = "sendmsg", errno = errno, message = message })
