@@ -1,5 +1,6 @@
 -- Challenge 5: four namespaces, one in the other: container-user's, app-user's, java-user's and db-user's. Each prints
--- how the others' users look from where it stands, and tries to write to their files.
+-- how the others' users look from where it stands, and tries to write to their files. From outside all four are drawn
+-- as the tree that they are.
 --
 -- Each namespace hands most of its IDs down to the next and keeps its root's, and its user's, for itself. So whoever is
 -- below has numbers above, and nobody above has a number below: he looks like 65534 there. Rights go the same way.
@@ -39,14 +40,32 @@ local function lines_of(command)
   return lines
 end
 
-local function start(level, directory, ids)
+-- `meanwhile` is called while it runs.
+local function start(level, directory, ids, meanwhile)
   local plan = cella.plan { namespaces = { "user" }, ids = ids }
   plan:setresgid(0, 0, 0)
   plan:setresuid(0, 0, 0)
   plan:exec { "lua5.4", arg[0], tostring(level), directory, environment = "inherit" }
-  local result, err = plan:run()
-  if not result then error(tostring(err), 0) end
-  if result.code ~= 0 then os.exit(1) end
+  local process, err = plan:spawn()
+  if not process then error(tostring(err), 0) end
+  if meanwhile then meanwhile(process) end
+  if assert(process:wait()).code ~= 0 then os.exit(1) end
+end
+
+local function is_there(path)
+  local file = io.open(path)
+  if file then file:close() end
+  return file ~= nil
+end
+
+-- When the innermost is there so are all, and nobody goes on before they are drawn.
+local function draw(directory, process)
+  while not is_there(directory .. "/ready") do
+    if process:wait(0.02) then return end -- it has failed, and said why
+  end
+  print("From outside:\n" .. tostring(assert(cella.tree(process.pid))) .. "\n")
+  io.stdout:flush()
+  assert(io.open(directory .. "/drawn", "w")):close()
 end
 
 local function report(level, directory)
@@ -69,11 +88,15 @@ end
 -- Inside: makes its user's file, starts the next, and looks around when all files are there.
 local level, directory = tonumber(arg[1] or ""), arg[2]
 if level then
+  assert(io.open("/proc/self/comm", "w")):write(NAMES[level]):close()
   local path = directory .. "/" .. NAMES[level]
   assert(os.execute(("umask 077; : > %s && chown %d:%d %s"):format(path, user_of(level), user_of(level), path)))
   if NAMES[level + 1] then
     local map = scrambled(level + 1, 10)
     start(level + 1, directory, { uid = map, gid = map, via = "parent" })
+  else
+    assert(io.open(directory .. "/ready", "w")):close()
+    while not is_there(directory .. "/drawn") do assert(os.execute "sleep 0.02") end
   end
   report(level, directory)
   return
@@ -92,6 +115,6 @@ end
 directory = lines_of("d=$(mktemp -d) && chmod 777 $d && echo $d")[1]
 local ok, message = pcall(start, 1, directory, {
   uid = ids.uid, gid = ids.gid, via = ids.via, setgroups = ids.setgroups, helper = ids.helper,
-})
+}, function(process) draw(directory, process) end)
 os.execute("rm -r " .. directory)
 if not ok then error(message, 0) end

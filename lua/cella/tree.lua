@@ -66,7 +66,7 @@ local FIRST = 4026531837 -- the number of every machine's first user namespace (
 ---@field unowned integer[]  namespaces whose owner is not to be seen
 ---@field processes integer  how many could be looked at
 ---@field refused integer[]  those that could not: the kernel shows them to others
----@field zombies integer    how many of the processes have ended and are in no namespace but a user namespace
+---@field zombies integer    how many of the processes have ended, and are in few namespaces still
 ---@field vanished integer   how many ended meanwhile
 ---@field held_more boolean? whether a process holds more namespaces open than are shown
 ---@field hidepid string?    how /proc hides processes of others, if it does
@@ -246,7 +246,7 @@ end
 local function maps_of(node)
   for i, process in ipairs(node.members) do
     if i > 8 then break end
-    local found = not process.zombie and read_maps(("%d"):format(process.pid))
+    local found = read_maps(("%d"):format(process.pid))
     if found and core.inode(("/proc/%d/ns/user"):format(process.pid)) == node.inode then return found end
   end
   return nil
@@ -326,8 +326,8 @@ local function add_order(self)
   for i, inode in ipairs(sorted(self, self.namespaces)) do self.namespaces[i] = self.node[inode] end
 end
 
--- What has to do with one process: the user namespaces above its own, its own and those below; what these govern; and
--- what the processes in those are in.
+-- What has to do with one process: the user namespaces above its own, its own and those below; what its own and those
+-- below govern; and what the processes are in that are shown.
 local function keep_related(self, process, all)
   local kept, inside = {}, {}
   local function below(inode)
@@ -343,10 +343,15 @@ local function keep_related(self, process, all)
     above = self.node[above].parent
   end
   for _, inode in pairs(process.namespaces) do kept[inode] = true end
-  -- Of the processes above: those that it comes from.
-  local ancestors, pid, distance = {}, process.pid, 0
+  -- Of the processes above: those that it comes from. What the nearest one in each user namespace is in is shown too.
+  local ancestors, pid, distance, seen = {}, process.pid, 0, {}
   while all[pid] and not ancestors[pid] do
     ancestors[pid], distance = distance, distance + 1
+    local user = all[pid].namespaces.user
+    if user and kept[user] and not seen[user] then
+      seen[user] = true
+      for _, inode in pairs(all[pid].namespaces) do kept[inode] = true end
+    end
     pid = all[pid].parent
   end
   for inode, node in pairs(self.node) do

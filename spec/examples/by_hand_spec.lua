@@ -101,6 +101,40 @@ describe("a container by hand #vm", function()
     }, step "9-process-1.lua")
   end)
 
+  it("10: from outside it is a tree, with one user in all of it", function()
+    local text = table.concat(step "10-hierarchy.lua", "\n")
+    local own = assert(sys.namespace "user")
+    assert.truthy(text:find(("^user %d "):format(own)), text)
+    local above = own
+    for _, name in ipairs { "app%-user", "java%-user", "db%-user" } do
+      local first = ("user %%d+  made by uid %d[^\n]*\n"):format(uid)
+      local block = text:match(("(%s[^\n]*IDs: [^\n]*\n[^\n]*1 process: %s .*)"):format(first, name))
+      assert.is_string(block, name .. " is not in " .. text)
+      local inode = tonumber(block:match "^user (%d+)")
+      assert.is_true(inode ~= above)
+      above = inode
+    end
+    -- What it is called here, and in the numbers of the namespace around it.
+    local there = uid == 0 and "IDs: 0 is the same here" or ("IDs: 0 is 0 of the one above, %d here"):format(uid)
+    assert.equal(uid == 0 and 3 or 2, select(2, text:gsub(there, "")), text)
+    assert.truthy(text:find "governs uts    %d+  1 process: db%-user", text)
+  end)
+
+  it("10: the picture is the one in the documents, but for its numbers", function()
+    local picture = trial.directory() .. "/picture.svg"
+    local result = trial.host { "/bin/sh", "-c", ("cd examples/by-hand && %s 10-hierarchy.lua %s"):format(
+      trial.interpreter(), picture) }
+    assert.equal("", result.stderr)
+    local drawn, kept = trial.read(picture), trial.read "doc/hierarchy.svg"
+    trial.remove_directory(picture:match "^(.*)/")
+    for _, name in ipairs { "container-user", "app-user", "java-user", "db-user" } do
+      for _, svg in ipairs { drawn, kept } do
+        assert.truthy(svg:find(('<text [^>]*class="title[^>]*>%s</text>'):format((name:gsub("%-", "%%-")))), name)
+      end
+    end
+    assert.equal(drawn:match "<style>.-</style>", kept:match "<style>.-</style>")
+  end)
+
   it("has a check here for each of its files", function()
     local checked = {}
     for name in trial.read("spec/examples/by_hand_spec.lua"):gmatch 'step "(%d[^"]+)"' do checked[name] = true end

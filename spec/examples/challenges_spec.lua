@@ -93,6 +93,17 @@ describe("the challenge", function()
           other >= level and "mine to write" or "closed to me")
       end
     end
-    assert.equal(table.concat(lines, "\n") .. "\n", text)
+    local tree, reports = text:match "^From outside:\n(.-\n)\n(From the namespace.*)$"
+    assert.equal(table.concat(lines, "\n") .. "\n", reports)
+    -- Each below the one before; the maps as they were written, where it is above them all.
+    local from = 1
+    for _, name in ipairs(names) do
+      local pattern = "made by uid %d+[^\n]*\n[^\n]*s: 0%-%d+ are [^\n]*\n.-process[es]*: " .. name:gsub("%-", "%%-")
+      local first, last = tree:find(pattern, from)
+      assert.is_number(first, name .. " is not below in " .. tree)
+      from = last
+    end
+    assert.truthy(tree:find("0-9 are 80-89 of the one above", 1, true), tree)
+    assert.truthy(tree:find("0-9 are 60-69 of the one above", 1, true), tree)
   end)
 end)

@@ -131,8 +131,10 @@ describe("the tree of namespaces", function()
       assert.equal("user", numbers(tree)[link(java, "user")])
       assert.equal("net", numbers(tree)[link(java, "net")])
     end
+    -- Those that are above it are shown with what they are in.
     assert.equal("net", numbers(one)[link(app, "net")])
-    assert.is_nil(numbers(lowest)[link(app, "net")])
+    assert.equal("net", numbers(lowest)[link(app, "net")])
+    assert.is_nil(numbers(lowest)[link(other.pid, "uts")])
     -- Above it: whom it comes from.
     assert.is_true(has_member(one.node[link("self", "user")], sys.getpid()))
     assert.is_false(has_member(one.node[link("self", "uts")], other.pid))

@@ -5,7 +5,7 @@ local words = require "cella.tree.words"
 
 local M = {}
 
-local PAD, GAP, LINE, CHIP, LEAST, WIDEST = 18, 14, 19, 24, 400, 1180
+local PAD, GAP, LINE, CHIP, CHIPS, FEW_CHIPS, LEAST, WIDEST = 18, 14, 19, 24, 760, 480, 400, 1180
 
 local ACCENTS = 5
 local STYLE = [[
@@ -132,8 +132,8 @@ end
 
 local GOVERNS, USES = "governs", "is in"
 
--- A box with the sizes that it needs.
-local function measure(tree, inode, depth)
+-- A box with the sizes that it needs; one of several is narrow, so that there is room for two in a row.
+local function measure(tree, inode, depth, is_one_of_several)
   local node = tree.node[inode]
   local here = inode == tree.viewer.namespaces.user
   local box = { node = node, depth = depth, here = here, lines = {} }
@@ -150,10 +150,12 @@ local function measure(tree, inode, depth)
     line.text = fitted(line.text, 12.5, most - 2 * PAD)
     widest = math.max(widest, width_of(line.text, 12.5))
   end
-  local chips = math.min(math.max(widest, 640), most - 2 * PAD)
+  local chips = math.min(math.max(widest, is_one_of_several and FEW_CHIPS or CHIPS), most - 2 * PAD)
   box.governs, box.uses = rows_of(tree, node.governs, chips, GOVERNS), rows_of(tree, node.uses, chips, GOVERNS)
   local children = {}
-  for i, child in ipairs(node.children) do children[i] = measure(tree, child, depth + 1) end
+  for i, child in ipairs(node.children) do
+    children[i] = measure(tree, child, depth + 1, is_one_of_several or #node.children > 1)
+  end
   local wide, high
   box.rows, wide, high = place(children, most - 2 * PAD)
   box.width = math.max(widest, width_of_rows(box.governs), width_of_rows(box.uses), wide) + 2 * PAD
@@ -222,7 +224,7 @@ function M.render(tree)
   local notes = { "A box is a user namespace, in that which it was made in. It governs the namespaces with a solid "
     .. "line: its capabilities are over those. Its processes are in those with a dashed line as well, which another "
     .. "governs." }
-  for _, note in ipairs(words.notes(tree)) do notes[#notes + 1] = note .. "." end
+  for _, note in ipairs(words.notes(tree, true)) do notes[#notes + 1] = note .. "." end
   for _, note in ipairs(notes) do
     for _, line in ipairs(filled(note, width)) do
       out[#out + 1] = text_at(GAP + 2, height + 12, "note", line)

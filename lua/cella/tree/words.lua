@@ -37,17 +37,20 @@ function M.count(n, one, many)
 end
 
 --- "sleep (4711)"
----@param process { pid: integer, name: string }
+---@param process { pid: integer, name: string, zombie: boolean? }
 ---@return string
 function M.process(process)
-  return ("%s (%.0f)"):format(printable.line(process.name), process.pid)
+  return ("%s (%.0f%s)"):format(printable.line(process.name), process.pid, process.zombie and ", ended" or "")
 end
 
--- Those that are programs first: the kernel's threads are many, and say little.
+-- Those that are programs first: the kernel's threads are many, and say little, as do inits of ours.
 local function programs_first(list)
-  local programs, threads = {}, {}
-  for _, process in ipairs(list) do table.insert(process.kernel_thread and threads or programs, process) end
-  for _, process in ipairs(threads) do programs[#programs + 1] = process end
+  local programs, others = {}, {}
+  for _, process in ipairs(list) do
+    local is_other = process.kernel_thread or process.name == "cella-init"
+    table.insert(is_other and others or programs, process)
+  end
+  for _, process in ipairs(others) do programs[#programs + 1] = process end
   return programs
 end
 
@@ -63,26 +66,36 @@ function M.processes(list, most)
   return table.concat(shown, ", ")
 end
 
--- The extents of a map as "0-9 are 100000-100009 here"; where the parent has them by other numbers, as these first.
-local function stretches(map, parent_map, where)
-  local list = {}
-  for i, extent in ipairs(map:extents()) do
+-- The extents of a map: `say` makes words of each.
+local function joined(map, say)
+  local list, extents = {}, map:extents()
+  for i, extent in ipairs(extents) do
     if i > MOST_EXTENTS then
-      list[#list + 1] = ("and %s more"):format(M.count(#map:extents() - MOST_EXTENTS, "range"))
+      list[i] = ("and %s more"):format(M.count(#extents - MOST_EXTENTS, "range"))
       break
     end
-    local inside, outside = M.span(extent.inside, extent.count), M.span(extent.outside, extent.count)
-    local middle = parent_map and parent_map:outside(extent.inside, extent.count)
-    local verb = extent.count == 1 and "is" or "are"
-    if middle and middle ~= extent.outside then
-      list[i] = ("%s %s %s of the one above, %s %s"):format(inside, verb, M.span(middle, extent.count), outside, where)
-    elseif extent.inside == extent.outside then
-      list[i] = ("%s %s the same %s"):format(inside, verb, where)
-    else
-      list[i] = ("%s %s %s %s"):format(inside, verb, outside, where)
-    end
+    list[i] = M.span(extent.inside, extent.count) .. (extent.count == 1 and " is " or " are ") .. say(extent)
   end
   return table.concat(list, "; ")
+end
+
+local function stretches(map, where)
+  return joined(map, function(extent)
+    local is_same = where == "here" and extent.inside == extent.outside
+    return (is_same and "the same " or M.span(extent.outside, extent.count) .. " ") .. where
+  end)
+end
+
+-- "0-9 are 80-89 of the one above, 100090-100099 here"; nil where an extent is in pieces above.
+local function in_both(map, parent_map)
+  for _, extent in ipairs(map:extents()) do
+    if not parent_map:outside(extent.inside, extent.count) then return nil end
+  end
+  return joined(map, function(extent)
+    local here = M.span(extent.outside, extent.count)
+    return ("%s of the one above, %s here"):format(M.span(parent_map:outside(extent.inside, extent.count),
+      extent.count), here)
+  end)
 end
 
 --- What the maps of a user namespace say, a line each.
@@ -100,9 +113,15 @@ function M.maps(node, own)
   if not uid then return { "maps: not to be seen, as no process is in it" } end
   local lines = {}
   local function add(name, map, parent)
-    local said = #map:extents() > 0 and stretches(map, parent, where)
-      or node.unmapped and "of none there is a number here" or "no map: everybody looks like 65534 inside"
+    local both = parent and parent ~= map and in_both(map, parent)
+    local said = both or stretches(map, where)
+    if #map:extents() == 0 then
+      said = node.unmapped and "of none there is a number here" or "no map: everybody looks like 65534 inside"
+    end
     lines[#lines + 1] = name .. " " .. said
+    if parent and parent ~= map and not both then
+      lines[#lines + 1] = (" "):rep(#name + 1) .. stretches(parent, "of the one above")
+    end
   end
   if uid == gid and parent_uid == parent_gid then
     add("IDs:", uid, parent_uid)
@@ -158,18 +177,19 @@ end
 
 --- What a tree does not show, and why, in sentences.
 ---@param tree cella.tree
+---@param is_picture boolean?  which is kept: what was so for a moment is left out
 ---@return string[]
-function M.notes(tree)
+function M.notes(tree, is_picture)
   local list = {}
   if #tree.refused > 0 then
     list[#list + 1] = ("%s may not be looked at (%.0f%s): the kernel shows namespaces to who could trace the process")
       :format(M.count(#tree.refused, "process", "processes"), tree.refused[1], tree.refused[2] and ", ..." or "")
   end
-  if tree.zombies > 0 then
-    list[#list + 1] = ("%s ended and not been waited for: of its namespaces only the user namespace is left")
+  if tree.zombies > 0 and not is_picture then
+    list[#list + 1] = ("%s ended and not been waited for: most of what such a process was in is gone")
       :format(M.count(tree.zombies, "process has", "processes have"))
   end
-  if tree.vanished > 0 then
+  if tree.vanished > 0 and not is_picture then
     list[#list + 1] = M.count(tree.vanished, "process", "processes") .. " ended while this was looked at"
   end
   if tree.hidepid then
