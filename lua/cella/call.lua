@@ -44,7 +44,15 @@ end
 
 --- `f, ...` as a command; any other value as it is.
 function M.command(f, ...)
-  if type(f) ~= "function" then return f end
+  if type(f) ~= "function" then
+    for i = 1, select("#", ...) do
+      if select(i, ...) ~= nil then
+        blame(("argument %d: only a function takes more of them, and the keys of a command are in its table: "
+          .. "{ \"program\", \"argument\", timeout = 5 }"):format(i + 1))
+      end
+    end
+    return f
+  end
   return { n = select("#", ...) + 1, f, ... }
 end
 
@@ -53,7 +61,7 @@ end
 function M.rule(fields)
   local keys = { n = validate.rule.integer(1, MOST_ITEMS) }
   for key, check in pairs(fields) do keys[key] = check end
-  local record = validate.rule.record(keys)
+  local record = validate.rule.record(keys, nil, nil, "command")
   return function(value, path)
     local named, items, last = {}, {}, 0
     if not M.is(value) then

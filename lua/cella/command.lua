@@ -100,8 +100,12 @@ M.spawn_options = { exited = rule.callable }
 for key, check in pairs(M.spawn_fields) do M.spawn_options[key] = check end
 
 local function command_rule(keys)
-  local record = rule.record(keys, nil, rule.text)
+  local record = rule.record(keys, nil, rule.text, "command")
   return function(value, path)
+    if type(value) ~= "table" then
+      validate.fail(path, 'a table of the program and its arguments expected, { "ls", "-l" }, or { "sh", "-c", LINE } '
+        .. "for a shell; got %s", validate.show(value))
+    end
     local command = record(value, path)
     if not command[1] then validate.fail(path, "the argument vector is empty") end
     if command[1] == "" then validate.fail(validate.join(path, 1), "the program's name is empty") end

@@ -46,6 +46,8 @@ local NAMESPACES = description.NAMESPACES
 ---@return cella.container
 function M.new(table_of_keys)
   local box = description.check(table_of_keys)
+  local maker = policy.maker(box.ids)
+  if maker then blame(("ids: policy.%s has to be called, to make a policy: policy.%s()"):format(maker, maker)) end
   if box.ids == nil and box.namespaces.user == "new" then
     -- Chosen now, so that what a plan shows is what another of its plans has; what is wrong is said when it is started.
     box.ids = policy.default()
@@ -224,6 +226,9 @@ Container.build = build
 
 --- The command that a method of the container's gets, or its own.
 function M.checked_command(self, command, ...)
+  if type(self) ~= "table" or type(self.build) ~= "function" then
+    blame("box: a container expected before the command: box:run { ... } has a colon, not a dot")
+  end
   command = call.command(command, ...)
   if command == nil then
     command = self.description.command

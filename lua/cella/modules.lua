@@ -5,7 +5,7 @@ local NAMES = [[
   caps.over caps.prctl caps.read caps.rules caps.securebits caps.set caps.state caps.text caps.walk cgroup cgroup.base
   cgroup.description cgroup.place cgroup.usage command confinement container container.compiled container.description
   container.identity container.owner enter enter.cgroups enter.identity enter.process enter.target error everything
-  explain explain.causes explain.everywhere explain.mounts explain.program groups host host.accounts host.file
+  explain explain.causes explain.everywhere explain.mounts explain.program groups hints host host.accounts host.file
   host.kernel host.status idmap idmap.algebra idmap.check idmap.check.parse idmap.check.setgroups idmap.check.warnings
   idmap.read idmap.value interpreter kinds lazy list mapping modules mountinfo namespace open paint plain plan
   plan.failure plan.held plan.join plan.log plan.render plan.spawn plan.stage plan.start policy policy.allot

@@ -498,6 +498,19 @@ function M.slice(name, count, options)
   end, true)
 end
 
+local MAKERS = { "default", "available", "root", "me", "identity", "subids", "range", "exactly", "slice", "keep_groups",
+  "first" }
+
+--- The name of a function of this module that makes policies; nil of any other value.
+---@param value any
+---@return string?
+function M.maker(value)
+  for _, name in ipairs(value and MAKERS or {}) do
+    if M[name] == value then return name end
+  end
+  return nil
+end
+
 local check_registry = rule.record { registry = rule.path }
 
 --- Gives the slice of a name back, for others. False if there is none.

@@ -117,6 +117,14 @@ function Process.events()
   return "r"
 end
 
+-- Who writes process.wait() in place of process:wait().
+local function check_self(self, method)
+  if getmetatable(self) ~= Process then
+    blame(("process: a process expected, got %s: process:%s(...) has a colon, not a dot"):format(validate.show(self),
+      method))
+  end
+end
+
 -- Sleeps until there is something to do, or `till`.
 local function sleep(self, till)
   local limit = self:timeout()
@@ -132,6 +140,7 @@ end
 ---@param timeout number?  seconds; 0 only looks
 ---@return cella.result?, cella.error?
 function Process:wait(timeout)
+  check_self(self, "wait")
   if timeout ~= nil then validate.check(seconds, timeout, "timeout") end
   local till = timeout and core.now() + timeout
   while not self:step() do
@@ -147,6 +156,7 @@ function Process:wait(timeout)
 end
 
 local function check_input(self, data)
+  check_self(self, "write")
   if not self.input then
     blame('there is nothing to write to: the command has to say stdin = "pipe" or terminal = true')
   end
@@ -191,10 +201,18 @@ local function sent(op, ok, message, errno)
   return nil, Error.new { op = op, errno = errno, message = message:match(": (.*)$") }
 end
 
+local function signal_names()
+  local names = {}
+  for number = 1, 31 do names[#names + 1] = core.signal_name(number) end
+  return names
+end
+
 -- Calls a function of the core that takes a signal; what is wrong with that is raised for who called the method.
-local function with_signal(call)
+local function with_signal(signal, call)
   local good, ok, message, errno = pcall(call)
   if good then return ok, message, errno end
+  local near = type(signal) == "string" and validate.nearest(signal, signal_names())
+  if near then blame(("signal: unknown signal %q; did you mean '%s'?"):format(signal:sub(1, 80), near)) end
   blame("signal: " .. (tostring(ok):match "%((.*)%)$" or tostring(ok)))
 end
 
@@ -204,11 +222,12 @@ end
 ---@param signal string|integer  "term", 15
 ---@return boolean?, cella.error?
 function Process:kill(signal)
+  check_self(self, "kill")
   if signal == "kill" or signal == 9 then return sent("pidfd_send_signal", serve.kill_all(self)) end
   if self.starting then return self.starting:refuse "pidfd_send_signal" end
   -- A stop would hit the init alone; this it makes one of the program.
   if self.status and (signal == "stop" or signal == 19) then signal = "tstp" end
-  return sent("pidfd_send_signal", with_signal(function() return self.child:kill(signal) end))
+  return sent("pidfd_send_signal", with_signal(signal, function() return self.child:kill(signal) end))
 end
 
 --- Sends a signal to the program's process group: to what a terminal would call the foreground.
@@ -216,13 +235,14 @@ end
 ---@return boolean?, cella.error?
 function Process:signal_group(signal)
   if self.starting then return self.starting:refuse "kill" end
-  return sent("kill", with_signal(function() return self.child:kill_group(signal) end))
+  return sent("kill", with_signal(signal, function() return self.child:kill_group(signal) end))
 end
 
 --- Asks the program to end ("term"), and ends it and everything in there if it has not done so after a time.
 ---@param grace number?  seconds; 10
 ---@return cella.result?, cella.error?
 function Process:terminate(grace)
+  check_self(self, "terminate")
   if grace ~= nil then validate.check(seconds, grace, "grace") end
   if not self:step() then
     if self.starting then self:kill "kill" else self:kill "term" end

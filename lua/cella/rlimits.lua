@@ -38,7 +38,12 @@ local function limit(value, path)
 end
 
 --- `rlimits`: { nofile = 256, cpu = { soft = 1, hard = 2 }, core = "unlimited" }
-M.rule = rule.map(rule.one_of(resources), limit)
+local name = rule.one_of(resources)
+
+M.rule = rule.map(function(value, path)
+  if type(value) == "number" then validate.fail(path, "the limits are keys, { nofile = 256 }") end
+  return name(value, path)
+end, limit)
 
 local function each(limits)
   local names, i = lists.sorted_keys(limits), 0

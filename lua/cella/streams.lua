@@ -50,7 +50,9 @@ end
 local input_file = rule.record({ path = rule.path }, { "path" })
 
 local function stdin(value, path)
-  if type(value) == "string" then return words.stdin(value, path) end
+  if type(value) == "string" then
+    return words.stdin(value, path, "text is { content = \"...\" }, a file { path = \"...\" }")
+  end
   if type(value) == "table" and rawget(value, "content") == nil then return input_file(value, path) end
   return descriptor(value, path, "one of the words of stdin, { path = ... }, ")
 end
@@ -59,7 +61,7 @@ end
 local function output(name)
   return function(value, path)
     if type(value) == "string" then
-      return words[name](value, path)
+      return words[name](value, path, "a file is { path = \"...\" }")
     elseif type(value) == "number" then
       return number(value, path)
     elseif io.type(value) == "file" then

@@ -3,6 +3,7 @@
 -- What is refused is named by its full path ("mounts[2].source"), with what was wrong and, for a key that
 -- does not exist, the nearest one that does. Errors are raised: they are the programmer's.
 
+local ascii = require "cella.ascii"
 local blame = require "cella.blame"
 local lists = require "cella.list"
 
@@ -36,6 +37,11 @@ end
 function M.nearest(wanted, names, any)
   local best, least = nil, math.huge
   wanted = tostring(wanted)
+  -- As the kernel's headers have it: RLIMIT_NOFILE, SIGTERM.
+  local bare = #wanted <= LONGEST_NAME and ascii.lower(wanted):gsub("^[a-z]+_", ""):gsub("^sig", "")
+  for _, name in ipairs(names) do
+    if name == bare then return name end
+  end
   if #wanted > LONGEST_NAME then
     if not any then return nil end
     wanted = wanted:sub(1, LONGEST_NAME)
@@ -46,7 +52,8 @@ function M.nearest(wanted, names, any)
       best, least = name, d
     end
   end
-  return (any or least <= math.max(2, #wanted / 3)) and best or nil
+  -- Of three letters two are most of the word.
+  return (any or least <= math.max(#wanted > 3 and 2 or 1, #wanted / 3)) and best or nil
 end
 
 local function fail(path, ...)
@@ -176,15 +183,15 @@ function rule.absolute(value, path)
   return value
 end
 
---- One of the given words.
+--- One of the given words. `otherwise` says what else there is, for who has written none that is like them.
 function rule.one_of(words)
-  return function(value, path)
+  return function(value, path, otherwise)
     for _, word in ipairs(words) do
       if value == word then return value end
     end
     local near = type(value) == "string" and M.nearest(value, words)
     fail(path, "%s is not one of %s%s", M.show(value), table.concat(words, ", "),
-      near and "; did you mean '" .. near .. "'?" or "")
+      near and "; did you mean '" .. near .. "'?" or otherwise and "; " .. otherwise or "")
   end
 end
 
@@ -259,9 +266,22 @@ local function copy_items(copy, value, last, item, path)
   error(err, 0)
 end
 
+-- Loaded when something is wrong.
+local function what_is_meant(whose, key)
+  local loaded, hints = pcall(require, "cella.hints")
+  return loaded and hints.of(whose, key) or nil
+end
+
+local function no_such_key(key, names, whose)
+  local hint = whose and what_is_meant(whose, key)
+  if hint then return hint end
+  local near = type(key) == "string" and M.nearest(key, names)
+  return near and "did you mean '" .. near .. "'?" or "there are " .. table.concat(names, ", ")
+end
+
 --- A table with named fields, and no others: `{ name = rule, ... }`. A name in `required` has to be there. With
---- `items`, the table may also be a list of values that follow that rule.
-function rule.record(fields, required, items)
+--- `items`, the table may also be a list of values that follow that rule. `whose` is its name in `cella.hints`.
+function rule.record(fields, required, items, whose)
   local names = lists.sorted_keys(fields)
   return function(value, path)
     check_plain(value, path, "a table")
@@ -275,9 +295,7 @@ function rule.record(fields, required, items)
       end
     end
     if unknown ~= nil then
-      local near = type(unknown) == "string" and M.nearest(unknown, names)
-      fail(join(path, unknown), "unknown key; %s",
-        near and "did you mean '" .. near .. "'?" or "there are " .. table.concat(names, ", "))
+      fail(join(path, unknown), "unknown key; %s", no_such_key(unknown, names, whose))
     end
     local copy = {}
     if last > 0 then copy_items(copy, value, last, items, path) end

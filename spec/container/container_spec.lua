@@ -1579,7 +1579,7 @@ describe("a container table", function()
     ["a flag that is not true or false"] = { { mounts = { { type = "tmpfs", destination = "/tmp", readonly = 1 } } },
       "mounts[1].readonly: true or false expected, got 1" },
     ["mounts that are one mount"] =
-      { { mounts = { type = "tmpfs", destination = "/tmp" } }, "no such key in a list" },
+      { { mounts = { type = "tmpfs", destination = "/tmp" } }, "mounts: a list of mounts expected, { { type =" },
     ["a limit below zero"] = { { rlimits = { nofile = -1 } }, "rlimits.nofile: an integer from 0 to 2^53" },
     ["a limit of 1.5"] = { { rlimits = { nofile = 1.5 } }, "rlimits.nofile" },
     ["a limit that is a word"] = { { rlimits = { nofile = "unlimted" } }, "rlimits.nofile" },
@@ -1596,7 +1596,8 @@ describe("a container table", function()
     ["a clock that is none"] =
       { { namespaces = { time = { realtime = 5 } } }, "namespaces.time.realtime: unknown key" },
     ["a clock set by half a second"] = { { namespaces = { time = { monotonic = 0.5 } } }, "namespaces.time.monotonic" },
-    ["ids that are no map"] = { { ids = "0 0 1" }, "ids: a policy, or { uid =, gid = } expected" },
+    ["ids that are no map"] =
+      { { ids = "0 0 1" }, "ids: a policy such as policy.available(), or { uid =, gid = } expected" },
     ["an empty command"] = { { command = {} }, "command: the argument vector is empty" },
     ["a command with an empty name"] = { { command = { "" } }, "command[1]: the program's name is empty" },
     ["a command with a boolean"] =

@@ -55,7 +55,7 @@ describe("who gave a wrong argument is told where:", function()
         { "true", stdin = "nul" })
       says("command[2]: the string has a NUL byte", box[name], box, { "true", "a\0b" })
       says("command.timeot: unknown key; did you mean 'timeout'?", box[name], box, { "true", timeot = 1 })
-      says("command: a table expected", box[name], box, "true")
+      says("command: a table of the program and its arguments expected", box[name], box, "true")
       says("command: missing", box[name], box)
     end
   end)
@@ -129,7 +129,7 @@ describe("who gave a wrong argument is told where:", function()
   it("a process", needs("user_namespaces", function()
     local process = assert(box:spawn { "sleep", "60" })
     for _, name in ipairs { "kill", "signal_group" } do
-      says("signal: unknown signal 'trem'", process[name], process, "trem")
+      says("signal: unknown signal \"trem\"; did you mean 'term'?", process[name], process, "trem")
       says("signal: an integer from 0 to 64 expected, got 65", process[name], process, 65)
       says("signal: ", process[name], process)
     end

@@ -574,7 +574,7 @@ describe("a plan", function()
     local BAD = {
       { "without a program", {}, "command: the argument vector is empty" },
       { "with an empty name", { "" }, "command[1]: the program's name is empty" },
-      { "that is a text", "true", "command: a table expected" },
+      { "that is a text", "true", "command: a table of the program and its arguments expected" },
       { "with a boolean as argument", { "true", true }, "command[2]: a string or a number expected, got true" },
       { "with infinity as argument", { "true", 1 / 0 }, "command[2]: a string or a finite number expected, got inf" },
       { "with a hole in its arguments", { "true", nil, "x" }, "command" },

@@ -44,12 +44,28 @@ end
 local namespace_fields = { time = time_namespace }
 for _, name in ipairs(NAMESPACES) do namespace_fields[name] = namespace end
 
-local user_rule = rule.record { uid = rule.id, gid = rule.id, groups = rule.list(rule.id) }
+-- Names are in a file that is the container's business.
+local function id(value, path)
+  if type(value) == "string" and value:find "^[a-z_]" then
+    validate.fail(path, "a number expected, as `id -u NAME` or `id -g NAME` prints it, got %s", validate.show(value))
+  end
+  return rule.id(value, path)
+end
+
+local user_fields = rule.record { uid = id, gid = id, groups = rule.list(id) }
+
+local function user_rule(value, path)
+  if type(value) ~= "table" then
+    validate.fail(path, "{ uid = N, gid = N } expected, got %s", validate.show(value))
+  end
+  return user_fields(value, path)
+end
 
 local function ids_rule(value, path)
   if type(value) == "function" then return value end
   if type(value) ~= "table" then
-    validate.fail(path, "a policy, or { uid =, gid = } expected, got %s", validate.show(value))
+    validate.fail(path, "a policy such as policy.available(), or { uid =, gid = } expected, got %s",
+      validate.show(value))
   end
   return mapping.table_rule(value, path)
 end
@@ -67,11 +83,11 @@ local hooks = rule.record { created = rule.callable, mapped = rule.callable, bef
 local container_rule = rule.record(confinement.add_rules({
   hostname = hostname,
   domainname = hostname,
-  namespaces = rule.record(namespace_fields),
+  namespaces = rule.record(namespace_fields, nil, nil, "namespaces"),
   ids = ids_rule,
   user = user_rule,
   root = root.root_rule,
-  mounts = rule.list(root.mount_rule),
+  mounts = root.mounts_rule,
   masked_paths = root.masked_rule,
   readonly_paths = root.readonly_rule,
   proc = rule.boolean,
@@ -81,7 +97,7 @@ local container_rule = rule.record(confinement.add_rules({
   environment = command.environment_rule,
   cwd = rule.absolute,
   command = command.container_rule,
-}, "container"))
+}, "container"), nil, nil, "container")
 
 local function check_idmap(box, mount, path)
   if not mount or not mount.idmap then return end

@@ -37,6 +37,9 @@ local function resolve_ids(box, host)
   }, "ids"), nil, result
 end
 
+local OTHER_IDS = "  the key `ids` says which there are: ids = policy.available() gives the most that the caller can, "
+  .. "ids = policy.exactly { 0, %d } these"
+
 -- Who the program is. Without a word about it: the caller, where the map has the caller; else the container's root;
 -- else somebody has to say.
 local function resolve_user(box, host, ids, keep_groups, unknown_maps)
@@ -45,7 +48,8 @@ local function resolve_user(box, host, ids, keep_groups, unknown_maps)
     local key = kind .. "id"
     if wanted[key] then
       if ids and not ids[key]:outside(wanted[key]) then
-        blame(("user.%s: %d is not in the map\n%s"):format(key, wanted[key], tostring(ids[key])))
+        blame(("user.%s: %d is not in the map\n%s\n%s"):format(key, wanted[key], tostring(ids[key]),
+          OTHER_IDS:format(wanted[key])))
       end
       return wanted[key]
     end

@@ -72,6 +72,15 @@ local function check(key, mount, bit, maps, host, is_upper)
   return nil, refusal(key, source, status, host, bit, is_upper)
 end
 
+local function check_is_directory(source, host)
+  local kind = status_of(source, host).type
+  if kind == nil or kind == "directory" then return true end
+  return nil, Error.new { op = "root", code = "ENOTDIR", message = "this is a " .. kind .. ", and no directory",
+    path = type(source) == "string" and source or nil,
+    why = "a root is a directory with the files of a system: an image that is unpacked, for one. A single file comes "
+      .. "into a container by `mounts`" }
+end
+
 --- Looks at the root and the writable binds of a container.
 ---@param box table
 ---@param maps { uid: cella.IdMap, gid: cella.IdMap }?  of the container; nil where it has the caller's, or unknown ones
@@ -80,7 +89,8 @@ end
 function M.check(box, maps, host)
   if not maps or not box.root then return true end
   if box.root.source then
-    local ok, err = check("root", box.root, ENTER, maps, host)
+    local ok, err = check_is_directory(box.root.source, host)
+    if ok then ok, err = check("root", box.root, ENTER, maps, host) end
     if not ok then return nil, err end
   end
   for _, name in ipairs { "root", "mounts" } do

@@ -279,8 +279,18 @@ why.setrlimit = {
 }
 
 local NOT_THERE = "there is no such program in the container"
+
+-- A line for a shell in place of a program's name.
+local function is_line(name)
+  local first = not name:find "^%s" and name:match "^(%S+)%s"
+  return first and ("%s: the first item is the program alone, and arguments are items of their own, { %q, ... }; a "
+    .. "line for a shell is { \"sh\", \"-c\", %q }"):format(NOT_THERE, first, #name < 80 and name or first .. " ...")
+end
+
 why.execve = {
   ENOENT = function(_, plan)
+    local line = plan.program and is_line(plan.program)
+    if line then return line end
     local in_path = plan.program and not plan.program:find("/", 1, true)
     return NOT_THERE .. (in_path and "'s PATH" or "") .. program.missing(plan)
   end,

@@ -1,5 +1,6 @@
 --- Waiting for several processes at once.
 
+local blame = require "cella.blame"
 local core = require "cella.core"
 local Error = require "cella.error"
 local process_module = require "cella.process"
@@ -36,6 +37,9 @@ end
 ---@param timeout number?  seconds; 0 only looks
 ---@return cella.process[]?, cella.error?  nil and "ETIMEDOUT" where none has ended in time
 function M.wait(processes, timeout)
+  if process_module.is(processes) or process_module.is(timeout) then
+    blame("processes: a list of processes expected, cella.wait { process, other }; for one there is process:wait()")
+  end
   processes = validate.check(processes_rule, processes, "processes")
   if timeout ~= nil then validate.check(validate.rule.seconds, timeout, "timeout") end
   local till = timeout and core.now() + timeout

@@ -135,7 +135,7 @@ for name, kind in pairs(types) do
   for key, check in pairs(kind.fields or {}) do fields[key] = check end
   local required = { "destination" }
   for _, key in ipairs(kind.required or {}) do required[#required + 1] = key end
-  kind.rule = rule.record(fields, required)
+  kind.rule = rule.record(fields, required, nil, "mount")
 end
 table.sort(type_names)
 local type_rule = rule.one_of(type_names)
@@ -176,8 +176,10 @@ local function check_remount(mount, path)
 end
 
 local function entry_rule(value, path)
-  validate.check_plain(value, path, "a table")
-  if value.type == nil then validate.fail(validate.join(path, "type"), "missing") end
+  validate.check_plain(value, path, '{ type = "bind", source = "/src", destination = "/src" }, or one of another type')
+  if value.type == nil then
+    validate.fail(validate.join(path, "type"), "missing; it is one of %s", table.concat(type_names, ", "))
+  end
   local mount = types[type_rule(value.type, validate.join(path, "type"))].rule(value, path)
   if mount.type == "overlay" and (mount.upper == nil or mount.upper == "tmpfs") ~= (mount.work == nil) then
     validate.fail(path, "upper and work go together (on the same file system), or upper is \"tmpfs\"")
@@ -198,6 +200,23 @@ function M.mount_rule(value, path)
     validate.fail(validate.join(path, "destination"), "what is at / is the business of `root`")
   end
   return mount
+end
+
+local list_of_mounts = rule.list(M.mount_rule)
+
+--- `mounts`: a list. One mount alone, and a table from places to places, are what people write instead.
+function M.mounts_rule(value, path)
+  if type(value) == "table" and getmetatable(value) == nil then
+    local least
+    for key in next, value do
+      if type(key) == "string" and (least == nil or key < least) then least = key end
+    end
+    if least and value[1] == nil then
+      validate.fail(path, 'a list of mounts expected, { { type = "bind", source = "/src", destination = "/src" } }, '
+        .. "got a table with the key %q", #least < 80 and least or least:sub(1, 80) .. "...")
+    end
+  end
+  return list_of_mounts(value, path)
 end
 
 --- One part of a root: it may also lie over those before it.
@@ -224,10 +243,10 @@ function M.attributes(mount)
 end
 
 local root_propagation = rule.one_of { "private", "shared", "slave" }
-local directory_root = rule.record { path = rule.path, fd = rule.integer(0, 2147483647), readonly = boolean,
-  nodev = boolean, idmap = idmap, propagation = root_propagation }
+local directory_root = rule.record({ path = rule.path, fd = rule.integer(0, 2147483647), readonly = boolean,
+  nodev = boolean, idmap = idmap, propagation = root_propagation }, nil, nil, "root")
 local parts_root = rule.record({ readonly = boolean, size = size, mode = mode, inodes = inodes,
-  propagation = rule.one_of { "private", "shared" } }, nil, M.part_rule)
+  propagation = rule.one_of { "private", "shared" } }, nil, M.part_rule, "root")
 
 --- `root`: "system", what the host's programs need of its files; a directory's path; { path = or fd =, readonly =,
 --- nodev =, idmap =, propagation = }; or a list of parts, put together on an empty tmpfs. The host's own root is always
