@@ -23,10 +23,10 @@ local FIELDS = {
 }
 
 ---@class cella
----@field container fun(description: table): cella.container  describes a container; see cella.container
----@field plan fun(options: table?): cella.plan               an empty plan; see cella.plan
----@field enter fun(options: table): cella.entrance?, cella.error?  takes hold of a process to start programs in
----  its namespaces; see cella.enter
+---@field container fun(keys: cella.container.keys): cella.container  describes a container; see cella.container
+---@field plan fun(options: cella.plan.keys?): cella.plan               an empty plan; see cella.plan
+---@field enter fun(options: cella.enter.keys): cella.entrance?, cella.error?  takes hold of a process to start programs
+---  in its namespaces; see cella.enter
 ---@field wait fun(processes: cella.process[], timeout: number?): cella.process[]?, cella.error?  waits for the first of
 ---  several processes to end; see cella.process.wait
 ---@field pool fun(description: table): cella.pool?, cella.error?  containers that are started before there is a command

@@ -38,6 +38,8 @@ end
 ---@return cella.caps.set
 function M.all() return set.all() end
 
+--- No capability.
+---@type cella.caps.set
 M.none = set.none
 
 --- Docker's and Podman's defaults, and the 21 that crabcan drops: see cella.caps.named for their sources.
@@ -82,11 +84,28 @@ function M.parse(value)
   return state.wrap(fields, "not applied")
 end
 
+--- Whether this process keeps its permitted set when all of its user IDs leave 0: PR_SET_KEEPCAPS, which needs no
+--- capability. exec clears it (capabilities(7)).
+---@type fun(on: boolean): true?, cella.error?
 M.keep_caps = apply.keep_caps
 
+--- The capabilities of a file, by path or descriptor (cap_get_file(3)): false where it has none, nil and an error where
+--- they cannot be read. A path is not followed where it is a symbolic link.
+---@type fun(target: string|integer): cella.caps.fileset|false|nil, cella.error?
 M.file = file.get
+
+--- Gives a file capabilities, in place of those it had, and reads them back: a value of caps.file, "cap_net_raw=ep", or
+--- { permitted =, inheritable =, effective =, rootid = }. Needs CAP_SETFCAP over its owner.
+---@type fun(target: string|integer, value: cella.caps.fileset|string|table): true?, cella.error?
 M.set_file = file.set
+
+--- Takes a file's capabilities away. False where it had none.
+---@type fun(target: string|integer): boolean?, cella.error?
 M.remove_file = file.remove
+
+--- What state:after_exec wants to know of a program: its path, mode, owner and capabilities, whether its mount is
+--- nosuid, and of a script its interpreter. Links are followed, as by exec.
+---@type fun(path: string): table?, cella.error?
 M.program = file.program
 
 --- The state of a plan's child at each step, predicted: see cella.caps.walk.

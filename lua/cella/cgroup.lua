@@ -39,6 +39,7 @@ function M.facts()
   return { read = read_file, home = home }
 end
 
+--- The rule of the key `cgroup`.
 M.rule = description.rule
 
 ---@class cella.cgroup

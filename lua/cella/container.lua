@@ -38,11 +38,8 @@ local M = {}
 
 local NAMESPACES = description.NAMESPACES
 
---- Describes a container; nothing happens yet. Keys: hostname, domainname, namespaces, ids, user, root, mounts,
---- masked_paths, readonly_paths, proc, cgroup, capabilities, no_new_privs, keyrings, new_session, init,
---- die_with_parent, hooks, rlimits, environment, cwd, command. See the manual for each. Raises at an unknown key or a
---- bad value, naming its path.
----@param table_of_keys table
+--- Describes a container; nothing happens yet. Raises at an unknown key or a bad value, naming its path.
+---@param table_of_keys cella.container.keys
 ---@return cella.container
 function M.new(table_of_keys)
   local box = description.check(table_of_keys)
@@ -250,8 +247,8 @@ local function make_plan(self, command, began)
 end
 
 --- The steps that would start `command` in this container, on this host, as this user. Nothing happens.
----@param command table|function|nil  { "program", "arg", ..., stdin =, stdout =, stderr =, terminal =, fds =,
----  environment =, cwd = }; the same with a function in place of the program; a function; the container's own if nil
+---@param command (cella.command.keys|cella.call.keys|function)?  { "program", "argument", stdout = "capture" }, the
+---  same with a function in place of the program, or a function; the container's own, if not given
 ---@param ... any  arguments of a function
 ---@return cella.plan?, cella.error?  nil where the policy finds no map on this host
 function Container:plan(command, ...)
@@ -272,8 +269,7 @@ end
 
 --- Starts `command`. Returns once it has been executed, or nil and what failed; with `wait = false` as soon as there is
 --- a child, and what failed is told by step() and wait() of the process.
----@param command table|function|nil  as for plan, and wait, log, timeout, cpu_limit (seconds), output_limit,
----  capture_limit, result_limit (bytes)
+---@param command (cella.command.keys|cella.call.keys|function)?  as for plan
 ---@param ... any  arguments of a function
 ---@return cella.process?, cella.error?
 function Container:spawn(command, ...)
@@ -294,7 +290,7 @@ function Container:prepare()
 end
 
 --- Starts `command` and waits for its end.
----@param command table|function|nil  as for spawn
+---@param command (cella.command.keys|cella.call.keys|function)?  as for plan
 ---@param ... any  arguments of a function
 ---@return cella.result?, cella.error?
 function Container:run(command, ...)

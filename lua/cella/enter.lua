@@ -75,7 +75,7 @@ local options_rule = rule.record(confinement.add_rules({
 --- memory; `exceed`: in what it may have more than the process: "capabilities", "no_new_privs", "seccomp", "cgroup"; or
 --- get hold of the caller's "interpreter". Raises at an unknown key or a bad value; nil and an error where there is no
 --- such process (ESRCH).
----@param options table
+---@param options cella.enter.keys
 ---@return cella.entrance?, cella.error?
 function M.new(options)
   options = validate.check(options_rule, options, "")

@@ -126,8 +126,7 @@ end
 --- `unshare`: namespaces that it makes before anything else: who waits for clone3 does not wait for them.
 --- `cgroup`: limits, as the key of a container: the child is born in a cgroup of its own. `created`: called as by
 --- plan:await before anything else happens, the maps included.
----@param options { namespaces: string[]?, join: table[]?, ids: table?, groups: integer[]?, cgroup: table?,
----  created: function?, unshare: string[]? }?
+---@param options cella.plan.keys?
 ---@param host cella.Host?  facts of this process, where somebody has them
 ---@return cella.plan
 function M.new(options, host)
@@ -234,8 +233,7 @@ end
 
 --- Ends the plan: puts the streams in place, closes every other descriptor, resets signals, and executes. Without
 --- `environment` the program has that of the caller.
----@param command table  { "program", "arg", ..., stdin =, stdout =, stderr =, terminal =, fds =, environment =,
----  rlimits = }
+---@param command cella.exec.keys  { "program", "argument", stdout = "capture" }
 ---@return cella.plan
 function methods:exec(command)
   command = validate.check(commands.rule, command, "command")
@@ -250,8 +248,7 @@ end
 
 --- Ends the plan with a Lua function: as `exec`, but instead of executing a program the child, a copy of this process,
 --- calls the function (see the manual, "A function as the program").
----@param command table|function  { f, argument, ..., n =, stdin =, stdout =, stderr =, terminal =, fds =,
----  environment =, rlimits = }, or f
+---@param command cella.call.keys|function  { f, argument, ..., n =, stdout = "capture" }, or f
 ---@param ... any  arguments, where the first is the function
 ---@return cella.plan
 function methods:call(command, ...)
@@ -265,7 +262,7 @@ function methods:call(command, ...)
 end
 
 --- From here on this process is in namespaces that exist, given as to new{ join = ... }.
----@param joins table[]
+---@param joins cella.plan.join.keys[]
 ---@return cella.plan
 function methods:join(joins)
   joins = validate.check(join.rule, joins, "joins")
@@ -427,15 +424,14 @@ local spawn_rule = rule.record(commands.spawn_options)
 --- is waited for, or was killed by close(). `log`: called with each step once it is done (cella.plan.done). `wait`:
 --- false returns as soon as there is a child: what remains of its start goes on in step() and wait(), which tell what
 --- failed.
----@param options { timeout: number?, cpu_limit: number?, output_limit: integer?, capture_limit: integer?,
----  result_limit: integer?, exited: function?, log: fun(step: cella.plan.done)?, wait: boolean? }?
+---@param options cella.spawn.keys?
 ---@return cella.process?, cella.error?
 function methods:spawn(options)
   return spawn.perform(self, validate.check(spawn_rule, options or {}, ""))
 end
 
 --- Spawns and waits.
----@param options table?  as for spawn
+---@param options cella.spawn.keys?  as for spawn
 ---@return cella.result?, cella.error?
 function methods:run(options)
   options = validate.check(spawn_rule, options or {}, "")

@@ -36,6 +36,9 @@ state.rule("capset", ALL_SETS, function(fields, effective, permitted, inheritabl
 end)
 
 --- The state after capset(2).
+---@param effective cella.capabilities|cella.caps.set
+---@param permitted cella.capabilities|cella.caps.set
+---@param inheritable cella.capabilities|cella.caps.set
 ---@return cella.caps.state?, cella.error?
 function methods:after_capset(effective, permitted, inheritable)
   effective, permitted, inheritable = set.mask(effective), set.mask(permitted), set.mask(inheritable)
@@ -58,6 +61,7 @@ end)
 
 --- The state after PR_CAPBSET_DROP of each of a set: only the bounding set shrinks; what is permitted, inheritable or
 --- ambient stays (prctl(2)).
+---@param dropped cella.capabilities|cella.caps.set
 ---@return cella.caps.state?, cella.error?
 function methods:after_capbset_drop(dropped)
   return state.after(self, "capbset_drop", set.mask(dropped))
@@ -77,6 +81,7 @@ state.rule("ambient_raise", ALL_SETS, function(fields, raised)
 end)
 
 --- The state after PR_CAP_AMBIENT_RAISE of each of a set.
+---@param raised cella.capabilities|cella.caps.set
 ---@return cella.caps.state?, cella.error?
 function methods:after_ambient_raise(raised)
   return state.after(self, "ambient_raise", set.mask(raised))
@@ -88,6 +93,7 @@ state.rule("ambient_lower", { "ambient" }, function(fields, lowered)
 end)
 
 --- The state after PR_CAP_AMBIENT_LOWER of each of a set.
+---@param lowered cella.capabilities|cella.caps.set
 ---@return cella.caps.state
 function methods:after_ambient_lower(lowered)
   return state.after(self, "ambient_lower", set.mask(lowered))

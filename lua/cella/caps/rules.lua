@@ -147,6 +147,9 @@ state.rule("setresuid", { "effective", "permitted", "inheritable", "bounding", "
 
 --- The state after setresuid(2). nil leaves an ID as it is. (-1, which the call takes for that, is refused: an ID that
 --- was computed wrongly would make the call a silent no-op.) IDs are those inside the process's user namespace.
+---@param real integer?
+---@param effective integer?
+---@param saved integer?
 ---@return cella.caps.state?, cella.error?
 function methods:after_setresuid(real, effective, saved)
   check_id(real, "ruid")
@@ -163,6 +166,9 @@ state.rule("setresgid", { "gid", "effective" }, function(fields, real, effective
 end)
 
 --- The state after setresgid(2): who it is changes, the sets do not.
+---@param real integer?
+---@param effective integer?
+---@param saved integer?
 ---@return cella.caps.state?, cella.error?
 function methods:after_setresgid(real, effective, saved)
   check_id(real, "rgid")

@@ -9,7 +9,7 @@ local validate = require "cella.validate"
 
 --- Another program where a process of ours is, confined as it is: `process:enter(options)`, with the options of
 --- cella.enter.
----@param options table?
+---@param options cella.enter.keys?
 ---@return cella.entrance?, cella.error?
 function Process.methods:enter(options)
   if options ~= nil and type(options) ~= "table" then blame("a table expected, got " .. validate.show(options)) end

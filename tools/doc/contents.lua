@@ -1,0 +1,98 @@
+-- What the reference consists of, in its order: modules and values, and where their annotations are. The reference is
+-- made of it (tools/doc.lua), and spec/house/reference_spec.lua looks that nothing is missing.
+
+---@class doc.section
+---@field title string
+---@field text string?     beside that of the file
+---@field module string?   whose comment at the beginning stands here
+---@field shown string     what stands before a name: "policy.", "process:"
+---@field from { [1]: string, [2]: string? }[]  files, and the pattern of names that belong here
+---@field classes string[]?  which are told here, of these files
+---@field more string[]?   files of these classes alone
+---@field there (fun(): table)?  what has these names when it runs
+---@field internal string?  names that are for others of cella's modules
+
+local function methods(make)
+  return function() return getmetatable(make()).__index end
+end
+
+local function value(name) return function() return require(name) end end
+
+---@type doc.section[]
+local SECTIONS = {
+  { title = "cella", shown = "cella.", from = {}, more = { "lua/cella.lua" }, classes = { "cella" },
+    text = '`local cella = require "cella"`: each field is loaded when it is first used.', there = value "cella" },
+  { title = "Tables that you write", shown = "", from = {}, more = { "lua/cella/meta/keys.lua" }, classes = { "%.keys$",
+    "^cella%.namespaces%.", "^cella%.rlimits%.", "^cella%.root%.", "^cella%.mount%.", "^cella%.streams%." },
+    text = "The keys of tables that describe something. An unknown one is refused, with the nearest that there is." },
+  { title = "Containers", shown = "box:", from = { { "lua/cella/container.lua", "^Container:" },
+    { "lua/cella/container.lua", "^M%.new$" } }, classes = { "cella.container" },
+    text = "What `cella.container` returns.",
+    internal = "build hand_over is_still park rest_plan",
+    there = methods(function() return require("cella.container").new {} end) },
+  { title = "Processes", shown = "process:", from = { { "lua/cella/process.lua", "^Process[:.]" },
+    { "lua/cella/enter/process.lua", "^Process%.methods:" }, { "lua/cella/process/wait.lua", "^M%.wait$" } },
+    classes = { "cella.process", "cella.result" }, more = { "lua/cella/call.lua", "lua/cella/cgroup/usage.lua" },
+    text = "What `spawn` returns, and how it ended.", there = function() return require("cella.process").methods end },
+  { title = "Pools", shown = "pool:", from = { { "lua/cella/pool.lua", "^Pool[:.]" },
+    { "lua/cella/pool.lua", "^M%.new$" } },
+    classes = { "cella.pool" }, text = "What `cella.pool` returns.", there = methods(function()
+      local pool = assert(require("cella.pool").new { require("cella.container").new {} })
+      pool:close()
+      return pool
+    end) },
+  { title = "Entering", shown = "entrance:", from = { { "lua/cella/enter.lua", "^Entrance:" },
+    { "lua/cella/enter.lua", "^M%.new$" }, { "lua/cella/container.lua", "^Container:[prs]" } },
+    classes = { "cella.entrance" }, text = "What `cella.enter` returns.", internal = "build", there = methods(function()
+      return require("cella.enter").new { pid = require("cella.sys").getpid() }
+    end) },
+  { title = "Plans", shown = "plan:", from = { { "lua/cella/plan.lua", "^methods:" },
+    { "lua/cella/plan.lua", "^M%.new$" }, { "lua/cella/meta/plan.lua", "^plan:" } },
+    classes = { "cella.plan", "cella.slot" },
+    internal = "branch input input_descriptor optional only_with visit", text = "Every operation of "
+      .. "cella.sys is a method too.", there = methods(function() return require("cella.plan").new() end) },
+  { title = "cella.sys: operations and queries", shown = "sys.", from = { { "lua/cella/meta/sys.lua", "^sys%." },
+    { "lua/cella/sys.lua", "^sys%." } }, classes = { "cella.sys", "cella.capability_sets" },
+    there = value "cella.sys" },
+  { title = "cella.policy", shown = "policy.", module = "lua/cella/policy.lua", from = {
+    { "lua/cella/policy.lua", "^M%." } }, classes = { "cella.policy.Result" }, internal = "maker rests_on_facts via",
+    there = value "cella.policy" },
+  { title = "cella.idmap", shown = "idmap.", from = { { "lua/cella/idmap.lua", "^M%." },
+    { "lua/cella/idmap/value.lua", "^M%." } }, classes = { "cella.idmap.Extent", "cella.idmap.Report",
+    "cella.idmap.Situation" }, more = { "lua/cella/idmap/check.lua" }, there = value "cella.idmap" },
+  { title = "ID maps", shown = "map:", from = { { "lua/cella/idmap/value.lua", "^methods:" } },
+    classes = { "cella.IdMap" }, there = methods(function() return require("cella.idmap").new "" end) },
+  { title = "cella.caps", shown = "caps.", module = "lua/cella/caps.lua", from = { { "lua/cella/caps.lua", "^M%." } },
+    classes = { "cella.caps.explanation" }, more = { "lua/cella/caps/explain.lua" }, there = value "cella.caps" },
+  { title = "Sets of capabilities", shown = "set:", from = { { "lua/cella/caps/set.lua", "^methods:" } },
+    classes = { "cella.caps.set" }, there = methods(function() return require("cella.caps").none end) },
+  { title = "States of capabilities", shown = "state:", from = { { "lua/cella/caps/state.lua", "^methods:" },
+    { "lua/cella/caps/rules.lua", "^methods:" }, { "lua/cella/caps/prctl.lua", "^methods:" },
+    { "lua/cella/caps/apply.lua", "^state%.methods:" } },
+    classes = { "cella.caps.state" }, there = function() return require("cella.caps.state").methods end },
+  { title = "Capabilities of files", shown = "fileset:", from = { { "lua/cella/caps/fileset.lua", "^methods:" } },
+    classes = { "cella.caps.fileset" }, there = methods(function() return require("cella.caps.fileset").wrap {} end) },
+  { title = "cella.cgroup", shown = "cgroup.", from = { { "lua/cella/cgroup.lua", "^M%." } },
+    internal = "create facts needs rule",
+    there = value "cella.cgroup" },
+  { title = "cgroups", shown = "group:", from = { { "lua/cella/cgroup.lua", "^Group:" } },
+    internal = "apply explain_birth number remove",
+    classes = { "cella.cgroup", "cella.cgroup.usage" }, more = { "lua/cella/cgroup/usage.lua" },
+    text = "`process.cgroup`." },
+  { title = "cella.namespace", shown = "namespace.", from = { { "lua/cella/namespace.lua", "^M%." } },
+    classes = { "cella.namespace.kept" }, there = value "cella.namespace" },
+  { title = "The hierarchy of namespaces", shown = "tree:", from = { { "lua/cella/tree.lua", "^M%.new$" },
+    { "lua/cella/tree.lua", "^methods:" } }, classes = { "^cella%.tree" }, more = { "lua/cella/tree.lua" },
+    text = "What `cella.tree` returns." },
+  { title = "Processes seen", shown = "page:", from = { { "lua/cella/show.lua", "^M%.new$" },
+    { "lua/cella/show.lua", "^methods:" }, { "lua/cella/same.lua", "^M%.of$" } }, classes = { "^cella%.show",
+    "^cella%.same" }, more = { "lua/cella/show.lua", "lua/cella/same.lua" },
+    text = "What `cella.show` and `cella.same` return." },
+  { title = "cella.host", shown = "host.", from = { { "lua/cella/host.lua", "^M%." } }, classes = { "cella.Host" },
+    text = "The facts about this host from which policies decide.", internal = "are_still complete sets",
+    there = value "cella.host" },
+  { title = "Errors", shown = "err.", from = {}, more = { "lua/cella/error.lua", "lua/cella/call.lua" },
+    classes = { "cella.error", "cella.failure" }, text = "What comes behind nil." },
+}
+
+return SECTIONS
