@@ -24,6 +24,7 @@ int luaopen_cella_core(lua_State *L)
 	open_stream(L);
 	open_nsfs(L);
 	open_number_name(L);
+	open_answer(L);
 	open_query(L);
 	open_usage(L);
 	open_subid(L);

@@ -4,6 +4,7 @@
 
 #include "value/compat.h"
 
+void open_answer(lua_State *L);
 void open_caps(lua_State *L);
 void open_cgroup(lua_State *L);
 void open_encode(lua_State *L);
