@@ -144,16 +144,23 @@ static int lib_answer(lua_State *L)
 	return 1;
 }
 
+/* The mount and the inode that a path leads to. */
+static bool place_of(const char *path, struct statx *place)
+{
+	return RAW(SYS_statx, AT_FDCWD, path, 0, STATX_INO | STATX_MNT_ID, place) == 0;
+}
+
 /* Whoever joins a mount namespace is at its root, also the one that it is in. */
 static void join_own_namespace(struct answer *answer, const void *data)
 {
 	(void)data;
-	struct stat mine, root;
+	struct statx mine, root;
 	long fd = RAW(SYS_openat, AT_FDCWD, "/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC, 0);
-	if (fd < 0 || stat("/", &mine) < 0 || RAW(SYS_setns, fd, CLONE_NEWNS) < 0 || stat("/", &root) < 0)
+	if (fd < 0 || !place_of("/", &mine) || RAW(SYS_setns, fd, CLONE_NEWNS) < 0 || !place_of("/", &root))
 		return;
 	answer->asked = true;
-	answer->result = mine.st_dev != root.st_dev || mine.st_ino != root.st_ino;
+	answer->result = mine.stx_ino != root.stx_ino || mine.stx_dev_major != root.stx_dev_major ||
+			 mine.stx_dev_minor != root.stx_dev_minor || mine.stx_mnt_id != root.stx_mnt_id;
 }
 
 /* is_chrooted() -> boolean | nil [, message, errno]

@@ -90,7 +90,7 @@ static int caps_file_remove(lua_State *L)
 	return 1;
 }
 
-/* file_facts(fd) -> { mode, uid, gid, regular, nosuid } | nil, message, errno
+/* file_facts(fd) -> { mode, uid, gid, regular, nosuid, noexec } | nil, message, errno
  * What exec asks of a file besides its capabilities. */
 static int caps_file_facts(lua_State *L)
 {
@@ -112,6 +112,8 @@ static int caps_file_facts(lua_State *L)
 	lua_setfield(L, -2, "regular");
 	lua_pushboolean(L, (mount.f_flag & ST_NOSUID) != 0);
 	lua_setfield(L, -2, "nosuid");
+	lua_pushboolean(L, (mount.f_flag & ST_NOEXEC) != 0);
+	lua_setfield(L, -2, "noexec");
 	return 1;
 }
 

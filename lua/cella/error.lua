@@ -16,6 +16,7 @@ local printable = require "cella.printable"
 ---@field code string?       "EPERM"
 ---@field message string     what the kernel or the helper said
 ---@field why string?        the rule that was broken and the remedy, in a sentence
+---@field remedy string?     what removes the cause, as commands or a text to paste, where there are any
 ---@field text string?       the step as the plan prints it
 ---@field cause any          what a hook raised, or its message
 ---@field result cella.result?  of hooks.exited: how the program ended

@@ -14,10 +14,19 @@ for _, name in ipairs { "clone3", "unshare", "setns", "mount", "umount2", "pivot
   filtered[name] = true
 end
 
---- The rule that was broken, in a sentence, or nil where none is known.
+-- Asked by an operation's own name: where a filter answers it, the kernel was not asked at all.
+local function filtered_by(fields, plan)
+  local loaded, obstacles = pcall(require, "cella.explain.obstacles")
+  if not loaded then return nil end
+  local asked, seen = pcall(obstacles.filter, fields.op, fields.op == "clone3" and plan and plan.namespaces
+    or fields.args and fields.args.namespaces)
+  return asked and seen or nil
+end
+
+--- The rule that was broken, in a sentence, or nil where none is known; and what removes it, where that is known.
 ---@param fields table  of an error: op, errno or code, text, message, map
 ---@param plan cella.plan
----@return string?
+---@return string? why, cella.obstacle? obstacle
 function M.why(fields, plan)
   local code = fields.code or fields.errno and core.errno_name(fields.errno)
   -- Loaded when something fails. Without a free descriptor it cannot be; `everywhere` knows the cause then.
@@ -28,7 +37,11 @@ function M.why(fields, plan)
     local ended, said = pcall(found, fields, plan)
     found = ended and said or nil
   end
+  local obstacle = type(found) == "table" and found or nil
+  if obstacle then return obstacle.says, obstacle end
   if code == "EPERM" and found and filtered[fields.op] and core.sys.get_seccomp() == 2 then
+    obstacle = filtered_by(fields, plan)
+    if obstacle then return obstacle.says, obstacle end
     found = found
       .. "; or a seccomp filter that this process is under (Seccomp: 2 in /proc/self/status) refuses the call"
   end

@@ -48,6 +48,8 @@ local M = {}
 ---@field subid_problem string?  why there is no answer
 ---@field newuidmap string?  path of the helper
 ---@field newgidmap string?
+---@field newuidmap_problem string?  why there is none, where there is a file of that name
+---@field newgidmap_problem string?
 ---@field owners table<string|integer, cella.host.Owner>  subordinate ranges of others, by user name or uid
 ---@field users { name: string, uid: integer, gid: integer }[]  of /etc/passwd
 ---@field kernel { major: integer, minor: integer }?  the version of the running one, where it could be read
@@ -177,8 +179,10 @@ local find = {
   uid_map = own_map "uid",
   gid_map = own_map "gid",
   projid_map = own_map "projid",
-  newuidmap = function() return program.find "newuidmap" end,
-  newgidmap = function() return program.find "newgidmap" end,
+  newuidmap = function() return (program.find "newuidmap") end,
+  newgidmap = function() return (program.find "newgidmap") end,
+  newuidmap_problem = function() return select(2, program.find "newuidmap") end,
+  newgidmap_problem = function() return select(2, program.find "newgidmap") end,
 }
 
 function find.setgroups(host)

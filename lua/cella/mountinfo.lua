@@ -14,6 +14,7 @@ end
 ---@field root string      what of the file system is there
 ---@field point string     where
 ---@field optional string  " shared:1 master:2", or ""
+---@field flags string     of the mount: "rw,nosuid"
 ---@field kind string      the file system's type
 ---@field options string   of the file system
 
@@ -23,10 +24,11 @@ end
 function M.parse(text)
   local list = {}
   for line in text:gmatch "[^\n]+" do
-    local id, root, point, optional, kind, rest = line:match "^(%d+) %d+ %S+ (%S+) (%S+) %S+(.-) %- (%S+)(.*)$"
+    local id, root, point, flags, optional, kind, rest = line:match
+        "^(%d+) %d+ %S+ (%S+) (%S+) (%S+)(.-) %- (%S+)(.*)$"
     if id then
-      list[#list + 1] = { id = id, root = unescaped(root), point = unescaped(point), optional = optional, kind = kind,
-        options = rest:match "%S+$" or "" }
+      list[#list + 1] = { id = id, root = unescaped(root), point = unescaped(point), flags = flags,
+        optional = optional, kind = kind, options = rest:match "%S+$" or "" }
     end
   end
   return list

@@ -13,7 +13,7 @@ local M = {}
 local function unreadable(host)
   local failure = rawget(host, "failure")
   return failure and Error.new { op = failure.op, path = failure.path, errno = failure.errno, message = failure.message,
-    why = explain.why({ op = failure.op, errno = failure.errno }) }
+    why = (explain.why({ op = failure.op, errno = failure.errno })) }
 end
 
 -- The ID maps, from a policy or given; nil where there is no new user namespace.

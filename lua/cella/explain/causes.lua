@@ -7,6 +7,7 @@ local ascii = require "cella.ascii"
 local core = require "cella.core"
 local lists = require "cella.list"
 local status = require "cella.host.status"
+local obstacles = require "cella.explain.obstacles"
 ---@module "cella.explain.program"
 local program = lazy "cella.explain.program"
 
@@ -26,29 +27,11 @@ local function has(capability)
   return false
 end
 
--- A sentence for each switch by which an administrator forbids user namespaces, if it is thrown.
-local function forbidden_user_namespaces()
-  if read("/proc/sys/kernel/unprivileged_userns_clone") == "0" then
-    return "kernel.unprivileged_userns_clone is 0: only root may make user namespaces here; "
-      .. "`sysctl kernel.unprivileged_userns_clone=1` as root allows it"
-  end
-  if read("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == "1" then
-    return ("kernel.apparmor_restrict_unprivileged_userns is 1 and this program's AppArmor label is %q: it needs a "
-      .. "profile with the rule `userns,`"):format(read("/proc/self/attr/apparmor/current")
-      or read("/proc/self/attr/current") or "unconfined")
-  end
-  if read("/proc/sys/user/max_user_namespaces") == "0" then
-    return "user.max_user_namespaces is 0: no user namespaces may be made here"
-  end
-  return nil
-end
-
 local function namespace_limits(namespaces)
   local found = {}
   for _, name in ipairs(namespaces) do
-    local key = ("max_%s_namespaces"):format(name == "mount" and "mnt" or name)
-    local value = read("/proc/sys/user/" .. key)
-    if value then found[#found + 1] = ("user.%s is %s"):format(key, value) end
+    local key, value = obstacles.limit(name)
+    if value then found[#found + 1] = ("%s is %s"):format(key, value) end
   end
   return table.concat(found, ", ")
 end
@@ -74,24 +57,30 @@ end
 
 local why = {}
 
+-- What is left where none of the causes that can be seen is there.
+local UNSEEN = "the kernel refuses this process a user namespace, and why is not to be seen from here: its IDs are "
+  .. "mapped, and no switch, filter or AppArmor label forbids it; a chroot(2) onto a mount would, or another security "
+  .. "module"
+
+local function refused_namespace(op, namespaces)
+  if lists.contains(namespaces, "user") then return obstacles.user_namespace("EPERM", op) or UNSEEN end
+  return obstacles.filter(op, namespaces) or needs("sys_admin", "a new namespace other than a user namespace")
+end
+
+local function limited(namespaces)
+  return obstacles.max_namespaces(namespaces)
+    or "a limit on namespaces is reached, or they are nested 33 deep: " .. namespace_limits(namespaces)
+end
+
+local function denied_namespace()
+  return obstacles.user_namespace "EACCES" or "a security module refused it, and which one is not to be seen"
+end
+
 why.clone3 = {
-  EPERM = function(_, plan)
-    if lists.contains(plan.namespaces, "user") then
-      return forbidden_user_namespaces()
-        or "the caller may not make a user namespace: its own IDs have no mapping here, or it is chrooted "
-        .. "(clone(2), EPERM)"
-    end
-    return needs("sys_admin", "a new namespace other than a user namespace")
-  end,
-  ENOSPC = function(_, plan)
-    return "a limit on namespaces is reached, or they are nested 33 deep: " .. namespace_limits(plan.namespaces)
-  end,
-  EUSERS = function(_, plan)
-    return "a limit on namespaces is reached: " .. namespace_limits(plan.namespaces)
-  end,
-  EACCES = function()
-    return forbidden_user_namespaces() or "a security module (AppArmor, SELinux) refused it"
-  end,
+  EPERM = function(_, plan) return refused_namespace("clone3", plan.namespaces) end,
+  ENOSPC = function(_, plan) return limited(plan.namespaces) end,
+  EUSERS = function(_, plan) return limited(plan.namespaces) end,
+  EACCES = function(_, plan) return lists.contains(plan.namespaces, "user") and denied_namespace() or nil end,
   EAGAIN = function()
     return ("too many processes: RLIMIT_NPROC is %s, or the cgroup's pids.max is reached"):format(
       tostring(sys.getrlimit("nproc")))
@@ -131,7 +120,7 @@ why.write_file = {
     local said = map_refused(fields)
     if said then return said end
     if on_map(fields) then
-      return forbidden_user_namespaces()
+      return obstacles.apparmor_restriction() or obstacles.security_module()
         or "the kernel refused this ID map: unprivileged, a map is one extent of one ID, the caller's own; others need "
         .. "CAP_SETUID and CAP_SETGID over the parent namespace, or newuidmap and subordinate IDs "
         .. "(user_namespaces(7))"
@@ -227,16 +216,16 @@ why.setns = {
   ESRCH = "the process to be entered has ended",
   EINVAL = "the descriptor is not a namespace of that type, or the process is in that user namespace already",
 }
-local function unshare_limit(fields)
-  return "a limit on namespaces is reached, or they are nested 33 deep: "
-    .. namespace_limits(fields.args and fields.args.namespaces or {})
-end
+local function of_step(fields) return fields.args and fields.args.namespaces or {} end
+
+local function unshare_limit(fields) return limited(of_step(fields)) end
 
 why.fork = {
   ENOMEM = "the pid namespace is dead: its first process has ended, and nobody is born in there any more "
     .. "(pid_namespaces(7)); or memory is short",
   ENOSPC = unshare_limit,
-  EPERM = function() return forbidden_user_namespaces() or needs("sys_admin", "a new namespace") end,
+  EPERM = function(fields) return refused_namespace("clone3", of_step(fields)) end,
+  EACCES = function(fields) return lists.contains(of_step(fields), "user") and denied_namespace() or nil end,
   EAGAIN = no_more_processes,
 }
 why.chroot = { EPERM = function() return needs("sys_chroot", "another root directory") end }
@@ -253,7 +242,8 @@ why.expect_cwd = { ENOENT = "the working directory is deleted: give another, `cw
 why.unshare = {
   ENOSPC = unshare_limit,
   EUSERS = unshare_limit,
-  EPERM = function() return forbidden_user_namespaces() or needs("sys_admin", "a new namespace") end,
+  EPERM = function(fields) return refused_namespace("unshare", of_step(fields)) end,
+  EACCES = function(fields) return lists.contains(of_step(fields), "user") and denied_namespace() or nil end,
   EINVAL = "the process shares its memory with another",
 }
 
@@ -356,10 +346,14 @@ why.memfd_create = {
   end,
 }
 local function seen_filter()
+  local seen = obstacles.filter "execveat"
+  if seen then return { name = seen.name, says = seen.says .. ": " .. RUNNER, remedy = seen.remedy } end
   return sys.get_seccomp() ~= 0 and "a seccomp filter of the caller's refuses execveat(2): " .. RUNNER or nil
 end
 why.execveat = {
   EACCES = function()
+    local restricted = obstacles.apparmor_restriction()
+    if restricted then return restricted end
     local label = read "/proc/self/attr/current"
     if label and label:find("(enforce)", 1, true) then
       return ("%s, and a security module confines this process (%s) and does not allow that: for AppArmor such a file "
@@ -386,20 +380,28 @@ local SINCE = {
 local general = {
   ENOSYS = function(fields)
     local since = SINCE[fields.op]
-    if not since then return "this kernel does not have the system call, or a seccomp filter hides it" end
-    if older_than(since) then return needs_linux("this", since) end
-    return ("Linux has this since %s, and this is %s: a seccomp filter hides it"):format(since,
-      kernel.release() or "unknown")
+    if since and older_than(since) then return needs_linux("this", since) end
+    local there = since and ("Linux has this since %s, and this is %s"):format(since, kernel.release() or "unknown")
+    local seen = obstacles.filter(fields.op, of_step(fields))
+    if seen then
+      return { name = seen.name, says = (there and there .. ": " or "") .. seen.says, remedy = seen.remedy }
+    end
+    if sys.get_seccomp() == 2 then
+      return there and there .. ": a seccomp filter hides it"
+        or "this kernel does not have the system call, or a seccomp filter hides it"
+    end
+    return there and there .. ", and no seccomp filter is seen: why it is not there is unknown"
+      or "this kernel does not have the system call"
   end,
   ECANCELED = "the parent is gone",
   ENOTRECOVERABLE = "the kernel's answer is not what the steps before asked for: the program was not run",
 }
 
---- The cause for an operation and the name of an errno: a sentence, or a function of the error's fields and the plan
---- that returns one; nil where none is known.
+--- The cause for an operation and the name of an errno: a sentence, an obstacle, or a function of the error's fields
+--- and the plan that returns one; nil where none is known.
 ---@param op string
 ---@param code string
----@return string|function|nil
+---@return string|cella.obstacle|function|nil
 function M.of(op, code)
   local rules = why[op] or {}
   return rules[code] or rules.any or general[code]

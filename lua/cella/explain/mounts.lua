@@ -3,6 +3,7 @@
 local core = require "cella.core"
 local lists = require "cella.list"
 local mountinfo = require "cella.mountinfo"
+local obstacles = require "cella.explain.obstacles"
 
 local function points_below(path)
   local points = {}
@@ -49,16 +50,13 @@ local function filesystem_of(fields, plan)
   return maker and maker.op == "fsopen" and maker.args.fstype or nil
 end
 
--- Mounts on parts of /proc make the kernel refuse a fresh one that would show them.
-local WITHOUT = "; `proc = false` starts without one"
-
 local function proc_refused()
-  local covered = points_below "/proc"
-  if #covered > 0 then
-    return "the kernel mounts a fresh /proc only where the old one is whole, and here parts of it are covered: "
-      .. table.concat(covered, ", ") .. WITHOUT
+  local seen = obstacles.proc()
+  if seen then
+    return { name = seen.name, remedy = seen.remedy, says = seen.says .. "; `proc = false` starts without one" }
   end
-  return "a fresh /proc needs a pid namespace of the same user namespace, and an old /proc to be seen" .. WITHOUT
+  return "a fresh /proc needs a pid namespace of the same user namespace, and an old /proc to be seen; "
+    .. "`proc = false` starts without one"
 end
 
 local not_permitted = {
@@ -74,7 +72,8 @@ local not_permitted = {
 -- Which of the three calls refuses depends on the file system.
 local function filesystem_refused(fields, plan, with)
   local explain = not_permitted[filesystem_of(fields, plan)]
-  return explain and explain(with) or "this file system may not be mounted in a user namespace"
+  return explain and explain(with) or obstacles.apparmor_restriction() or obstacles.security_module()
+    or "this file system may not be mounted in a user namespace"
 end
 
 local function is_new(plan, namespace)

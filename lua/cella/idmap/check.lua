@@ -227,6 +227,7 @@ local function helper(text, situation)
   local host, kind = situation.host, situation.kind
   local program = "new" .. kind .. "map"
   if not host[program] then
+    if host[program .. "_problem"] then return "EACCES", host[program .. "_problem"] end
     return "ENOENT", program .. " is not installed", "install uidmap (Debian) or shadow-utils (Fedora)"
   elseif situation.target == "gone" then
     return "refused", "the process is gone (\"Could not open proc directory\")",

@@ -39,7 +39,11 @@ function M.of(plan, number, fields)
     and step.args.path:match "^/proc/self/([ug]id)_map$"
   if kind then fields.map = { kind = kind, ids = plan.ids } end
   fields.args, fields.slot = step.args, step.slot
-  fields.why = fields.why or explain.why(fields, plan)
+  if not fields.why then
+    local obstacle
+    fields.why, obstacle = explain.why(fields, plan)
+    fields.remedy = fields.remedy or obstacle and obstacle.remedy
+  end
   fields.map, fields.args, fields.slot = nil, nil, nil
   if step.op == "call" then
     fields.text = ("call(%q)"):format(plan.program)
@@ -61,7 +65,7 @@ function M.fields_of(kept, errno)
   if type(kept) == "string" then return { errno = errno, message = not errno and kept or nil } end
   if not Error.is(kept) then return kept end
   return { errno = kept.errno, code = kept.code, message = kept.message, why = kept.why, op = kept.op,
-    path = kept.path }
+    path = kept.path, remedy = kept.remedy }
 end
 
 return M

@@ -67,7 +67,7 @@ local function prepare_waiting(plan, options)
   options.functions = plan.functions
   local err
   options.set, err = events.new()
-  if err then err.why = explain.why(err, plan) end
+  if err then err.why = (explain.why(err, plan)) end
   return options.set, err
 end
 

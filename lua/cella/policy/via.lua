@@ -113,7 +113,9 @@ end
 
 function route.helper(pair, host, single)
   for _, name in ipairs { "newuidmap", "newgidmap" } do
-    if not host[name] then return nil, name .. " is not installed (Debian: uidmap, Fedora: shadow-utils)" end
+    if not host[name] then
+      return nil, host[name .. "_problem"] or name .. " is not installed (Debian: uidmap, Fedora: shadow-utils)"
+    end
   end
   if host.no_new_privs and host.real_uid ~= 0 then
     return nil, "this process has no_new_privs, with which they get no privileges"

@@ -11,17 +11,33 @@ local SECONDS = 30 -- a directory service may be slow, or gone
 local FALLBACK = { "/usr/bin", "/bin", "/usr/local/bin", "/run/wrappers/bin", "/run/privileged/bin",
   "/usr/sbin", "/sbin" }
 
+-- Why a file that is there is no program for this process; nil where there is none, or none to be seen.
+local function obstructed(path)
+  local file = core.open(path, "path")
+  local facts = file and core.caps.file_facts(file:number())
+  if file then file:close() end
+  if not facts or not facts.regular then return nil end
+  return path .. (facts.noexec and " lies on a noexec mount" or " is not executable for this process")
+end
+
 --- Where a program is.
 ---@param name string
----@return string? path
+---@return string? path, string? problem  where there is a file of the name that cannot be executed
 function M.find(name)
+  local problem
+  local function usable(path)
+    if core.is_executable(path) then return true end
+    problem = problem or obstructed(path)
+    return false
+  end
   for directory in (os.getenv("PATH") or ""):gmatch("[^:]+") do
     local path = directory .. "/" .. name
-    if directory:sub(1, 1) == "/" and core.is_executable(path) then return path end
+    if directory:sub(1, 1) == "/" and usable(path) then return path end
   end
   for _, directory in ipairs(FALLBACK) do
-    if core.is_executable(directory .. "/" .. name) then return directory .. "/" .. name end
+    if usable(directory .. "/" .. name) then return directory .. "/" .. name end
   end
+  return nil, problem
 end
 
 local function collect(outputs, deadline)
