@@ -11,6 +11,7 @@ local FIELDS = {
   wait = { "cella.process.wait", "wait" },
   pool = { "cella.pool", "new", enter = true },
   namespace = { "cella.namespace", enter = true },
+  doctor = { "cella.doctor", "ask" },
   cgroup = { "cella.cgroup" },
   caps = { "cella.caps" },
   idmap = { "cella.idmap" },
@@ -31,6 +32,8 @@ local FIELDS = {
 ---  several processes to end; see cella.process.wait
 ---@field pool fun(description: table): cella.pool?, cella.error?  containers that are started before there is a command
 ---  for them; see cella.pool
+---@field doctor fun(features: string|string[]|nil): cella.doctor.Result  tries what this host allows; print it; see
+---  cella.doctor
 ---@field namespace table  namespaces with names; see cella.namespace
 ---@field cgroup table     control groups; see cella.cgroup
 ---@field caps table       sets of capabilities; see cella.caps

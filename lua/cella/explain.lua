@@ -38,10 +38,12 @@ function M.why(fields, plan)
     found = ended and said or nil
   end
   local obstacle = type(found) == "table" and found or nil
+  -- Without a code the child was killed in that step.
+  if not obstacle and (code == "EPERM" or code == "EACCES" or not code) and core.sys.get_seccomp() == 2 then
+    obstacle = filtered_by(fields, plan)
+  end
   if obstacle then return obstacle.says, obstacle end
   if code == "EPERM" and found and filtered[fields.op] and core.sys.get_seccomp() == 2 then
-    obstacle = filtered_by(fields, plan)
-    if obstacle then return obstacle.says, obstacle end
     found = found
       .. "; or a seccomp filter that this process is under (Seccomp: 2 in /proc/self/status) refuses the call"
   end

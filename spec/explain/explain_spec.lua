@@ -454,7 +454,7 @@ describe("the error", function()
     end)
 
     it("that the caller's own IDs have no mapping", function()
-      says_there("unshare --user LUA", plan, "clone3", "EPERM", "has no mapping here")
+      says_there("unshare --user LUA", plan, "clone3", "EPERM", "has no mapping in its user namespace")
     end)
 
     if trial.lacks_root() then

@@ -14,7 +14,8 @@ local LAYERS = {
     .. "same" },
   { "plans and processes", "plan plan.* explain explain.* interpreter runner streams terminal rlimits mapping command "
     .. "call call.* process process.* cgroup cgroup.* root.description" },
-  { "containers", "confinement root root.* container container.* enter enter.* namespace pool show show.*" },
+  { "containers", "confinement root root.* container container.* enter enter.* namespace pool show show.* "
+    .. "doctor doctor.*" },
   { "top", "cella cli cli.*" },
 }
 

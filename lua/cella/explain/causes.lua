@@ -138,6 +138,7 @@ why.write_file = {
     return nil
   end,
   EINVAL = map_refused,
+  EROFS = function(fields) return proc_file(fields) and obstacles.readonly_proc() or nil end,
   ERANGE = function(fields)
     return proc_file(fields) == "timens_offsets"
       and "a clock would be before its beginning or beyond 146 years (time_namespaces(7))" or nil
@@ -149,23 +150,11 @@ why.write_file = {
   end,
 }
 
--- Why a file gives the one who executes it none of its owner's privileges (execve(2)); nil where that is not seen.
-local function gives_nothing(path)
-  local file = core.open(path, "path")
-  local facts = file and core.caps.file_facts(file:number())
-  local capabilities = file and core.caps.file_get(file:number())
-  if file then file:close() end
-  if not facts then return nil end
-  if facts.nosuid then return path .. " lies on a nosuid mount, so that nobody gains privileges by it" end
-  local set_user_id = facts.mode % 0x1000 >= 0x800 and facts.uid == 0
-  if set_user_id or capabilities then return nil end
-  return path .. " is not set-user-ID root and has no file capabilities, so that nobody gains privileges by it"
-end
-
 -- What newuidmap(1) and newgidmap(1) say themselves is in the message.
 local function helper(fields)
   if fields.code == "ENOENT" or fields.errno == 2 then
-    return "the program is not installed: on Debian it is in the package `uidmap`, elsewhere in `shadow-utils`"
+    return { name = "no_helper", remedy = obstacles.INSTALL_HELPERS,
+      says = "the program is not installed: on Debian it is in the package `uidmap`, elsewhere in `shadow-utils`" }
   end
   local said = map_refused(fields)
   if said then return said end
@@ -176,7 +165,7 @@ local function helper(fields)
     return ("this process is traced (by process %s), and so is the helper: a set-user-ID program gains nothing then "
       .. "(execve(2))"):format(tracer)
   end
-  return map.helper and gives_nothing(map.helper)
+  return map.helper and obstacles.helper_file(map.helper)
 end
 why.newuidmap = { any = helper }
 why.newgidmap = { any = helper }
@@ -364,6 +353,9 @@ why.execveat = {
   EPERM = seen_filter, ENOSYS = seen_filter,
   ENOMEM = RUNNER .. ": there is not enough memory for that, within the limits of the caller",
   EAGAIN = "RLIMIT_NPROC of the caller is exceeded (execve(2))",
+}
+why["idmap.of"] = {
+  ENOENT = function() return not core.inode "/proc/self" and "there is no /proc mounted here" or nil end,
 }
 why.open = {
   ENOENT = "there is no such file, or the process is gone",

@@ -35,4 +35,12 @@ function M.of(op, namespaces)
   return "refuses", result < 0 and core.errno_name(-result) or "0", call
 end
 
+--- Whether a filter kills whoever makes the call.
+---@param op string
+---@return boolean
+function M.kills(op)
+  local verdict, answer = M.of(op)
+  return verdict == "refuses" and answer == "killed"
+end
+
 return M

@@ -47,11 +47,11 @@ seccompProfile: { type: Unconfined }
 function M.filter(op, namespaces)
   local verdict, answer, call = filter.of(op, namespaces)
   if verdict ~= "refuses" then return nil end
-  local how = answer == "killed" and "kills who calls it" or "answers " .. answer .. " in the kernel's place"
+  local how = answer == "killed" and "kills whoever calls" or ("answers %s in the kernel's place to"):format(answer)
   local more = call == "clone3" and ". cella starts everything by clone3(2): clone(2) has no flag for birth in a "
     .. "cgroup or a time namespace, nor for signal handlers that are not handed on" or ""
   return { name = "seccomp", remedy = ENGINES_SECCOMP,
-    says = ("a seccomp filter that this process is under (Seccomp: 2 in /proc/self/status) %s at %s(2)%s"):format(how,
+    says = ("a seccomp filter that this process is under (Seccomp: 2 in /proc/self/status) %s %s(2)%s"):format(how,
       call, more) }
 end
 
@@ -122,8 +122,8 @@ function M.unmapped()
   local facts = host_facts.facts()
   for _, kind in ipairs { "uid", "gid" } do
     if not rawget(facts, "failure") and not facts[kind .. "_map"]:covers(facts[kind]) then
-      return { name = "unmapped", says = ("this process's own %s %.0f has no mapping here, in its own user namespace, "
-        .. "and the kernel lets such a process make none (clone(2), EPERM)"):format(kind, facts[kind]),
+      return { name = "unmapped", says = ("this process's own %s %.0f has no mapping in its user namespace, and the "
+        .. "kernel lets such a process make none (clone(2), EPERM)"):format(kind, facts[kind]),
         remedy = "# write the maps of the namespace that it is in first: uid_map, then gid_map" }
     end
   end
@@ -143,8 +143,8 @@ function M.chrooted()
     end
   end
   if not chrooted then return nil end
-  return { name = "chrooted", says = "this process is in a chroot(2), and the kernel lets such a process make no user "
-    .. "namespace (clone(2), EPERM)", remedy = "# enter the directory by pivot_root(2) in place of chroot(2), as\n"
+  return { name = "chrooted", says = "this process is chrooted (chroot(2)), and the kernel lets such a process make no "
+    .. "user namespace (clone(2), EPERM)", remedy = "# enter the directory by pivot_root(2) in place of chroot(2), as\n"
     .. "unshare --mount sh -c 'mount --rbind DIR DIR && cd DIR && pivot_root . . && umount -l . && exec COMMAND'" }
 end
 
@@ -195,6 +195,49 @@ function M.user_namespace(code, op)
     or M.filter(op or "clone3", op == "unshare" and { "user" } or nil)
 end
 
+-- The mount that a path lies on.
+local function mount_of(path)
+  local found = "/"
+  for _, mount in ipairs(mountinfo.own()) do
+    local point = mount.point == "/" and "/" or mount.point .. "/"
+    if path:sub(1, #point) == point and #mount.point >= #found then found = mount.point end
+  end
+  return found
+end
+
+local function quoted(path) return "'" .. path:gsub("'", "'\\''") .. "'" end
+
+local function remount(path, flag)
+  return ("mount -o remount,%s %s    # as root; to keep it: the options of that line in /etc/fstab"):format(flag,
+    quoted(mount_of(path)))
+end
+
+--- How newuidmap(1) and newgidmap(1) come to a host.
+M.INSTALL_HELPERS = "apt install uidmap    # as root; elsewhere the package is shadow-utils, or shadow"
+
+--- Why a file gives whoever executes it none of its owner's privileges (execve(2)), or cannot be executed; nil where
+--- that is not seen.
+---@param path string
+---@return cella.obstacle?
+function M.helper_file(path)
+  local file = core.open(path, "path")
+  local facts = file and core.caps.file_facts(file:number())
+  local capabilities = file and core.caps.file_get(file:number())
+  if file then file:close() end
+  if not facts then return nil end
+  if facts.noexec then
+    return { name = "helper_noexec", says = path .. " lies on a noexec mount", remedy = remount(path, "exec") }
+  elseif facts.nosuid then
+    return { name = "helper_nosuid", remedy = remount(path, "suid"),
+      says = path .. " lies on a nosuid mount, so that nobody gains privileges by it" }
+  end
+  local set_user_id = facts.mode % 0x1000 >= 0x800 and facts.uid == 0
+  if set_user_id or capabilities then return nil end
+  return { name = "helper_unprivileged",
+    says = path .. " is not set-user-ID root and has no file capabilities, so that nobody gains privileges by it",
+    remedy = ("chown root:root %s && chmod u+s %s    # as root"):format(quoted(path), quoted(path)) }
+end
+
 -- Directories of /proc that are there to be mounted on, and have nothing in them that would show: no cause.
 local EMPTY = { "/proc/sys/fs/binfmt_misc", "/proc/fs/nfsd", "/proc/xen", "/proc/openprom" }
 
@@ -208,16 +251,33 @@ procMount: Unmasked
 # the container's own table, for one without
 proc = false]]
 
---- Why no fresh /proc can be mounted by the root of a user namespace.
----@return cella.obstacle?
-function M.proc()
-  local covered, seen = {}, nil
+-- The topmost mount on /proc, and what is mounted below it.
+local function proc_mounts()
+  local seen
+  local covered = {}
   for _, mount in ipairs(mountinfo.own()) do
     if mount.point == "/proc" and mount.kind == "proc" then seen = mount end
     if mount.point:sub(1, 6) == "/proc/" and not lists.contains(EMPTY, mount.point) then
       covered[#covered + 1] = mount.point
     end
   end
+  return seen, covered
+end
+
+--- A /proc in which nothing can be written, not even by the owner of a file.
+---@return cella.obstacle?
+function M.readonly_proc()
+  local seen = proc_mounts()
+  if not seen or not ("," .. seen.flags .. ","):find(",ro,", 1, true) then return nil end
+  return { name = "readonly_proc", remedy = "mount -o remount,bind,rw /proc    # as root of this mount namespace",
+    says = "/proc is mounted read-only here: ID maps are written there, and the kernel mounts a fresh one that is not "
+      .. "read-only only where the old one is not" }
+end
+
+--- Why no fresh /proc can be mounted by the root of a user namespace.
+---@return cella.obstacle?
+function M.proc()
+  local seen, covered = proc_mounts()
   if not seen then
     return { name = "no_proc", remedy = "mount -t proc proc /proc    # as root of this mount and pid namespace",
       says = "the kernel mounts a fresh /proc only where an old one is seen whole, and there is no /proc mounted here" }
@@ -225,11 +285,8 @@ function M.proc()
     return { name = "masked_proc", remedy = MASKED,
       says = "the kernel mounts a fresh /proc only where the old one is whole, and here parts of it are covered: "
         .. table.concat(covered, ", ") }
-  elseif (" " .. seen.flags:gsub(",", " ") .. " "):find(" ro ", 1, true) then
-    return { name = "readonly_proc", remedy = MASKED, says = "the kernel mounts a fresh /proc that may be written to "
-      .. "only where the old one may be, and here it is read-only" }
   end
-  return nil
+  return M.readonly_proc()
 end
 
 return M

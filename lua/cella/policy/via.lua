@@ -5,6 +5,7 @@
 -- "helper": newuidmap(1) and newgidmap(1), within the subordinate IDs.
 
 local lazy = require "cella.lazy"
+local core = require "cella.core"
 local errors = require "cella.error"
 local facts = require "cella.host"
 ---@module "cella.policy.ranges"
@@ -164,7 +165,11 @@ function M.decide(pair, host)
   host = facts.complete(host)
   for _, kind in ipairs(KINDS) do
     local map, there = pair[kind], host[kind .. "_map"]
-    if not there:covers(host[kind]) then
+    local failure = rawget(host, "failure")
+    if failure then
+      return nil, errors.new { op = failure.op, path = failure.path, errno = failure.errno, message = failure.message,
+        why = failure.why or not core.inode "/proc/self" and "there is no /proc mounted here" or nil }
+    elseif not there:covers(host[kind]) then
       return refuse(("this process's own %s %.0f has no mapping in its user namespace"):format(kind, host[kind]),
         "the kernel lets such a process make no user namespace; write the maps of its own one first", "EPERM")
     end
