@@ -33,7 +33,7 @@ local function has_systemd() return core.inode "/run/systemd/system" ~= nil end
 function M.cgroup(err, host)
   if (err.why or ""):find("unified_cgroup_hierarchy", 1, true) then return UNIFIED end
   if has_systemd() and err.code ~= "EROFS" then
-    return DELEGATE:format(host.user and host.user:find "^[%w_][%w_.-]*$" and host.user or "USER")
+    return DELEGATE:format(grant.name(host) or "USER")
   end
   return nil
 end
