@@ -10,11 +10,20 @@ function __fish_cella_print_command
             case plan
                 set cmd $cmd plan
                 break
+            case doctor
+                set cmd $cmd doctor
+                break
             case enter
                 set cmd $cmd enter
                 break
             case tree
                 set cmd $cmd tree
+                break
+            case show
+                set cmd $cmd show
+                break
+            case same
+                set cmd $cmd same
                 break
             case idmap
                 set cmd $cmd idmap
@@ -87,8 +96,11 @@ end
 
 complete -c cella -n '__fish_cella_using_command' -xa 'run' -d 'Start a container: of a file, of keys in the line, or the default one'
 complete -c cella -n '__fish_cella_using_command' -xa 'plan' -d 'Print the kernel steps that `run` would take'
+complete -c cella -n '__fish_cella_using_command' -xa 'doctor' -d 'Say what this host allows, what not, why, and the remedy'
 complete -c cella -n '__fish_cella_using_command' -xa 'enter' -d 'Start a program in the namespaces of a process'
 complete -c cella -n '__fish_cella_using_command' -xa 'tree' -d 'Show the hierarchy of namespaces'
+complete -c cella -n '__fish_cella_using_command' -xa 'show' -d 'Show what a process is, and what it may do over what'
+complete -c cella -n '__fish_cella_using_command' -xa 'same' -d 'Say whether two processes are in the same namespaces'
 complete -c cella -n '__fish_cella_using_command' -xa 'idmap' -d 'Show, check, translate and compose ID maps'
 complete -c cella -n '__fish_cella_using_command' -xa 'caps' -d 'Show, decode and explain capabilities, and predict exec'
 complete -c cella -n '__fish_cella_using_command' -xa 'completion' -d 'Print what a shell reads to complete these commands'
@@ -106,6 +118,9 @@ complete -c cella -n '__fish_cella_seen_command plan' -s t -l terminal -d 'Give 
 complete -c cella -n '__fish_cella_seen_command plan' -l no-terminal -d 'Give it none: it has the streams that this one has'
 complete -c cella -n '__fish_cella_seen_command plan' -s e -l eval -r -d 'The container\'s keys, in Lua, as they stand in the table of a file; cella, policy, idmap, caps and sys are at hand'
 
+complete -c cella -n '__fish_cella_seen_command doctor' -s h -l help -d 'Show this help message and exit'
+complete -c cella -n '__fish_cella_seen_command doctor' -l json -d 'Print JSON (needs the Lua module dkjson)'
+
 complete -c cella -n '__fish_cella_seen_command enter' -s h -l help -d 'Show this help message and exit'
 complete -c cella -n '__fish_cella_seen_command enter' -s n -l namespaces -r -d 'Only these: user, mount, pid, ipc, uts, net, cgroup, time'
 complete -c cella -n '__fish_cella_seen_command enter' -s u -l user -r -d 'Be this one there, UID[:GID[:GROUP,...]]'
@@ -122,6 +137,15 @@ complete -c cella -n '__fish_cella_seen_command tree' -l json -d 'Print JSON (ne
 complete -c cella -n '__fish_cella_seen_command tree' -l dot -d 'Print a graph for dot(1) of Graphviz'
 complete -c cella -n '__fish_cella_seen_command tree' -l svg -d 'Print a picture, for a file that a browser shows'
 complete -c cella -n '__fish_cella_seen_command tree' -l colour -l color -xa 'auto always never' -d 'In colours: at a terminal, always or never'
+
+complete -c cella -n '__fish_cella_seen_command show' -s h -l help -d 'Show this help message and exit'
+complete -c cella -n '__fish_cella_seen_command show' -l json -d 'Print JSON (needs the Lua module dkjson)'
+complete -c cella -n '__fish_cella_seen_command show' -l colour -l color -xa 'auto always never' -d 'In colours: at a terminal, always or never'
+
+complete -c cella -n '__fish_cella_seen_command same' -s h -l help -d 'Show this help message and exit'
+complete -c cella -n '__fish_cella_seen_command same' -s n -l namespaces -r -d 'Only these: user, mount, pid, ipc, uts, net, cgroup, time'
+complete -c cella -n '__fish_cella_seen_command same' -s q -l quiet -d 'Print nothing: the exit status says it'
+complete -c cella -n '__fish_cella_seen_command same' -l json -d 'Print JSON (needs the Lua module dkjson)'
 
 complete -c cella -n '__fish_cella_using_command idmap' -xa 'show' -d 'Print the maps of a process\'s user namespace'
 complete -c cella -n '__fish_cella_using_command idmap' -xa 'check' -d 'Say what the kernel would say to a map, and what is dangerous about it'
