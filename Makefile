@@ -98,10 +98,32 @@ objects: $(objects)
 PREFIX       = /usr/local
 INST_DATADIR = $(PREFIX)/share
 
-install: build
+# Bytecode of the Lua modules, for the release of Lua that INTERPRETER is: installed with them, and loaded in their place
+# by that release. Where there is no such program, none is made: everything is there as source.
+INTERPRETER = lua$(LUA)
+BYTECODE    = $(BUILD)/bytecode
+release     = $(shell $(INTERPRETER) -v 2>&1 | sed -n 's/^\(Lua 5[0-9.]*\|LuaJIT [^ ]*\) .*/\1/p')
+bytecode    = $(if $(release),$(BYTECODE)/bytecode.so)
+
+$(BYTECODE)/bytecode.so: csrc/bytecode/bytecode.c csrc/value/compat.h tools/bytecode.lua $(shell find lua -name '*.lua') \
+    $(BUILD)/obj/command
+	@mkdir -p $(@D)
+	@echo 'link $@'
+	@$(INTERPRETER) tools/bytecode.lua $(@D)
+	@$(compile) $(LIBFLAG) -o $@ $< -DBYTECODE_FILE='"$(@D)/code"' -DBYTECODE_INDEX='"$(abspath $(@D))/index.h"' \
+	    -DBYTECODE_RELEASE='"$(release)"' -DBYTECODE_STAMP='"'"$$(cat $(@D)/stamp)"'"' \
+	    -Wl,-z,relro,-z,now $(LDFLAGS) -ldl
+
+# What `install` puts in place.
+installable: build $(bytecode)
+
+install: installable
 	cd share && find . -type f -exec install -D -m 644 '{}' '$(DESTDIR)$(INST_DATADIR)/{}' ';'
 	install -D -m 755 $(module) '$(DESTDIR)$(INST_LIBDIR)/cella/core.so'
 	cd lua && find . -name '*.lua' -exec install -D -m 644 '{}' '$(DESTDIR)$(INST_LUADIR)/{}' ';'
+	$(if $(bytecode),install -D -m 755 $(bytecode) '$(DESTDIR)$(INST_LIBDIR)/cella/bytecode.so')
+	$(if $(bytecode),sed -i "s/^local bytecode = nil/local bytecode = \"$$(cat $(BYTECODE)/stamp)\"/" \
+	    '$(DESTDIR)$(INST_LUADIR)/cella.lua')
 
 # For a shell that is to find cella in this checkout: eval "$(make -s env)".
 env:
@@ -129,11 +151,14 @@ fuzz: sanitized
 check: build
 	@tools/folders $(BUILD) --exclude-tags=slow $$(find spec -name '*_spec.lua')
 
-# BENCH='--quick --json FILE': its options; `--help` tells them. Without the packages it measures what is there.
+# BENCH='--quick --json FILE': its options; `--help` tells them. Without the packages it measures what is there. What is
+# measured is cella as it is installed.
+bench_tree = $(CURDIR)/build/bench/tree
 bench:
 	@tools/deps bench || echo 'going on with what is there'
 	@$(MAKE) --no-print-directory build bench-programs
-	@$(env) lua5.4 bench/main.lua $(BENCH)
+	@$(MAKE) -s install PREFIX='$(bench_tree)' INST_LUADIR='$(bench_tree)/lua' INST_LIBDIR='$(bench_tree)/lib'
+	@LUA_PATH='$(bench_tree)/lua/?.lua;;' LUA_CPATH='$(bench_tree)/lib/?.so;;' lua5.4 bench/main.lua $(BENCH)
 
 # The floor, and the programs that it starts (bench/): these have no libc.
 bench-programs: build/bench/floor build/bench/bare build/bench/init

@@ -31,12 +31,13 @@ external_dependencies = {
 
 build = {
   type = "make",
-  build_target = "build",
+  build_target = "installable",
   -- Not where `make build` puts its objects: they may be for another Lua.
   variables = {
     BUILD = "build/rock",
   },
   build_variables = {
+    INTERPRETER = "$(LUA)",
     CC = "$(CC)",
     CFLAGS = "$(CFLAGS)",
     LIBFLAG = "$(LIBFLAG)",
@@ -45,6 +46,7 @@ build = {
     CAP_LIBDIR = "$(CAP_LIBDIR)",
   },
   install_variables = {
+    INTERPRETER = "$(LUA)",
     CC = "$(CC)",
     CFLAGS = "$(CFLAGS)",
     LIBFLAG = "$(LIBFLAG)",

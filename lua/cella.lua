@@ -1,5 +1,12 @@
 --- cella: Linux containers as Lua programs.
 
+-- Where cella is installed: of which sources the bytecode is that was installed with them (csrc/bytecode).
+local bytecode = nil
+if bytecode then
+  local found, use = pcall(require, "cella.bytecode")
+  if found then use(bytecode) end
+end
+
 local lazy = require "cella.lazy"
 
 -- A field is loaded when it is first asked for: a start needs few of cella's modules, and compiling them all takes

@@ -42,7 +42,7 @@ local function imports()
     graph[module] = {}
     for _, pattern in ipairs { 'require[ (,]*"(cella[%w_.]*)"', 'lazy "(cella[%w_.]*)"', 'load "(cella[%w_.]*)"' } do
       for other in source:gmatch(pattern) do
-        if other ~= "cella.core" then table.insert(graph[module], other) end
+        if other ~= "cella.core" and other ~= "cella.bytecode" then table.insert(graph[module], other) end
       end
     end
   end

@@ -2,7 +2,7 @@
 -- other.
 
 -- The folders of csrc/, from the lowest up. The first four are the runner, which has neither libc nor Lua.
-local FOLDERS = { "sys", "ops", "executor", "runner", "value", "lib", "plan", "parent", "core" }
+local FOLDERS = { "sys", "ops", "executor", "runner", "value", "lib", "plan", "parent", "bytecode", "core" }
 
 -- "ops/mount" -> list of those that it includes. A source and the header of its name are one.
 local function includes()
