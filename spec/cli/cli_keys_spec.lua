@@ -104,6 +104,23 @@ describe("without a file", function()
       assert.matches("command: missing", result.stderr, 1, true)
     end)
 
+    it("takes no word for nothing", function()
+      -- Each option with a word of its own leaves those behind it what they are.
+      for _, words in ipairs { { "--diff", "/no/such/file" }, { "--colour", "never" }, { "--color", "never" },
+        { "--eval", "" }, { "-e", "" } } do
+        local result = trial.cella { "plan", words[1], words[2], "--no-such-option", "--", "true" }
+        assert.equal(125, result.status)
+        assert.matches("unknown option '--no-such-option'", result.stderr, 1, true)
+      end
+      local request = { command = "run", file_arguments = { "-e", "hostname = 'moon'" }, words = { "true" } }
+      local said = {}
+      local status = require("cella.cli.container").with(request, { err = { write = function(_, ...)
+        said[#said + 1] = table.concat { ... }
+      end } }, error)
+      assert.equal(125, status)
+      assert.matches("there is no file whose argument it could be", said[1])
+    end)
+
     it("says where a program belongs that was taken for a file", function()
       local result = trial.cella { "run", "echo", "hi" }
       assert.equal(125, result.status)

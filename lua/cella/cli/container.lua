@@ -37,6 +37,8 @@ local function request_of(arguments)
   local file, keys, command = arguments.file, arguments.keys, arguments.words
   if file and keys then
     common.stop("-e says the keys, so there is no file: what is to be run stands behind `--` (%s does not)", file)
+  elseif not file and #arguments.file_arguments > 0 then
+    common.stop("%q is no option, and there is no file whose argument it could be", arguments.file_arguments[1])
   elseif not file and not keys and not command then
     common.stop("a file is missing; or a program, behind `--`, for the default container: cella %s -- sh",
       arguments.command)

@@ -97,8 +97,11 @@ local function status_of_result(process, result)
   return SIGNALED + (process.ended_by or result.signal_number)
 end
 
--- False, and said, where what is to be shown cannot be.
-local function show(streams, text)
+--- Writes text to the standard output. False, and said, where that cannot be.
+---@param streams { out: file*, err: file* }
+---@param text string
+---@return boolean
+function M.show(streams, text)
   local ok, message = streams.out:write(text)
   if ok then ok, message = streams.out:flush() end
   if not ok then streams.err:write("cella: standard output: ", tostring(message), "\n") end
@@ -163,24 +166,38 @@ function M.run(box, request, streams)
   end
   if log then log.ended(streams.err, result) end
   -- A file may ask for a stream to be captured; on the command line nobody else would show it.
-  local shown = not result.stdout or show(streams, result.stdout)
+  local shown = not result.stdout or M.show(streams, result.stdout)
   streams.err:write(result.stderr or "")
   if result.error then streams.err:write("cella: ", shown_text(result.error), "\n") end
   return shown and status_of_result(process, result) or SETUP_FAILED
 end
 
---- Prints the steps that this would take.
+--- The plan of what would be started.
 ---@param box cella.container|cella.entrance
----@return integer status
-function M.print(box, request, streams)
+---@param request { command: string[]? }
+---@return cella.plan?, string?
+function M.plan(box, request)
   local command = terminal.choose(box, request)
   hold_signals(box, FORWARDED)
   local ok, plan, err = common.try(box.plan, box, command)
-  if not ok or not plan then
-    streams.err:write("cella: ", shown_text(not ok and plan or err), "\n")
+  if ok and plan then return plan end
+  return nil, tostring(not ok and plan or err)
+end
+
+--- Prints the steps that this would take, as `show` makes text of them; with a heading for each stage if it is not
+--- given.
+---@param box cella.container|cella.entrance
+---@param request { command: string[]? }
+---@param streams { out: file*, err: file* }
+---@param show (fun(plan: cella.plan): string)?
+---@return integer status
+function M.print(box, request, streams, show)
+  local plan, message = M.plan(box, request)
+  if not plan then
+    streams.err:write("cella: ", shown_text(message), "\n")
     return SETUP_FAILED
   end
-  return show(streams, tostring(plan) .. "\n") and 0 or SETUP_FAILED
+  return M.show(streams, (show or require("cella.cli.steps").text)(plan)) and 0 or SETUP_FAILED
 end
 
 return M

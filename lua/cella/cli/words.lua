@@ -7,9 +7,8 @@ local CONTAINER = { run = true, plan = true }
 local PROGRAM = { enter = true }
 
 -- Options of the former that take the next word: short ones also at the end of several in one word.
-local function takes_next(word)
-  return word:find "^%-%a*e$" or word == "--eval" or word == "--diff"
-end
+local LONG = { ["--eval"] = true, ["--diff"] = true, ["--colour"] = true, ["--color"] = true }
+local function takes_next(word) return word:find "^%-%a*e$" or LONG[word] end
 
 ---@class cella.cli.words
 ---@field ours string[]       what cella's own parser sees

@@ -117,6 +117,9 @@ complete -c cella -n '__fish_cella_seen_command plan' -s h -l help -d 'Show this
 complete -c cella -n '__fish_cella_seen_command plan' -s t -l terminal -d 'Give the program a terminal of its own, wherever this one\'s streams lead'
 complete -c cella -n '__fish_cella_seen_command plan' -l no-terminal -d 'Give it none: it has the streams that this one has'
 complete -c cella -n '__fish_cella_seen_command plan' -s e -l eval -r -d 'The container\'s keys, in Lua, as they stand in the table of a file; cella, policy, idmap, caps and sys are at hand'
+complete -c cella -n '__fish_cella_seen_command plan' -l html -d 'Print a page of HTML, with the reason of each step and where the manual pages tell of it'
+complete -c cella -n '__fish_cella_seen_command plan' -l diff -r -d 'Print what the container of this file would do otherwise: its steps with -, those of the other with +'
+complete -c cella -n '__fish_cella_seen_command plan' -l colour -l color -xa 'auto always never' -d 'In colours: at a terminal, always or never'
 
 complete -c cella -n '__fish_cella_seen_command doctor' -s h -l help -d 'Show this help message and exit'
 complete -c cella -n '__fish_cella_seen_command doctor' -l json -d 'Print JSON (needs the Lua module dkjson)'
