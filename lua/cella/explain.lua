@@ -14,7 +14,7 @@ for _, name in ipairs { "clone3", "unshare", "setns", "mount", "umount2", "pivot
   filtered[name] = true
 end
 
--- Asked by an operation's own name: where a filter answers it, the kernel was not asked at all.
+-- Asked by an operation's own name.
 local function filtered_by(fields, plan)
   local loaded, obstacles = pcall(require, "cella.explain.obstacles")
   if not loaded then return nil end
@@ -29,6 +29,12 @@ end
 ---@return string? why, cella.obstacle? obstacle
 function M.why(fields, plan)
   local code = fields.code or fields.errno and core.errno_name(fields.errno)
+  -- Where a filter answers a call the kernel has not been asked, and what it would say is no cause. Without a code the
+  -- child was killed in that step.
+  if (code == "EPERM" or code == "EACCES" or not code) and core.sys.get_seccomp() == 2 then
+    local refused = filtered_by(fields, plan)
+    if refused then return refused.says, refused end
+  end
   -- Loaded when something fails. Without a free descriptor it cannot be; `everywhere` knows the cause then.
   local loaded, causes = pcall(require, "cella.explain.causes")
   local found = loaded and causes.of(fields.op, code) or everywhere[code]
@@ -37,12 +43,7 @@ function M.why(fields, plan)
     local ended, said = pcall(found, fields, plan)
     found = ended and said or nil
   end
-  local obstacle = type(found) == "table" and found or nil
-  -- Without a code the child was killed in that step.
-  if not obstacle and (code == "EPERM" or code == "EACCES" or not code) and core.sys.get_seccomp() == 2 then
-    obstacle = filtered_by(fields, plan)
-  end
-  if obstacle then return obstacle.says, obstacle end
+  if type(found) == "table" then return found.says, found end
   if code == "EPERM" and found and filtered[fields.op] and core.sys.get_seccomp() == 2 then
     found = found
       .. "; or a seccomp filter that this process is under (Seccomp: 2 in /proc/self/status) refuses the call"

@@ -135,9 +135,14 @@ describe("the doctor and the error of a start", function()
       assert.is_true(finding.works, finding.why)
     end)
 
+    it("a filter, and not what the kernel would have refused had it been asked", function()
+      both_say(ROOT_OF_ITS_OWN .. "--mount " .. with "mount --bind /dev/null /proc/cpuinfo",
+        "in the kernel's place to fsopen(2)", "seccomp=unconfined", 'filter("fsopen", EPERM)\n' .. PROC)
+    end)
+
     it("a /proc that is read-only", function()
       both_say(ROOT_OF_ITS_OWN .. "--mount " .. with "mount --bind /proc /proc && mount -o remount,bind,ro /proc",
-        "/proc is mounted read-only here", "mount -o remount,bind,rw /proc", PROC:gsub('"proc"', '"user"'))
+        "/proc is mounted read-only here", "mount -o remount,bind,rw /proc", PROC:gsub('"proc"', '"map"'))
     end)
 
     it("no /proc", function()

@@ -52,13 +52,20 @@ local function own_ids(host)
   return policy.resolve(policy.root(), host)
 end
 
-local function in_user_namespace(context, namespaces, record)
+local function in_mapped_namespace(context, namespaces, record)
   local ids, err = own_ids(context.host)
   if not ids then return false, err end
   local all = { "user" }
   for _, name in ipairs(namespaces) do all[#all + 1] = name end
   return perform({ namespaces = all, ids = { uid = ids.uid, gid = ids.gid, via = ids.via, setgroups = ids.setgroups,
     text = ids.text } }, record)
+end
+
+-- Nobody has an ID there.
+local function in_user_namespace(namespaces, record)
+  local all = { "user" }
+  for _, name in ipairs(namespaces) do all[#all + 1] = name end
+  return perform({ namespaces = all }, record)
 end
 
 -- Starts a container with these keys, and `true` in it.
@@ -98,9 +105,9 @@ add { name = "start", group = "processes", about = "a process by clone3(2), whic
     return perform {}
   end }
 
-add { name = "user", group = "namespaces", about = "user namespaces, with the caller's ID in them", needs = "start",
-  try = function(context)
-    local ok, err = in_user_namespace(context, {})
+add { name = "user", group = "namespaces", about = "user namespaces", needs = "start",
+  try = function()
+    local ok, err = in_user_namespace {}
     return ok, ok and limit_of "user" or err
   end }
 
@@ -109,22 +116,30 @@ for _, kind in ipairs(kinds.list) do
     -- `cgroup` is what limits resources.
     add { name = kind == "cgroup" and "cgroupns" or kind, group = "namespaces", needs = "user",
       about = ("%s namespaces"):format(kind),
-      try = function(context)
-        local ok, err = in_user_namespace(context, kind == "time" and {} or { kind }, function(plan)
-          if kind == "time" then plan:unshare "time" end
-        end)
+      try = function()
+        local ok, err
+        if kind == "time" then
+          ok, err = in_user_namespace({}, function(plan) plan:unshare "time" end)
+        else
+          ok, err = in_user_namespace { kind }
+        end
         return ok, ok and limit_of(kind) or err
       end }
   end
 end
 
-add { name = "nested", group = "namespaces", about = "user namespaces in one", needs = "user",
+add { name = "map", group = "namespaces", about = "the caller's own ID in a user namespace", needs = "user",
   try = function(context)
-    local ok, err = in_user_namespace(context, {}, function(plan) plan:unshare "user" end)
+    local ok, err = in_mapped_namespace(context, {})
     return ok, not ok and err or nil
   end }
 
--- Maps of all that the caller may map, the way policies go.
+add { name = "nested", group = "namespaces", about = "user namespaces in one", needs = "map",
+  try = function(context)
+    local ok, err = in_mapped_namespace(context, {}, function(plan) plan:unshare "user" end)
+    return ok, not ok and err or nil
+  end }
+
 local function is_privileged(host) return host.capabilities.setuid and host.capabilities.setgid end
 
 local function spans(ranges)
@@ -197,9 +212,9 @@ add { name = "container", group = "containers", about = "the default container",
     return ok, ok and (kept.setuid and kept.setgid and "65,536 IDs of its own" or "one ID, the caller's") or err
   end }
 
-add { name = "proc", group = "file systems", about = "a fresh /proc", needs = "pid",
+add { name = "proc", group = "file systems", about = "a fresh /proc", needs = "map",
   try = function(context)
-    local ok, err = in_user_namespace(context, { "mount", "pid" }, function(plan)
+    local ok, err = in_mapped_namespace(context, { "mount", "pid" }, function(plan)
       local context_fd = plan:fsopen "proc"
       plan:fsconfig(context_fd, "create")
       plan:fsmount(context_fd)
@@ -207,10 +222,10 @@ add { name = "proc", group = "file systems", about = "a fresh /proc", needs = "p
     return ok, not ok and err or nil
   end }
 
-add { name = "overlay", group = "file systems", about = "an overlay in a user namespace", needs = "mount",
+add { name = "overlay", group = "file systems", about = "an overlay in a user namespace", needs = "map",
   try = function(context)
     -- The directories of its own tmpfs: what the host has may be of a kind that takes no overlay.
-    local ok, err = in_user_namespace(context, { "mount" }, function(plan)
+    local ok, err = in_mapped_namespace(context, { "mount" }, function(plan)
       local tmpfs = plan:fsopen "tmpfs"
       plan:fsconfig(tmpfs, "create")
       local tree = plan:fsmount(tmpfs)
@@ -277,8 +292,8 @@ add { name = "cgroup.io", group = "cgroups", about = "limits by the controller i
 
 add { name = "seccomp", group = "confinement", about = "seccomp filters, by which a container has no keys",
   needs = "user",
-  try = function(context)
-    local ok, err = in_user_namespace(context, {}, function(plan) plan:no_new_privs():deny_keys() end)
+  try = function()
+    local ok, err = in_user_namespace({}, function(plan) plan:no_new_privs():deny_keys() end)
     local own = status.field(files.read "/proc/thread-self/status" or "", "Seccomp_filters")
     return ok, not ok and err or own and own ~= "0" and ("this process is under %s filter%s"):format(own,
       own == "1" and "" or "s") or nil

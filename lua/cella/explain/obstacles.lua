@@ -47,6 +47,8 @@ seccompProfile: { type: Unconfined }
 function M.filter(op, namespaces)
   local verdict, answer, call = filter.of(op, namespaces)
   if verdict ~= "refuses" then return nil end
+  -- The kernel's own answer to unshare(2), whatever else is wrong with it.
+  if call == "unshare" and answer == "EPERM" and M.unprivileged_userns_clone() then return nil end
   local how = answer == "killed" and "kills whoever calls" or ("answers %s in the kernel's place to"):format(answer)
   local more = call == "clone3" and ". cella starts everything by clone3(2): clone(2) has no flag for birth in a "
     .. "cgroup or a time namespace, nor for signal handlers that are not handed on" or ""
@@ -208,7 +210,7 @@ end
 local function quoted(path) return "'" .. path:gsub("'", "'\\''") .. "'" end
 
 local function remount(path, flag)
-  return ("mount -o remount,%s %s    # as root; to keep it: the options of that line in /etc/fstab"):format(flag,
+  return ("mount -o remount,%s %s    # as root, where it was mounted; to keep it: that line in /etc/fstab"):format(flag,
     quoted(mount_of(path)))
 end
 

@@ -152,9 +152,16 @@ function route.helper(pair, host, single)
   }
 end
 
-local function refuse(message, why, code)
-  return nil, errors.new { op = "id map", message = message, why = why, code = code }
+local function refuse(message, why, code, remedy)
+  return nil, errors.new { op = "id map", message = message, why = why, code = code, remedy = remedy }
 end
+
+local SETFCAP = [[
+# in the table of a container of cella's, for others inside it: this capability, or another ID than root's
+capabilities = { "setfcap" }
+user = { uid = 1000, gid = 1000 }
+# Docker, Podman
+--cap-add=SETFCAP]]
 
 --- Decides who writes both maps. `pair.via`, where given, is the only way that is tried.
 ---@param pair { uid: cella.IdMap, gid: cella.IdMap, setgroups?: "allow"|"deny", via?: string }
@@ -207,7 +214,9 @@ function M.decide(pair, host)
     end
     reasons[#reasons + 1] = who[name] .. ": " .. reason
   end
-  return refuse("these maps cannot be written here", table.concat(reasons, ";\n  "), "EPERM")
+  local lacks_setfcap = pair.uid:inside(0) and not host.capabilities.setfcap
+  return refuse("these maps cannot be written here", table.concat(reasons, ";\n  "), "EPERM",
+    lacks_setfcap and SETFCAP or nil)
 end
 
 return M
