@@ -54,6 +54,9 @@ local SECTIONS = {
   { title = "cella.sys: operations and queries", shown = "sys.", from = { { "lua/cella/meta/sys.lua", "^sys%." },
     { "lua/cella/sys.lua", "^sys%." } }, classes = { "cella.sys", "cella.capability_sets" },
     there = value "cella.sys" },
+  { title = "cella.doctor", shown = "doctor.", module = "lua/cella/doctor.lua", from = {
+    { "lua/cella/doctor.lua", "^M%." } }, classes = { "cella.doctor.Result", "cella.doctor.Finding" },
+    there = value "cella.doctor" },
   { title = "cella.policy", shown = "policy.", module = "lua/cella/policy.lua", from = {
     { "lua/cella/policy.lua", "^M%." } }, classes = { "cella.policy.Result" }, internal = "maker rests_on_facts via",
     there = value "cella.policy" },
