@@ -129,6 +129,12 @@ install: installable
 env:
 	@echo "export $(env) PATH='$(CURDIR)/bin':\"\$$PATH\""
 
+# The documents as pages, and a reference made of the annotations: build/doc/index.html.
+doc:
+	@mkdir -p build/doc
+	@lua5.4 tools/doc.lua build/doc
+	@echo 'build/doc/index.html'
+
 run:
 	@tools/deps run
 	@$(MAKE) --no-print-directory $(if $(filter -j% -%j,$(MAKEFLAGS)),,-j$$(nproc)) build
@@ -190,6 +196,7 @@ clean:
 help:
 	@echo 'make [build] [LUA=5.1|5.3|5.4|jit]  the module, in build/lua5.4 (or 5.1, ...)'
 	@echo 'make env      what a shell needs to find cella here: eval "$$(make -s env)"'
+	@echo 'make doc      the documents and the reference as pages: build/doc/index.html'
 	@echo 'make run      install what is missing, build, start the example container'
 	@echo 'make test     install what is missing, build and test everything'
 	@echo 'make test-kernels  the specs that depend on the kernel, on Linux 5.10, 6.1, 6.12 and 7.3'
@@ -201,4 +208,4 @@ help:
 	@echo 'make install  INST_LUADIR=DIR INST_LIBDIR=DIR [INST_DATADIR=/usr/local/share] (luarocks make does this)'
 	@echo 'make clean    remove what was built'
 
-.PHONY: build sanitized aarch64 objects install env run test test-kernels check fuzz bench bench-programs lint luacheck cppcheck clean help FORCE
+.PHONY: build sanitized aarch64 objects install env doc run test test-kernels check fuzz bench bench-programs lint luacheck cppcheck clean help FORCE

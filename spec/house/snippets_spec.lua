@@ -107,7 +107,7 @@ neither
           assert.equal(0, trial.host({ "sh", "-nc", snippet.program }).status)
         end)
       else
-        it("can be pasted: " .. title, function()
+        it("can be pasted: " .. title .. (snippet.mark == "slow" and " #slow" or ""), function()
           if lacks(snippet) then return pending(lacks(snippet)) end
           local result = run(snippet, directory)
           assert.equal(0, result.status, result.stdout)

@@ -8,6 +8,7 @@
 ---     <!-- snippet: keys -->             keys of a container's table: the table is checked
 ---     <!-- snippet: given LUA -->        LUA stands before it
 ---     <!-- snippet: user -->             as an ordinary user only
+---     <!-- snippet: slow -->             takes half a second of processor time or more
 ---     <!-- snippet: needs WHAT -->       only where there is that (snippets_spec.lua); also `after needs WHAT`
 ---     <!-- snippet: not run: REASON -->  for what cannot be run in a spec
 ---
@@ -30,7 +31,7 @@ local M = {}
 ---@field output string?   what it prints, all of it; of one that goes on, from there
 ---@field prints string[]  what it prints among other things, in this order
 
-local MARKS = { after = true, keys = true, given = true, user = true, needs = true, ["not run"] = true }
+local MARKS = { after = true, keys = true, given = true, slow = true, user = true, needs = true, ["not run"] = true }
 
 local function mark_of(file, number, line)
   local text = line:match "^%s*<!%-%- snippet: (.-) %-%->$"

@@ -10,6 +10,7 @@
 ---@field classes string[]?  which are told here, of these files
 ---@field more string[]?   files of these classes alone
 ---@field there (fun(): table)?  what has these names when it runs
+---@field makers table<string, string>?  a file, and what its M.new is to users
 ---@field internal string?  names that are for others of cella's modules
 
 local function methods(make)
@@ -27,29 +28,33 @@ local SECTIONS = {
     text = "The keys of tables that describe something. An unknown one is refused, with the nearest that there is." },
   { title = "Containers", shown = "box:", from = { { "lua/cella/container.lua", "^Container:" },
     { "lua/cella/container.lua", "^M%.new$" } }, classes = { "cella.container" },
-    text = "What `cella.container` returns.",
+    text = "What `cella.container` returns.", makers = { ["lua/cella/container.lua"] = "container" },
     internal = "build hand_over is_still park rest_plan",
     there = methods(function() return require("cella.container").new {} end) },
   { title = "Processes", shown = "process:", from = { { "lua/cella/process.lua", "^Process[:.]" },
     { "lua/cella/enter/process.lua", "^Process%.methods:" }, { "lua/cella/process/wait.lua", "^M%.wait$" } },
     classes = { "cella.process", "cella.result" }, more = { "lua/cella/call.lua", "lua/cella/cgroup/usage.lua" },
-    text = "What `spawn` returns, and how it ended.", there = function() return require("cella.process").methods end },
+    text = "What `spawn` returns, and how it ended.", makers = { ["lua/cella/process/wait.lua"] = "wait" },
+    there = function() return require("cella.process").methods end },
   { title = "Pools", shown = "pool:", from = { { "lua/cella/pool.lua", "^Pool[:.]" },
     { "lua/cella/pool.lua", "^M%.new$" } },
-    classes = { "cella.pool" }, text = "What `cella.pool` returns.", there = methods(function()
+    classes = { "cella.pool" }, text = "What `cella.pool` returns.",
+    makers = { ["lua/cella/pool.lua"] = "pool" }, there = methods(function()
       local pool = assert(require("cella.pool").new { require("cella.container").new {} })
       pool:close()
       return pool
     end) },
   { title = "Entering", shown = "entrance:", from = { { "lua/cella/enter.lua", "^Entrance:" },
-    { "lua/cella/enter.lua", "^M%.new$" }, { "lua/cella/container.lua", "^Container:[prs]" } },
-    classes = { "cella.entrance" }, text = "What `cella.enter` returns.", internal = "build", there = methods(function()
+    { "lua/cella/enter.lua", "^M%.new$" }, { "lua/cella/container.lua", "^Container:plan$" },
+    { "lua/cella/container.lua", "^Container:spawn$" }, { "lua/cella/container.lua", "^Container:run$" } },
+    classes = { "cella.entrance" }, text = "What `cella.enter` returns.",
+    makers = { ["lua/cella/enter.lua"] = "enter" }, internal = "build", there = methods(function()
       return require("cella.enter").new { pid = require("cella.sys").getpid() }
     end) },
   { title = "Plans", shown = "plan:", from = { { "lua/cella/plan.lua", "^methods:" },
     { "lua/cella/plan.lua", "^M%.new$" }, { "lua/cella/meta/plan.lua", "^plan:" } },
-    classes = { "cella.plan", "cella.slot" },
-    internal = "branch input input_descriptor optional only_with visit", text = "Every operation of "
+    classes = { "cella.plan", "cella.slot" }, makers = { ["lua/cella/plan.lua"] = "plan" },
+    internal = "branch input input_descriptor optional only_with rest visit", text = "Every operation of "
       .. "cella.sys is a method too.", there = methods(function() return require("cella.plan").new() end) },
   { title = "cella.sys: operations and queries", shown = "sys.", from = { { "lua/cella/meta/sys.lua", "^sys%." },
     { "lua/cella/sys.lua", "^sys%." } }, classes = { "cella.sys", "cella.capability_sets" },
@@ -61,7 +66,7 @@ local SECTIONS = {
     { "lua/cella/policy.lua", "^M%." } }, classes = { "cella.policy.Result" }, internal = "maker rests_on_facts via",
     there = value "cella.policy" },
   { title = "cella.idmap", shown = "idmap.", from = { { "lua/cella/idmap.lua", "^M%." },
-    { "lua/cella/idmap/value.lua", "^M%." } }, classes = { "cella.idmap.Extent", "cella.idmap.Report",
+    { "lua/cella/idmap/value.lua", "^M%.[nop]" } }, classes = { "cella.idmap.Extent", "cella.idmap.Report",
     "cella.idmap.Situation" }, more = { "lua/cella/idmap/check.lua" }, there = value "cella.idmap" },
   { title = "ID maps", shown = "map:", from = { { "lua/cella/idmap/value.lua", "^methods:" } },
     classes = { "cella.IdMap" }, there = methods(function() return require("cella.idmap").new "" end) },
@@ -86,11 +91,15 @@ local SECTIONS = {
     classes = { "cella.namespace.kept" }, there = value "cella.namespace" },
   { title = "The hierarchy of namespaces", shown = "tree:", from = { { "lua/cella/tree.lua", "^M%.new$" },
     { "lua/cella/tree.lua", "^methods:" } }, classes = { "^cella%.tree" }, more = { "lua/cella/tree.lua" },
-    text = "What `cella.tree` returns." },
+    makers = { ["lua/cella/tree.lua"] = "tree" }, text = "What `cella.tree` returns." },
   { title = "Processes seen", shown = "page:", from = { { "lua/cella/show.lua", "^M%.new$" },
     { "lua/cella/show.lua", "^methods:" }, { "lua/cella/same.lua", "^M%.of$" } }, classes = { "^cella%.show",
     "^cella%.same" }, more = { "lua/cella/show.lua", "lua/cella/same.lua" },
+    makers = { ["lua/cella/show.lua"] = "show", ["lua/cella/same.lua"] = "same" },
     text = "What `cella.show` and `cella.same` return." },
+  { title = "The doctor", shown = "report:", from = { { "lua/cella/doctor.lua", "^M%.ask$" } },
+    classes = { "^cella%.doctor" }, more = { "lua/cella/doctor.lua" },
+    makers = { ["lua/cella/doctor.lua"] = "doctor" }, text = "What `cella.doctor` returns." },
   { title = "cella.host", shown = "host.", from = { { "lua/cella/host.lua", "^M%." } }, classes = { "cella.Host" },
     text = "The facts about this host from which policies decide.", internal = "are_still complete sets",
     there = value "cella.host" },
