@@ -162,14 +162,23 @@ attributes.groups = {
   read = function(facts, source) facts.groups = status.numbers(source.status, "Groups") end,
 }
 
+-- { uid =, gid =, unmapped = }: the last is what who has no ID is called inside, where nobody is to have one.
 attributes.ids = {
   steps = {
+    -- A user namespace of its own, in which no map is ever written. What it is made in, the root among it, belongs to
+    -- the first one, over which nobody inside has anything. It gives all capabilities, which go with the next steps.
+    leave = function(plan, value)
+      if value.unmapped then plan:unshare("user") end
+    end,
     set = function(plan, value)
       plan:setresgid(value.gid, value.gid, value.gid)
       plan:setresuid(value.uid, value.uid, value.uid)
     end,
   },
-  expect = function(plan, value) plan:expect_ids(value.uid, value.gid) end,
+  expect = function(plan, value)
+    local nobody = value.unmapped
+    plan:expect_ids(nobody and nobody.uid or value.uid, nobody and nobody.gid or value.gid)
+  end,
   read = function(facts, source)
     facts.uid, facts.gid = status.numbers(source.status, "Uid"), status.numbers(source.status, "Gid")
   end,
@@ -284,8 +293,8 @@ local SEQUENCES = {
   files = { "umask.set" }, -- before anything is made that has a mode
   limits = { "limits.set" },
   privileges = { "personality.set", "timer_slack.set", "securebits.keep_sets", "groups.set", "ids.set",
-    "undumpable.set", "keys.make", "keys.deny_before", "capabilities.drop", "securebits.set", "capabilities.set",
-    "no_new_privs.set", "keys.deny", "tie.set" },
+    "ids.leave", "undumpable.set", "keys.make", "keys.deny_before", "capabilities.drop", "securebits.set",
+    "capabilities.set", "no_new_privs.set", "keys.deny", "tie.set" },
   memory = { "memory.set", "memory.expect" },
   last = { "limits.set_last" },
   tie = { "tie.set_last" },

@@ -43,6 +43,8 @@ local NAMESPACES = description.NAMESPACES
 ---@return cella.container
 function M.new(table_of_keys)
   local box = description.check(table_of_keys)
+  -- Its root is put together where there are IDs: without a map no file can be made (EOVERFLOW).
+  if box.ids == false then box.ids, box.unmapped = nil, true end
   local maker = policy.maker(box.ids)
   if maker then blame(("ids: policy.%s has to be called, to make a policy: policy.%s()"):format(maker, maker)) end
   if box.ids == nil and box.namespaces.user == "new" then

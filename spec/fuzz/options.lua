@@ -129,7 +129,7 @@ make = record {
   hostname = one("moon", "a-b", ("h"):rep(64)), domainname = one("a.b"),
   namespaces = record { user = namespace, mount = namespace, pid = namespace, net = namespace, uts = namespace,
     ipc = namespace, cgroup = namespace, time = one("new", "host", { monotonic = 5 }, { boottime = -1 }) },
-  ids = one({ uid = "0 0 1", gid = "0 0 1" }, policy.subids(), policy.root and policy.root() or policy.subids()),
+  ids = one({ uid = "0 0 1", gid = "0 0 1" }, policy.subids(), policy.root and policy.root() or policy.subids(), false),
   user = record { uid = id, gid = id, groups = list_of(id, 5) },
   root = function() return pick { path(), "system", { path = path(), readonly = true }, list_of(mount, 4)() } end,
   mounts = list_of(mount, 4), masked_paths = list_of(path, 3), readonly_paths = list_of(path, 3),

@@ -62,9 +62,9 @@ local function user_rule(value, path)
 end
 
 local function ids_rule(value, path)
-  if type(value) == "function" then return value end
+  if type(value) == "function" or value == false then return value end
   if type(value) ~= "table" then
-    validate.fail(path, "a policy such as policy.available(), or { uid =, gid = } expected, got %s",
+    validate.fail(path, "a policy such as policy.available(), { uid =, gid = } or false expected, got %s",
       validate.show(value))
   end
   return mapping.table_rule(value, path)
@@ -124,6 +124,18 @@ local function check_proc(box)
   end
 end
 
+-- Without a map there is nobody inside, and what is inside is over a user namespace that governs nothing.
+local function check_unmapped(box)
+  if box.ids ~= false then return end
+  if box.user then
+    blame("user: with ids = false nobody inside has an ID: everybody is 65534, the number for who has none")
+  end
+  if box.capabilities and not box.capabilities:empty() then
+    blame("capabilities: with ids = false they would be over a user namespace that governs nothing, and with sys_admin "
+      .. "a program could write itself a map")
+  end
+end
+
 --- Where the kind of a namespace decides about other keys, say so now.
 local function check_together(box)
   local kinds = box.namespaces
@@ -153,6 +165,7 @@ local function check_together(box)
   if box.ids ~= nil and kinds.user ~= "new" then
     blame("ids: needs a new user namespace: the maps of another are written already")
   end
+  check_unmapped(box)
 end
 
 M.NAMESPACES = NAMESPACES

@@ -3,7 +3,9 @@
 local blame = require "cella.blame"
 local Error = require "cella.error"
 local explain = require "cella.explain"
+local file = require "cella.host.file"
 local groups = require "cella.groups"
+local idmap = require "cella.idmap.value"
 local mapping = require "cella.mapping"
 local policy = require "cella.policy"
 
@@ -40,6 +42,13 @@ end
 local OTHER_IDS = "  the key `ids` says which there are: ids = policy.available() gives the most that the caller can, "
   .. "ids = policy.exactly { 0, %d } these"
 
+--- What the kernel calls who has no ID (proc(5)).
+---@param kind "uid"|"gid"
+---@return integer
+function M.overflow(kind)
+  return tonumber(file.read(("/proc/sys/kernel/overflow%s"):format(kind)) or "") or idmap.overflow
+end
+
 -- Who the program is. Without a word about it: the caller, where the map has the caller; else the container's root;
 -- else somebody has to say.
 local function resolve_user(box, host, ids, keep_groups, unknown_maps)
@@ -60,6 +69,7 @@ local function resolve_user(box, host, ids, keep_groups, unknown_maps)
     blame(("user.%s: missing, and the map has neither you (%d) nor a root\n%s"):format(key, own, tostring(ids[key])))
   end
   local user = { uid = choose("u", host.uid), gid = choose("g", host.gid) }
+  if box.unmapped then user.unmapped = { uid = M.overflow "uid", gid = M.overflow "gid" } end
   if keep_groups then
     if wanted.groups then blame("user.groups: the policy of `ids` keeps the caller's") end
     return user

@@ -40,7 +40,7 @@ local function choose(kind, facts, wanted, where, own)
   local inside = map:inside(shown)
   if inside then return inside end
   return nil, refuse(("process %d has the %s %d, which its own user namespace does not map"):format(where.pid, kind,
-    shown), "no one there can become that" .. SAY)
+    shown), #map:extents() == 0 and "there is no ID at all" or "no one there can become that" .. SAY)
 end
 
 -- Those that are said, or of another user none; else those of the process: set inside, where the namespace allows it
