@@ -397,10 +397,7 @@ end
 -- The one that it is about. It is held, so that its number stays its own till its namespaces are known.
 local function look_at(pid)
   local target, err = targets.hold(pid)
-  if not target then
-    if err.op == "enter" then err.op = "tree" end
-    return nil, err
-  end
+  if not target then return nil, err end
   local process, inode
   inode, err = target:inode "user"
   if inode then
@@ -413,6 +410,12 @@ local function look_at(pid)
   end
   target:close()
   return process, err
+end
+
+-- How /proc hides processes of others, from who may not trace them all.
+local function hidepid(own)
+  if own == FIRST and list.contains((core.sys.capabilities() or {}).effective, "sys_ptrace") then return nil end
+  return scan.hidepid()
 end
 
 local function own_namespaces()
@@ -430,7 +433,10 @@ function M.new(pid)
   local focus, err
   if pid then
     focus, err = look_at(pid)
-    if not focus then return nil, err end
+    if not focus then
+      if err.op == "enter" then err.op = "tree" end
+      return nil, err
+    end
   end
   local processes, vanished, errno = scan.processes()
   if not processes then return nil, Error.new { op = "tree", path = "/proc", errno = errno } end
@@ -438,7 +444,7 @@ function M.new(pid)
   local own, message, code = core.sys.namespace "user"
   if not own then return nil, Error.new { op = "tree", path = "/proc", errno = code, message = message } end
   local self = setmetatable({ pid = pid, node = {}, ways = {}, namespaces = {}, roots = {}, unowned = {}, refused = {},
-    processes = 0, zombies = 0, vanished = vanished, hidepid = scan.hidepid(),
+    processes = 0, zombies = 0, vanished = vanished, hidepid = hidepid(own),
     viewer = { pid = core.sys.getpid(), uid = uid, namespaces = own_namespaces() },
     device = select(2, core.sys.namespace "user") }, Tree)
   local all = {}

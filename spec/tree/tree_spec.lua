@@ -211,6 +211,50 @@ describe("the tree of namespaces", function()
     assert.truthy(one.stderr:find("could trace the process", 1, true), one.stderr)
   end)
 
+  -- A shell's words where /proc is another: of a pid namespace of its own, or none.
+  local function elsewhere(mount, words)
+    return trial.host { "unshare", "-mp", "--fork", "--kill-child", "sh", "-c", mount .. "; sleep 1000 & " .. words }
+  end
+
+  local STRANGER = "setpriv --reuid 4242 --regid 4242 --clear-groups "
+
+  it("says where /proc hides processes, and of none of these that it has ended", function()
+    if trial.lacks_root() then return pending(trial.lacks_root()) end
+    local tree = STRANGER .. trial.cli_text { "tree" }
+    local hidden = elsewhere("mount -t proc -o hidepid=2 proc /proc", tree)
+    assert.equal(0, hidden.status)
+    assert.truthy(hidden.stdout:find "/proc has hidepid=[^\n]*may be missing", hidden.stdout)
+    assert.is_nil(hidden.stdout:find "sleep")
+    -- They are there, and that is all.
+    local bare = elsewhere("mount -t proc -o hidepid=1 proc /proc", tree)
+    assert.truthy(bare.stdout:find "2 processes may not be looked at %(1, ", bare.stdout)
+    assert.is_nil(bare.stdout:find "ended while")
+    -- Root is shown all the same, and a /proc that hides nothing says nothing.
+    local shown = elsewhere("mount -t proc -o hidepid=2 proc /proc", trial.cli_text { "tree" })
+    assert.is_nil(shown.stdout:find "hidepid")
+    assert.truthy(shown.stdout:find "sleep %(%d+%)", shown.stdout)
+    assert.is_nil(elsewhere("mount -t proc proc /proc", tree).stdout:find "hidepid")
+    for _, command in ipairs { "tree", "show", "enter" } do
+      local one = elsewhere("mount -t proc -o hidepid=2 proc /proc", STRANGER .. trial.cli_text { command } .. " $!")
+      assert.equal(125, one.status)
+      assert.truthy(one.stderr:find(" is there, and /proc does not show it", 1, true), one.stderr)
+      local none = elsewhere("mount -t proc -o hidepid=2 proc /proc", STRANGER .. trial.cli_text { command, "77777" })
+      assert.truthy(none.stderr:find("has ended, or never was", 1, true), none.stderr)
+    end
+  end)
+
+  it("says that there is no /proc", function()
+    if trial.lacks_root() then return pending(trial.lacks_root()) end
+    local function without(...)
+      return trial.host { "unshare", "-m", "sh", "-c", "mount -t tmpfs none /proc; " .. trial.cli_text { ... } }
+    end
+    local result = without "tree"
+    assert.equal(125, result.status)
+    assert.truthy(result.stderr:find("/proc/self/ns/user", 1, true), result.stderr)
+    result = without("show", "1")
+    assert.truthy(result.stderr:find("process 1 is there, and not in /proc", 1, true), result.stderr)
+  end)
+
   it("does not trip over zombies, and counts them", function()
     local process = trial.hold(cella.plan():exec({ "sh", "-c", "sleep 0 & exec sleep 1000" }):spawn())
     tops[#tops + 1] = process.pid

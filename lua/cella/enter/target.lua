@@ -24,9 +24,12 @@ local function gone(pid)
 end
 
 local function refused(self, path, message, errno)
-  if errno == ESRCH or errno == ENOENT or self:ended() then return gone(self.pid) end
+  if errno == ESRCH or self:ended() then return gone(self.pid) end
   local why
-  if errno == EACCES or errno == EPERM then
+  if errno == ENOENT and not file.read(self:path "status") then
+    why = ("process %d is there, and /proc does not show it: it hides processes of others (hidepid, proc(5)), or is "
+      .. "not that of this pid namespace"):format(self.pid)
+  elseif errno == EACCES or errno == EPERM then
     why = "the kernel shows this to who could trace the process: its own user, if it has no more capabilities than you "
       .. "and is dumpable, who owns its user namespace, or who has CAP_SYS_PTRACE there (ptrace(2))"
   end
@@ -53,7 +56,13 @@ function M.hold(pid)
     self:close()
     return nil, gone(pid)
   elseif not self.directory then
-    local err = refused(self, ("/proc/%d"):format(pid), message, errno) -- which asks whether it has ended
+    local err
+    if errno == ENOENT then
+      err = Error.new { op = "open", errno = errno, path = ("/proc/%d"):format(pid),
+        why = ("process %d is there, and not in /proc: is that mounted, and of this pid namespace?"):format(pid) }
+    else
+      err = refused(self, ("/proc/%d"):format(pid), message, errno) -- which asks whether it has ended
+    end
     pidfd:close()
     return nil, err
   end

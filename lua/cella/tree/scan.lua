@@ -23,7 +23,7 @@ end
 ---@field pid integer
 ---@field name string   as the process has it: anything
 ---@field parent integer
----@field uid integer   effective, as the caller's user namespace has it
+---@field uid integer?  effective, as the caller's user namespace has it; nil where nothing is shown
 ---@field zombie boolean
 ---@field kernel_thread boolean  as far as the kernel says so (Linux 6.8)
 ---@field namespaces table<string, integer>  inodes by type; also pid_for_children and time_for_children
@@ -46,12 +46,17 @@ local function describe(pid, view)
   return process
 end
 
---- A process; nil where it has ended.
+local ENOENT, ESRCH = 2, 3
+
+--- A process; nil where it has ended. With hidepid the kernel may show of others nothing but that they are there.
 ---@param pid integer
 ---@return cella.tree.process?
 function M.process(pid)
-  local view = core.process_namespaces(pid)
-  return view and describe(pid, view)
+  local view, _, errno = core.process_namespaces(pid)
+  if view then return describe(pid, view) end
+  if errno == ENOENT or errno == ESRCH then return nil end
+  return { pid = pid, name = "", parent = 0, zombie = false, kernel_thread = false, namespaces = {}, held = {},
+    held_more = false, refused = errno }
 end
 
 --- All processes that /proc shows, in the order of their numbers, and how many of them ended while they were looked at.
@@ -80,7 +85,10 @@ function M.mounts(pid)
   local text = file.read(("/proc/%s/mountinfo"):format(pid == "self" and pid or ("%d"):format(pid)))
   if not text then return nil end
   local list = {}
-  for _, mount in ipairs(text:find(" nsfs ", 1, true) and mountinfo.parse(text) or {}) do
+  -- There may be a hundred thousand others.
+  local lines = {}
+  for line in text:gmatch "[^\n]* %- nsfs [^\n]*" do lines[#lines + 1] = line end
+  for _, mount in ipairs(mountinfo.parse(table.concat(lines, "\n"))) do
     local kind, inode = parse(mount.root)
     if mount.kind == "nsfs" and kind then list[#list + 1] = { path = mount.point, kind = kind, inode = inode } end
   end
