@@ -89,7 +89,7 @@ local function runner(program)
   description.rlimits.fsize, description.rlimits.stack = MIB, request.memory * MIB
   description.root = {
     readonly = true,
-    { type = "file", destination = "/program", content = program, mode = 365 }, -- 0555
+    { type = "file", destination = "/program", content = program, mode = "555" },
     { type = "tmpfs", destination = "/tmp", size = "4M" },
   }
   description.environment = { PATH = false, HOME = false, TERM = false } -- it gets none at all

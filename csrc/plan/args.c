@@ -68,6 +68,65 @@ static int64_t integer(const struct decoder *d, int parameter, int index, int64_
 	return value;
 }
 
+enum { MODE_MOST = 07777, MODE_DIGITS = 5 };
+
+/* Octal digits as text: "755", "0755", "0o755". */
+static bool octal(lua_State *L, int index, int64_t *value)
+{
+	size_t length;
+	const char *digits = lua_tolstring(L, index, &length);
+	if (length > 2 && digits[0] == '0' && digits[1] == 'o') {
+		digits += 2;
+		length -= 2;
+	}
+	if (length == 0 || length > MODE_DIGITS)
+		return false;
+	*value = 0;
+	for (size_t i = 0; i < length; i++) {
+		if (digits[i] < '0' || digits[i] > '7')
+			return false;
+		*value = *value * 8 + (digits[i] - '0');
+	}
+	return *value <= MODE_MOST;
+}
+
+/* The owner may read, his group may no more than he may, and others no more than that. */
+static bool is_usual(int64_t bits)
+{
+	int64_t owner = bits >> 6 & 7, group = bits >> 3 & 7, others = bits & 7;
+	return (owner & 4) && !(group & ~owner) && !(others & ~group);
+}
+
+/* What 755 is as octal digits, 0755, where that is a usual mode and the number itself is none; else -1. */
+static int64_t meant_octal(int64_t number)
+{
+	int64_t meant = 0;
+	if (number < 100 || number > 7777 || (number <= MODE_MOST && is_usual(number)))
+		return -1;
+	for (int64_t unit = 1000; unit > 0; unit /= 10) {
+		if (number / unit % 10 > 7)
+			return -1;
+		meant = meant * 8 + number / unit % 10;
+	}
+	return is_usual(meant) ? meant : -1;
+}
+
+static int64_t mode(const struct decoder *d, int parameter, int index)
+{
+	int64_t value = 0;
+	if (lua_type(d->L, index) == LUA_TSTRING && octal(d->L, index, &value))
+		return value;
+	int64_t meant = to_int64(d->L, index, &value) ? meant_octal(value) : -1;
+	if (meant >= 0) {
+		char words[128];
+		snprintf(words, sizeof words,
+			 "%d is not the mode 0%o, because Lua has no octal numbers: write \"%d\", or %d", (int)value,
+			 (unsigned)meant, (int)value, (int)meant);
+		refuse(d, parameter, lua_pushstring(d->L, words));
+	}
+	return integer(d, parameter, index, 0, MODE_MOST);
+}
+
 static const char *text(const struct decoder *d, int parameter, int index, size_t *length, bool any_bytes)
 {
 	if (lua_type(d->L, index) != LUA_TSTRING)
@@ -221,7 +280,8 @@ static struct arg decode(const struct decoder *d, int parameter, int index)
 	const char *string;
 	switch (row->shape) {
 	case SHAPE_NUMBER:
-		arg.n = integer(d, parameter, index, row->low, row->high);
+		arg.n = param->kind == K_MODE ? mode(d, parameter, index) :
+						integer(d, parameter, index, row->low, row->high);
 		break;
 	case SHAPE_LIMIT:
 		arg.n = is_word(L, index, "unlimited") ? -1 : integer(d, parameter, index, row->low, row->high);

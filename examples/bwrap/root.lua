@@ -6,12 +6,15 @@ local description = require "cella.root.description"
 
 local M = {}
 
+-- A mode as text: of a number it would be asked whether its digits were meant.
+local function octal(mode) return mode and ("%o"):format(mode) end
+
 -- Parent directories are made with 0755, less what --perms takes from group and others altogether.
 local function parents(perms)
   local mode = 493
   if perms and math.floor(perms / 8) % 8 == 0 then mode = mode - 40 end
   if perms and perms % 8 == 0 then mode = mode - 5 end
-  return mode
+  return octal(mode)
 end
 
 -- Whether what the sandbox will write to is a terminal, and has a name here.
@@ -78,7 +81,7 @@ end
 
 function make.tmpfs(add, part)
   add {
-    type = "tmpfs", destination = part.destination, mode = part.perms or 493, size = part.size,
+    type = "tmpfs", destination = part.destination, mode = octal(part.perms) or "755", size = part.size,
     parents = parents(part.perms),
   }
 end
@@ -86,21 +89,22 @@ end
 function make.directory(add, part)
   if description.clean(part.destination) == "/" then return end -- which there is
   add {
-    type = "directory", destination = part.destination, mode = part.perms or 493, existing = true,
+    type = "directory", destination = part.destination, mode = octal(part.perms) or "755", existing = true,
     parents = parents(part.perms),
   }
 end
 
 function make.file(add, part)
   add {
-    type = "file", destination = part.destination, content = part.content, mode = part.perms, existing = true,
+    type = "file", destination = part.destination, content = part.content, mode = octal(part.perms), existing = true,
     parents = parents(part.perms),
   }
 end
 
 function make.data(add, part)
   add {
-    type = "bind", source = { content = part.content, mode = part.perms or 384 }, destination = part.destination,
+    type = "bind", source = { content = part.content, mode = octal(part.perms) or "600" },
+    destination = part.destination,
     readonly = part.readonly, parents = parents(part.perms),
   }
 end
@@ -110,7 +114,7 @@ function make.symlink(add, part)
 end
 
 function make.chmod(add, part)
-  add { type = "chmod", destination = part.destination, mode = part.mode }
+  add { type = "chmod", destination = part.destination, mode = octal(part.mode) }
 end
 
 -- What bwrap says where a part fails.

@@ -8,7 +8,7 @@ local NAMES = [[
   enter.identity enter.process enter.target error everything explain explain.causes explain.everywhere explain.filter
   explain.mounts explain.obstacles explain.program groups hints host host.accounts host.file host.grant host.kernel
   host.status idmap idmap.algebra idmap.check idmap.check.parse idmap.check.setgroups idmap.check.warnings idmap.read
-  idmap.value interpreter kinds lazy list mapping modules mountinfo namespace open paint plain plan plan.failure
+  idmap.value interpreter kinds lazy list mapping mode modules mountinfo namespace open paint plain plan plan.failure
   plan.held plan.join plan.log plan.render plan.spawn plan.stage plan.start policy policy.allot policy.hold
   policy.ranges policy.slices policy.via pool printable process process.capture process.events process.input
   process.limits process.lines process.output process.serve process.starting process.usage process.wait rlimits root

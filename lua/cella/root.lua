@@ -59,7 +59,7 @@ local function open_root(plan, state, root)
 end
 
 local function empty_root(plan, state, root)
-  local options = filesystem.tmpfs_options { size = root.size, inodes = root.inodes, mode = root.mode or 493 }
+  local options = filesystem.tmpfs_options { size = root.size, inodes = root.inodes, mode = root.mode or "755" }
   state.root = filesystem.new(plan, "tmpfs", options, { nosuid = true, nodev = true })
   place.note(plan, state, "/", state.root)
 end

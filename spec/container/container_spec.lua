@@ -1575,7 +1575,7 @@ describe("a container table", function()
     ["another option smuggled in by a size"] =
       { { mounts = { { type = "tmpfs", destination = "/tmp", size = "1M,mode=777" } } }, "mounts[1].size" },
     ["a mode that is none"] =
-      { { mounts = { { type = "tmpfs", destination = "/tmp", mode = 4096 } } }, "mounts[1].mode: an integer" },
+      { { mounts = { { type = "tmpfs", destination = "/tmp", mode = 4096 } } }, "mounts[1].mode: octal digits" },
     ["a flag that is not true or false"] = { { mounts = { { type = "tmpfs", destination = "/tmp", readonly = 1 } } },
       "mounts[1].readonly: true or false expected, got 1" },
     ["mounts that are one mount"] =

@@ -4,6 +4,7 @@
 -- here, where the process itself sees 65534.
 
 local fileset = require "cella.caps.fileset"
+local modes = require "cella.mode"
 local securebits = require "cella.caps.securebits"
 local set = require "cella.caps.set"
 local state = require "cella.caps.state"
@@ -29,7 +30,7 @@ end
 
 --- What a file is to exec.
 M.file_rule = rule.record {
-  path = rule.path, interpreter = rule.path, mode = rule.integer(0, 4095), uid = rule.id, gid = rule.id,
+  path = rule.path, interpreter = rule.path, mode = modes.any, uid = rule.id, gid = rule.id,
   nosuid = rule.boolean, capabilities = fileset.rule,
 }
 

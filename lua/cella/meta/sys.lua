@@ -270,7 +270,7 @@ function sys.fchdir(fd) end
 
 --- mkdirat(2).
 ---@param path string
----@param mode integer  0 to 4095, less the umask
+---@param mode integer|string  0 to 4095, less the umask
 ---@param dirfd cella.fd?
 function sys.mkdir(path, mode, dirfd) end
 
@@ -290,7 +290,7 @@ function sys.make_symlink(target, path, dirfd) end
 --- mknodat(2).
 ---@param path string
 ---@param type cella.kind_of_node
----@param mode integer  0 to 4095, less the umask
+---@param mode integer|string  0 to 4095, less the umask
 ---@param major integer?
 ---@param minor integer?
 ---@param dirfd cella.fd?
@@ -301,7 +301,7 @@ function sys.mknod(path, type, mode, major, minor, dirfd) end
 ---@param flags cella.open_flag|cella.open_flag[]
 ---@param resolve (cella.resolve_flag|cella.resolve_flag[])?
 ---@param dirfd cella.fd?
----@param mode integer?  of a file that is made, less the umask: 438 (0666)
+---@param mode (integer|string)?  of a file that is made, less the umask: 438 (0666)
 ---@return cella.fd
 function sys.openat2(path, flags, resolve, dirfd, mode) end
 
@@ -311,8 +311,8 @@ function sys.openat2(path, flags, resolve, dirfd, mode) end
 ---@param root_fd cella.fd
 ---@param within_fd cella.fd?  on the only file system that something is made on: elsewhere EXDEV
 ---@param like_fd cella.fd?
----@param parents integer?  the mode of directories, less the umask: 493 (0755)
----@param mode integer?  that of a directory at the end, if another
+---@param parents (integer|string)?  the mode of directories, less the umask: 493 (0755)
+---@param mode (integer|string)?  that of a directory at the end, if another
 function sys.make_target(path, root_fd, within_fd, like_fd, parents, mode) end
 
 --- Opens, writes in one write(2), closes. Less than all of the data is EIO. Without "creat" the file has to exist. A
@@ -320,12 +320,12 @@ function sys.make_target(path, root_fd, within_fd, like_fd, parents, mode) end
 ---@param path string
 ---@param data string
 ---@param flags (cella.open_flag|cella.open_flag[])?
----@param mode integer?  of a file that is made, less the umask: 438 (0666)
+---@param mode (integer|string)?  of a file that is made, less the umask: 438 (0666)
 ---@param dirfd cella.fd?
 function sys.write_file(path, data, flags, mode, dirfd) end
 
 --- umask(2).
----@param mask integer
+---@param mask integer|string
 ---@return integer
 function sys.umask(mask) end
 
@@ -353,7 +353,7 @@ function sys.write(fd, data) end
 
 --- fchmod(2), also of what was opened as a path only: by fchmodat2(2), before Linux 6.6 by its name in /proc.
 ---@param fd cella.fd
----@param mode integer  0 to 4095
+---@param mode integer|string  0 to 4095
 function sys.fchmod(fd, mode) end
 
 --- A lock for reading on all of a file (fcntl(2), F_OFD_SETLK), which lasts until the last copy of the descriptor is

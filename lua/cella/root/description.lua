@@ -1,6 +1,7 @@
 --- What `root` and `mounts` of a container may say.
 
 local mapping = require "cella.mapping"
+local modes = require "cella.mode"
 local sizes = require "cella.size"
 local validate = require "cella.validate"
 
@@ -13,7 +14,7 @@ local boolean = rule.boolean
 local ATTRIBUTES = { "readonly", "nosuid", "nodev", "noexec", "noatime", "strictatime", "nodiratime", "nosymfollow" }
 local KERNEL_NAME = { readonly = "rdonly" }
 
-local mode = rule.integer(0, 4095)
+local mode = modes.rule
 
 local MOST_PERCENT = 1000
 

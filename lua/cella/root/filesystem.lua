@@ -34,7 +34,7 @@ function M.tmpfs_options(mount)
   local options = {}
   local size = mount.size
   if size then options[#options + 1] = { "size", type(size) == "number" and ("%.0f"):format(size) or size } end
-  if mount.mode then options[#options + 1] = { "mode", ("%o"):format(mount.mode) } end
+  if mount.mode then options[#options + 1] = { "mode", mount.mode } end
   if mount.inodes then options[#options + 1] = { "nr_inodes", ("%d"):format(mount.inodes) } end
   return options
 end
