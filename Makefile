@@ -32,7 +32,7 @@ with_libc   = csrc/runner/sanitized.c
 no_libc     = csrc/runner/start.c csrc/runner/memory.c
 runcc       = $(CC) -std=c11 -D_GNU_SOURCE -iquote csrc -Os -ffreestanding -fno-stack-protector -fno-asynchronous-unwind-tables \
               -fno-pie -ffunction-sections -fdata-sections $(WARNINGS) $(filter -Werror,$(CFLAGS)) -static -nostdlib \
-              -Wl,--gc-sections,-z,noseparate-code,-z,norelro,-z,noexecstack,--build-id=none -s
+              -Wl,--gc-sections,--sort-section=alignment,-z,noseparate-code,-z,norelro,-z,noexecstack,--build-id=none -s
 sanitize    = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 
 # For what is started from the checkout.

@@ -3,6 +3,7 @@
 #include "runner/init.h"
 #include "runner/main.h"
 
+#include <linux/auxvec.h>
 #include <sys/mman.h>
 
 /* For execve without an environment: that of the caller, which the child was given. */
@@ -14,14 +15,29 @@ enum { STACK = 128 * 1024 };
 __attribute__((used)) char runner_stack[STACK] __attribute__((aligned(4096)));
 static char other_stack[STACK] __attribute__((aligned(4096)));
 
-/* The words and the environment that it was executed with, one after the other. */
+/* The words and the environment that it was executed with, one after the other; and where the kernel has put what
+ * points to them, below. */
 static char *words, *words_end;
+static const char *pointers;
+static unsigned long page_size;
 static struct executor *executor;
 
-/* The program is executed: of the plan and of the environment nothing is left in the memory of the init. */
+/* The pages from that of the first to that of the second, but for the latter. */
+static void give_back(const char *from, const char *to)
+{
+	uintptr_t first = (uintptr_t)from & ~(page_size - 1), last = (uintptr_t)to & ~(page_size - 1);
+	if (first < last)
+		RAW(SYS_madvise, first, last - first, MADV_DONTNEED);
+}
+
+/* The program is executed: of the plan and of the environment nothing is left in the memory of the init, nor of what is
+ * below the calls that it is in. */
 static void forget(void)
 {
 	static const char name[] = "cella-init";
+	enum { OWN = 1024 }; /* of the stack, of this call and of what it makes */
+	give_back(runner_stack, (const char *)__builtin_frame_address(0) - OWN);
+	give_back(pointers, words);
 	RAW(SYS_munmap, executor->launch, executor->launch->size);
 	RAW(SYS_madvise, other_stack, STACK, MADV_DONTNEED);
 	for (char *at = words; at < words_end; at++)
@@ -49,6 +65,14 @@ static char *end_of(const char *text)
 	return (char *)(uintptr_t)text + 1;
 }
 
+/* What the kernel says of itself, behind the environment (getauxval(3)). */
+static unsigned long auxiliary(const unsigned long *vector, unsigned long type)
+{
+	while (vector[0] != AT_NULL && vector[0] != type)
+		vector += 2;
+	return vector[1];
+}
+
 _Noreturn void runner_start(long *stack);
 
 __attribute__((used)) _Noreturn void runner_start(long *stack)
@@ -57,10 +81,13 @@ __attribute__((used)) _Noreturn void runner_start(long *stack)
 	const char **argv = (const char **)(stack + 1);
 	environ = (char **)(stack + count + 2);
 	words = words_end = (char *)(uintptr_t)argv[0];
+	pointers = (const char *)stack;
 	for (long i = 0; i < count; i++)
 		words_end = end_of(argv[i]);
-	for (char **variable = environ; *variable; variable++)
+	char **variable = environ;
+	for (; *variable; variable++)
 		words_end = end_of(*variable);
+	page_size = auxiliary((const unsigned long *)(void *)(variable + 1), AT_PAGESZ);
 	runner_main(count, argv);
 }
 
