@@ -200,6 +200,31 @@ describe("a pool", function()
     ]])
   end))
 
+  it("gives nobody what was started by who has given that up, whoever decides about it", needs("root", function()
+    assert.is_true(outside.lua [[
+      local target = assert(cella.container { init = false, namespaces = { user = "host" } }:spawn {
+        "cat", stdin = "pipe", stdout = "null", stderr = "null" }) -- which ends when this process does
+      local root = cella.policy.root()
+      local own = assert(cella.pool { cella.container { ids = function(host) return root(host) end } })
+      local joined = assert(cella.pool { cella.container {
+        namespaces = { user = "host", uts = { pid = target.pid } } } })
+      for _, pool in ipairs { own, joined } do -- the control
+        local parked = pool.parked[1].child:pid()
+        local process = assert(pool:spawn { "true" })
+        assert(process.child:pid() == parked)
+        assert(process:wait())
+        while pool:step() < 1 do end
+      end
+      assert(sys.setresgid(4321, 4321, 4321))
+      assert(sys.setresuid(1234, 1234, 1234))
+      assert(sys.dumpable(true))
+      assert(assert(own:run { "cat", "/proc/self/uid_map", stdout = "capture" }).stdout:find " 1234 +1\n$")
+      local result, err = joined:run { "true" }
+      assert(result == nil and err.code == "EPERM")
+      return true
+    ]])
+  end))
+
   it("says what is wrong with a command as the container does", function()
     local box = cella.container {}
     pool = assert(cella.pool { box, size = 1 })

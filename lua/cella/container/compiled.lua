@@ -7,9 +7,9 @@ local policy = require "cella.policy"
 local M = {}
 
 ---@class cella.container.compiled
----@field plan cella.plan   up to the command; copied for each start
 ---@field host cella.Host   what was asked for it
----@field cwd string
+---@field plan cella.plan?  up to the command; copied for each start
+---@field cwd string?
 ---@field holds boolean?    the capabilities that it asks for have been looked at: they are there in the end
 
 local function is_open_file(mount)
@@ -44,18 +44,19 @@ function M.take(box, cwd, host, begin)
   box.compiled = nil
   local plan, err = begin(box, cwd, host)
   if not plan then return nil, err end
-  if not rests_on_facts(box) then return plan, nil, {} end
+  if not rests_on_facts(box) then return plan, nil, { host = host } end
   box.compiled = { plan = plan, host = host, cwd = cwd }
   return plan:branch(), nil, box.compiled
 end
 
---- Whether what was started with the plan that `take` has returned with `kept` is what would be started now. Where
---- others than the host decide that is so, whatever they would say by now.
+--- Whether what was started with the plan that `take` has returned with `kept` is what would be started now, as far as
+--- the host decides that: this process may have given up since what it was started with. Others who decide are not
+--- asked again.
 ---@param kept cella.container.compiled
 ---@param host cella.Host  facts of now
 ---@return boolean
 function M.is_still(kept, host)
-  return not kept.host or facts.are_still(kept.host, host)
+  return facts.are_still(kept.host, host)
 end
 
 return M
