@@ -12,6 +12,7 @@
 #include <linux/futex.h>
 #include <linux/prctl.h>
 #include <linux/sched.h>
+#include <linux/time_types.h>
 #include <linux/wait.h>
 #include <signal.h>
 
@@ -78,8 +79,13 @@ _Noreturn void monitor_wait(struct launch *launch, int child)
 		launch->error = -result;
 		raw_leave(EXIT_SETUP_FAILED);
 	}
-	while (!__atomic_load_n(&report->known, __ATOMIC_SEQ_CST))
-		RAW(SYS_futex, &report->known, FUTEX_WAIT, 0, 0, 0, 0);
+	/* A caller that has become somebody else since, who may not signal this process, ends without a signal. */
+	struct __kernel_timespec moment = { .tv_sec = 1 };
+	while (!__atomic_load_n(&report->known, __ATOMIC_SEQ_CST)) {
+		RAW(SYS_futex, &report->known, FUTEX_WAIT, 0, &moment, 0, 0);
+		if (RAW(SYS_getppid) != launch->caller)
+			raw_leave(EXIT_SETUP_FAILED);
+	}
 	/* The program's parent is this process: it has to go with the caller if the program is to. */
 	if (!launch->dies_with_parent)
 		RAW(SYS_prctl, PR_SET_PDEATHSIG, 0, 0, 0, 0);

@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -44,6 +45,9 @@ static void kill_now(const struct process *process)
 	/* Where nobody has gone on yet, there is the monitor alone, or a child of it that waits for our word. */
 	if (process->monitored && process->pidfd < 0)
 		RAW(SYS_pidfd_send_signal, process->monitor_pidfd, SIGKILL, 0, 0);
+	/* This process may have become somebody who must not kill it: who waits for a word hears that there is none. */
+	if (process->channel >= 0)
+		shutdown(process->channel, SHUT_WR);
 }
 
 /* Without waiting. True once nothing is left. */

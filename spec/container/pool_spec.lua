@@ -377,6 +377,33 @@ describe("a pool", function()
     assert.is_false(trial.runs(pid))
   end)
 
+  it("ends with a caller that must not kill it any more", needs("root", function()
+    for what, close in pairs { ["it is closed"] = "pool:close()", ["the caller ends"] = "os.exit(0, false)" } do
+      local output = outside.lua([[
+        local target = assert(cella.container { init = false, namespaces = { user = "host" } }:spawn {
+          "cat", stdin = "pipe", stdout = "null", stderr = "null" })
+        local pool = assert(cella.pool { cella.container {
+          namespaces = { user = "host", uts = { pid = target.pid } } } })
+        local child = pool.parked[1].child
+        local monitor = io.open(("/proc/%d/stat"):format(child:pid())):read "*a":match "%) %a (%d+)"
+        assert(sys.setresgid(4321, 4321, 4321))
+        assert(sys.setresuid(1234, 1234, 1234))
+        print(child:pid(), child:program(), monitor)
+        assert(io.open(("/proc/%d/stat"):format(child:program()))) -- the control
+        ]] .. close .. [[
+
+        for _, pid in ipairs { child:pid(), child:program(), tonumber(monitor) } do
+          assert(not io.open(("/proc/%d/stat"):format(pid)), pid)
+        end
+        os.exit(0, false)
+      ]], { output = true })
+      local init, program, monitor = output:match "(%d+)%s(%d+)%s(%d+)"
+      for _, pid in ipairs { init, program, monitor } do
+        trial.wait_for(function() return not trial.runs(tonumber(pid)) end, "the end where " .. what)
+      end
+    end
+  end))
+
   it("is nobody's in a copy of its process", function()
     pool = assert(cella.pool { cella.container {}, size = 2 })
     fill(pool)
