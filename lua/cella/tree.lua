@@ -145,27 +145,17 @@ local function add_mounts(self)
   end
 end
 
--- A descriptor of a namespace, and of no other: what a path leads to may change at any time, or answer nobody.
+-- A descriptor of a namespace, and of no other. What a path leads to may change at any time, to a file system that
+-- answers nobody: what stands for it is opened first, and that is looked at.
 local function open_way(self, inode, path)
-  local number = ("/proc/self/fd/%d")
-  local found = path
-  local place
-  if path:sub(1, 6) ~= "/proc/" then
-    place = open.bounded(path)
-    if not place then return nil end
-    found = number:format(place:number())
-  end
+  local place = open.bounded(path)
+  if not place then return nil end
+  local status = core.file_status(place:number())
   local fd
-  local status = place and core.file_status(place:number()) or not place and core.file_status(found)
   if status and status.inode == inode and status.device == self.device then
-    fd = core.open(found, { "rdonly", "nonblock" })
-    status = fd and core.file_status(fd:number())
-    if fd and not (status and status.inode == inode and status.device == self.device) then
-      fd:close()
-      fd = nil
-    end
+    fd = core.open(("/proc/self/fd/%d"):format(place:number()), "rdonly")
   end
-  if place then place:close() end
+  place:close()
   return fd
 end
 
