@@ -74,6 +74,9 @@ function __fish_cella_print_command
                     end
                 end
                 break
+            case repl
+                set cmd $cmd repl
+                break
             case completion
                 set cmd $cmd completion
                 break
@@ -103,6 +106,7 @@ complete -c cella -n '__fish_cella_using_command' -xa 'show' -d 'Show what a pro
 complete -c cella -n '__fish_cella_using_command' -xa 'same' -d 'Say whether two processes are in the same namespaces'
 complete -c cella -n '__fish_cella_using_command' -xa 'idmap' -d 'Show, check, translate and compose ID maps'
 complete -c cella -n '__fish_cella_using_command' -xa 'caps' -d 'Show, decode and explain capabilities, and predict exec'
+complete -c cella -n '__fish_cella_using_command' -xa 'repl' -d 'Lua at a prompt, with cella\'s operations and values at hand'
 complete -c cella -n '__fish_cella_using_command' -xa 'completion' -d 'Print what a shell reads to complete these commands'
 complete -c cella -s h -l help -d 'Show this help message and exit'
 complete -c cella -l version -d 'Print the version'
@@ -236,5 +240,7 @@ complete -c cella -n '__fish_cella_seen_command caps after-exec' -l json -d 'Pri
 
 complete -c cella -n '__fish_cella_seen_command caps tree' -s h -l help -d 'Show this help message and exit'
 complete -c cella -n '__fish_cella_seen_command caps tree' -l json -d 'Print JSON (needs the Lua module dkjson)'
+
+complete -c cella -n '__fish_cella_seen_command repl' -s h -l help -d 'Show this help message and exit'
 
 complete -c cella -n '__fish_cella_seen_command completion' -s h -l help -d 'Show this help message and exit'
