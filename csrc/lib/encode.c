@@ -108,6 +108,18 @@ static bool write_pair(struct writer *w, int key, int depth)
 	return charge(w, cost) && write_value(w, key, depth) && (write_value(w, key + 1, depth) || at_key(L, key));
 }
 
+/* One that does more than print: results of programs say `__plain` in theirs. */
+static bool has_metatable(lua_State *L, int index)
+{
+	if (!lua_getmetatable(L, index))
+		return false;
+	lua_pushliteral(L, "__plain");
+	lua_rawget(L, -2);
+	bool plain = lua_toboolean(L, -1);
+	lua_pop(L, 2);
+	return !plain;
+}
+
 static bool write_table(struct writer *w, int index, int depth)
 {
 	lua_State *L = w->L;
@@ -121,7 +133,7 @@ static bool write_table(struct writer *w, int index, int depth)
 		return true;
 	}
 	lua_pop(L, 1);
-	if (lua_getmetatable(L, index))
+	if (has_metatable(L, index))
 		return wrong(w, "a table with a metatable, which would be lost");
 	if (depth == DEPTH)
 		return wrong(w, "tables are nested more than 100 deep");

@@ -14,6 +14,7 @@ local lazy = require "cella.lazy"
 local core = require "cella.core"
 local Error = require "cella.error"
 local open = require "cella.open"
+local printable = require "cella.printable"
 local base = require "cella.cgroup.base"
 local description = require "cella.cgroup.description"
 ---@module "cella.cgroup.place"
@@ -290,7 +291,11 @@ function Group:remove()
 end
 
 function Group:__tostring()
-  return ("%s (%s)"):format(Group.__name, self.path)
+  local parts = { self.path }
+  for _, setting in ipairs(self.settings or {}) do
+    parts[#parts + 1] = ("%s = %s"):format(setting.file, setting.text)
+  end
+  return printable.line(("%s (%s)"):format(Group.__name, table.concat(parts, "; ")))
 end
 
 --- Makes this process's own cgroup one below which containers can have theirs: moves this process into a new leaf,

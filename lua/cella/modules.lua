@@ -11,10 +11,10 @@ local NAMES = [[
   idmap.value interpreter kinds lazy list mapping mode modules mountinfo namespace open paint plain plan plan.failure
   plan.held plan.join plan.log plan.render plan.spawn plan.stage plan.start policy policy.allot policy.hold
   policy.ranges policy.slices policy.via pool printable process process.capture process.events process.input
-  process.limits process.lines process.output process.serve process.starting process.usage process.wait rlimits root
-  root.bind root.description root.device root.entry root.filesystem root.idmap root.overlay root.own root.place
-  root.readonly root.system runner same show show.data show.text size streams subid subid.files subid.program sys
-  terminal tree tree.data tree.dot tree.scan tree.svg tree.text tree.words validate words
+  process.limits process.lines process.output process.result process.serve process.starting process.usage process.wait
+  rlimits root root.bind root.description root.device root.entry root.filesystem root.idmap root.overlay root.own
+  root.place root.readonly root.system runner same show show.data show.text size streams subid subid.files
+  subid.program sys terminal tree tree.data tree.dot tree.scan tree.svg tree.text tree.words validate words
 ]]
 
 local list = {}

@@ -16,6 +16,7 @@ local hold = require "cella.policy.hold"
 local host = require "cella.host"
 local kinds = require "cella.kinds"
 local mountinfo = require "cella.mountinfo"
+local printable = require "cella.printable"
 local targets = require "cella.enter.target"
 local validate = require "cella.validate"
 
@@ -211,6 +212,12 @@ function M.release(path)
   return failed("release", path, message, errno)
 end
 
+local Kept = { __name = "cella.namespace.kept", __plain = true } -- see cella.process.result
+
+function Kept:__tostring()
+  return printable.line(("%s:[%.0f] kept at %s"):format(self.kind, self.inode, self.path))
+end
+
 ---@class cella.namespace.kept
 ---@field path string
 ---@field kind string    "net"
@@ -226,7 +233,7 @@ function M.list(directory)
     local link, inode = mount.root:match "^([A-Za-z]+):%[(%d+)%]$"
     local name = mount.point:sub(1, #prefix) == prefix and mount.point:sub(#prefix + 1)
     if mount.kind == "nsfs" and name and not name:find("/", 1, true) and KIND_OF_LINK[link] then
-      list[#list + 1] = { path = mount.point, kind = KIND_OF_LINK[link], inode = tonumber(inode) }
+      list[#list + 1] = setmetatable({ path = mount.point, kind = KIND_OF_LINK[link], inode = tonumber(inode) }, Kept)
     end
   end
   table.sort(list, function(a, b) return a.path < b.path end)

@@ -9,20 +9,6 @@ local serve = require "cella.process.serve"
 local Terminal = require "cella.terminal"
 local validate = require "cella.validate"
 
----@class cella.result
----@field reason "exited"|"signaled"|"timeout"|"cpu"|"output"|"oom"  the last four: the limit that ended it
----@field code integer?    the exit status, 0 to 255, where the program exited
----@field signal string?   the name of the signal that ended it ("kill")
----@field signal_number integer?
----@field stdout string?   what was captured
----@field stderr string?
----@field truncated boolean?  true where more was written than the bounds let through; the rest was discarded
----@field values table?    what a function returned, as table.pack has it
----@field error cella.failure?  what a function raised
----@field lost string?      why there is neither, where the program was a function
----@field usage table      user_seconds, system_seconds, max_rss (bytes), wall_seconds, and with a cgroup those of
----  cella.cgroup.usage
-
 ---@class cella.process
 ---@field pid integer?  of the program, as the caller's pid namespace has it; nil before it is executed (`wait = false`)
 ---@field cgroup cella.cgroup?  where the container has one
@@ -351,7 +337,7 @@ end
 Process.__close = Process.close
 
 function Process:__tostring()
-  local state = self.result and self.result.reason or self.failure and "closed" or "running"
+  local state = self.result and tostring(self.result) or self.failure and "closed" or "running"
   if self.starting then state = "starting" end
   if not self.pid then return ("%s (%s)"):format(Process.__name, state) end -- it has not been executed
   return ("%s (pid %d, %s)"):format(Process.__name, self.pid, state)

@@ -60,6 +60,7 @@ describe("a namespace with a name", function()
       local listed = {}
       for i, one in ipairs(namespace.list(kept)) do
         assert(one.path == kept .. "/" .. one.kind)
+        assert(tostring(one) == ("%s:[%d] kept at %s"):format(one.kind, one.inode, one.path))
         listed[i] = one.kind .. " " .. one.inode
       end
       table.sort(numbers)

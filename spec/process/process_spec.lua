@@ -283,7 +283,7 @@ describe("a handle", function()
     assert.equal(("cella.process (pid %d, running)"):format(process.pid), tostring(process))
     process:kill "kill"
     process:wait()
-    assert.equal(("cella.process (pid %d, signaled)"):format(process.pid), tostring(process))
+    assert.equal(("cella.process (pid %d, ended by the signal kill (9))"):format(process.pid), tostring(process))
   end)
 
   it("that is dropped kills and reaps the program", function()

@@ -15,6 +15,7 @@ local BRIEFEST = 0.02 -- seconds between two looks at the processor time: they c
 ---@param options table  as spawn takes it, and `started`
 function M.new(options)
   return setmetatable({
+    timeout = options.timeout,
     deadline = options.timeout and options.started + options.timeout,
     output = options.output_limit,
     written = 0,
@@ -81,6 +82,14 @@ function Limits:check(process)
     return look_at_cpu(self, process, now)
   end
   return true
+end
+
+--- How much it was of what ended a program; nil where none of these did.
+---@param reason string
+---@return number?
+function Limits:limit_of(reason)
+  local limits = { timeout = self.timeout, cpu = self.cpu, output = self.output }
+  return limits[reason]
 end
 
 --- How the program ended: by itself, by a signal, or by one of the limits.

@@ -9,6 +9,7 @@ local Error = require "cella.error"
 local input = require "cella.process.input"
 local lines = require "cella.process.lines"
 local output = require "cella.process.output"
+local results = require "cella.process.result"
 local usage = require "cella.process.usage"
 local words = require "cella.words"
 
@@ -183,7 +184,7 @@ local function reap(self)
   end
   add_last_usage(used, self.last_usage)
   used.wall_seconds = core.now() - self.started
-  return {
+  return results.new {
     code = code,
     signal = signal and (core.signal_name(signal) or tostring(signal)),
     signal_number = signal,
@@ -215,9 +216,19 @@ local function ask_later(self)
   if monitor then self.set:add(monitor, function() end) end
 end
 
+-- Of a cgroup that may be gone by now: what was asked for.
+local function memory_limit(cgroup)
+  for _, setting in ipairs(cgroup.settings or {}) do
+    if setting.file == "memory.max" then return tonumber(setting.text) end
+  end
+  return nil
+end
+
 local function set_reason(self, result, oom)
   result.reason = self.limits:reason(result.code, result.signal_number, result.usage)
   if oom and result.reason == "signaled" then result.reason = "oom" end
+  result.limit = self.limits:limit_of(result.reason)
+  if result.reason == "oom" then result.limit = memory_limit(self.cgroup) end
 end
 
 -- The caller's hook is called once. What goes wrong in it is told, with the result, by whoever waits.
