@@ -9,8 +9,8 @@ error "for editors and readers, not for running"
 ---@field hostname string?    up to 64 bytes: sethostname(2). The host's, if not given. Needs a uts namespace of its own
 ---@field domainname string?  the NIS domain, up to 64 bytes: setdomainname(2)
 ---@field namespaces cella.namespaces.keys?  which are new (all but time, if not given), the host's, or joined
----@field ids (cella.Policy|cella.ids.keys)?  which IDs there are inside; `policy.default()`: some that nobody else has.
----  Needs a new user namespace
+---@field ids (cella.Policy|cella.ids.keys|false)?  which IDs there are inside; `policy.default()`, if not given: some
+---  that nobody else has. false: none at all. Needs a new user namespace
 ---@field user cella.user.keys?  who the program is, as IDs inside: credentials(7). The caller, where the map has him;
 ---  else 0
 ---@field root (cella.root|cella.root.parts|cella.root.directory)?  the file system: "system" (the host's `/usr`, `/etc`
@@ -158,6 +158,8 @@ error "for editors and readers, not for running"
 ---@field riops (integer|"unlimited")?    reads a second
 ---@field wiops (integer|"unlimited")?    writes a second
 
+---@alias cella.mode string|integer  octal digits as text, "0755"; or the number, which Lua cannot write in octal
+
 ---@alias cella.root "system"|string
 
 --- A directory of the host as root.
@@ -174,7 +176,7 @@ error "for editors and readers, not for running"
 ---@field [integer] cella.mount.entry
 ---@field readonly boolean?       the tmpfs, once all is there
 ---@field size (integer|string)?  bytes, "64M", "10%" of the memory
----@field mode integer?           of its top: 493 (0755), if not given
+---@field mode cella.mode?           of its top: "0755", if not given
 ---@field inodes integer?         files and directories at most
 ---@field propagation ("private"|"shared")?  "private", if not given
 
@@ -197,7 +199,7 @@ error "for editors and readers, not for running"
 --- What every mount and part has.
 ---@class cella.mount.place
 ---@field destination string  an absolute path inside, followed as a process in there would
----@field parents integer?    the mode of directories that are made above it: 493 (0755), if not given
+---@field parents cella.mode?    the mode of directories that are made above it: "0755", if not given
 
 --- The flags of a mount: mount_setattr(2).
 ---@class cella.mount.flags : cella.mount.place
@@ -231,7 +233,7 @@ error "for editors and readers, not for running"
 --- A file that is nowhere else.
 ---@class cella.mount.source.content
 ---@field content string  what is in it
----@field mode integer?  420 (0644), if not given
+---@field mode cella.mode?  "0644", if not given
 
 --- Which ID inside is which on disk.
 ---@class cella.mount.ids.keys
@@ -242,7 +244,7 @@ error "for editors and readers, not for running"
 ---@class cella.mount.tmpfs : cella.mount.shared
 ---@field type "tmpfs"
 ---@field size (integer|string)?  bytes, "64M", "10%" of the memory; half of it, if not given
----@field mode integer?           of its top: 1023 (01777), if not given
+---@field mode cella.mode?           of its top: "1777", if not given
 ---@field inodes integer?         files and directories at most
 
 --- Layers: of several lower directories the topmost that has a name counts, and what is written goes to the upper one.
@@ -286,7 +288,7 @@ error "for editors and readers, not for running"
 ---@class cella.mount.file : cella.mount.place
 ---@field type "file"
 ---@field content string      what is in it
----@field mode integer?       420 (0644), if not given
+---@field mode cella.mode?       "0644", if not given
 ---@field existing boolean?   there may be one, which is overwritten
 
 --- A symbolic link on a file system of the container's own.
@@ -298,7 +300,7 @@ error "for editors and readers, not for running"
 --- A directory on a file system of the container's own.
 ---@class cella.mount.directory : cella.mount.place
 ---@field type "directory"
----@field mode integer?       493 (0755), if not given
+---@field mode cella.mode?       "0755", if not given
 ---@field existing boolean?   there may be one already
 
 --- Sets the flags that are true on the mount that is at the destination, and on none below it; takes none away.
@@ -308,7 +310,7 @@ error "for editors and readers, not for running"
 --- Changes the mode of what is at the destination.
 ---@class cella.mount.chmod : cella.mount.place
 ---@field type "chmod"
----@field mode integer  0 to 4095
+---@field mode cella.mode  the mode that it gets
 
 --- The streams and the surroundings of a program: what `plan:exec` takes, and commands have too.
 ---@class cella.exec.keys
