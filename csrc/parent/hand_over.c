@@ -61,7 +61,7 @@ static int hand_over(lua_State *L, struct process *process, const struct outline
 /* process:hand_over(recorder, slots [, stamped]) -> true | nil, message, errno
  * Gives a child that has come to the `await_plan` at the end of its plan the rest of it, which it goes on with. `slots`
  * are descriptors by slot number; `stamped` is as of launch. EPIPE: the child has ended before, and nothing has come of
- * the rest. */
+ * the rest. EALREADY: it has got one. */
 int process_hand_over(lua_State *L)
 {
 	struct process *process = check_process(L);
@@ -73,6 +73,8 @@ int process_hand_over(lua_State *L)
 		return luaL_error(L, "a call is performed in a copy of the caller, which a parked process is not");
 	if (process->channel < 0 || !process->launch)
 		return push_error(L, "sendmsg", process->reaped ? ECHILD : EBADF);
+	if (process->handed_over)
+		return push_error(L, "sendmsg", EALREADY);
 	struct outline outline = outline_of(plan);
 	outline.stamped = stamped;
 	struct process before = *process;
@@ -87,6 +89,7 @@ int process_hand_over(lua_State *L)
 		*process = before;
 		return push_error(L, "sendmsg", -result);
 	}
+	process->handed_over = true;
 	if (before.monitored && !before.report) {
 		process->report = before.launch;
 		process->report_size = before.launch_size;

@@ -33,6 +33,7 @@ struct process {
 	int monitor_pid, monitor_pidfd;
 	unsigned generation; /* of the process that made it: lib/self.h */
 	bool unwanted; /* who goes on is to be killed */
+	bool handed_over; /* it was parked, and has got the rest of its plan */
 	bool reaped;
 	bool unexecuted; /* the program died before it was executed */
 	char mark[MARK_SIZE]; /* of the launch */

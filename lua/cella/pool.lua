@@ -124,6 +124,25 @@ local function check_open(self)
   if self.closed then blame "the pool is closed" end
 end
 
+local function check_free(self)
+  if self.is_busy then blame "a hook must not use the pool that starts its container" end
+end
+
+-- Whatever is called here, a hook or a finalizer, finds the pool in between and must not change it.
+local function busily(self, work, ...)
+  self.is_busy = true
+  local ok, one, two = pcall(work, self, ...)
+  self.is_busy = false
+  self.set:set_time(self:timeout())
+  if not ok then error(one, 0) end
+  return one, two
+end
+
+local function turn_and_fill(self)
+  go_on_with_all(self)
+  if #self.parked + #self.starting < self.size and core.now() >= self.fill_at then fill(self, renew(self)) end
+end
+
 --- Starts what is missing, and goes on with what has been started; waits for nothing. Whoever waits for a process of
 --- the pool, or steps it, does this too.
 ---@return integer parked   how many there are for the next commands
@@ -132,14 +151,7 @@ function Pool:step()
   check_open(self)
   if is_strange(self) then return 0, strange() end
   if self.is_busy then return #self.parked, self.failure end -- a hook of the container's has called
-  self.is_busy = true
-  local ok, err = pcall(function()
-    go_on_with_all(self)
-    if #self.parked + #self.starting < self.size and core.now() >= self.fill_at then fill(self, renew(self)) end
-    if self.exposed then self.set:set_time(self:timeout()) end
-  end)
-  self.is_busy = false
-  if not ok then error(err, 0) end
+  busily(self, turn_and_fill)
   return #self.parked, self.failure
 end
 
@@ -163,12 +175,6 @@ end
 ---@return integer?  nil once closed
 function Pool:pollfd()
   if self.closed or is_strange(self) then return nil end
-  if not self.exposed then
-    local number, err = self.set:expose()
-    if not number then blame(tostring(err)) end
-    self.exposed = true
-    self.set:set_time(self:timeout())
-  end
   return self.set:number()
 end
 
@@ -187,6 +193,7 @@ end
 local function await(self, command, began)
   local host = renew(self)
   self.failure = nil
+  self.set:set_time(nil) -- the time is seen to here
   go_on_with_all(self)
   while #self.parked == 0 do
     if #self.starting == 0 and not self.failure then begin(self, host) end
@@ -234,29 +241,37 @@ local function check_command(self, command)
   return with_streams(command)
 end
 
+-- Takes one that is parked: it is nobody else's any more. Returns it and what the command adds to its plan; or nil and
+-- an error.
+local function take(self, command, waits, began)
+  local parked, err = await(self, command, began)
+  if not parked then return nil, err end
+  local plan = self.box:rest_plan(parked, command)
+  if waits then terminal.check_read(plan) end
+  table.remove(self.parked, 1)
+  forget(self, parked)
+  return parked, plan
+end
+
 local function start(self, command, waits)
   check_open(self)
   if is_strange(self) then return nil, strange() end
-  if self.is_busy then blame "a hook must not use the pool that starts its container" end
+  check_free(self)
   local began = core.now()
   while true do
-    local parked, err = await(self, command, began)
-    if not parked then return nil, err end
-    local plan = self.box:rest_plan(parked, command)
-    if waits then terminal.check_read(plan) end
-    table.remove(self.parked, 1)
-    forget(self, parked)
-    local process, died
-    process, err, died = self.box:hand_over(parked, plan, command, began)
+    local parked, plan = busily(self, take, command, waits, began)
+    if not parked then return nil, plan end
+    local process, err, died = self.box:hand_over(parked, plan, command, began)
     self.fill_at = core.now() + PAUSE
-    if process then return process end
-    if not died then return nil, err end
+    if not self.closed then self.set:set_time(self:timeout()) end -- a hook may have closed it
+    if process or not died then return process, err end
+    check_open(self)
   end
 end
 
 -- Whoever waits for the process sees to the pool meanwhile.
 local function adopt(self, process)
-  if not process.set:number() then return process end
+  if self.closed or not process.set:number() then return process end
   local ok, err = process.set:add(self:pollfd(), function()
     if not self.closed then self:step() end
   end)
@@ -265,7 +280,6 @@ local function adopt(self, process)
     return nil, err
   end
   self.processes[process] = true
-  self.set:set_time(self:timeout())
   return process
 end
 
@@ -295,6 +309,7 @@ end
 --- Ends all that are parked, and those that are being started. Processes that were started by the pool go on.
 function Pool:close()
   if self.closed then return end
+  check_free(self)
   self.closed = true
   if is_strange(self) then return end
   abandon_where(self, always)
@@ -327,12 +342,17 @@ function M.new(description)
   local set
   set, err = events.new()
   if not set then return nil, err end
+  ok, err = set:expose()
+  if not ok then
+    set:close()
+    return nil, err
+  end
   local self = setmetatable({
     box = box, size = description.size or 1, set = set, generation = core.fork_generation(), fill_at = 0,
     parked = {}, starting = {}, processes = setmetatable({}, { __mode = "k" }),
   }, Pool)
   fill(self, host_facts.facts())
-  ok, err = await(self, {}, core.now())
+  ok, err = busily(self, await, {}, core.now())
   if ok then return self end
   self:close()
   return nil, err

@@ -307,6 +307,68 @@ describe("a pool", function()
     assert.equal("created mapped", table.concat(order, " ")) -- no program ran
   end)
 
+  it("is used by nobody while it is at work on what is parked", function()
+    local use, said, parked, plan, errno
+    local box = cella.container { hooks = {
+      created = function() if use then said = trial.raised(use) end end,
+      before_exec = function() if plan then errno = select(3, parked.child:hand_over(plan.recorder, {})) end end,
+    } }
+    pool = assert(cella.pool { box, size = 1 })
+    parked = pool.parked[1]
+    plan = box:rest_plan(parked, { "true", stdin = "null", stdout = "null", stderr = "null" })
+    -- In the place of a finalizer, which Lua may call anywhere.
+    local rest_plan = box.rest_plan
+    function box.rest_plan(...)
+      assert.truthy(trial.raised(pool.spawn, pool, { "true" }):find("must not use the pool", 1, true))
+      assert.equal(1, pool:step())
+      return rest_plan(...)
+    end
+    local process = assert(pool:spawn { "cat", stdin = "pipe", stdout = "capture" })
+    box.rest_plan = nil
+    assert.equal(parked.child, process.child)
+    assert.equal("EALREADY", core.errno_name(errno))
+    plan = nil
+    process:close_stdin()
+    for _, call in ipairs { function() pool:run { "true" } end, function() pool:close() end } do
+      use, said = call, nil
+      local result = pool:run { "true" }
+      while not said do
+        pool:step()
+        core.poll({}, 0.01)
+      end
+      assert.truthy(said:find("must not use the pool", 1, true))
+      assert.truthy(result == nil or result.code == 0)
+    end
+    use = nil
+    assert.equal(0, assert(pool:run { "true" }).code)
+    assert.equal("", assert(process:wait()).stdout)
+  end)
+
+  it("may be closed by a hook of its command", function()
+    local box = cella.container { hooks = { before_exec = function() pool:close() end } }
+    pool = assert(cella.pool { box, size = 2 })
+    assert.equal("went on\n", assert(pool:run { "echo", "went on", stdout = "capture" }).stdout)
+    assert.equal("cella.pool (closed)", tostring(pool))
+  end)
+
+  it("sleeps while none is parked", function()
+    local stopped
+    pool = assert(cella.pool { cella.container { hooks = { mapped = function(facts)
+      if stopped then trial.sh("kill -STOP " .. facts.pid) end
+    end } }, size = 1 })
+    stopped = true
+    assert(pool:spawn { "true" }):close() -- the time at which it is to be filled comes before anybody looks
+    local turns, turn = 0, pool.set.turn
+    function pool.set.turn(...)
+      turns = turns + 1
+      return turn(...)
+    end
+    local result, err = pool:run { "true", timeout = 0.5 }
+    assert.is_nil(result)
+    assert.equal("ETIMEDOUT", err.code)
+    assert.is_true(turns > 0 and turns < 50, turns)
+  end)
+
   it("hears of a hook that fails when it fills itself, and tries again for a command", function()
     local fails = false
     local box = cella.container { hooks = { created = function() if fails then error "not today" end end } }
