@@ -41,12 +41,12 @@ local FIELDS = {
 ---  for them; see cella.pool
 ---@field doctor fun(features: string|string[]|nil): cella.doctor.Result  tries what this host allows; print it; see
 ---  cella.doctor
----@field namespace table  namespaces with names; see cella.namespace
----@field cgroup table     control groups; see cella.cgroup
----@field caps table       sets of capabilities; see cella.caps
----@field idmap table      ID maps; see cella.idmap
----@field policy table     which IDs a container gets; see cella.policy
----@field sys table        one system call at a time; see cella.sys
+---@field namespace cella.namespace.module  namespaces with names; see cella.namespace
+---@field cgroup cella.cgroup.module  control groups; see cella.cgroup
+---@field caps cella.caps.module  sets of capabilities; see cella.caps
+---@field idmap cella.idmap.module  ID maps; see cella.idmap
+---@field policy cella.policy.module  which IDs a container gets; see cella.policy
+---@field sys cella.sys  one system call at a time; see cella.sys
 ---@field tree fun(pid: integer?): cella.tree?, cella.error?  the hierarchy of namespaces, or what
 ---  has to do with one process; see cella.tree
 ---@field show fun(pid: integer): cella.show?, cella.error?  a page about a process; see cella.show

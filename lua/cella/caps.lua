@@ -21,6 +21,7 @@ local validate = require "cella.validate"
 require "cella.caps.prctl" -- these two extend the methods of states
 require "cella.caps.rules"
 
+---@class cella.caps.module
 local M = {}
 
 --- The number of the running kernel's highest capability.

@@ -23,6 +23,7 @@ local status = require "cella.host.status"
 local statistics = require "cella.cgroup.usage"
 local validate = require "cella.validate"
 
+---@class cella.cgroup.module
 local M = {}
 
 local function read_file(path)

@@ -5,6 +5,7 @@ local lazy = require "cella.lazy"
 local check = lazy "cella.idmap.check"
 local value = require "cella.idmap.value"
 
+---@class cella.idmap.module : cella.idmap.values
 local M = {}
 for name, member in pairs(value) do M[name] = member end
 M.try = nil -- among ourselves

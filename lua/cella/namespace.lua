@@ -21,6 +21,7 @@ local targets = require "cella.enter.target"
 local validate = require "cella.validate"
 
 local rule, sys = validate.rule, core.sys
+---@class cella.namespace.module
 local M = {}
 
 local S_IWGRP_IWOTH = { 16, 2 } -- of the mode: who else may write

@@ -379,9 +379,16 @@ function methods:visit(visit, only)
   end
 end
 
---- The steps in the order in which they happen. `args`: the arguments by name; a descriptor is a number, or { slot = }
---- with the number of a slot; `slot` is that of the result.
----@return { number: integer, side: "parent"|"child", op: string, args: table, slot: integer?, text: string }[]
+---@class cella.plan.step
+---@field number integer           its place among those of both sides
+---@field side "parent"|"child"    who performs it
+---@field op string                the operation
+---@field args table<string, any>  its arguments by name; a descriptor is a number, or { slot = } with that of a slot
+---@field slot integer?            the number of the slot that it yields
+---@field text string              as `print(plan)` has it
+
+--- The steps in the order in which they happen.
+---@return cella.plan.step[]
 function methods:steps()
   local steps = {}
   self:visit(function(number, side, op, args, step, slot)

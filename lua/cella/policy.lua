@@ -35,6 +35,7 @@ local validate = require "cella.validate"
 local words = require "cella.words"
 local via = require "cella.policy.via"
 
+---@class cella.policy.module
 local M = {}
 
 local rule = validate.rule

@@ -100,6 +100,32 @@ describe("the reference", function()
     end
   end)
 
+  it("has types that there are", function()
+    local known, used = {}, {}
+    for path in trial.sh "find lua -name '*.lua'":gmatch "%S+" do
+      local function use(type)
+        for name in (type or ""):gmatch "cella[%w_.]*" do used[name] = used[name] or path end
+      end
+      local function use_all(list)
+        for _, one in ipairs(list) do use(one.type) end
+      end
+      local file = annotations.of(path)
+      for _, class in ipairs(file.classes) do
+        known[class.name] = true
+        use(class.parent)
+        use_all(class.fields)
+      end
+      for _, alias in ipairs(file.aliases) do known[alias.name] = true end
+      use_all(file.aliases)
+      use_all(file.values)
+      for _, call in ipairs(file.calls) do
+        use_all(call.params)
+        use_all(call.returns)
+      end
+    end
+    for name, path in pairs(used) do assert.truthy(known[name], name .. ", in " .. path) end
+  end)
+
   it("would notice what has no text", function()
     local path = os.tmpname()
     trial.write(path, "--- Does it.\n---@param a integer\nfunction M.one(a, b) end\n\nfunction M.two() end\n")

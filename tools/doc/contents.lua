@@ -53,7 +53,9 @@ local SECTIONS = {
     end) },
   { title = "Plans", shown = "plan:", from = { { "lua/cella/plan.lua", "^methods:" },
     { "lua/cella/plan.lua", "^M%.new$" }, { "lua/cella/meta/plan.lua", "^plan:" } },
-    classes = { "cella.plan", "cella.slot" }, makers = { ["lua/cella/plan.lua"] = "plan" },
+    more = { "lua/cella/plan/log.lua" },
+    classes = { "cella.plan", "cella.slot", "cella.plan.step", "cella.plan.done" },
+    makers = { ["lua/cella/plan.lua"] = "plan" },
     internal = "branch input input_descriptor optional only_with rest visit", text = "Every operation of "
       .. "cella.sys is a method too.", there = methods(function() return require("cella.plan").new() end) },
   { title = "cella.sys: operations and queries", shown = "sys.", from = { { "lua/cella/meta/sys.lua", "^sys%." },

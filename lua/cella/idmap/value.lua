@@ -15,6 +15,7 @@ local algebra = require "cella.idmap.algebra"
 local blame = require "cella.blame"
 local read = require "cella.idmap.read"
 
+---@class cella.idmap.values
 local M = {}
 
 --- What an unmapped ID looks like to a process: the default of /proc/sys/kernel/overflowuid and
