@@ -1,6 +1,6 @@
--- share.lua: writes what `make install` puts beside the library (share/) from what the command line says of itself:
--- completion for shells. `lua5.4 tools/share.lua --check` writes nothing and fails where something is not as it
--- would be.
+-- share.lua: writes what `make install` puts beside the library (share/) from what the command line says of itself, and
+-- from the manual: completion for shells, and the manual pages (tools/man.lua). `lua5.4 tools/share.lua --check` writes
+-- nothing and fails where something is not as it would be.
 
 local top = arg[0]:match "^(.*)tools/[^/]*$"
 package.path = ("%slua/?.lua;%s"):format(top, package.path)
@@ -8,7 +8,18 @@ package.cpath = ("%sbuild/lua5.4/?.so;%s"):format(top, package.cpath)
 
 local grammar = require "cella.cli.grammar"
 
+local man = dofile(top .. "tools/man.lua")
+
+local function read(path)
+  local file = assert(io.open(top .. path))
+  local text = file:read "a"
+  file:close()
+  return text
+end
+
 local FILES = {
+  ["man/man1/cella.1"] = function() return man.command_line(grammar.parser()) end,
+  ["man/man7/cella.7"] = function() return man.container(read "doc/manual.md") end,
   ["bash-completion/completions/cella"] = function() return grammar.parser():get_bash_complete() end,
   ["zsh/site-functions/_cella"] = function() return grammar.parser():get_zsh_complete() end,
   ["fish/vendor_completions.d/cella.fish"] = function() return grammar.parser():get_fish_complete() end,

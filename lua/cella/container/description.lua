@@ -4,6 +4,7 @@ local blame = require "cella.blame"
 local capabilities = require "cella.caps.set"
 local command = require "cella.command"
 local confinement = require "cella.confinement"
+local lists = require "cella.list"
 local mapping = require "cella.mapping"
 local root = require "cella.root.description"
 local validate = require "cella.validate"
@@ -80,7 +81,7 @@ end
 local hooks = rule.record { created = rule.callable, mapped = rule.callable, before_exec = rule.callable,
   exited = rule.callable }
 
-local container_rule = rule.record(confinement.add_rules({
+local fields = confinement.add_rules({
   hostname = hostname,
   domainname = hostname,
   namespaces = rule.record(namespace_fields, nil, nil, "namespaces"),
@@ -97,7 +98,12 @@ local container_rule = rule.record(confinement.add_rules({
   environment = command.environment_rule,
   cwd = rule.absolute,
   command = command.container_rule,
-}, "container"), nil, nil, "container")
+}, "container")
+local container_rule = rule.record(fields, nil, nil, "container")
+
+--- The keys that a container's table may have, in order.
+---@return string[]
+function M.keys() return lists.sorted_keys(fields) end
 
 local function check_idmap(box, mount, path)
   if not mount or not mount.idmap then return end
