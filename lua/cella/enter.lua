@@ -78,6 +78,7 @@ local options_rule = rule.record(confinement.add_rules({
 ---@param options cella.enter.keys
 ---@return cella.entrance?, cella.error?
 function M.new(options)
+  if type(options) == "number" then blame(("a table expected, { pid = %.0f }, got %s"):format(options, options)) end
   options = validate.check(options_rule, options, "")
   if (options.pid == nil) == (options.process == nil) then blame("exactly one of pid and process expected") end
   local target, err

@@ -54,7 +54,7 @@ local function stdin(value, path)
     return words.stdin(value, path, "text is { content = \"...\" }, a file { path = \"...\" }")
   end
   if type(value) == "table" and rawget(value, "content") == nil then return input_file(value, path) end
-  return descriptor(value, path, "one of the words of stdin, { path = ... }, ")
+  return descriptor(value, path, '"inherit", "null", "pipe", { path = ... }, ')
 end
 
 -- A word, a descriptor, { path = ... }, one of Lua's own files, or a function that gets the lines.
@@ -71,8 +71,8 @@ local function output(name)
     elseif type(value) == "function" then
       return value
     end
-    validate.fail(path, "one of the words of %s, a descriptor, a file, { path = ... } or a function expected, got %s",
-      name, validate.show(value))
+    validate.fail(path, '"inherit", "null", "capture"%s, a descriptor, a file, { path = ... } or a function expected, '
+      .. "got %s", name == "stderr" and ', "stdout"' or "", validate.show(value))
   end
 end
 

@@ -53,7 +53,13 @@ function M.nearest(wanted, names, any)
     end
   end
   -- Of three letters two are most of the word.
-  return (any or least <= math.max(#wanted > 3 and 2 or 1, #wanted / 3)) and best or nil
+  if any or least <= math.max(#wanted > 3 and 2 or 1, #wanted / 3) then return best end
+  -- What is said in full elsewhere: "network".
+  best = nil
+  for _, name in ipairs(names) do
+    if #name >= 3 and wanted:sub(1, #name) == name and (best == nil or #name > #best) then best = name end
+  end
+  return best
 end
 
 local function fail(path, ...)
@@ -104,7 +110,10 @@ function rule.integer(low, high)
     local whole = type(value) == "number" and value == math.floor(value)
     if whole and math.type then whole = math.type(value) == "integer" end
     if not whole or value < low or value > high then
-      fail(path, "an integer from %.0f to %.0f expected, got %s", low, high, M.show(value))
+      local is_float = not whole and type(value) == "number" and value == math.floor(value) and value >= low
+        and value <= high
+      fail(path, "an integer from %.0f to %.0f expected, got %s%s", low, high, M.show(value),
+        is_float and ", which is a float: math.tointeger makes an integer of it" or "")
     end
     return value
   end
@@ -145,7 +154,7 @@ end
 -- In every Lua and every locale alike: 80 and 80.0 are "80", one half is "0.5".
 local function decimal(number)
   if math.type and math.type(number) == "integer" then return ("%d"):format(number) end
-  if number == math.floor(number) and math.abs(number) < 2 ^ 53 then return ("%.0f"):format(number + 0) end
+  if number == math.floor(number) and math.abs(number) < 2 ^ 63 then return ("%.0f"):format(number + 0) end
   return (("%.14g"):format(number):gsub("[^%d+%-e]+", "."))
 end
 

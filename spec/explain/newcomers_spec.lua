@@ -91,6 +91,11 @@ describe("a newcomer is told", function()
     ["a path as standard output"] = { { command = { "ls", stdout = "/x" } },
       'command.stdout: the string "/x" is not one of inherit, null, capture; a file is { path = "..." }',
       { command = { "ls", stdout = { path = "/x" } } } },
+    ["a standard output that is switched on"] = { { command = { "ls", stdout = true } }, 'command.stdout: "inherit", '
+      .. '"null", "capture", a descriptor, a file, { path = ... } or a function expected, got true',
+      { command = { "ls", stdout = "capture" } } },
+    ["a number that is a float"] = { { rlimits = { fsize = 64 * 1024 ^ 2 } },
+      "rlimits.fsize: an integer from 0 to 2^53", { rlimits = { fsize = 64 * 1024 * 1024 } } },
     ["a key of the container in the command"] = { { command = { "ls", mounts = {} } },
       "command.mounts: unknown key; it is a key of the container: cella.container { mounts = ... }", { mounts = {} } },
     ["arguments under a key"] = { { command = { cmd = "ls" } },

@@ -28,6 +28,9 @@ describe("a rule for", function()
       math.maxinteger, math.mininteger } do
       assert.truthy(refusal(check, bad):find("x: an integer from 0 to 10 expected, got ", 1, true))
     end
+    assert.equal("x: an integer from 0 to 10 expected, got 3.0, which is a float: math.tointeger makes an integer of "
+      .. "it", refusal(check, 6 / 2))
+    assert.equal("x: an integer from 0 to 10 expected, got 12.0", refusal(check, 24 / 2))
   end)
 
   it("IDs ends before 2^32 - 1, which the kernel takes for \"unchanged\"", function()
@@ -59,7 +62,8 @@ describe("a rule for", function()
   it("text takes numbers too, as every Lua and every person writes them", function()
     assert.equal("5", takes(rule.text, "5"))
     for _, case in ipairs { { 5, "5" }, { 80.0, "80" }, { -3, "-3" }, { -0.0, "0" }, { 0.5, "0.5" }, { 1e-9, "1e-09" },
-      { 2 ^ 52, "4503599627370496" }, { 1e100, "1e+100" } } do
+      { 2 ^ 52, "4503599627370496" },
+      { 2 ^ 53, "9007199254740992" }, { 1e18, "1000000000000000000" }, { 1e100, "1e+100" } } do
       assert.equal(case[2], takes(rule.text, case[1]))
     end
     for _, bad in ipairs { 0 / 0, 1 / 0, -1 / 0, true, {}, "a\0b" } do refusal(rule.text, bad) end
@@ -176,9 +180,19 @@ describe("the nearest name", function()
     end
   end)
 
+  it("is found where somebody writes it as the kernel's headers do, or in full", function()
+    local names = { "nofile", "term", "net", "mount", "cap" }
+    for wrong, right in pairs { RLIMIT_NOFILE = "nofile", SIGTERM = "term", TERM = "term", network = "net",
+      mounts_of = "mount" } do
+      assert.equal(right, validate.nearest(wrong, names))
+    end
+  end)
+
   it("is none where nothing is near", function()
     assert.is_nil(validate.nearest("banana", NAMES))
     assert.is_nil(validate.nearest("", NAMES))
+    assert.is_nil(validate.nearest("net", { "network" })) -- a beginning is not the whole
+    assert.is_nil(validate.nearest("xyz", { "net" }))
     assert.is_nil(validate.nearest("x", {}))
   end)
 end)
