@@ -192,6 +192,9 @@ static int start_init(struct executor *executor, int program, int status, bool d
 	int sync_pipe[2], child;
 	/* exec makes it SIGCHLD */
 	struct clone_args args = { .exit_signal = executor->launch->executes ? 0 : SIGCHLD };
+	/* There is one already, which has this stack. */
+	if (executor->sync_pipe)
+		return -EINVAL;
 	long result = RAW(SYS_pipe2, sync_pipe, O_CLOEXEC);
 	/* 0 to 2 may have been closed, and are not ours to use. */
 	for (int i = 0; i < 2 && result >= 0; i++) {

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <time.h>
 
 enum { END = 2 }; /* SEEK_END */
 
@@ -114,6 +115,17 @@ static void forget_steps(const struct launch *launch)
 		RAW(SYS_madvise, (const char *)launch + PAGE, launch->size - PAGE, MADV_REMOVE);
 }
 
+/* What was sent to this process while it had no command, by a terminal to the group of its init for one, is not meant
+ * for the command that it gets. Every signal is held back until just before exec. */
+static void forget_signals(void)
+{
+	uint64_t all = UINT64_MAX, pending = 0;
+	struct timespec now = { 0 };
+	RAW(SYS_rt_sigpending, &pending, sizeof pending);
+	while (pending && RAW(SYS_rt_sigtimedwait, &all, 0, &now, sizeof all) > 0)
+		;
+}
+
 int executor_park(struct executor *executor)
 {
 	struct handed_over got;
@@ -124,6 +136,7 @@ int executor_park(struct executor *executor)
 		result = receive(executor->launch->channel, &got);
 	if (result < 0)
 		return result;
+	forget_signals();
 	/* From here on the parent looks into the rest for what has failed. */
 	struct launch *rest = launch_map(got.numbers[0], &mapped);
 	RAW(SYS_close, got.numbers[0]);

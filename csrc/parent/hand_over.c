@@ -4,6 +4,7 @@
 #include "value/check.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -55,6 +56,10 @@ static int hand_over(lua_State *L, struct process *process, const struct outline
 	launch->min_fd = outline->highest_target + 1;
 	launch->boot = BOOT_HANDED_OVER;
 	int count = number_slots(launch, numbers);
+	/* Who traces a process in namespaces that it has joined could get hold of the file: cut short, it would kill the
+	 * caller, which reads it (mmap(2), SIGBUS). */
+	if (count > 0 && fcntl(file, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW) < 0)
+		return -errno;
 	return count < 0 ? count : send_plan(process->channel, numbers, count);
 }
 

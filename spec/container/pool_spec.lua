@@ -164,6 +164,62 @@ describe("a pool", function()
     assert.matches("^cella", trial.read(("/proc/%d/comm"):format(pids.program)))
   end)
 
+  it("hands on no signal that came before there was a command", function()
+    for _, description in ipairs { {}, { init = false } } do
+      pool = assert(cella.pool { cella.container(description), size = 1 })
+      for _, name in ipairs { "int", "term", "usr1", 40 } do
+        local child = pool.parked[1].child
+        assert(child:kill(name))
+        trial.wait_for(function()
+          local status = trial.read(("/proc/%d/status"):format(child:program())) or "SigPnd:\t1 ShdPnd:\t1"
+          return not status:find "ShdPnd:\t0+\n"
+        end, "the signal")
+        assert.equal("ran\n", assert(pool:run { "echo", "ran", stdout = "capture" }).stdout)
+        fill(pool)
+      end
+      -- The control: one that comes when it has a command.
+      local process = assert(pool:spawn { "sleep", "60" })
+      assert(process.child:kill "kill")
+      assert.equal("kill", assert(process:wait()).signal)
+      pool:close()
+    end
+  end)
+
+  it("refuses a second init", function()
+    pool = assert(cella.pool { cella.container {}, size = 1 })
+    local rest, reading, writing = core.recorder(), core.pipe()
+    rest:record("init", rest:input(), rest:input())
+    rest:record("execve", { "/bin/true" }, { "true" }, {})
+    local child = pool.parked[1].child
+    assert(child:hand_over(rest, { [0] = core.runner_file(), [1] = writing:number() }))
+    local executed, step, errno = child:wait_for_exec(10)
+    assert.is_false(executed)
+    assert.equal(1, step)
+    assert.equal("EINVAL", core.errno_name(errno))
+    reading:close()
+    writing:close()
+  end)
+
+  it("survives who cuts short what is handed over", needs("root", function()
+    assert.is_true(outside.lua [[
+      local refused = 0
+      local pool
+      pool = assert(cella.pool { cella.container { hooks = { before_exec = function(facts)
+        for line in io.lines(("/proc/%d/maps"):format(facts.pid)) do
+          local range = line:match "^(%x+%-%x+) .*cella%-plan"
+          if range then
+            local path = ("/proc/%d/map_files/%s"):format(facts.pid, range)
+            assert(io.open(path, "r+")):close() -- the control
+            if not os.execute("truncate -s 0 " .. path .. " 2>/dev/null") then refused = refused + 1 end
+          end
+        end
+      end } } })
+      assert(assert(pool:run { "true" }).code == 0)
+      assert(refused == 1)
+      return true
+    ]])
+  end))
+
   it("gives nobody one that has died, nor one that is not whole", function()
     pool = assert(cella.pool { cella.container {}, size = 3 })
     fill(pool)
