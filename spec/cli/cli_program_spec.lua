@@ -170,9 +170,9 @@ describe("bin/cella", function()
 
     it("is installed as the command line gives it", function()
       assert.equal("", trial.sh("lua5.4 tools/share.lua --check"))
-      trial.sh(("cp -r share %s/ && mkdir %s/tools && cp tools/share.lua %s/tools/"):format(directory, directory,
-        directory))
-      trial.sh(("ln -s %s/lua %s/build %s/"):format(trial.top, trial.top, directory))
+      trial.sh(("cp -r share %s/ && mkdir %s/tools && cp tools/share.lua tools/man.lua %s/tools/"):format(directory,
+        directory, directory))
+      trial.sh(("ln -s %s/lua %s/build %s/doc %s/"):format(trial.top, trial.top, trial.top, directory))
       trial.sh(("echo >> %s/share/zsh/site-functions/_cella"):format(directory))
       assert.matches("share/zsh/site-functions/_cella is not what",
         trial.sh(("lua5.4 %s/tools/share.lua --check"):format(directory)), 1, true)
