@@ -179,11 +179,38 @@ static int lib_is_chrooted(lua_State *L)
 	return 1;
 }
 
+/* The root of a user namespace may make others in it: for who asks the kernel alone. */
+static void use_capabilities(struct answer *answer, const void *data)
+{
+	(void)data;
+	if (RAW(SYS_unshare, CLONE_NEWUSER) < 0)
+		return;
+	answer->result = RAW(SYS_unshare, CLONE_NEWUTS);
+	answer->asked = answer->result == 0 || answer->result == -EPERM || answer->result == -EACCES;
+}
+
+/* denies_capabilities() -> boolean | nil [, message, errno]
+ * Whether something beside the kernel's own rules keeps the root of a new user namespace from using the capabilities
+ * that it has there; nil where there is no such namespace to be had, or no other in it. */
+static int lib_denies_capabilities(lua_State *L)
+{
+	struct answer answer;
+	int pushed = ask(L, use_capabilities, NULL, &answer);
+	if (pushed)
+		return pushed;
+	if (answer.asked)
+		lua_pushboolean(L, answer.result != 0);
+	else
+		lua_pushnil(L);
+	return 1;
+}
+
 void open_answer(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
 		{ "answer", lib_answer },
 		{ "is_chrooted", lib_is_chrooted },
+		{ "denies_capabilities", lib_denies_capabilities },
 		{ 0 },
 	};
 	luaL_setfuncs(L, functions, 0);

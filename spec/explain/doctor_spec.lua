@@ -113,6 +113,12 @@ describe("the doctor and the error of a start", function()
         [[local finding, err = ask "user", start { "user" }]])
     end)
 
+    it("that files in memory may not be executed", needs("root", function()
+      if not trial.read "/proc/sys/vm/memfd_noexec" then return pending "needs Linux 6.3 (vm.memfd_noexec)" end
+      both_say("unshare --pid --fork --mount-proc " .. with "echo 2 >/proc/sys/vm/memfd_noexec", "vm.memfd_noexec is 2",
+        "sysctl -w vm.memfd_noexec=1", [[local finding, err = ask "start", start {}]])
+    end))
+
     it("a chroot", function()
       local directory = trial.directory()
       local chrooted = ROOT_OF_ITS_OWN .. "--mount " .. ("sh -c %s - "):format(trial.quote(
@@ -203,6 +209,41 @@ describe("the doctor and the error of a start", function()
     assert.is_false(finding.works)
     assert.is_true(seconds < 60, tostring(seconds))
   end))
+end)
+
+-- What this kernel does not have is shown to it by what reads its files.
+describe("a switch of another kernel's", function()
+  if trial.lacks_user_namespaces() then return pending(trial.lacks_user_namespaces()) end
+
+  local PRETEND = [[
+    local files = require "cella.host.file"
+    local read = files.read
+    local shown = { ["/proc/sys/kernel/%s"] = "%s\n", ["/proc/self/attr/apparmor/current"] = "%s\n" }
+    files.read = function(path) return shown[path] or read(path) end
+    local obstacle = require "cella.explain.obstacles".user_namespace "EPERM"
+    return obstacle and obstacle.name, obstacle and obstacle.remedy or ""
+  ]]
+  local function named(...) return there("", PRETEND:format(...)) end
+
+  it("is named where it forbids user namespaces to others than root, and not to root", function()
+    for switch, case in pairs {
+      unprivileged_userns_clone = { "0", "1", "sysctl -w kernel.unprivileged_userns_clone=1" },
+      apparmor_restrict_unprivileged_userns = { "1", "0", "\n  userns,\n}\nEND\napparmor_parser -r " },
+    } do
+      local name, remedy = named(switch, case[1], "unconfined")
+      if trial.lacks_root() then
+        assert.equal(switch, name)
+        assert.matches(case[3], remedy, 1, true)
+      else
+        assert.is_nil(name)
+      end
+      assert.is_nil((named(switch, case[2], "unconfined")))
+    end
+  end)
+
+  it("is not named where the program has a profile that allows them", function()
+    assert.is_nil((named("apparmor_restrict_unprivileged_userns", "1", "lua (unconfined)")))
+  end)
 end)
 
 describe("the doctor", function()

@@ -46,6 +46,8 @@ local CAP_HINT = "; give the container a user namespace of its own, in which it 
 
 local function needs(capability, what, plan, namespace)
   if plan and lists.contains(plan.new_namespaces, "user") then
+    local denied = obstacles.apparmor_restriction() or obstacles.security_module()
+    if denied then return denied end
     return ("%s needs CAP_%s in the user namespace that owns what is changed: give the plan a new %s namespace too")
       :format(what, ascii.upper(capability), namespace)
   end
@@ -132,7 +134,8 @@ why.write_file = {
   EACCES = function(fields)
     local file = proc_file(fields)
     if on_map(fields) or file == "timens_offsets" or file == "setgroups" then
-      return "the child's files in /proc belong to root, because it is not dumpable (prctl(2), PR_SET_DUMPABLE), as "
+      return obstacles.apparmor_restriction() or obstacles.security_module()
+        or "the child's files in /proc belong to root, because it is not dumpable (prctl(2), PR_SET_DUMPABLE), as "
         .. "nobody is who has joined a user, pid or mount namespace: behind that only root maps IDs"
     end
     return nil
@@ -325,30 +328,18 @@ why.copy_tty = { ENOTTY = "the descriptor is not a terminal's" }
 why.expect_no_user_namespaces = { ENOTRECOVERABLE = "a user namespace could still be made in there" }
 
 local RUNNER = "the child becomes cella's runner, a sealed file in memory (memfd_create(2)), before it does anything"
-why.memfd_create = {
-  EACCES = function()
-    local level = read "/proc/sys/vm/memfd_noexec"
-    if level == "2" then
-      return RUNNER .. ": vm.memfd_noexec is 2 here, and no such file may be executed (0 or 1 allows it)"
-    end
-    return nil
-  end,
-}
+local function of_the_runner(obstacle)
+  return obstacle and { name = obstacle.name, says = RUNNER .. ": " .. obstacle.says, remedy = obstacle.remedy }
+end
+
+why.memfd_create = { EACCES = function() return of_the_runner(obstacles.memfd_noexec()) end }
 local function seen_filter()
-  local seen = obstacles.filter "execveat"
-  if seen then return { name = seen.name, says = seen.says .. ": " .. RUNNER, remedy = seen.remedy } end
-  return sys.get_seccomp() ~= 0 and "a seccomp filter of the caller's refuses execveat(2): " .. RUNNER or nil
+  local seen = of_the_runner(obstacles.filter "execveat")
+  return seen or sys.get_seccomp() ~= 0 and "a seccomp filter of the caller's refuses execveat(2): " .. RUNNER or nil
 end
 why.execveat = {
   EACCES = function()
-    local restricted = obstacles.apparmor_restriction()
-    if restricted then return restricted end
-    local label = read "/proc/self/attr/current"
-    if label and label:find("(enforce)", 1, true) then
-      return ("%s, and a security module confines this process (%s) and does not allow that: for AppArmor such a file "
-        .. "has no path"):format(RUNNER, label)
-    end
-    return seen_filter()
+    return obstacles.apparmor_restriction() or of_the_runner(obstacles.disconnected()) or seen_filter()
   end,
   EPERM = seen_filter, ENOSYS = seen_filter,
   ENOMEM = RUNNER .. ": there is not enough memory for that, within the limits of the caller",

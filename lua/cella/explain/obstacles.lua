@@ -95,27 +95,45 @@ function M.apparmor_restriction()
     remedy = apparmor_profile() .. "\n# or, for all programs\n" .. sysctl(RESTRICT, 0) }
 end
 
-local EPERM = 1
+local APPARMOR_RULES = [[
+# in the profile of that name (/etc/apparmor.d); then, as root: apparmor_parser -r FILE
+userns,
+capability,
+# or without confinement
+aa-exec -p unconfined COMMAND]]
+
+local DISCONNECTED = [[
+# in the profile of that name (/etc/apparmor.d); then, as root: apparmor_parser -r FILE
+flags=(attach_disconnected)
+/** rix,
+# or without confinement
+aa-exec -p unconfined COMMAND]]
 
 --- A security module that denies capabilities also to the root of a namespace of its own: seen by a call for which
 --- there is no other reason.
 ---@return cella.obstacle?
 function M.security_module()
-  if filter.is_there() then return nil end
-  if core.answer "sethostname" ~= -EPERM then return nil end
+  if filter.is_there() or not core.denies_capabilities() then return nil end
   local label = apparmor_label()
   local says = "a security module denies this process the capabilities that it has in a user namespace of its own"
-  if label and label ~= "unconfined" then
-    return { name = "security_module",
-      says = ("%s: AppArmor's label of it is %q, and that profile has no `capability` or `userns` rule"):format(says,
-        label), remedy = "in the profile of that label (/etc/apparmor.d), the rules\n  userns,\n  capability,\nand "
-        .. "`apparmor_parser -r FILE` as root; or no confinement: `aa-exec -p unconfined COMMAND`" }
+  if label and label:find("(enforce)", 1, true) then
+    return { name = "security_module", says = ("%s; AppArmor confines it, by the profile %s"):format(says, label),
+      remedy = APPARMOR_RULES }
   end
   if read "/sys/fs/selinux/enforce" == "1" then
     return { name = "security_module", says = ("%s: SELinux enforces, and its context is %s"):format(says,
       tostring(read "/proc/self/attr/current")), remedy = "ausearch -m avc -ts recent    # as root: what it denied" }
   end
   return { name = "security_module", says = says .. "; which one is not to be seen" }
+end
+
+--- A profile of AppArmor's by which this process executes no file in memory: such a file has no path.
+---@return cella.obstacle?
+function M.disconnected()
+  local label = apparmor_label()
+  if not label or not label:find("(enforce)", 1, true) then return nil end
+  return { name = "security_module", remedy = DISCONNECTED, says = ("a security module confines this process (%s) and "
+    .. "does not allow that: for AppArmor such a file has no path"):format(label) }
 end
 
 --- A process whose own IDs its user namespace does not have.
@@ -160,6 +178,14 @@ function M.unprivileged_userns_clone()
     remedy = sysctl("kernel.unprivileged_userns_clone", 1) }
 end
 
+--- A kernel in which no file in memory can be executed.
+---@return cella.obstacle?
+function M.memfd_noexec()
+  if read "/proc/sys/vm/memfd_noexec" ~= "2" then return nil end
+  return { name = "memfd_noexec", remedy = sysctl("vm.memfd_noexec", 1),
+    says = "vm.memfd_noexec is 2 here, and no such file may be executed (0 or 1 allows it)" }
+end
+
 local function limit_key(namespace)
   return ("max_%s_namespaces"):format(namespace == "mount" and "mnt" or namespace)
 end
@@ -194,7 +220,7 @@ function M.user_namespace(code, op)
   if code == "ENOSPC" or code == "EUSERS" then return M.max_namespaces { "user" } end
   if code == "EACCES" then return M.apparmor_restriction() or M.security_module() end
   return M.unmapped() or M.unprivileged_userns_clone() or M.chrooted() or M.apparmor_restriction()
-    or M.filter(op or "clone3", op == "unshare" and { "user" } or nil)
+    or M.filter(op or "clone3", op == "unshare" and { "user" } or nil) or M.security_module()
 end
 
 -- The mount that a path lies on.
