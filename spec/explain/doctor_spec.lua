@@ -136,9 +136,13 @@ describe("the doctor and the error of a start", function()
     it("parts of /proc that are covered, and none that nothing shows through", function()
       both_say(ROOT_OF_ITS_OWN .. "--mount " .. with "mount --bind /dev/null /proc/cpuinfo",
         "parts of it are covered: /proc/cpuinfo", "systempaths=unconfined", PROC)
-      local finding = there(ROOT_OF_ITS_OWN .. "--mount --pid --fork --mount-proc "
-        .. with "mount -t tmpfs none /proc/sys/fs/binfmt_misc", [[return ask "proc"]])
+      -- Nothing would be seen in a directory that is there to be mounted on.
+      local unshared = ROOT_OF_ITS_OWN .. "--mount --pid --fork --mount-proc "
+      local empty = "mount -t tmpfs none /proc/sys/fs/binfmt_misc"
+      local finding = there(unshared .. with(empty), [[return ask "proc"]])
       assert.is_true(finding.works, finding.why)
+      finding = there(unshared .. with(empty .. " && mount --bind /dev/null /proc/cpuinfo"), [[return ask "proc"]])
+      assert.matches("covered: /proc/cpuinfo;", finding.why, 1, true)
     end)
 
     it("a filter, and not what the kernel would have refused had it been asked", function()
