@@ -85,12 +85,12 @@ local tables = {
     { "ro read_only", called "readonly" },
     { "source src dir directory", called "path" },
   },
-  rlimits = by_key { { "1", "the limits are keys: { nofile = 256 }" } },
 }
 
---- @param whose string  which table it is
---- @param key any
---- @return string?  the middle of a sentence
+--- What somebody means by a key.
+---@param whose "container"|"command"|"namespaces"|"mount"|"root"  the table that does not have it
+---@param key any
+---@return string?  the rest of a sentence
 function M.of(whose, key)
   local words = tables[whose]
   if type(key) == "number" then key = "1" end

@@ -1,5 +1,7 @@
 -- examples/: every file in there is run, or this fails.
 
+local cella = require "cella"
+local policy = require "cella.policy"
 local sys = require "cella.sys"
 local trial = require "spec.support.trial"
 
@@ -107,6 +109,26 @@ describe("examples/", function()
       assert.truthy(said:find("/etc/hello': Read-only file system", 1, true), said)
       assert.is_nil(io.open "/etc/hello")
     end)
+  end)
+
+  -- As in the container of an engine: whoever is in there has neither privileges nor subordinate IDs.
+  it("has first.lua, and the README its first program, that run in a container as well", function()
+    local here = { { type = "bind", source = trial.top, destination = trial.top, readonly = true } }
+    local outer = cella.container { mounts = here, cwd = trial.top,
+      ids = uid == 0 and policy.available() or policy.me(), user = uid == 0 and { uid = 4321, gid = 4321 } or nil }
+    local function inside(line)
+      local result = assert(outer:run { "sh", "-c", line, stdout = "capture", stderr = "stdout" })
+      assert.equal("exited 0", tostring(result), result.stdout)
+      return result.stdout
+    end
+    local inner = uid == 0 and 4321 or uid
+    assert.equal(inner .. "\n", inside "id -u")
+    local said = inside(trial.cli_text { "run", "examples/first.lua" })
+    assert.matches("\nuid_map *0 *" .. inner .. " *1\n", said)
+    assert.matches("/etc/hello': Read-only file system", said, 1, true)
+    local snippet = trial.read "README.md":match "\n```lua\n(.-)\n```\n"
+    assert.matches("cella.container {", snippet, 1, true)
+    assert.matches("\n0\nmoon\n", inside(trial.interpreter() .. " -e " .. trial.quote(snippet)), 1, true)
   end)
 
   -- Each waits until all twenty are there: were they run one after another, none would end.
