@@ -78,7 +78,7 @@ static const char *const links[][2] = {
 };
 
 /* Sets the fields of a table to inodes. What a zombie no longer has, and what this kernel does not know, is absent.
- * Returns the errno of the first link that may not be followed. */
+ * Returns the errno of the first link that may not be followed. (Linux 5.10 follows such a one to the link itself.) */
 static int set_namespaces(lua_State *L, int process)
 {
 	int refused = 0;
@@ -86,11 +86,12 @@ static int set_namespaces(lua_State *L, int process)
 		char path[64];
 		struct stat status;
 		snprintf(path, sizeof path, "ns/%s", links[i][1]);
-		if (fstatat(process, path, &status, 0) == 0) {
+		int error = fstatat(process, path, &status, 0) < 0 ? errno : S_ISREG(status.st_mode) ? 0 : EACCES;
+		if (error == 0) {
 			push_int64(L, (int64_t)status.st_ino);
 			lua_setfield(L, -2, links[i][0]);
-		} else if (errno == EACCES || errno == EPERM) {
-			refused = refused ? refused : errno;
+		} else if (error == EACCES || error == EPERM) {
+			refused = refused ? refused : error;
 		}
 	}
 	return refused;

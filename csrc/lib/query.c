@@ -251,6 +251,9 @@ static int look_namespace(lua_State *L)
 		snprintf(path, sizeof path, "/proc/self/ns/%s", link);
 	if (stat(path, &status) < 0)
 		return push_error(L, path, errno);
+	/* Linux 5.10 follows a link that may not be followed to the link itself. */
+	if (!S_ISREG(status.st_mode))
+		return push_error(L, path, EACCES);
 	push_int64(L, (int64_t)status.st_ino);
 	push_int64(L, (int64_t)status.st_dev);
 	return 2;

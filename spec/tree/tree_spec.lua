@@ -60,7 +60,7 @@ describe("the tree of namespaces", function()
     return app.pid, java
   end
 
-  it("has parents, owners, makers and maps as the kernel has them", function()
+  it("has parents, owners, makers and maps as the kernel has them #vm", function()
     local app, java = nested()
     local tree = assert(cella.tree())
     local own, upper, lower = link("self", "user"), link(app, "user"), link(java, "user")
@@ -193,7 +193,7 @@ describe("the tree of namespaces", function()
     end
   end)
 
-  it("counts who may not be looked at, and names who it is", function()
+  it("counts who may not be looked at, and names who it is #vm", function()
     if trial.lacks_root() then return pending(trial.lacks_root()) end
     -- Another user is shown nobody's but his own.
     local result = trial.host { "setpriv", "--reuid", "4242", "--regid", "4242", "--clear-groups", "sh", "-c",
@@ -209,6 +209,10 @@ describe("the tree of namespaces", function()
       trial.cli_text { "tree", tostring(sys.getpid()) } }
     assert.equal(125, one.status)
     assert.truthy(one.stderr:find("could trace the process", 1, true), one.stderr)
+    local same = trial.host { "setpriv", "--reuid", "4242", "--regid", "4242", "--clear-groups", "sh", "-c",
+      trial.cli_text { "same", tostring(sys.getpid()) } .. " $$" }
+    assert.equal(125, same.status)
+    assert.truthy(same.stderr:find("could trace the process", 1, true), same.stderr)
   end)
 
   -- A shell's words where /proc is another: of a pid namespace of its own, or none.

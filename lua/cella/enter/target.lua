@@ -16,6 +16,7 @@ Target.__index = Target
 
 local M = {}
 
+local S_IFREG = 8 -- the type in a mode, in its upper bits
 local ESRCH, EACCES, EPERM, EINVAL, ENOENT = 3, 13, 1, 22, 2
 
 local function gone(pid)
@@ -125,8 +126,12 @@ end
 ---@return integer?, cella.error?
 function Target:inode(kind)
   local name = "ns/" .. kinds.link(kind)
-  local inode, message, errno = core.inode(self:path(name))
-  if inode then return inode end
+  local inode, message, errno = core.inode(self:path(name)) -- or the number, the device and the mode
+  if inode then
+    -- Linux 5.10 follows a link that may not be followed to the link itself.
+    if math.floor(errno / 4096) == S_IFREG then return inode end
+    message, errno = nil, EACCES
+  end
   return nil, refused(self, ("/proc/%d/%s"):format(self.pid, name), message, errno)
 end
 
