@@ -22,7 +22,8 @@ local PAGES = {
   { "caps", "doc/caps.md", "Capabilities" }, { "cgroup", "doc/cgroup.md", "cgroups" },
   { "seeing", "doc/seeing.md", "Seeing" },
   { "doctor", "doc/doctor.md", "Doctor" }, { "security", "doc/security.md", "What it holds" },
-  { "starting", "doc/starting.md", "Starting" }, { "glossary", "doc/glossary.md", "Glossary" },
+  { "starting", "doc/starting.md", "Starting" },
+  { "speed", "doc/speed.md", "Speed" }, { "glossary", "doc/glossary.md", "Glossary" },
 }
 
 -- What stands nowhere above comes at the end, under its own title.
@@ -54,7 +55,7 @@ nav a { margin-right: 1rem; white-space: nowrap; } nav a.here { color: var(--ink
 main { max-width: 54rem; margin: 0 auto; padding: 1rem 1.2rem 4rem; }
 a { color: var(--link); text-decoration: none; } a:hover { text-decoration: underline; }
 a.man { color: inherit; text-decoration: underline dotted; text-underline-offset: .2em; }
-h1, h2, h3 { line-height: 1.25; } h3, .type, td { overflow-wrap: anywhere; }
+h1, h2, h3 { line-height: 1.25; } h3 { overflow-wrap: anywhere; }
 h2 { margin-top: 2.4rem; padding-bottom: .2rem; border-bottom: 1px solid var(--line); }
 h3 { margin: 1.6rem 0 .4rem; } .entry h3 { font: 600 1rem/1.4 ui-monospace, monospace; }
 .entry h3:target, h2:target, h3:target { background: color-mix(in srgb, var(--link) 15%, transparent); }
@@ -67,7 +68,9 @@ th, td { border: 1px solid var(--line); padding: .3rem .6rem; text-align: left; 
 .type { font: .875em/1.5 ui-monospace, monospace; color: var(--type); } .type a { color: inherit;
   text-decoration: underline; }
 .returns { margin: .4rem 0 -.4rem; color: var(--quiet); } .subject { margin-top: 2rem; color: var(--quiet); }
-table.fields td { border-width: 0 0 1px; } small { color: var(--quiet); font-weight: 400; } img { max-width: 100%; }
+table.fields td { border-width: 0 0 1px; }
+table.fields td:first-child { white-space: nowrap; }
+small { color: var(--quiet); font-weight: 400; } img { max-width: 100%; }
 ]]
 
 local function read(path)

@@ -4,6 +4,7 @@
 local annotations = require "tools.doc.annotations"
 local cella = require "cella"
 local contents = require "tools.doc.contents"
+local reference = require "tools.doc.reference"
 local trial = require "spec.support.trial"
 
 local documents = trial.sh "cat README.md doc/*.md"
@@ -97,6 +98,14 @@ describe("the reference", function()
       assert.truthy(fields[name], name .. " is not in the class")
       assert.is_not_nil(cella[name])
       if name ~= "load_everything" then assert.truthy(texts:find("%f[%w]" .. name .. "%f[%W]"), name) end
+    end
+  end)
+
+  it("finds the classes that it lists", function()
+    for _, section in ipairs(contents) do
+      for _, name in ipairs(section.classes or {}) do
+        assert.is_true(#reference.classes_of { classes = { name } } > 0, name)
+      end
     end
   end)
 

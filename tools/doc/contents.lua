@@ -8,7 +8,7 @@
 ---@field shown string     what stands before a name: "policy.", "process:"
 ---@field from { [1]: string, [2]: string? }[]  files, and the pattern of names that belong here
 ---@field classes string[]?  which are told here, of these files
----@field more string[]?   files of these classes alone
+---@field more string[]?   files of a class whose fields are the names
 ---@field there (fun(): table)?  what has these names when it runs
 ---@field makers table<string, string>?  a file, and what its M.new is to users
 ---@field internal string?  names that are for others of cella's modules
@@ -23,7 +23,7 @@ local function value(name) return function() return require(name) end end
 local SECTIONS = {
   { title = "cella", shown = "cella.", from = {}, more = { "lua/cella.lua" }, classes = { "cella" },
     text = '`local cella = require "cella"`: each field is loaded when it is first used.', there = value "cella" },
-  { title = "Tables that you write", shown = "", from = {}, more = { "lua/cella/meta/keys.lua" }, classes = { "%.keys$",
+  { title = "Tables that you write", shown = "", from = {}, classes = { "^cella%.container%.keys$", "%.keys$",
     "^cella%.namespaces%.", "^cella%.rlimits%.", "^cella%.root%.", "^cella%.mount%.", "^cella%.streams%." },
     text = "The keys of tables that describe something. An unknown one is refused, with the nearest that there is." },
   { title = "Containers", shown = "box:", from = { { "lua/cella/container.lua", "^Container:" },
@@ -33,7 +33,7 @@ local SECTIONS = {
     there = methods(function() return require("cella.container").new {} end) },
   { title = "Processes", shown = "process:", from = { { "lua/cella/process.lua", "^Process[:.]" },
     { "lua/cella/enter/process.lua", "^Process%.methods:" }, { "lua/cella/process/wait.lua", "^M%.wait$" } },
-    classes = { "cella.process", "cella.result" }, more = { "lua/cella/call.lua", "lua/cella/cgroup/usage.lua" },
+    classes = { "cella.process", "cella.result" },
     text = "What `spawn` returns, and how it ended.", makers = { ["lua/cella/process/wait.lua"] = "wait" },
     there = function() return require("cella.process").methods end },
   { title = "Pools", shown = "pool:", from = { { "lua/cella/pool.lua", "^Pool[:.]" },
@@ -53,7 +53,6 @@ local SECTIONS = {
     end) },
   { title = "Plans", shown = "plan:", from = { { "lua/cella/plan.lua", "^methods:" },
     { "lua/cella/plan.lua", "^M%.new$" }, { "lua/cella/meta/plan.lua", "^plan:" } },
-    more = { "lua/cella/plan/log.lua" },
     classes = { "cella.plan", "cella.slot", "cella.plan.step", "cella.plan.done" },
     makers = { ["lua/cella/plan.lua"] = "plan" },
     internal = "branch input input_descriptor optional only_with rest visit", text = "Every operation of "
@@ -69,11 +68,11 @@ local SECTIONS = {
     there = value "cella.policy" },
   { title = "cella.idmap", shown = "idmap.", from = { { "lua/cella/idmap.lua", "^M%." },
     { "lua/cella/idmap/value.lua", "^M%.[nop]" } }, classes = { "cella.idmap.Extent", "cella.idmap.Report",
-    "cella.idmap.Situation" }, more = { "lua/cella/idmap/check.lua" }, there = value "cella.idmap" },
+    "cella.idmap.Situation" }, there = value "cella.idmap" },
   { title = "ID maps", shown = "map:", from = { { "lua/cella/idmap/value.lua", "^methods:" } },
     classes = { "cella.IdMap" }, there = methods(function() return require("cella.idmap").new "" end) },
   { title = "cella.caps", shown = "caps.", module = "lua/cella/caps.lua", from = { { "lua/cella/caps.lua", "^M%." } },
-    classes = { "cella.caps.explanation" }, more = { "lua/cella/caps/explain.lua" }, there = value "cella.caps" },
+    classes = { "cella.caps.explanation" }, there = value "cella.caps" },
   { title = "Sets of capabilities", shown = "set:", from = { { "lua/cella/caps/set.lua", "^methods:" } },
     classes = { "cella.caps.set" }, there = methods(function() return require("cella.caps").none end) },
   { title = "States of capabilities", shown = "state:", from = { { "lua/cella/caps/state.lua", "^methods:" },
@@ -87,22 +86,22 @@ local SECTIONS = {
     there = value "cella.cgroup" },
   { title = "cgroups", shown = "group:", from = { { "lua/cella/cgroup.lua", "^Group:" } },
     internal = "apply explain_birth number remove",
-    classes = { "cella.cgroup", "cella.cgroup.usage" }, more = { "lua/cella/cgroup/usage.lua" },
+    classes = { "cella.cgroup", "cella.cgroup.usage" },
     text = "`process.cgroup`." },
   { title = "cella.namespace", shown = "namespace.", from = { { "lua/cella/namespace.lua", "^M%." } },
     classes = { "cella.namespace.kept" }, there = value "cella.namespace" },
   { title = "The hierarchy of namespaces", shown = "tree:", from = { { "lua/cella/tree.lua", "^M%.new$" },
-    { "lua/cella/tree.lua", "^methods:" } }, classes = { "^cella%.tree" }, more = { "lua/cella/tree.lua" },
+    { "lua/cella/tree.lua", "^methods:" } }, classes = { "^cella%.tree" },
     makers = { ["lua/cella/tree.lua"] = "tree" }, text = "What `cella.tree` returns." },
   { title = "Processes seen", shown = "page:", from = { { "lua/cella/show.lua", "^M%.new$" },
     { "lua/cella/show.lua", "^methods:" }, { "lua/cella/same.lua", "^M%.of$" } }, classes = { "^cella%.show",
-    "^cella%.same" }, more = { "lua/cella/show.lua", "lua/cella/same.lua" },
+    "^cella%.same" },
     makers = { ["lua/cella/show.lua"] = "show", ["lua/cella/same.lua"] = "same" },
     text = "What `cella.show` and `cella.same` return." },
   { title = "cella.host", shown = "host.", from = { { "lua/cella/host.lua", "^M%." } }, classes = { "cella.Host" },
     text = "The facts about this host from which policies decide.", internal = "are_still complete sets",
     there = value "cella.host" },
-  { title = "Errors", shown = "err.", from = {}, more = { "lua/cella/error.lua", "lua/cella/call.lua" },
+  { title = "Errors", shown = "err.", from = {},
     classes = { "cella.error", "cella.failure" }, text = "What comes behind nil." },
 }
 

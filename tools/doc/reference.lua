@@ -31,18 +31,19 @@ local known = {}
 local function type_html(type)
   return '<span class="type">' .. escape(type):gsub("cella[%w_.]*", function(name)
     return known[name] and ('<a href="#%s">%s</a>'):format(anchor(name), name) or name
-  end) .. "</span>"
+  end):gsub("|", "|<wbr>") .. "</span>"
 end
 
 local function text_html(text)
   return markdown.html(text)
 end
 
-local function fields_html(fields, called)
+local function fields_html(fields)
   if #fields == 0 then return "" end
   local html = { '<div class="wide"><table class="fields">\n' }
   for _, field in ipairs(fields) do
-    html[#html + 1] = ("<tr><td><code>%s</code></td><td>%s</td><td>%s</td></tr>\n"):format(escape(field.name or called),
+    local name = field.name and ("<code>%s</code>"):format(escape(field.name)) or ""
+    html[#html + 1] = ("<tr><td>%s</td><td>%s</td><td>%s</td></tr>\n"):format(name,
       type_html(field.type), markdown.inline(field.text))
   end
   html[#html + 1] = "</table></div>\n"
@@ -52,7 +53,7 @@ end
 local function class_html(class)
   local parent = class.parent and " <small>and what " .. type_html(class.parent) .. " has</small>" or ""
   return ('<section class="entry"><h3 id="%s">%s%s</h3>\n%s%s</section>\n'):format(anchor(class.name),
-    escape(class.name), parent, text_html(class.text), fields_html(class.fields, ""))
+    escape(class.name), parent, text_html(class.text), fields_html(class.fields))
 end
 
 -- What a function that makes the values of a section is called by users.
@@ -83,7 +84,7 @@ local function call_html(section, call)
   end
   html[#html + 1] = fields_html(given)
   if #call.returns > 0 then
-    html[#html + 1] = '<p class="returns">returns</p>' .. fields_html(call.returns, "")
+    html[#html + 1] = '<p class="returns">returns</p>' .. fields_html(call.returns)
   end
   html[#html + 1] = "</section>\n"
   return table.concat(html)
@@ -108,18 +109,41 @@ local function calls_of(section)
   return list
 end
 
-local function classes_of(section)
-  local list, paths, seen = {}, {}, {}
-  for _, place in ipairs(section.from) do paths[#paths + 1] = place[1] end
-  for _, path in ipairs(section.more or {}) do paths[#paths + 1] = path end
-  for _, path in ipairs(paths) do
+-- All that there are, in the order of their files. Of those that two files declare, the one that says more.
+local function every_class()
+  local list, at = {}, {}
+  local paths = assert(io.popen "find lua -name '*.lua' | LC_ALL=C sort")
+  for path in paths:lines() do
     for _, class in ipairs(of(path).classes) do
-      for _, pattern in ipairs(section.classes or {}) do
-        local belongs = class.name == pattern or pattern:find "[%%^$]" and class.name:find(pattern)
-        if belongs and not seen[class] then
-          seen[class] = true
-          list[#list + 1] = class
-        end
+      local before = at[class.name]
+      if not before then
+        list[#list + 1] = class
+        at[class.name] = #list
+      elseif #class.fields > #list[before].fields or list[before].text == "" then
+        list[before] = class
+      end
+    end
+  end
+  paths:close()
+  return list
+end
+
+local classes
+
+local function says_something(class) return #class.fields > 0 or class.text ~= "" end
+
+--- Those that a section tells of: by their names, or by patterns of names.
+---@param section doc.section
+---@return doc.class[]
+function M.classes_of(section)
+  classes = classes or every_class()
+  local list, there = {}, {}
+  for _, wanted in ipairs(section.classes or {}) do
+    for _, class in ipairs(classes) do
+      local is_wanted = class.name == wanted or wanted:find "[%%^$]" and class.name:find(wanted)
+      if is_wanted and not there[class.name] then
+        there[class.name] = true
+        list[#list + 1] = class
       end
     end
   end
@@ -144,8 +168,8 @@ local function section_html(section)
   if section.text then html[#html + 1] = text_html(section.text) end
   if section.module then html[#html + 1] = text_html(of(section.module).text) end
   local subject
-  for _, class in ipairs(classes_of(section)) do
-    if #class.fields > 0 then html[#html + 1] = class_html(class) end
+  for _, class in ipairs(M.classes_of(section)) do
+    if says_something(class) then html[#html + 1] = class_html(class) end
   end
   for _, call in ipairs(calls_of(section)) do
     if call.from == "lua/cella/meta/sys.lua" and call.subject ~= subject then
@@ -161,7 +185,7 @@ end
 ---@return string
 function M.html()
   for _, section in ipairs(contents) do
-    for _, class in ipairs(classes_of(section)) do known[class.name] = #class.fields > 0 or nil end
+    for _, class in ipairs(M.classes_of(section)) do known[class.name] = says_something(class) or nil end
   end
   for _, path in ipairs(ALIASES) do
     for _, alias in ipairs(of(path).aliases) do known[alias.name] = true end
