@@ -392,7 +392,7 @@ local function look_at(pid)
   inode, err = target:inode "user"
   if inode then
     process = scan.process(pid)
-    if not process or target:ended() then
+    if not process or not process.namespaces.user or target:ended() then
       process = nil
       err = Error.new { op = "tree", errno = 3, path = ("/proc/%d"):format(pid),
         why = ("process %d has ended meanwhile"):format(pid) }

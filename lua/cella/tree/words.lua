@@ -161,13 +161,15 @@ function M.details(node)
     list[#list + 1] = M.count(node.processes, "process", "processes")
       .. (shown and (#node.members < node.processes and ", among them " or ": ") .. shown or "")
   end
-  for i, name in ipairs(node.names) do
-    if i > MOST_MEMBERS then
-      list[#list + 1] = "..."
-      break
+  -- A copy of a mount namespace has the same names again.
+  local named, count = {}, 0
+  for _, name in ipairs(node.names) do
+    if not named[name.path] then
+      named[name.path], count = true, count + 1
+      if count <= MOST_MEMBERS then list[#list + 1] = "kept as " .. printable.line(name.path) end
     end
-    list[#list + 1] = "kept as " .. printable.line(name.path)
   end
+  if count > MOST_MEMBERS then list[#list + 1] = ("and as %d more"):format(count - MOST_MEMBERS) end
   if #node.holders > 0 then list[#list + 1] = "held open by " .. M.processes(node.holders) end
   if #node.awaiting > 0 then list[#list + 1] = "for the children of " .. M.processes(node.awaiting) end
   if #list == 0 then list[1] = "no process" end
