@@ -40,6 +40,7 @@ local FIRST = 4026531837 -- the number of every machine's first user namespace (
 ---@field owner integer?          the user namespace that governs it; of a user namespace, its parent
 ---@field owner_unseen boolean?   there is one, and the kernel does not show it to this process
 ---@field owner_uid integer?      of a user namespace: who made it
+---@field owner_unmapped boolean? that is 65534 because he has no ID here
 ---@field unknown string?         why nothing more is known of it
 ---@field children integer[]      of a user namespace: those below it
 ---@field governs integer[]       of a user namespace: the others that it owns
@@ -185,6 +186,8 @@ function ask(self, node, fd)
   node.asked = true
   if node.kind == "user" then
     node.owner_uid = core.namespace_owner_uid(fd:number())
+    -- In a namespace that maps 65534 as well there is no telling; but hardly anybody is that one.
+    node.owner_unmapped = node.owner_uid == idmap.overflow and self.viewer.namespaces.user ~= FIRST or nil
     node.parent, node.parent_unseen = related(self, fd, core.namespace_parent, "user")
     node.owner, node.owner_unseen = node.parent, node.parent_unseen
     -- Above the first one there is none: EPERM there means that.

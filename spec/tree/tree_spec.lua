@@ -285,6 +285,10 @@ describe("the tree of namespaces", function()
     -- Its process is in the network namespace of who started it, over which it has no say.
     assert.truthy(result.stdout:find(("is in [^\n]*net %d[^\n]*of a user namespace that is not to be seen"):format(
       link("self", "net"))), result.stdout)
+    -- Where nobody has an ID, its maker has none either.
+    local unmapped = trial.host({ "unshare", "-U", "sh", "-c", trial.cli_text { "tree" } }).stdout
+    assert.truthy(unmapped:find "^user %d+  made by somebody who has no ID here  you are here", unmapped)
+    assert.is_nil(result.stdout:find("no ID here", 1, true))
     -- With one of its own it has.
     local control = trial.host({ "unshare", "-Urn", "sh", "-c", trial.cli_text { "tree" } }).stdout
     assert.truthy(control:find "governs net    %d", control)

@@ -28,7 +28,7 @@ local function describe(tree, node)
     own = tree.viewer.namespaces[node.kind] == node.inode,
   }
   if node.kind ~= "user" then return data end
-  data.owner_uid, data.setgroups = node.owner_uid, node.setgroups
+  data.owner_uid, data.owner_unmapped, data.setgroups = node.owner_uid, node.owner_unmapped, node.setgroups
   data.unmapped = node.unmapped or nil
   for _, key in ipairs { "uid_map", "gid_map", "parent_uid_map", "parent_gid_map" } do data[key] = map(node[key]) end
   for _, key in ipairs { "children", "governs", "uses" } do data[key] = plain.copy(node[key]) end
@@ -51,8 +51,8 @@ end
 
 --- In which order a person reads the keys.
 M.ORDER = { "pid", "viewer", "kind", "inode", "own", "parent", "parent_unseen", "owner", "owner_unseen", "owner_uid",
-  "uid_map", "gid_map", "parent_uid_map", "parent_gid_map", "setgroups", "unmapped", "inside", "outside", "count",
-  "processes", "name", "members", "names", "holders", "awaiting", "children", "governs", "uses", "roots", "unowned",
-  "namespaces", "refused", "zombies", "vanished" }
+  "owner_unmapped", "uid_map", "gid_map", "parent_uid_map", "parent_gid_map", "setgroups", "unmapped", "inside",
+  "outside", "count", "processes", "name", "members", "names", "holders", "awaiting", "children", "governs", "uses",
+  "roots", "unowned", "namespaces", "refused", "zombies", "vanished" }
 
 return M

@@ -138,6 +138,7 @@ end
 ---@return string?
 function M.maker(node)
   if node.inode == M.FIRST then return "the machine's first" end
+  if node.owner_unmapped then return "made by somebody who has no ID here" end
   return node.owner_uid and "made by " .. M.uid(node.owner_uid) or nil
 end
 
