@@ -122,7 +122,7 @@ static int64_t mode(const struct decoder *d, int parameter, int index)
 		snprintf(words, sizeof words,
 			 "%d is not the mode 0%o, because Lua has no octal numbers: write \"%d\", or %d", (int)value,
 			 (unsigned)meant, (int)value, (int)meant);
-		refuse(d, parameter, lua_pushstring(d->L, words));
+		refuse(d, parameter, words);
 	}
 	return integer(d, parameter, index, 0, MODE_MOST);
 }
