@@ -64,6 +64,16 @@ describe("the documents", function()
     end
   end)
 
+  it("list the commands that there are, and no other", function()
+    local there, said = {}, {}
+    local help = trial.cella({ "--help" }).stdout:match "\nCommands:\n(.-)\n\n"
+    for name in ("\n" .. help):gmatch "\n   (%l+)" do there[name] = true end
+    for name in trial.read "README.md":match "\n## From the command line\n\n```\n(.-)```":gmatch "cella (%l+)" do
+      said[name] = true
+    end
+    assert.same(there, said)
+  end)
+
   it("name the packages that make run installs", function()
     local wanted = trial.read "tools/deps":match "run='(.-)'"
     local said = trial.read "README.md":gsub("%s+", " "):match "%-%-no%-install%-recommends (.-)`"
