@@ -34,5 +34,6 @@ int luaopen_cella_core(lua_State *L)
 	open_terminal(L);
 	open_cgroup(L);
 	open_ids(L);
+	open_inherited(L);
 	return 1;
 }

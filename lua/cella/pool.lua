@@ -57,12 +57,14 @@ end
 
 local function always() return true end
 
--- What is parked rests on facts of the host, as any plan does: what was started when they were others is given to
--- nobody. Returns those of now.
+-- What is parked rests on facts of the host, as any plan does, and has what this process had: what was started when
+-- that was otherwise is given to nobody. Returns the facts of now.
 local function renew(self)
   local host = host_facts.facts()
+  local inherited = core.inherited()
   local compiled, still -- most rest on the same
   abandon_where(self, function(parked)
+    if parked.inherited ~= inherited then return true end
     if parked.compiled ~= compiled then compiled, still = parked.compiled, self.box:is_still(parked, host) end
     return not still
   end)
@@ -90,11 +92,13 @@ local function go_on(self, parked)
 end
 
 local function begin(self, host)
+  local inherited = core.inherited()
   local parked, err = self.box:park(host)
   if not parked then
     self.failure = err
     return
   end
+  parked.inherited = inherited
   table.insert(self.starting, parked)
   go_on(self, parked)
 end

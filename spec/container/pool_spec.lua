@@ -256,6 +256,48 @@ describe("a pool", function()
     ]])
   end))
 
+  it("gives nobody one that has not inherited what the caller has now", function()
+    for what, change in pairs {
+      limits = 'assert(sys.setrlimit("nofile", 200, 200))',
+      priority = 'os.execute("renice -n 5 -p " .. sys.getpid() .. " >/dev/null")',
+      ["out of memory"] = 'io.open("/proc/self/oom_score_adj", "w"):write("500"):close()',
+      -- BPF_RET | BPF_K, SECCOMP_RET_ALLOW
+      filters = 'assert(sys.seccomp "\\6\\0\\0\\0\\0\\0\\255\\127")',
+    } do
+      assert.is_true(outside.lua(([[
+        local LOOK = "cat /proc/self/limits /proc/self/oom_score_adj; cut -d ' ' -f 18,19 /proc/self/stat; "
+          .. "grep Seccomp /proc/self/status"
+        assert(sys.no_new_privs())
+        local box = cella.container {}
+        local pool = assert(cella.pool { box, size = 1 })
+        local before
+        local function look()
+          while pool:step() < 1 do end
+          local parked = pool.parked[1].child:pid()
+          local process = assert(pool:spawn { "sh", "-c", LOOK, stdout = "capture" })
+          local result = assert(process:wait())
+          assert(result.stdout == assert(box:run { "sh", "-c", LOOK, stdout = "capture" }).stdout)
+          local other = result.stdout ~= before
+          before = result.stdout
+          return process.child:pid() == parked, other
+        end
+        local same, other = look()
+        assert(same)
+        same, other = look()
+        assert(same and not other) -- the control
+        while pool:step() < 1 do end
+        local parked = pool.parked[1].child:pid()
+        %s
+        local process = assert(pool:spawn { "true" })
+        assert(process.child:pid() ~= parked)
+        assert(process:wait())
+        same, other = look()
+        assert(same and other)
+        return true
+      ]]):format(change)), what)
+    end
+  end)
+
   it("gives nobody what was started by who has given that up, whoever decides about it", needs("root", function()
     assert.is_true(outside.lua [[
       local target = assert(cella.container { init = false, namespaces = { user = "host" } }:spawn {

@@ -190,6 +190,7 @@ end
 ---@field plan cella.plan
 ---@field context table
 ---@field compiled cella.container.compiled?  on which it rests
+---@field inherited string?  what it has of this process (core.inherited)
 ---@field starting cella.process.starting?  until it has come to the end of its plan
 
 --- Performs a plan that ends in `await_plan`, as far as there is a child: what remains goes on in `starting`.
