@@ -217,7 +217,7 @@ local function start_helper(new_plan, path, child, ids, kind, takes, context)
   local plan = new_plan()
   plan:setsid() -- whatever it starts is of its group, and dies with it
   local process
-  process, err = plan:exec(command):spawn { capture_limit = 4096, wait = not context.pause }
+  process, err = plan:exec(command):spawn { capture_limit = 4096, wait = false }
   directory:close()
   if process then note_helper(process, context) end
   return process, err

@@ -220,6 +220,10 @@ end
 ---@param signal string|integer
 ---@return boolean?, cella.error?
 function Process:signal_group(signal)
+  if self.starting and (signal == "kill" or signal == 9) then
+    self.child:kill_group "kill" -- it may have executed the program by now, and that have children
+    return self:kill "kill"
+  end
   if self.starting then return self.starting:refuse "kill" end
   return sent("kill", with_signal(signal, function() return self.child:kill_group(signal) end))
 end

@@ -1597,7 +1597,7 @@ describe("a container table", function()
       { { namespaces = { time = { realtime = 5 } } }, "namespaces.time.realtime: unknown key" },
     ["a clock set by half a second"] = { { namespaces = { time = { monotonic = 0.5 } } }, "namespaces.time.monotonic" },
     ["ids that are no map"] =
-      { { ids = "0 0 1" }, "ids: a policy such as policy.available(), or { uid =, gid = } expected" },
+      { { ids = "0 0 1" }, "ids: a policy such as policy.available(), { uid =, gid = } or false expected" },
     ["an empty command"] = { { command = {} }, "command: the argument vector is empty" },
     ["a command with an empty name"] = { { command = { "" } }, "command[1]: the program's name is empty" },
     ["a command with a boolean"] =

@@ -73,7 +73,7 @@ describe("the caller's interpreter", function()
       try "nowhere-in-the-path"
       local script = "echo $0 $1 $HOME; ls /proc/self/fd; env | wc -l"
       local result = assert(box:run { "sh", "-c", script, "first", "second", stdout = "capture",
-        environment = { HOME = "/h", PATH = "/usr/bin:/bin" } })
+        environment = { HOME = "/h", PATH = "/usr/bin:/bin", TERM = false } })
       print(result.stdout)
     ]]
     assert.equal("execve\tENOENT\t/nonexistent\tchild\nexecve\tEACCES\t/etc/passwd\tchild\n"
