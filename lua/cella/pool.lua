@@ -132,14 +132,16 @@ local function check_free(self)
   if self.is_busy then blame "a hook must not use the pool that starts its container" end
 end
 
--- Whatever is called here, a hook or a finalizer, finds the pool in between and must not change it.
+-- Whatever is called here, a hook or a finalizer, finds the pool in between and must not change it. What the host does
+-- not tell is an error like others.
 local function busily(self, work, ...)
   self.is_busy = true
   local ok, one, two = pcall(work, self, ...)
   self.is_busy = false
   self.set:set_time(self:timeout())
-  if not ok then error(one, 0) end
-  return one, two
+  if ok then return one, two end
+  if Error.is(one) then return nil, one end
+  error(one, 0)
 end
 
 local function turn_and_fill(self)
@@ -155,7 +157,8 @@ function Pool:step()
   check_open(self)
   if is_strange(self) then return 0, strange() end
   if self.is_busy then return #self.parked, self.failure end -- a hook of the container's has called
-  busily(self, turn_and_fill)
+  local _, err = busily(self, turn_and_fill)
+  self.failure = err or self.failure
   return #self.parked, self.failure
 end
 
@@ -333,6 +336,11 @@ function Pool:__tostring()
   return ("%s (%d of %d parked; %s)"):format(Pool.__name, #self.parked, self.size, tostring(self.box))
 end
 
+local function fill_first(self)
+  fill(self, host_facts.facts())
+  return await(self, {}, core.now())
+end
+
 --- Starts `size` sandboxes of a container, which are parked before they execute anything. Returns once the first is
 --- there, or nil and what failed.
 ---@param description { [1]: cella.container, size: integer? }  size: 1 to 1024; 1 if not given
@@ -355,8 +363,7 @@ function M.new(description)
     box = box, size = description.size or 1, set = set, generation = core.fork_generation(), fill_at = 0,
     parked = {}, starting = {}, processes = setmetatable({}, { __mode = "k" }),
   }, Pool)
-  fill(self, host_facts.facts())
-  ok, err = busily(self, await, {}, core.now())
+  ok, err = busily(self, fill_first)
   if ok then return self end
   self:close()
   return nil, err

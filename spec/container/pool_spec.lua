@@ -442,6 +442,22 @@ describe("a pool", function()
     assert.equal("", assert(process:wait()).stdout)
   end)
 
+  it("returns what the host does not tell", function()
+    local host, Error = require "cella.host", require "cella.error"
+    local facts = host.facts
+    pool = assert(cella.pool { cella.container {}, size = 2 })
+    pool.size = 3
+    function host.facts() error(Error.new { op = "prctl", errno = 4 }, 0) end
+    local fine, result, err = pcall(pool.run, pool, { "true" })
+    local stepped, _, failure = pcall(pool.step, pool)
+    host.facts = facts
+    assert.is_true(fine and stepped)
+    assert.is_nil(result)
+    assert.equal("EINTR", err.code)
+    assert.equal("EINTR", failure.code)
+    assert.equal(0, assert(pool:run { "true" }).code)
+  end)
+
   it("may be closed by a hook of its command", function()
     local box = cella.container { hooks = { before_exec = function() pool:close() end } }
     pool = assert(cella.pool { box, size = 2 })
