@@ -128,8 +128,7 @@ function M.cli(words)
   local command = {}
   for i, word in ipairs(CLI) do command[i] = word end
   for key, value in pairs(words) do
-    if type(key) == "number" then key = key + #CLI end
-    command[key] = value
+    command[type(key) == "number" and key + #CLI or key] = value
   end
   return command
 end

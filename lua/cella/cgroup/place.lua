@@ -26,8 +26,8 @@ end
 -- The controllers that v1 hierarchies have taken: name -> number of the hierarchy.
 local function version_1(facts)
   local taken, disabled = {}, {}
-  for name, hierarchy, enabled in (facts.read "/proc/cgroups" or ""):gmatch "(%S+)\t(%d+)\t%d+\t(%d+)" do
-    if name == "blkio" then name = "io" end
+  for old_name, hierarchy, enabled in (facts.read "/proc/cgroups" or ""):gmatch "(%S+)\t(%d+)\t%d+\t(%d+)" do
+    local name = old_name == "blkio" and "io" or old_name
     if enabled == "0" then
       disabled[name] = true
     elseif hierarchy ~= "0" then
