@@ -60,8 +60,8 @@ end
 function Result:__tostring()
   local text = Result.__name
   local say = reasons[self.reason]
-  local ok, said = pcall(say or error, self)
-  if ok then text = said end -- else somebody has changed its fields
+  local ok, said = pcall(say or tostring, say and self)
+  if say and ok then text = said end -- else somebody has changed its fields
   if self.values then
     text = text .. (", returned %d value%s"):format(self.values.n, self.values.n == 1 and "" or "s")
   elseif self.error then
