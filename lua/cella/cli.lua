@@ -8,17 +8,19 @@ local M = {}
 
 local USAGE = 125 -- as set-up failures: the program never ran (env(1))
 
+local function print_version(streams)
+  local jit = rawget(_G, "jit")
+  streams.out:write(("%s (%s)\n"):format(require("cella")._VERSION, jit and jit.version or _VERSION))
+  return 0
+end
+
 --- Runs the command line `words`; returns the exit status.
 ---@param words string[]
 ---@param streams { out: file*, err: file*, input: file* }?
 ---@return integer
 function M.main(words, streams)
   streams = streams or { out = io.stdout, err = io.stderr, input = io.stdin }
-  if words[1] == "--version" then
-    local jit = rawget(_G, "jit")
-    streams.out:write(("%s (%s)\n"):format(require("cella")._VERSION, jit and jit.version or _VERSION))
-    return 0
-  end
+  if words[1] == "--version" then return print_version(streams) end
   local parser, found = grammar.parser(words[1])
   local split = words_module.split(words)
   local ok, parsed = pcall(parser.parse, parser, split.ours)
@@ -27,6 +29,7 @@ function M.main(words, streams)
     streams.err:write("cella: ", printable.text(parsed.message), "\n", parsed.usage, "\n")
     return USAGE
   end
+  if parsed.version then return print_version(streams) end
   if split.command and #split.command == 0 then
     streams.err:write("cella: there is no command behind `--`\n")
     return USAGE

@@ -78,6 +78,8 @@ describe("without a file", function()
       ["what is no Lua"] = { "hostname = ", "cella: -e:1: unexpected symbol near '}'" },
       ["a name that nothing has"] = { "hostname = moon",
         "cella: -e: there is nothing of the name moon; a text has quotes: \"moon\"\n" },
+      ["a name that is misspelt"] = { "ids = polcy.root()",
+        "cella: -e: there is nothing of the name polcy; did you mean 'policy'?\n" },
       ["more than a table"] = { "}, {", "cella: -e: more than the inside of one table" },
       ["what raises"] = { "hostname = error('boom', 0)", "cella: boom\n" },
     } do

@@ -19,9 +19,11 @@ describe("bin/cella", function()
   end
 
   it("says its version", function()
-    local result = trial.cella { "--version" }
-    assert.equal(0, result.status)
-    assert.equal(require("cella")._VERSION .. " (Lua 5.4)\n", result.stdout)
+    for _, words in ipairs { { "--version" }, { "run", "--version" }, { "caps", "show", "--version" } } do
+      local result = trial.cella(words)
+      assert.equal(0, result.status, result.stderr)
+      assert.equal(require("cella")._VERSION .. " (Lua 5.4)\n", result.stdout)
+    end
   end)
 
   it("hands on what follows a name, also where nothing does", function()

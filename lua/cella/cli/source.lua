@@ -3,6 +3,7 @@
 local chunks = require "cella.cli.chunk"
 local common = require "cella.cli.common"
 local container = require "cella.container"
+local validate = require "cella.validate"
 
 local M = {}
 
@@ -51,7 +52,9 @@ local names = setmetatable({}, { __index = function(_, name)
   local value = chunks.value(name)
   if value == nil then value = _G[name] end
   if value == nil then
-    error(("%s: there is nothing of the name %s; a text has quotes: %q"):format(KEYS, name, name), 0)
+    local near = validate.nearest(name, chunks.NAMES)
+    local hint = near and ("did you mean '%s'?"):format(near) or ("a text has quotes: %q"):format(name)
+    error(("%s: there is nothing of the name %s; %s"):format(KEYS, name, hint), 0)
   end
   return value
 end })
