@@ -203,7 +203,7 @@ describe("the doctor and the error of a start", function()
       SUBIDS .. [[local finding = ask "newuidmap"]])
   end))
 
-  it("wait for no helper that hangs", needs("root", function()
+  it("wait for no helper that hangs #slow", needs("root", function()
     local finding, seconds = there(as_user("printf '#!/bin/sh\\nexec sleep 100\\n' > /run/cella-helper && "
       .. "chmod 4755 /run/cella-helper && mount --bind /run/cella-helper $H && rm /run/cella-helper", true), [[
       local now = require "cella.core".now
@@ -251,6 +251,23 @@ describe("a switch of another kernel's", function()
 end)
 
 describe("the doctor", function()
+  it("waits for no file system that hangs #slow", needs("root", function()
+    local directory = trial.directory()
+    trial.sh("mkdir " .. directory .. "/dead")
+    local said = trial.sh(("python3 spec/support/dead_mount.py %s/dead timeout -s KILL 60 env PATH=$PATH:%s/dead/x %s"
+      .. " 2>&1; echo status $?"):format(directory, directory, trial.cli_text { "doctor", "newuidmap", "container" }))
+    local before = trial.sh(("python3 spec/support/dead_mount.py %s/dead timeout -s KILL 60 $(command -v env) "
+      .. "PATH=%s/dead/x:$PATH $(command -v lua5.4) %s/bin/cella doctor newuidmap container 2>&1; echo status $?")
+      :format(directory, directory, trial.top))
+    trial.remove_directory(directory)
+    if said:find("no autofs", 1, true) then return pending(said) end
+    for _, text in ipairs { said, before } do
+      assert.matches("yes container", text, 1, true)
+      assert.matches("this directory of PATH does not answer", text, 1, true)
+      assert.matches("status 1\n", text, 1, true)
+    end
+  end))
+
   if trial.lacks_user_namespaces() then return pending(trial.lacks_user_namespaces()) end
 
   it("asks for nothing that would kill the caller", function()

@@ -8,6 +8,7 @@ local files = require "cella.host.file"
 local filter = require "cella.explain.filter"
 local kinds = require "cella.kinds"
 local obstacles = require "cella.explain.obstacles"
+local open = require "cella.open"
 local place = require "cella.cgroup.place"
 local cgroup = require "cella.cgroup"
 local Plan = require "cella.plan"
@@ -163,6 +164,27 @@ add { name = "ranges", group = "IDs", about = "subordinate IDs of the caller (su
     return false, err, not rawget(host, "subid_problem") and remedies.ranges(host) or nil
   end }
 
+-- A directory of PATH that does not answer: to look for a program there would take for ever.
+local function silent_directory()
+  for directory in (os.getenv "PATH" or ""):gmatch "[^:]+" do
+    if directory:sub(1, 1) == "/" then
+      local fd, message, errno = open.bounded(directory)
+      if fd then fd:close() end
+      if core.errno_name(errno or 0) == "ETIMEDOUT" then
+        return Error.new { op = "open", path = directory, errno = errno, message = message:match ": (.*)$",
+          why = "this directory of PATH does not answer: nothing can be looked for behind it" }
+      end
+    end
+  end
+  return nil
+end
+
+local function find_program(host, name)
+  local err = silent_directory()
+  if err then return nil, nil, err end
+  return host[name], host[name .. "_problem"]
+end
+
 local NO_HELPER = "whoever has no CAP_SETUID and CAP_SETGID maps subordinate IDs by it"
 
 for _, kind in ipairs { "uid", "gid" } do
@@ -170,7 +192,8 @@ for _, kind in ipairs { "uid", "gid" } do
   add { name = name, group = "IDs", about = "the helper that writes maps of subordinate IDs",
     try = function(context)
       local host = context.host
-      local path, problem = host[name], host[name .. "_problem"]
+      local path, problem, silent = find_program(host, name)
+      if silent then return false, silent end
       local file = problem and problem:match "^(/.-) lies on a noexec"
       local seen = (path or file) and obstacles.helper_file(path or file)
       if not path then
@@ -191,6 +214,8 @@ add { name = "ids", group = "IDs", about = "more than one ID in a container", ne
     local ids, err
     if is_privileged(host) then
       ids, err = policy.resolve(policy.default(), host)
+    elseif silent_directory() then
+      return false, silent_directory()
     else
       ids, err = policy.resolve(policy.subids(), host)
     end
@@ -310,7 +335,7 @@ add { name = "landlock", group = "confinement", about = "Landlock (landlock(7));
     if code == NOT_ON then
       why = "the kernel has it, and it is not among its security modules"
     elseif code == UNKNOWN_CALL and not filter.is_there() then
-      why = "this kernel does not have it (CONFIG_SECURITY_LANDLOCK)"
+      why = "this kernel does not have it (Linux 5.13, CONFIG_SECURITY_LANDLOCK)"
     end
     return false, Error.new { op = "landlock_create_ruleset", errno = level and -level or nil, why = why,
       message = not level and "there was no answer" or nil }, code == NOT_ON and remedies.landlock or nil
