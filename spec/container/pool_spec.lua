@@ -185,6 +185,18 @@ describe("a pool", function()
     end
   end)
 
+  it("waits no longer for one that is stopped than for any", function()
+    pool = assert(cella.pool { cella.container {}, size = 1 })
+    local pids = parked_pids(pool)[1]
+    trial.sh("kill -STOP " .. pids.program)
+    local result, err = pool:run { "true", timeout = 0.3 }
+    assert.is_nil(result)
+    assert.equal("ETIMEDOUT", err.code)
+    assert.equal("recvmsg", err.op) -- as what dies before it has read its plan
+    trial.wait_for(function() return not trial.runs(pids.init) end, "its end")
+    assert.equal(0, assert(pool:run { "true", timeout = 60 }).code)
+  end)
+
   it("refuses a second init", function()
     pool = assert(cella.pool { cella.container {}, size = 1 })
     local rest, reading, writing = core.recorder(), core.pipe()

@@ -37,7 +37,7 @@ local function out_of_time(plan, child, options)
     or options.setup_timeout
   local fields = { errno = ETIMEDOUT, message = ("the set-up took longer than %g seconds"):format(seconds) }
   if current < 1 or current > plan.recorder:size() then
-    fields.op, fields.code = "clone3", "ETIMEDOUT"
+    fields.op, fields.code = plan.is_rest and "recvmsg" or "clone3", "ETIMEDOUT"
     return Error.new(fields)
   end
   return failures.of(plan, failures.number_of_child_step(plan, current), fields)
