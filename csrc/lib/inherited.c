@@ -4,6 +4,7 @@
 #include "sys/procfs.h"
 #include "sys/raw.h"
 
+#include <linux/keyctl.h>
 #include <linux/prctl.h>
 #include <sched.h>
 #include <stdint.h>
@@ -28,7 +29,8 @@ static void add_numbers(luaL_Buffer *buffer)
 	RAW(SYS_sched_getparam, 0, &parameter);
 	int64_t numbers[] = { parameter.sched_priority, RAW(SYS_sched_getscheduler, 0),
 			      RAW(SYS_getpriority, PRIO_PROCESS, 0), RAW(SYS_ioprio_get, IOPRIO_WHO_PROCESS, 0),
-			      RAW(SYS_personality, UINT32_MAX), RAW(SYS_prctl, PR_GET_SECUREBITS, 0, 0, 0, 0) };
+			      RAW(SYS_personality, UINT32_MAX), RAW(SYS_prctl, PR_GET_SECUREBITS, 0, 0, 0, 0),
+			      RAW(SYS_keyctl, KEYCTL_GET_KEYRING_ID, KEY_SPEC_SESSION_KEYRING, 0) };
 	luaL_addlstring(buffer, (const char *)numbers, sizeof numbers);
 }
 
@@ -48,8 +50,8 @@ static void add_filters(luaL_Buffer *buffer)
 }
 
 /* inherited() -> string
- * Resource limits, processors, priorities, personality, securebits, seccomp filters, cgroups, and what the kernel goes
- * by when memory is short, in bytes that mean nothing else. */
+ * Resource limits, processors, priorities, personality, securebits, session keyring, seccomp filters, cgroups, and what
+ * the kernel goes by when memory is short, in bytes that mean nothing else. */
 static int inherited(lua_State *L)
 {
 	static const char *const files[] = { "/proc/thread-self/oom_score_adj", "/proc/thread-self/cgroup" };

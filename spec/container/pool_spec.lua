@@ -273,6 +273,7 @@ describe("a pool", function()
       limits = 'assert(sys.setrlimit("nofile", 200, 200))',
       priority = 'os.execute("renice -n 5 -p " .. sys.getpid() .. " >/dev/null")',
       ["out of memory"] = 'io.open("/proc/self/oom_score_adj", "w"):write("500"):close()',
+      keyring = 'assert(sys.join_session_keyring()); hidden = true', -- from a container that does not ask for it
       -- BPF_RET | BPF_K, SECCOMP_RET_ALLOW
       filters = 'assert(sys.seccomp "\\6\\0\\0\\0\\0\\0\\255\\127")',
     } do
@@ -282,7 +283,7 @@ describe("a pool", function()
         assert(sys.no_new_privs())
         local box = cella.container {}
         local pool = assert(cella.pool { box, size = 1 })
-        local before
+        local before, hidden
         local function look()
           while pool:step() < 1 do end
           local parked = pool.parked[1].child:pid()
@@ -304,7 +305,7 @@ describe("a pool", function()
         assert(process.child:pid() ~= parked)
         assert(process:wait())
         same, other = look()
-        assert(same and other)
+        assert(same and (other or hidden))
         return true
       ]]):format(change)), what)
     end
