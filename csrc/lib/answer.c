@@ -16,6 +16,10 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#ifndef SYS_landlock_create_ruleset
+#define SYS_landlock_create_ruleset 444
+#endif
+
 enum { NOWHERE = 1, NO_FLAG = 1 << 30, PATIENCE = 2000 /* milliseconds */ };
 
 struct question {

@@ -66,7 +66,7 @@ local function apparmor_label()
 end
 
 local function apparmor_profile()
-  local program = core.readlink "/proc/self/exe" or "/usr/bin/lua5.4"
+  local program = (core.readlink "/proc/self/exe" or ""):match "^/[A-Za-z0-9_/.+-]+$" or "PATH OF THE LUA INTERPRETER"
   return ([[
 cat > /etc/apparmor.d/cella <<'END'
 abi <abi/4.0>,
