@@ -316,9 +316,10 @@ end
 --- Ends all that are parked, and those that are being started. Processes that were started by the pool go on.
 function Pool:close()
   if self.closed then return end
-  check_free(self)
+  local in_a_copy = is_strange(self)
+  if not in_a_copy then check_free(self) end
   self.closed = true
-  if is_strange(self) then return end
+  if in_a_copy then return end
   abandon_where(self, always)
   for process in pairs(self.processes) do process.set:remove(self.set:number()) end
   self.set:close()

@@ -606,6 +606,23 @@ describe("a pool", function()
     assert.equal(0, assert(pool:run { "true" }).code)
   end)
 
+  it("is nobody's in a copy that a hook makes, either", function()
+    local copied
+    pool = assert(cella.pool { cella.container { hooks = { created = function()
+      copied = pool and assert(cella.container {}:run(function()
+        pool:close()
+        return "closed"
+      end))
+    end } } })
+    pool:run { "true" }
+    trial.wait_for(function()
+      pool:step()
+      return copied
+    end, "the hook")
+    assert.equal("closed", copied.values and copied.values[1], tostring(copied.error))
+    assert.equal(0, assert(pool:run { "true" }).code)
+  end)
+
   it("works where another process waits in the caller's place", function()
     outside.lua([[
       local pool = assert(cella.pool { cella.container {}, size = 2 })
