@@ -249,6 +249,21 @@ function M.me()
   end)
 end
 
+-- Where the host's root comes from that is among somebody's subordinate IDs and his own; nil where it is not.
+-- A member of the host's group root who has its number as his own stays one, as he does by `default`.
+local function given_root(result, host)
+  for _, kind in ipairs(KINDS) do
+    local id = host["root_" .. kind]
+    local is_own = id and host[kind] == id
+    if id and result[kind]:inside(id) and (kind == "uid" or not is_own) then
+      return ("its %s %.0f is %s; `ids = policy.subids()` gives it with the others: the host obeys what the "
+        .. "container's files and processes do as root"):format(kind, id, is_own and "the caller's own"
+        or ("one of the subordinate %ss of %s"):format(kind, me(host)))
+    end
+  end
+  return nil
+end
+
 --- The most that the caller can give, whoever that is, and never the host's root:
 ---
 --- - who has CAP_SETUID and CAP_SETGID gives a range that nobody else has, as `default` does;
@@ -257,7 +272,7 @@ end
 ---
 --- The first of `notes` says in a sentence which was taken, `name` in a word ("default", "subids", "root"), and `tried`
 --- why it is not the second. What stands in the way of the first is an error, and none of the others is tried: nobody
---- gives fewer IDs than he could by accident.
+--- gives fewer IDs than he could by accident. Subordinate IDs with the host's root among them are an error too.
 ---@return cella.Policy
 function M.available()
   local own, subids = M.default(), M.subids()
@@ -269,6 +284,8 @@ function M.available()
       result, err = subids(host)
       what = ("the subordinate IDs of %s"):format(me(host))
       if not result then tried[1] = { name = "subids", err = err } end
+      local with_root = result and given_root(result, host)
+      if with_root then return impossible("the host's root is among the IDs that could be given", with_root) end
     end
     if not result then
       result, err = own(host)

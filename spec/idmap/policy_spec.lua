@@ -457,6 +457,22 @@ describe("the policy", function()
       assert.matches("accounts have some of each range", err.message)
     end)
 
+    it("is never the host's root among subordinate IDs", function()
+      local mine = { range(5000, 5) }
+      for why, facts in pairs {
+        ["its uid 0 is the caller's own"] = root { capabilities = set "setgid", subuid = mine, subgid = mine },
+        ["its uid 0 is one of the subordinate uids of alice"] = host { subuid = { range(0, 10) } },
+        ["its gid 0 is one of the subordinate gids of alice"] = host { subgid = { range(0, 10) } },
+      } do
+        local result, err = policy.available()(facts)
+        assert.is_nil(result)
+        assert.equal("the host's root is among the IDs that could be given", err.message)
+        assert.truthy(err.why:find(why, 1, true), err.why)
+        assert(policy.subids()(facts), "there would be subordinate IDs")
+      end
+      assert.equal("subids", available(host { gid = 0, real_gid = 0, login_gid = 0 }).name)
+    end)
+
     it("is a part of the caller's own map, where that has no such ranges", function()
       local result = available(hosts.container)
       assert.equal("default", result.name)
