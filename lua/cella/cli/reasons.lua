@@ -130,7 +130,9 @@ expect_memory_defaults prctl(2): They are what every program has.
 
 ---@type table<string, { page: string, why: string }>
 local OPERATIONS = {}
-for op, page, why in TEXT:gmatch "([%w_]+) ([%w_().]+): ([^\n]+)" do OPERATIONS[op] = { page = page, why = why } end
+for op, page, why in TEXT:gmatch "([A-Za-z0-9_]+) ([A-Za-z0-9_().]+): ([^\n]+)" do
+  OPERATIONS[op] = { page = page, why = why }
+end
 
 local HOOK = { page = "cella(7)", why = "A function of the caller's is called while the child waits." }
 
@@ -149,7 +151,7 @@ local FILES = {
 ---@return { page: string, why: string }?
 function M.of(step)
   local op, path = step.op, step.args.path
-  local file = op == "write_file" and type(path) == "string" and path:match "^/proc/%w+/([%w_]+)$"
+  local file = op == "write_file" and type(path) == "string" and path:match "^/proc/[A-Za-z0-9]+/([A-Za-z0-9_]+)$"
   if file and FILES[file] then return FILES[file] end
   return OPERATIONS[op] or op:find "^hooks%." and HOOK or nil
 end

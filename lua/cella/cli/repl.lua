@@ -51,7 +51,7 @@ local function compile(text, environment)
   if chunk then return chunk end
   -- Locals are kept at the end of a chunk, behind which there is nothing where it ends with `return`. Of a constant
   -- nothing is left there.
-  local kept = text:gsub("^(%s*local%s+[%w_]+)%s*<const>", "%1")
+  local kept = text:gsub("^(%s*local%s+[A-Za-z0-9_]+)%s*<const>", "%1")
   chunk = chunks.compile(("%s\n;%s()"):format(kept, KEEP), NAME, environment)
   if chunk then return chunk end
   local message

@@ -8,7 +8,7 @@ local PROGRAM = { enter = true }
 
 -- Options of the former that take the next word: short ones also at the end of several in one word.
 local LONG = { ["--eval"] = true, ["--diff"] = true, ["--colour"] = true, ["--color"] = true }
-local function takes_next(word) return word:find "^%-%a*e$" or LONG[word] end
+local function takes_next(word) return word:find "^%-[A-Za-z]*e$" or LONG[word] end
 
 ---@class cella.cli.words
 ---@field ours string[]       what cella's own parser sees

@@ -39,8 +39,8 @@ end
 
 -- The files by which a user namespace and a time namespace get what they are.
 local function is_of_namespace(path)
-  return path:find("^/proc/[%w]+/[ug]id_map$") or path:find("^/proc/[%w]+/setgroups$")
-    or path:find("^/proc/[%w]+/timens_offsets$") or path:find "^/proc/self/ns/"
+  return path:find("^/proc/[A-Za-z0-9]+/[ug]id_map$") or path:find("^/proc/[A-Za-z0-9]+/setgroups$")
+    or path:find("^/proc/[A-Za-z0-9]+/timens_offsets$") or path:find "^/proc/self/ns/"
 end
 
 -- Where an operation is used for several things, its arguments tell, or what goes on around it.

@@ -23,10 +23,10 @@ end
 ---@param more table<any, string[]>  names of tables that do not show them, and of the environment itself
 ---@return string[]
 function M.of(word, environment, more)
-  local before, last = word:match "^(.*[.:])([%w_]*)$"
-  if not before then before, last = "", word:match "^[%w_]*$" or "" end
+  local before, last = word:match "^(.*[.:])([A-Za-z0-9_]*)$"
+  if not before then before, last = "", word:match "^[A-Za-z0-9_]*$" or "" end
   local value = environment
-  for name in before:gmatch "[%w_]+" do
+  for name in before:gmatch "[A-Za-z0-9_]+" do
     local ok, inner = pcall(function() return value[name] end)
     value = ok and inner or nil
     if value == nil then return {} end

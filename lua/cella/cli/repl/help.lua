@@ -46,7 +46,7 @@ end
 
 -- The arguments of the function on a line, as they stand there.
 local function signature_of(line)
-  return line:match "function%s*[%w_.:]*%s*(%b())" or line:match "(%b())" or "(...)"
+  return line:match "function%s*[A-Za-z0-9_.:]*%s*(%b())" or line:match "(%b())" or "(...)"
 end
 
 -- Of a function of C: by its name, from a file of annotations.
@@ -81,7 +81,7 @@ At hand: %s.
 
 -- "plan.exec", "plan:exec": a method, which only a plan has.
 local function of_method(name)
-  local method = name:match "^plan[.:]([%w_]+)$"
+  local method = name:match "^plan[.:]([A-Za-z0-9_]+)$"
   if not method then return nil end
   local text = of_meta("plan", ("function plan:%s("):format(method), "plan:" .. method)
   if text then return text end
@@ -114,7 +114,7 @@ function M.of(what, names, value)
     local method = of_method(what)
     if method then return method end
     local wanted = what
-    module, name = wanted:match "^(%a+)[.:]([%w_]+)$"
+    module, name = wanted:match "^([A-Za-z]+)[.:]([A-Za-z0-9_]+)$"
     local found = module and value(module)
     what = found and found[name]
     if what == nil then return "nothing is known of " .. printable.line(wanted) end

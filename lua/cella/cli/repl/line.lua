@@ -28,7 +28,7 @@ local function with_linenoise(library, complete)
   local path = history_file()
   if path then library.historyload(path) end
   library.setcompletion(function(completions, text)
-    local before, word = text:match "^(.-)([%w_.:]*)$"
+    local before, word = text:match "^(.-)([A-Za-z0-9_.:]*)$"
     for _, whole in ipairs(complete(word)) do library.addcompletion(completions, before .. whole) end
   end)
   return { read = function(prompt)
