@@ -146,15 +146,24 @@ local function add_mounts(self)
   end
 end
 
+local ENOMEM, ENFILE, EMFILE = 12, 23, 24
+
+-- What fails for want of descriptors or memory says nothing of a namespace: there is no tree then.
+local function lacking(self, errno)
+  if errno == ENOMEM or errno == ENFILE or errno == EMFILE then self.lacks = errno end
+  return nil
+end
+
 -- A descriptor of a namespace, and of no other. What a path leads to may change at any time, to a file system that
 -- answers nobody: what stands for it is opened first, and that is looked at.
 local function open_way(self, inode, path)
-  local place = open.bounded(path)
-  if not place then return nil end
+  local place, _, errno = open.bounded(path)
+  if not place then return lacking(self, errno) end
   local status = core.file_status(place:number())
   local fd
   if status and status.inode == inode and status.device == self.device then
-    fd = core.open(("/proc/self/fd/%d"):format(place:number()), "rdonly")
+    fd, _, errno = core.open(("/proc/self/fd/%d"):format(place:number()), "rdonly")
+    if not fd then lacking(self, errno) end
   end
   place:close()
   return fd
@@ -173,6 +182,7 @@ local ask
 
 local function related(self, fd, call, kind)
   local other, _, errno = call(fd:number())
+  lacking(self, not other and errno)
   if not other then return nil, errno == EPERM end
   local inode = core.file_status(other:number()).inode
   local known = self.node[inode]
@@ -394,8 +404,11 @@ local function look_at(pid)
   local process, inode
   inode, err = target:inode "user"
   if inode then
-    process = scan.process(pid)
-    if not process or not process.namespaces.user or target:ended() then
+    local problem
+    process, problem = scan.process(pid)
+    if problem then
+      err = Error.new { op = "tree", errno = problem, path = ("/proc/%d"):format(pid) }
+    elseif not process or not process.namespaces.user or target:ended() then
       process = nil
       err = Error.new { op = "tree", errno = 3, path = ("/proc/%d"):format(pid),
         why = ("process %d has ended meanwhile"):format(pid) }
@@ -460,6 +473,7 @@ function M.new(pid)
   end
   add_mounts(self)
   ask_all(self)
+  if self.lacks then return nil, Error.new { op = "tree", errno = self.lacks } end
   add_maps(self)
   add_uses(self)
   add_order(self)

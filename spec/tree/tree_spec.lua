@@ -215,6 +215,25 @@ describe("the tree of namespaces", function()
     assert.truthy(same.stderr:find("could trace the process", 1, true), same.stderr)
   end)
 
+  it("says that there are no more descriptors, and of nobody that it has ended or is not to be seen", function()
+    local pid = sleeping({ namespaces = { "user" } }).pid
+    local short = 0
+    for limit = 5, 10 do
+      for _, words in ipairs { { "tree", tostring(pid) }, { "show", tostring(pid) } } do
+        local said = trial.host { "sh", "-c",
+          ("for n in 3 4 5 6 7 8 9; do eval \"exec $n>&-\"; done; ulimit -n %d; exec %s"):format(limit,
+            trial.cli_text(words)) }
+        if said.status ~= 0 then
+          short = short + 1
+          assert.truthy(said.stderr:find("EMFILE", 1, true), said.stderr)
+          assert.truthy(said.stderr:find(("RLIMIT_NOFILE of the caller is %d"):format(limit), 1, true), said.stderr)
+        end
+      end
+    end
+    assert.is_true(short >= 3, tostring(short))
+    assert.equal(0, trial.host({ "sh", "-c", trial.cli_text { "tree", tostring(pid) } }).status)
+  end)
+
   -- A shell's words where /proc is another: of a pid namespace of its own, or none.
   local function elsewhere(mount, words)
     return trial.host { "unshare", "-mp", "--fork", "--kill-child", "sh", "-c", mount .. "; sleep 1000 & " .. words }

@@ -46,15 +46,17 @@ local function describe(pid, view)
   return process
 end
 
-local ENOENT, ESRCH = 2, 3
+local EPERM, ENOENT, ESRCH, EACCES = 1, 2, 3, 13
 
---- A process; nil where it has ended. With hidepid the kernel may show of others nothing but that they are there.
+--- A process; nil where it has ended, and with an errno where something else is wrong: no more descriptors, say. With
+--- hidepid the kernel may show of others nothing but that they are there.
 ---@param pid integer
----@return cella.tree.process?
+---@return cella.tree.process?, integer? errno
 function M.process(pid)
   local view, _, errno = core.process_namespaces(pid)
   if view then return describe(pid, view) end
   if errno == ENOENT or errno == ESRCH then return nil end
+  if errno ~= EPERM and errno ~= EACCES then return nil, errno end
   return { pid = pid, name = "", parent = 0, zombie = false, kernel_thread = false, namespaces = {}, held = {},
     held_more = false, refused = errno }
 end
@@ -67,7 +69,8 @@ function M.processes()
   table.sort(pids)
   local list, vanished = {}, 0
   for _, pid in ipairs(pids) do
-    local process = M.process(pid)
+    local process, problem = M.process(pid)
+    if problem then return nil, "", problem end
     if process then list[#list + 1] = process else vanished = vanished + 1 end
   end
   return list, vanished
