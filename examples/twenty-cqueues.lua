@@ -27,7 +27,7 @@ for number = 1, COUNT do
     local process = assert(box:spawn { "/bin/sh", "-c", [[
       echo here
       read -r number && echo "$number squared is $((number * number))"
-      exit "$number"]], stdin = "pipe", timeout = 60, stdout = function(line)
+      exit "$number"]], stdin = "pipe", wait = false, timeout = 60, stdout = function(line)
       if line ~= "here" then return print(line) end
       here = here + 1
       all_here:signal()
