@@ -197,6 +197,30 @@ describe("the doctor and the error of a start", function()
       SUBIDS .. [[local finding = ask "newuidmap"]])
   end))
 
+  it("advise nobody to give privileges to a program that is not the system's", needs("root", function()
+    -- A file of somebody's, and root's own in a directory of somebody's, which may be another's tomorrow.
+    for _, owner in ipairs { "54321", "0" } do
+      local before = ("mount -t tmpfs none /mnt && cp /bin/true /mnt/newuidmap && chown %s /mnt/newuidmap && "
+        .. "export PATH=/mnt:$PATH"):format(owner)
+      local finding = there(as_user(before, true), [[return ask "newuidmap"]])
+      assert.matches("/mnt/newuidmap is not set-user-ID root", finding.why, 1, true)
+      assert.is_nil(finding.remedy:find("u+s", 1, true), finding.remedy)
+      assert.matches("take its directory out of PATH", finding.remedy, 1, true)
+      finding = there(as_user(before .. " && mount -o remount,nosuid /mnt", true), [[return ask "newuidmap"]])
+      assert.matches("nosuid", finding.why, 1, true)
+      assert.is_nil(finding.remedy:find("remount", 1, true), finding.remedy)
+    end
+  end))
+
+  it("have no subordinate IDs for who needs none, whatever else is wrong", needs("root", function()
+    local finding = there("unshare --mount --propagation private sh -c " .. trial.quote(
+      [[mount --bind /dev/null /etc/subuid && exec "$@"]])
+      .. " - ", [[return ask "ids"]])
+    assert.is_false(finding.works)
+    assert.matches("whose IDs are in use cannot be known", finding.why, 1, true)
+    assert.is_nil(finding.remedy)
+  end))
+
   it("both name a helper that has lost its privileges", needs("root", function()
     both_say(as_user("cp $H /run/cella-helper && chmod 755 /run/cella-helper && mount --bind /run/cella-helper $H "
       .. "&& rm /run/cella-helper", true), "is not set-user-ID root", "chmod u+s",

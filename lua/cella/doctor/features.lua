@@ -220,7 +220,8 @@ add { name = "ids", group = "IDs", about = "more than one ID in a container", ne
       ids, err = policy.resolve(policy.subids(), host)
     end
     if not ids then
-      return false, err, not rawget(host, "subid_problem") and #host.subuid == 0 and remedies.ranges(host) or nil
+      local lacks_ranges = not is_privileged(host) and not rawget(host, "subid_problem") and #host.subuid == 0
+      return false, err, lacks_ranges and remedies.ranges(host) or nil
     end
     local ok
     ok, err = perform { namespaces = { "user" }, ids = { uid = ids.uid, gid = ids.gid, via = ids.via, text = ids.text,

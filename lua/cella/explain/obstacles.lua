@@ -9,6 +9,7 @@ local filter = require "cella.explain.filter"
 local host_facts = require "cella.host"
 local lists = require "cella.list"
 local mountinfo = require "cella.mountinfo"
+local programs = require "cella.subid.program"
 
 local M = {}
 
@@ -243,6 +244,14 @@ end
 --- How newuidmap(1) and newgidmap(1) come to a host.
 M.INSTALL_HELPERS = "apt install uidmap    # as root; elsewhere the package is shadow-utils, or shadow"
 
+-- What lies elsewhere, or belongs to somebody else, may be anybody's program of that name: it is given no privileges.
+local function remedy_of(path, facts, command)
+  if programs.is_of_system(path) and facts.uid == 0 and facts.mode % 0x20 < 0x10 and facts.mode % 4 < 2 then
+    return command
+  end
+  return ("# this is not the system's helper: take its directory out of PATH\n%s"):format(M.INSTALL_HELPERS)
+end
+
 --- Why a file gives whoever executes it none of its owner's privileges (execve(2)), or cannot be executed; nil where
 --- that is not seen.
 ---@param path string
@@ -254,16 +263,17 @@ function M.helper_file(path)
   if file then file:close() end
   if not facts then return nil end
   if facts.noexec then
-    return { name = "helper_noexec", says = path .. " lies on a noexec mount", remedy = remount(path, "exec") }
+    return { name = "helper_noexec", says = path .. " lies on a noexec mount",
+      remedy = remedy_of(path, facts, remount(path, "exec")) }
   elseif facts.nosuid then
-    return { name = "helper_nosuid", remedy = remount(path, "suid"),
+    return { name = "helper_nosuid", remedy = remedy_of(path, facts, remount(path, "suid")),
       says = path .. " lies on a nosuid mount, so that nobody gains privileges by it" }
   end
   local set_user_id = facts.mode % 0x1000 >= 0x800 and facts.uid == 0
   if set_user_id or capabilities then return nil end
   return { name = "helper_unprivileged",
     says = path .. " is not set-user-ID root and has no file capabilities, so that nobody gains privileges by it",
-    remedy = ("chown root:root %s && chmod u+s %s    # as root"):format(quoted(path), quoted(path)) }
+    remedy = remedy_of(path, facts, ("chmod u+s %s    # as root"):format(quoted(path))) }
 end
 
 -- Directories of /proc that are there to be mounted on, and have nothing in them that would show: no cause.

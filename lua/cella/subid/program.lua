@@ -11,6 +11,17 @@ local SECONDS = 30 -- a directory service may be slow, or gone
 local FALLBACK = { "/usr/bin", "/bin", "/usr/local/bin", "/run/wrappers/bin", "/run/privileged/bin",
   "/usr/sbin", "/sbin" }
 
+--- Whether a path is of a directory where distributions keep programs, and so no user's choice.
+---@param path string
+---@return boolean
+function M.is_of_system(path)
+  local directory = path:match "^(/.*)/[^/]*$"
+  for _, known in ipairs(FALLBACK) do
+    if directory == known then return true end
+  end
+  return false
+end
+
 -- Why a file that is there is no program for this process; nil where there is none, or none to be seen.
 local function obstructed(path)
   local file = core.open(path, "path")
