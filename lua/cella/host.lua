@@ -317,7 +317,7 @@ function find.taken(host)
   local ranges, failure = accounts.taken()
   if not ranges then
     note(host, ("%s: %s"):format(failure.path, failure.message))
-    rawset(host, "failure", failure)
+    rawset(host, "taken_failure", failure) -- who asks for IDs that nobody has is told; all else goes on
   end
   return ranges
 end

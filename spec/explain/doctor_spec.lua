@@ -219,6 +219,15 @@ describe("the doctor and the error of a start", function()
     assert.is_false(finding.works)
     assert.matches("whose IDs are in use cannot be known", finding.why, 1, true)
     assert.is_nil(finding.remedy)
+    -- The error of a start is that one too, and who takes other IDs is kept from nothing.
+    local text, result = there("unshare --mount --propagation private sh -c " .. trial.quote(
+      [[mount --bind /dev/null /etc/subuid && exec "$@"]]) .. " - ", [[
+      local policy = require "cella.policy"
+      local first = policy.first { policy.default(), policy.range(0, 1879048192, 10) }
+      return tostring(box {}), tostring(first(require "cella.host".facts()))
+    ]])
+    assert.matches("^policy: /etc/subuid: .*\n  whose IDs are in use cannot be known", text)
+    assert.matches("0 to 9 are 1879048192", result, 1, true)
   end))
 
   it("both name a helper that has lost its privileges", needs("root", function()

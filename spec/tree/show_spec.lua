@@ -199,6 +199,14 @@ describe("a page about a process", function()
   end)
 
   describe("cella caps show", function()
+    it("names nobody as the owner who has no ID here", function()
+      local said = trial.host { "unshare", "-U", "sh", "-c", trial.cli_text { "caps", "show" } }
+      assert.equal(0, said.status, said.stderr)
+      assert.truthy(said.stdout:find("(owned by somebody who has no ID here)", 1, true), said.stdout)
+      local control = trial.host { "unshare", "-Ur", "sh", "-c", trial.cli_text { "caps", "show" } }
+      assert.truthy(control.stdout:find("(owned by uid 0)", 1, true), control.stdout)
+    end)
+
     it("says over what", function()
       local pid = in_namespace "-Ur"
       local _, uid = sys.getresuid()

@@ -3,6 +3,7 @@
 
 local core = require "cella.core"
 local explain = require "cella.caps.explain"
+local idmap = require "cella.idmap.value"
 local set = require "cella.caps.set"
 
 local M = {}
@@ -13,6 +14,7 @@ local FIRST = 4026531837 -- the number of every machine's first user namespace (
 ---@field user integer?        the number of its user namespace; nil where that may not be looked at
 ---@field first boolean?       whether that is the machine's first
 ---@field owner_uid integer?   who made it, as the caller's user namespace has the uid
+---@field owner_unmapped boolean?  that is 65534 because he has no ID here
 ---@field errno integer?       why it may not be looked at
 
 --- Of a process; of this one where none is named.
@@ -23,6 +25,8 @@ function M.of(pid)
   if not fd then return { errno = errno } end
   local over = { user = core.file_status(fd:number()).inode, owner_uid = core.namespace_owner_uid(fd:number()) }
   over.first = over.user == FIRST
+  -- In a namespace that maps 65534 as well there is no telling; but hardly anybody is that one.
+  over.owner_unmapped = over.owner_uid == idmap.overflow and core.sys.namespace "user" ~= FIRST or nil
   fd:close()
   return over
 end
@@ -51,8 +55,9 @@ function M.words(over)
   elseif over.first then
     return ("the machine's first user namespace, %.0f: the host, and all below it"):format(over.user)
   end
-  return ("user namespace %.0f%s and those below it only; nothing over the host's"):format(over.user,
-    over.owner_uid and (" (owned by uid %.0f)"):format(over.owner_uid) or "")
+  local owner = over.owner_unmapped and " (owned by somebody who has no ID here)"
+    or over.owner_uid and (" (owned by uid %.0f)"):format(over.owner_uid) or ""
+  return ("user namespace %.0f%s and those below it only; nothing over the host's"):format(over.user, owner)
 end
 
 return M

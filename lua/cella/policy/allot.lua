@@ -156,9 +156,9 @@ end
 function M.choose(host)
   if not (host.capabilities.setuid and host.capabilities.setgid) then return alone(host) end
   if count_of(host.uid_map) == 1 or count_of(host.gid_map) == 1 then return alone(host) end
-  local taken, failure = host.taken, rawget(host, "failure")
+  local taken = host.taken
   if not taken then
-    failure = failure or {}
+    local failure = rawget(host, "taken_failure") or rawget(host, "failure") or {}
     return nil, errors.new { op = "policy", path = failure.path, errno = failure.errno, message = failure.message,
       why = "whose IDs are in use cannot be known" }
   end
