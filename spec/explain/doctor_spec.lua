@@ -212,6 +212,14 @@ describe("the doctor and the error of a start", function()
     end
   end))
 
+  it("name a helper whose owner has no ID here, and do not take it for one without privileges", needs("root", function()
+    local finding = there(as_user("true", true) .. "unshare -Ur ", [[return ask "newuidmap"]])
+    assert.is_false(finding.works)
+    assert.matches("is set-user-ID, of somebody who has no ID in this user namespace", finding.why, 1, true)
+    assert.is_nil(finding.remedy)
+    assert.is_true(there(as_user("true", true), [[return ask "newuidmap"]]).works)
+  end))
+
   it("have no subordinate IDs for who needs none, whatever else is wrong", needs("root", function()
     local finding = there("unshare --mount --propagation private sh -c " .. trial.quote(
       [[mount --bind /dev/null /etc/subuid && exec "$@"]])

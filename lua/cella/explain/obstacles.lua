@@ -7,6 +7,7 @@ local core = require "cella.core"
 local files = require "cella.host.file"
 local filter = require "cella.explain.filter"
 local host_facts = require "cella.host"
+local idmap = require "cella.idmap.value"
 local lists = require "cella.list"
 local mountinfo = require "cella.mountinfo"
 local programs = require "cella.subid.program"
@@ -244,11 +245,13 @@ end
 --- How newuidmap(1) and newgidmap(1) come to a host.
 M.INSTALL_HELPERS = "apt install uidmap    # as root; elsewhere the package is shadow-utils, or shadow"
 
+-- Whether who owns a file has no ID in this user namespace. In one that maps 65534 as well there is no telling.
+local function is_unmapped(facts) return facts.uid == idmap.overflow and not host_facts.facts().initial end
+
 -- What lies elsewhere, or belongs to somebody else, may be anybody's program of that name: it is given no privileges.
 local function remedy_of(path, facts, command)
-  if programs.is_of_system(path) and facts.uid == 0 and facts.mode % 0x20 < 0x10 and facts.mode % 4 < 2 then
-    return command
-  end
+  local others_write = facts.mode % 0x20 >= 0x10 or facts.mode % 4 >= 2
+  if programs.is_of_system(path) and not others_write and (facts.uid == 0 or is_unmapped(facts)) then return command end
   return ("# this is not the system's helper: take its directory out of PATH\n%s"):format(M.INSTALL_HELPERS)
 end
 
@@ -269,8 +272,12 @@ function M.helper_file(path)
     return { name = "helper_nosuid", remedy = remedy_of(path, facts, remount(path, "suid")),
       says = path .. " lies on a nosuid mount, so that nobody gains privileges by it" }
   end
-  local set_user_id = facts.mode % 0x1000 >= 0x800 and facts.uid == 0
-  if set_user_id or capabilities then return nil end
+  local set_user_id = facts.mode % 0x1000 >= 0x800
+  if set_user_id and facts.uid == 0 or capabilities then return nil end
+  if set_user_id and is_unmapped(facts) then
+    return { name = "helper_unmapped", says = path .. " is set-user-ID, of somebody who has no ID in this user "
+      .. "namespace, so that nobody gains privileges by it (execve(2))" }
+  end
   return { name = "helper_unprivileged",
     says = path .. " is not set-user-ID root and has no file capabilities, so that nobody gains privileges by it",
     remedy = remedy_of(path, facts, ("chmod u+s %s    # as root"):format(quoted(path))) }
