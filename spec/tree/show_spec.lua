@@ -198,6 +198,21 @@ describe("a page about a process", function()
     assert.same({}, read.over[2].holds)
   end)
 
+  it("says of a process of which the first thread has ended that this is so, and not that it has ended", function()
+    if trial.sh "python3 -c 'print(1)' 2>/dev/null" ~= "1\n" then return pending "needs python3" end
+    local said = trial.host { "sh", "-c", [[
+      python3 -c '
+import ctypes, threading, time
+threading.Thread(target=lambda: time.sleep(1000)).start()
+ctypes.PyDLL(None).pthread_exit(None)' &
+      p=$!
+      until grep -q "^State:.Z" /proc/$p/status; do sleep 0.1; done
+      ]] .. trial.cli_text { "show" } .. [[ $p; echo "status $?"; kill -9 $p]] }
+    assert.truthy(said.stderr:find("the first thread of process %d+ has ended, and the others are not looked at"),
+      said.stderr)
+    assert.truthy(said.stdout:find("status 125", 1, true), said.stdout)
+  end)
+
   describe("cella caps show", function()
     it("names nobody as the owner who has no ID here", function()
       local said = trial.host { "unshare", "-U", "sh", "-c", trial.cli_text { "caps", "show" } }

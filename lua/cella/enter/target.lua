@@ -27,7 +27,10 @@ end
 local function refused(self, path, message, errno)
   if errno == ESRCH or self:ended() then return gone(self.pid) end
   local why
-  if errno == ENOENT and not file.read(self:path "status") then
+  local shown = errno == ENOENT and file.read(self:path "status")
+  if shown and (status.field(shown, "State") or ""):find "^[ZX]" then
+    why = ("the first thread of process %d has ended, and the others are not looked at"):format(self.pid)
+  elseif errno == ENOENT and not shown then
     why = ("process %d is there, and /proc does not show it: it hides processes of others (hidepid, proc(5)), or is "
       .. "not that of this pid namespace"):format(self.pid)
   elseif errno == EACCES or errno == EPERM then
