@@ -1,6 +1,7 @@
 --- The command line.
 
 local grammar = require "cella.cli.grammar"
+local output = require "cella.cli.output"
 local printable = require "cella.printable"
 local words_module = require "cella.cli.words"
 
@@ -14,12 +15,7 @@ local function print_version(streams)
   return 0
 end
 
---- Runs the command line `words`; returns the exit status.
----@param words string[]
----@param streams { out: file*, err: file*, input: file* }?
----@return integer
-function M.main(words, streams)
-  streams = streams or { out = io.stdout, err = io.stderr, input = io.stdin }
+local function run(words, streams)
   if words[1] == "--version" then return print_version(streams) end
   local parser, found = grammar.parser(words[1])
   local split = words_module.split(words)
@@ -37,6 +33,21 @@ function M.main(words, streams)
   -- What argparse calls so is what follows a name (`cella idmap policy subids OWNER`).
   parsed.words, parsed.file_arguments = split.command or parsed.words, split.arguments
   return found[parsed.command].run(parsed, streams)
+end
+
+--- Runs the command line `words`; returns the exit status.
+---@param words string[]
+---@param streams { out: file*, err: file*, input: file* }?
+---@return integer
+function M.main(words, streams)
+  if streams then return run(words, streams) end
+  local out = output.of(io.stdout)
+  local status = run(words, { out = out, err = io.stderr, input = io.stdin })
+  out:flush()
+  -- Who has failed already has said why.
+  if not out.failed or status == USAGE then return status end
+  io.stderr:write("cella: standard output: ", out.failed, "\n")
+  return USAGE
 end
 
 return M

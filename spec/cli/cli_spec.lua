@@ -262,6 +262,16 @@ describe("the command line", function()
       end
     end)
 
+    it("says of every answer that cannot be written that it could not", function()
+      for _, words in ipairs { "tree", "tree --svg", "show $$", "same $$ $$", "caps show", "completion bash",
+          "idmap policy me", "doctor pidfd", "--version" } do
+        local line = trial.cli_text {} .. " " .. words
+        local said = trial.sh(("%s 2>&1 >/dev/full; echo $?"):format(line))
+        assert.matches("^cella: standard output: [^\n]*No space left on device\n125\n$", said, nil, line)
+        assert.equal("0\n", trial.sh(("%s 2>&1 >/dev/null; echo $?"):format(line)), line)
+      end
+    end)
+
     it("refuses a pipe to which nobody would write", function()
       local result = run(container [[ command = { "cat", stdin = "pipe" } ]])
       assert.equal(125, result.status)

@@ -16,7 +16,8 @@ end
 function M.wanted(wish, streams)
   if wish ~= "auto" then return wish == "always" end
   local refused, term = os.getenv "NO_COLOR", os.getenv "TERM"
-  return streams.out == io.stdout and core.isatty(1) and (refused or "") == "" and (term or "dumb") ~= "dumb"
+  local is_ours = streams.out == io.stdout or streams.out.file == io.stdout -- behind cella.cli.output
+  return is_ours and core.isatty(1) and (refused or "") == "" and (term or "dumb") ~= "dumb"
 end
 
 return M
