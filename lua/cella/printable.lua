@@ -1,7 +1,8 @@
 --- Text for a terminal. Names of files and processes are their owners' to choose, and a terminal obeys the escape
 --- sequences in them: control characters (of ASCII and of ISO 6429's second set, which is 128 to 159) and what is no
---- UTF-8 are shown as \xHH. Other UTF-8 stays as it is, and so does a
---- backslash: what is shown is to be read, not to be undone.
+--- UTF-8 are shown as \xHH, and so are characters that end a line or turn the order in which the rest of it is shown
+--- (U+2028 to U+202E, U+2066 to U+2069). Other UTF-8 stays as it is, and so does a backslash: what is shown is to be
+--- read, not to be undone.
 
 local M = {}
 
@@ -31,10 +32,18 @@ local function size_of_sequence(bytes, at)
   return size
 end
 
-local function beyond_ascii(bytes)
+-- U+2028 to U+202E, and U+2066 to U+2069.
+local function is_of_layout(bytes, at)
+  local first, second, third = bytes:byte(at, at + 2)
+  if first ~= 226 then return false end
+  return second == 128 and third >= 168 and third <= 174 or second == 129 and third >= 166 and third <= 169
+end
+
+local function beyond_ascii(bytes, with_layout)
   local parts, at = {}, 1
   while at <= #bytes do
     local size = size_of_sequence(bytes, at)
+    if size and not with_layout and is_of_layout(bytes, at) then size = nil end
     parts[#parts + 1] = size and bytes:sub(at, at + size - 1) or escaped(bytes:byte(at))
     at = at + (size or 1)
   end
@@ -48,7 +57,7 @@ local function control(character) return escaped(character:byte()) end
 ---@param text string
 ---@return string
 function M.utf8(text)
-  return (text:gsub("[\128-\255]+", beyond_ascii))
+  return (text:gsub("[\128-\255]+", function(bytes) return beyond_ascii(bytes, true) end))
 end
 
 --- Text of several lines: newlines and tabs stay.

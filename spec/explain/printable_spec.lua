@@ -27,6 +27,20 @@ describe("printable text", function()
     end
   end)
 
+  it("has characters as numbers that turn what is beside them, or end a line, and keeps their neighbours", function()
+    for _, range in ipairs { { "\226\128", 168, 174 }, { "\226\129", 166, 169 } } do
+      for last = 128, 191 do
+        local text = range[1] .. string.char(last)
+        local turns = last >= range[2] and last <= range[3]
+        local shown = turns and text:gsub(".", function(c) return ("\\x%02x"):format(c:byte()) end) or text
+        assert.equal("a" .. shown .. "b", printable.line("a" .. text .. "b"))
+        assert.equal("\195\164" .. shown .. "\195\164", printable.text("\195\164" .. text .. "\195\164"))
+        -- JSON has escapes of its own.
+        assert.equal(text, printable.utf8(text))
+      end
+    end
+  end)
+
   it("has what is no UTF-8 as numbers", function()
     for _, text in ipairs { "\192\155", "\193\191", "\224\130\155", "\237\160\128", "\240\130\130\155",
       "\244\144\128\128", "\245\128\128\128", "\226\130", "\195", "\155" } do
