@@ -59,7 +59,7 @@ local function first_byte(pooled)
     if not pooled then return function() return until_it_writes(function(c) return box:spawn(c) end, command) end end
     local pool = assert(require("cella").pool { box, size = 2 })
     local function fill()
-      while pool:step() < 2 do pool.set:sleep(pool:timeout()) end
+      while pool:step() < 2 do assert(pool.set:sleep(pool:timeout())) end
     end
     fill()
     return function() return until_it_writes(function(c) return pool:spawn(c) end, command) end, fill

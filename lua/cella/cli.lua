@@ -1,5 +1,6 @@
 --- The command line.
 
+local cella = require "cella" -- first: what follows it comes from bytecode where that is installed
 local grammar = require "cella.cli.grammar"
 local output = require "cella.cli.output"
 local printable = require "cella.printable"
@@ -11,7 +12,7 @@ local USAGE = 125 -- as set-up failures: the program never ran (env(1))
 
 local function print_version(streams)
   local jit = rawget(_G, "jit")
-  streams.out:write(("%s (%s)\n"):format(require("cella")._VERSION, jit and jit.version or _VERSION))
+  streams.out:write(("%s (%s)\n"):format(cella._VERSION, jit and jit.version or _VERSION))
   return 0
 end
 

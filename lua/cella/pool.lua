@@ -45,7 +45,7 @@ local function abandon(self, parked)
 end
 
 -- For so many seconds after a start the processors are the command's: then another is started in its place.
-local PAUSE = 0.002
+local PAUSE = 0.01
 
 local function abandon_where(self, is_unfit)
   for _, list in ipairs { self.parked, self.starting } do
@@ -269,7 +269,8 @@ local function start(self, command, waits)
     local parked, plan = busily(self, take, command, waits, began)
     if not parked then return nil, plan end
     local process, err, died = self.box:hand_over(parked, plan, command, began)
-    self.fill_at = core.now() + PAUSE
+    local now = core.now()
+    if now >= self.fill_at then self.fill_at = now + PAUSE end -- else somebody has taken one just before
     if not self.closed then self.set:set_time(self:timeout()) end -- a hook may have closed it
     if process or not died then return process, err end
     check_open(self)
