@@ -7,6 +7,8 @@ local WHERE = [[
   io.write(origin(cella.container), " ", origin(require("cella.cli").main))
 ]]
 
+local BUILD = os.getenv "CELLA_BUILD" or "build/lua5.4"
+
 -- What a Lua program says that finds cella in a tree alone.
 local function says(tree, program)
   local path = os.tmpname()
@@ -27,9 +29,9 @@ describe("an installed cella #slow", function()
 
   local function install(name, variables)
     local tree = directory .. "/" .. name
-    local said = trial.sh(("cd %s && make -s install BUILD=%s BYTECODE=%s.bytecode PREFIX=%s INST_LUADIR=%s/lua "
-      .. "INST_LIBDIR=%s/lib %s && echo good"):format(trial.quote(trial.top), os.getenv "CELLA_BUILD", tree, tree, tree,
-      tree, variables or ""))
+    local said = trial.sh(("cd %s && make -s install -o %s/cella/core.so BUILD=%s BYTECODE=%s.bytecode PREFIX=%s "
+      .. "INST_LUADIR=%s/lua INST_LIBDIR=%s/lib %s && echo good"):format(trial.quote(trial.top), BUILD, BUILD, tree,
+      tree, tree, tree, variables or ""))
     assert(said:find "good\n$", said)
     return tree
   end
