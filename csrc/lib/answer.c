@@ -154,6 +154,20 @@ static bool place_of(const char *path, struct statx *place)
 	return RAW(SYS_statx, AT_FDCWD, path, 0, STATX_INO | STATX_MNT_ID, place) == 0;
 }
 
+/* Pushes whether a body has found something: nil where it could not ask. */
+static int push_truth(lua_State *L, void (*body)(struct answer *, const void *))
+{
+	struct answer answer;
+	int pushed = ask(L, body, NULL, &answer);
+	if (pushed)
+		return pushed;
+	if (answer.asked)
+		lua_pushboolean(L, answer.result != 0);
+	else
+		lua_pushnil(L);
+	return 1;
+}
+
 /* Whoever joins a mount namespace is at its root, also the one that it is in. */
 static void join_own_namespace(struct answer *answer, const void *data)
 {
@@ -172,15 +186,7 @@ static void join_own_namespace(struct answer *answer, const void *data)
  * privileged enough to find out. */
 static int lib_is_chrooted(lua_State *L)
 {
-	struct answer answer;
-	int pushed = ask(L, join_own_namespace, NULL, &answer);
-	if (pushed)
-		return pushed;
-	if (answer.asked)
-		lua_pushboolean(L, answer.result != 0);
-	else
-		lua_pushnil(L);
-	return 1;
+	return push_truth(L, join_own_namespace);
 }
 
 /* The root of a user namespace may make others in it: for who asks the kernel alone. */
@@ -198,15 +204,7 @@ static void use_capabilities(struct answer *answer, const void *data)
  * that it has there; nil where there is no such namespace to be had, or no other in it. */
 static int lib_denies_capabilities(lua_State *L)
 {
-	struct answer answer;
-	int pushed = ask(L, use_capabilities, NULL, &answer);
-	if (pushed)
-		return pushed;
-	if (answer.asked)
-		lua_pushboolean(L, answer.result != 0);
-	else
-		lua_pushnil(L);
-	return 1;
+	return push_truth(L, use_capabilities);
 }
 
 void open_answer(lua_State *L)

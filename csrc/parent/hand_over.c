@@ -95,12 +95,7 @@ int process_hand_over(lua_State *L)
 		return push_error(L, "sendmsg", -result);
 	}
 	process->handed_over = true;
-	if (before.monitored && !before.report) {
-		process->report = before.launch;
-		process->report_size = before.launch_size;
-	} else {
-		munmap(before.launch, before.launch_size);
-	}
+	release_launch(process, before.launch, before.launch_size);
 	lua_pushboolean(L, true);
 	return 1;
 }

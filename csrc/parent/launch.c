@@ -60,10 +60,8 @@ void release_stamps(struct process *process)
 static void release_memory(struct process *process)
 {
 	keep_stamps(process);
-	if (process->monitored && process->launch && !process->report)
-		keep_report(process); /* the monitor has not yet written there */
-	else if (process->launch)
-		munmap(process->launch, process->launch_size);
+	if (process->launch)
+		release_launch(process, process->launch, process->launch_size);
 	process->launch = NULL;
 	if (process->boot)
 		release_boot(process->boot);

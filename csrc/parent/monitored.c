@@ -11,10 +11,14 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 
-void keep_report(struct process *process)
+void release_launch(struct process *process, struct launch *launch, size_t size)
 {
-	process->report = process->launch;
-	process->report_size = process->launch_size;
+	if (process->monitored && !process->report) {
+		process->report = launch; /* the monitor has not yet written there */
+		process->report_size = size;
+	} else {
+		munmap(launch, size);
+	}
 }
 
 void monitor_executed(struct process *process, int last)

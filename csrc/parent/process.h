@@ -57,8 +57,8 @@ bool read_report(struct process *process, int fd);
 /* The child has exec'd or ended: who of those that have gone on, one after the other, is the last. */
 void monitor_executed(struct process *process, int last);
 
-/* What is the launch now will be of use to the monitor alone. */
-void keep_report(struct process *process);
+/* Nobody needs a launch any more but the monitor, who reports in the first that there was. */
+void release_launch(struct process *process, struct launch *launch, size_t size);
 
 /* Once the child has ended: its status. Returns 0 or a negative errno; with WNOHANG -EAGAIN where the monitor has not
  * yet ended. */

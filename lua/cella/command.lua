@@ -1,5 +1,6 @@
 --- What is to be run: a program, its arguments, its environment and its streams, as one table.
 
+local blame = require "cella.blame"
 local call = require "cella.call"
 local core = require "cella.core"
 local render = require "cella.plan.render"
@@ -134,6 +135,15 @@ end
 --- Checks the command of a container.
 function M.check(command)
   return validate.check(M.container_rule, command, "command")
+end
+
+--- Raises where a command asks for a terminal that it cannot have in a container.
+---@param command table  checked
+---@param box table      the container's description
+function M.check_terminal(command, box)
+  if command.terminal and box.new_session == false then
+    blame("command.terminal: a terminal of its own needs a session of its own, and new_session is false")
+  end
 end
 
 --- The part of a container's command that goes with the spawning of its plan.

@@ -199,9 +199,7 @@ local function record_command(plan, box, command)
 end
 
 local function build(box, command, host)
-  if command.terminal and box.new_session == false then
-    blame("command.terminal: a terminal of its own needs a session of its own, and new_session is false")
-  end
+  command_module.check_terminal(command, box)
   local plan, err, kept = compiled.take(box, command.cwd or box.cwd or "/", host, begin)
   if not plan then return nil, err end
   plan.host = host

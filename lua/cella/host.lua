@@ -15,6 +15,7 @@ local core = require "cella.core"
 local Error = require "cella.error"
 local idmap = require "cella.idmap.value"
 local kernel = require "cella.host.kernel"
+local kinds = require "cella.kinds"
 local open = require "cella.open"
 local program = require "cella.subid.program"
 ---@module "cella.subid"
@@ -86,10 +87,6 @@ local M = {}
 ---@field device string?
 ---@field errno integer?
 ---@field message string?
-
--- The inode that every kernel since 3.8 gives to its first user namespace (PROC_USER_INIT_INO). The map does
--- not tell: a child's may be the identity.
-local INITIAL_INODE = 4026531837
 
 local function set_of(names)
   local set = {}
@@ -215,7 +212,7 @@ function find.grants_other_groups()
 end
 
 function find.initial(host)
-  return host.namespaces.user == INITIAL_INODE
+  return host.namespaces.user == kinds.FIRST_USER -- the map does not tell: a child's may be the identity
 end
 
 -- A table whose fields are asked for one by one, and once: `ask` returns the answer; nil is none, and asked again.

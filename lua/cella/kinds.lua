@@ -5,6 +5,9 @@ local M = {}
 --- In the order of the manual page.
 M.list = { "user", "mount", "pid", "ipc", "uts", "net", "cgroup", "time" }
 
+--- The number of every machine's first user namespace, since Linux 3.8 (PROC_USER_INIT_INO).
+M.FIRST_USER = 4026531837
+
 --- What /proc/PID/ns calls a kind.
 ---@param kind string
 ---@return string

@@ -9,6 +9,7 @@
 
 local blame = require "cella.blame"
 local call = require "cella.call"
+local commands = require "cella.command"
 local container = require "cella.container"
 local core = require "cella.core"
 local Error = require "cella.error"
@@ -242,9 +243,7 @@ local function check_command(self, command)
   if command.cwd and command.cwd ~= cwd then
     blame(("command.cwd: what is parked is in %q already: give the container the key `cwd`"):format(cwd))
   end
-  if command.terminal and description.new_session == false then
-    blame "command.terminal: a terminal of its own needs a session of its own, and new_session is false"
-  end
+  commands.check_terminal(command, description)
   return with_streams(command)
 end
 

@@ -26,8 +26,6 @@ local text = lazy "cella.show.text"
 
 local M = {}
 
-local FIRST = 4026531837 -- the number of every machine's first user namespace (PROC_USER_INIT_INO)
-
 ---@class cella.show.ids  who a process is in a user namespace
 ---@field user integer       the namespace's number
 ---@field here boolean       whether it is the caller's
@@ -129,7 +127,7 @@ local function over_of(tree, facts, effective)
       return
     end
     local one = { user = user, why = { why }, holds = holds }
-    if user ~= FIRST and not holds:empty() then one.idle = holds * over.host_only() end
+    if user ~= kinds.FIRST_USER and not holds:empty() then one.idle = holds * over.host_only() end
     list[#list + 1] = one
     if user then by_user[user] = one end
   end
@@ -137,7 +135,7 @@ local function over_of(tree, facts, effective)
   add(own, "own", effective)
   local net = tree.node[facts.namespaces.net]
   add(net and net.owner, "net", held(net and net.owner))
-  add(FIRST, "host", held(FIRST))
+  add(kinds.FIRST_USER, "host", held(kinds.FIRST_USER))
   -- Who made a user namespace, and is in its parent, has every capability over it.
   for _, child in ipairs(tree.node[own].children) do
     if tree.node[child].owner_uid == facts.uid[2] then add(child, "made", capabilities.all()) end

@@ -30,8 +30,6 @@ local text = lazy "cella.tree.text"
 
 local M = {}
 
-local FIRST = 4026531837 -- the number of every machine's first user namespace (PROC_USER_INIT_INO)
-
 ---@class cella.tree.node  a namespace
 ---@field kind string             "user", "net" and so on
 ---@field inode integer           its number
@@ -197,11 +195,11 @@ function ask(self, node, fd)
   if node.kind == "user" then
     node.owner_uid = core.namespace_owner_uid(fd:number())
     -- In a namespace that maps 65534 as well there is no telling; but hardly anybody is that one.
-    node.owner_unmapped = node.owner_uid == idmap.overflow and self.viewer.namespaces.user ~= FIRST or nil
+    node.owner_unmapped = node.owner_uid == idmap.overflow and self.viewer.namespaces.user ~= kinds.FIRST_USER or nil
     node.parent, node.parent_unseen = related(self, fd, core.namespace_parent, "user")
     node.owner, node.owner_unseen = node.parent, node.parent_unseen
     -- Above the first one there is none: EPERM there means that.
-    if node.inode == FIRST then node.parent_unseen, node.owner_unseen = nil, nil end
+    if node.inode == kinds.FIRST_USER then node.parent_unseen, node.owner_unseen = nil, nil end
     return
   end
   node.owner, node.owner_unseen = related(self, fd, core.namespace_owner, "user")
@@ -420,7 +418,8 @@ end
 
 -- How /proc hides processes of others, from who may not trace them all.
 local function hidepid(own)
-  if own == FIRST and list.contains((core.sys.capabilities() or {}).effective, "sys_ptrace") then return nil end
+  local sees_all = list.contains((core.sys.capabilities() or {}).effective, "sys_ptrace")
+  if own == kinds.FIRST_USER and sees_all then return nil end
   return scan.hidepid()
 end
 

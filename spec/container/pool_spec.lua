@@ -35,13 +35,11 @@ describe("a pool", function()
     return
   end
 
-  local before, pool
-  before_each(function() before = trial.snapshot() end)
-  after_each(function()
+  local pool, directory
+  trial.around(before_each, after_each, function(own) directory = own end, function()
     if pool then pool:close() end
     pool = nil
     collectgarbage()
-    trial.nothing_left(before)
   end)
 
   it("starts what the container starts", function()
@@ -117,7 +115,6 @@ describe("a pool", function()
   end)
 
   it("hands over every kind of stream and descriptor", function()
-    local directory = trial.directory()
     local path = directory .. "/out"
     local file = assert(io.open(path, "w+"))
     pool = assert(cella.pool { cella.container {}, size = 1 })
@@ -130,7 +127,6 @@ describe("a pool", function()
     assert.equal("content\nseven\n" .. listed, result.stdout)
     assert.equal("three\n", trial.read(directory .. "/err"))
     assert.equal("more\n", trial.read(path))
-    trial.remove_directory(directory)
     -- What is the caller's own at the time of the command, not when it was parked.
     assert.equal("out\n", (outside.lua([[
       local pool = assert(cella.pool { cella.container {}, size = 1 })

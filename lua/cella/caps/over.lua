@@ -4,11 +4,10 @@
 local core = require "cella.core"
 local explain = require "cella.caps.explain"
 local idmap = require "cella.idmap.value"
+local kinds = require "cella.kinds"
 local set = require "cella.caps.set"
 
 local M = {}
-
-local FIRST = 4026531837 -- the number of every machine's first user namespace (PROC_USER_INIT_INO)
 
 ---@class cella.caps.over
 ---@field user integer?        the number of its user namespace; nil where that may not be looked at
@@ -24,9 +23,9 @@ function M.of(pid)
   local fd, _, errno = core.open(("/proc/%s/ns/user"):format(pid and ("%d"):format(pid) or "self"), "rdonly")
   if not fd then return { errno = errno } end
   local over = { user = core.file_status(fd:number()).inode, owner_uid = core.namespace_owner_uid(fd:number()) }
-  over.first = over.user == FIRST
+  over.first = over.user == kinds.FIRST_USER
   -- In a namespace that maps 65534 as well there is no telling; but hardly anybody is that one.
-  over.owner_unmapped = over.owner_uid == idmap.overflow and core.sys.namespace "user" ~= FIRST or nil
+  over.owner_unmapped = over.owner_uid == idmap.overflow and core.sys.namespace "user" ~= kinds.FIRST_USER or nil
   fd:close()
   return over
 end

@@ -1,5 +1,6 @@
 --- A page about a process as text.
 
+local kinds = require "cella.kinds"
 local list = require "cella.list"
 local paints = require "cella.paint"
 local printable = require "cella.printable"
@@ -58,7 +59,7 @@ local function place(page, over)
   local parts = {}
   for _, why in ipairs(over.why) do parts[#parts + 1] = WHY[why] end
   local node = over.user and page.tree.node[over.user]
-  local maker = node and over.user ~= words.FIRST and over.why[1] ~= "made" and words.maker(node)
+  local maker = node and over.user ~= kinds.FIRST_USER and over.why[1] ~= "made" and words.maker(node)
   local user = over.user and ("%.0f"):format(over.user) or "that is not to be seen from here"
   return ("over user %s (%s%s): "):format(user, table.concat(parts, ", "), maker and "; " .. maker or "")
 end

@@ -2,12 +2,10 @@
 --- comes printable.
 
 local core = require "cella.core"
+local kinds = require "cella.kinds"
 local printable = require "cella.printable"
 
 local M = {}
-
---- The number that every kernel since 3.8 gives to its first user namespace (PROC_USER_INIT_INO).
-M.FIRST = 4026531837
 
 local MOST_EXTENTS, MOST_MEMBERS = 4, 4
 
@@ -107,7 +105,7 @@ function M.maps(node, own)
   local where = "here"
   local parent_uid, parent_gid = node.parent_uid_map, node.parent_gid_map
   if own then
-    if node.inode == M.FIRST then return { "all IDs are the machine's own" } end
+    if node.inode == kinds.FIRST_USER then return { "all IDs are the machine's own" } end
     uid, gid, parent_uid, parent_gid, where = node.parent_uid_map, node.parent_gid_map, nil, nil, "above"
   end
   if not uid then return { "maps: not to be seen, as no process is in it" } end
@@ -137,7 +135,7 @@ end
 ---@param node cella.tree.node
 ---@return string?
 function M.maker(node)
-  if node.inode == M.FIRST then return "the machine's first" end
+  if node.inode == kinds.FIRST_USER then return "the machine's first" end
   if node.owner_unmapped then return "made by somebody who has no ID here" end
   return node.owner_uid and "made by " .. M.uid(node.owner_uid) or nil
 end
@@ -148,7 +146,7 @@ end
 ---@return string
 function M.title(tree, node)
   local first = programs_first(node.members)[1]
-  if node.inode == M.FIRST and not tree.pid then return "the machine" end
+  if node.inode == kinds.FIRST_USER and not tree.pid then return "the machine" end
   return first and printable.line(first.name) or "nobody"
 end
 
