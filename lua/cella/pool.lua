@@ -234,6 +234,9 @@ local function with_streams(command)
 end
 
 local function check_command(self, command)
+  if getmetatable(self) ~= Pool then
+    blame "pool: a pool expected before the command: pool:run { ... } has a colon, not a dot"
+  end
   command = container.checked_command(self.box, command)
   if call.is(command) then
     blame "command: a function is performed in a copy of this process as it is now, and what is parked is none"
