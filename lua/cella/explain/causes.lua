@@ -14,10 +14,7 @@ local program = lazy "cella.explain.program"
 local sys = core.sys
 local M = {}
 
-local function read(path)
-  local text = files.read(path)
-  return text and (text:gsub("%s+$", ""))
-end
+local read = files.read_trimmed
 
 local function has(capability)
   local sets = sys.capabilities()

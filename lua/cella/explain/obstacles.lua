@@ -19,10 +19,7 @@ local M = {}
 ---@field says string     the rule, in a sentence
 ---@field remedy string?  commands, or a text to paste, where there are any
 
-local function read(path)
-  local text = files.read(path)
-  return text and (text:gsub("%s+$", ""))
-end
+local read = files.read_trimmed
 
 local function sysctl(name, value)
   return ("sysctl -w %s=%s    # as root; to keep it: echo %s=%s > /etc/sysctl.d/60-containers.conf"):format(name, value,

@@ -30,4 +30,12 @@ function M.read(path)
   return table.concat(parts)
 end
 
+--- The same, without the white space at its end: what most of the kernel's files end in.
+---@param path string
+---@return string? text
+function M.read_trimmed(path)
+  local text = M.read(path)
+  return text and (text:gsub("%s+$", ""))
+end
+
 return M
