@@ -213,7 +213,8 @@ describe("terminating", function()
   local function started(script, options)
     local ready = false
     local process = assert(new(sh(script, { stdout = function() ready = true end })):spawn(options))
-    while not ready do process:wait(0.01) end
+    repeat local ended = process:wait(0.01) until ended or ready
+    assert(ready, "it ended before it was ready")
     return process
   end
 
@@ -247,13 +248,9 @@ describe("terminating", function()
     for _, how in ipairs { "kill", "terminate", "close", "timeout" } do
       local inside, left = outside.lua([[
         local how = ...
-        local count, process = 0, nil
-        process = assert(cella.container({ namespaces = { net = "host" } }):spawn { "/bin/sh", "-c",
-          "trap '' TERM; i=0; while [ $i -lt 50 ]; do (setsid sleep 60 & echo x; wait) & i=$((i+1)); done; wait",
-          stdin = "null", stdout = function() count = count + 1 end, timeout = how == "timeout" and 2 or nil })
+        local box = cella.container { namespaces = { net = "host" } }
+        local count, process, held, namespace
         -- All those whose pid namespace is the program's. While it is open here, no other one has its number.
-        local held = assert(core.open(("/proc/%d/ns/pid"):format(process.pid), "rdonly"))
-        local namespace = sys.namespace("pid", process.pid)
         local function living()
           local pipe = io.popen "ls /proc"
           local list = pipe:read "*a"
@@ -264,8 +261,20 @@ describe("terminating", function()
           end
           return found
         end
-        while count < 50 do process:wait(0.01) end
-        local inside = living()
+        -- A time limit may be over before all fifty are there, or counted: then once more, with a longer one.
+        local seconds, inside = 2, nil
+        repeat
+          if held then held:close() end
+          count = 0
+          process = assert(box:spawn { "/bin/sh", "-c",
+            "trap '' TERM; i=0; while [ $i -lt 50 ]; do (setsid sleep 60 & echo x; wait) & i=$((i+1)); done; wait",
+            stdin = "null", stdout = function() count = count + 1 end, timeout = how == "timeout" and seconds or nil })
+          held = assert(core.open(("/proc/%d/ns/pid"):format(process.pid), "rdonly"))
+          namespace = sys.namespace("pid", process.pid)
+          repeat local ended = process:wait(0.01) until ended or count == 50
+          inside = living()
+          seconds = seconds * 2
+        until how ~= "timeout" or not process:wait(0)
         if how == "kill" then process:kill "kill" end
         if how == "terminate" then process:terminate(0.01) end
         if how == "close" then process:close() end
