@@ -14,7 +14,8 @@ local NAMES = [[
   process.limits process.lines process.output process.result process.serve process.starting process.usage process.wait
   rlimits root root.bind root.description root.device root.entry root.filesystem root.idmap root.overlay root.own
   root.place root.readonly root.system runner same show show.data show.text size streams subid subid.files
-  subid.program sys terminal tree tree.data tree.dot tree.scan tree.svg tree.text tree.words validate words
+  subid.program sys terminal tree tree.ask tree.data tree.dot tree.maps tree.node tree.order tree.related tree.scan
+  tree.svg tree.text tree.words validate words
 ]]
 
 local list = {}

@@ -7,15 +7,17 @@
 --- User namespaces are below those that they were made in. Each other namespace is governed by one of them, its owner:
 --- capabilities over it are those that a process has over its owner. IDs are those of the caller's user namespace.
 
+local ask = require "cella.tree.ask"
 local blame = require "cella.blame"
 local core = require "cella.core"
 local Error = require "cella.error"
-local file = require "cella.host.file"
-local idmap = require "cella.idmap.value"
 local kinds = require "cella.kinds"
 local lazy = require "cella.lazy"
 local list = require "cella.list"
-local open = require "cella.open"
+local maps = require "cella.tree.maps"
+local node_of = require "cella.tree.node"
+local order = require "cella.tree.order"
+local related = require "cella.tree.related"
 local scan = require "cella.tree.scan"
 local targets = require "cella.enter.target"
 local validate = require "cella.validate"
@@ -73,19 +75,6 @@ local Tree = { __name = "cella.tree" }
 local methods = {}
 Tree.__index = methods
 
-local EPERM = 1
-
-local function node_of(self, kind, inode)
-  local node = self.node[inode]
-  if not node then
-    node = { kind = kind, inode = inode, children = {}, governs = {}, uses = {}, processes = 0, members = {},
-      names = {}, holders = {}, awaiting = {} }
-    self.node[inode] = node
-    self.ways[inode] = {}
-  end
-  return node
-end
-
 -- A path by which a namespace can be opened.
 local function add_way(self, inode, path)
   local ways = self.ways[inode]
@@ -142,257 +131,6 @@ local function add_mounts(self)
       end
     end
   end
-end
-
-local ENOMEM, ENFILE, EMFILE = 12, 23, 24
-
--- What fails for want of descriptors or memory says nothing of a namespace: there is no tree then.
-local function lacking(self, errno)
-  if errno == ENOMEM or errno == ENFILE or errno == EMFILE then self.lacks = errno end
-  return nil
-end
-
--- A descriptor of a namespace, and of no other. What a path leads to may change at any time, to a file system that
--- answers nobody: what stands for it is opened first, and that is looked at.
-local function open_way(self, inode, path)
-  local place, _, errno = open.bounded(path)
-  if not place then return lacking(self, errno) end
-  local status = core.file_status(place:number())
-  local fd
-  if status and status.inode == inode and status.device == self.device then
-    fd, _, errno = core.open(("/proc/self/fd/%d"):format(place:number()), "rdonly")
-    if not fd then lacking(self, errno) end
-  end
-  place:close()
-  return fd
-end
-
-local function open_node(self, node)
-  for _, path in ipairs(self.ways[node.inode]) do
-    local fd = open_way(self, node.inode, path)
-    if fd then return fd end
-  end
-  return nil
-end
-
--- Asks a namespace for those that it belongs to, and these for theirs.
-local ask
-
-local function related(self, fd, call, kind)
-  local other, _, errno = call(fd:number())
-  lacking(self, not other and errno)
-  if not other then return nil, errno == EPERM end
-  local inode = core.file_status(other:number()).inode
-  local known = self.node[inode]
-  local above = node_of(self, kind, inode)
-  if not known or not above.asked then ask(self, above, other) end
-  other:close()
-  return inode
-end
-
-function ask(self, node, fd)
-  node.asked = true
-  if node.kind == "user" then
-    node.owner_uid = core.namespace_owner_uid(fd:number())
-    -- In a namespace that maps 65534 as well there is no telling; but hardly anybody is that one.
-    node.owner_unmapped = node.owner_uid == idmap.overflow and self.viewer.namespaces.user ~= kinds.FIRST_USER or nil
-    node.parent, node.parent_unseen = related(self, fd, core.namespace_parent, "user")
-    node.owner, node.owner_unseen = node.parent, node.parent_unseen
-    -- Above the first one there is none: EPERM there means that.
-    if node.inode == kinds.FIRST_USER then node.parent_unseen, node.owner_unseen = nil, nil end
-    return
-  end
-  node.owner, node.owner_unseen = related(self, fd, core.namespace_owner, "user")
-  if node.kind == "pid" then
-    node.parent, node.parent_unseen = related(self, fd, core.namespace_parent, "pid")
-  end
-end
-
-local function ask_all(self)
-  for _, inode in ipairs(list.sorted_keys(self.node)) do
-    local node = self.node[inode]
-    if not node.asked then
-      local fd = open_node(self, node)
-      if fd then
-        ask(self, node, fd)
-        fd:close()
-      else
-        node.unknown = #self.ways[inode] == 0 and "it is only known by a mount in another mount namespace"
-          or "what it was seen by has ended"
-      end
-    end
-  end
-end
-
--- Extents without those whose outside IDs have no number here, which the kernel shows as (uid_t)-1.
-local function parse_map(source)
-  local kept, left_out = source:gsub("[^\n]* 4294967295 [^\n]*\n", "")
-  local map = idmap.parse(kept)
-  return map, left_out > 0
-end
-
-local function read_maps(pid)
-  local maps = {}
-  for _, name in ipairs { "uid_map", "gid_map", "setgroups" } do
-    maps[name] = file.read(("/proc/%s/%s"):format(pid, name))
-    if not maps[name] then return nil end
-  end
-  local uid_map, unmapped = parse_map(maps.uid_map)
-  local gid_map, more = parse_map(maps.gid_map)
-  return { uid_map = uid_map, gid_map = gid_map, unmapped = unmapped or more,
-    setgroups = maps.setgroups:match "^[a-z]+" }
-end
-
--- Those of a namespace, by one of its processes that is still there and still in it.
-local function maps_of(node)
-  for i, process in ipairs(node.members) do
-    if i > 8 then break end
-    local found = read_maps(("%d"):format(process.pid))
-    if found and core.inode(("/proc/%d/ns/user"):format(process.pid)) == node.inode then return found end
-  end
-  return nil
-end
-
-local function add_maps(self)
-  local own = self.viewer.namespaces.user
-  for inode, node in pairs(self.node) do
-    if node.kind == "user" and inode ~= own then
-      for key, value in pairs(maps_of(node) or {}) do node[key] = value end
-    end
-  end
-  -- A process is shown the map of its own namespace as its parent has it.
-  local mine, found = self.node[own], read_maps "self"
-  if mine and found then
-    mine.parent_uid_map, mine.parent_gid_map = found.uid_map, found.gid_map
-    mine.setgroups = found.setgroups
-    mine.uid_map, mine.gid_map = found.uid_map:compose(found.uid_map:invert()),
-      found.gid_map:compose(found.gid_map:invert())
-  end
-  for _, node in pairs(self.node) do
-    local parent = node.kind == "user" and node.parent and self.node[node.parent]
-    if parent and node.inode ~= own and node.uid_map and parent.uid_map then
-      node.parent_uid_map = node.uid_map:compose(parent.uid_map:invert())
-      node.parent_gid_map = node.gid_map:compose(parent.gid_map:invert())
-    end
-  end
-end
-
-local RANK = {}
-for rank, kind in ipairs(kinds.list) do RANK[kind] = rank end
-
--- The caller's own before the others: it is mostly the first one of the machine.
-local function sorted(self, inodes)
-  local own = self.viewer.namespaces
-  table.sort(inodes, function(a, b)
-    local one, other = self.node[a], self.node[b]
-    if one.kind ~= other.kind then return RANK[one.kind] < RANK[other.kind] end
-    if (own[one.kind] == a) ~= (own[one.kind] == b) then return own[one.kind] == a end
-    return a < b
-  end)
-  return inodes
-end
-
-local function add_uses(self)
-  for _, node in pairs(self.node) do
-    local used = {}
-    for _, process in ipairs(node.kind == "user" and node.members or {}) do
-      for _, kind in ipairs(kinds.list) do
-        local other = self.node[process.namespaces[kind]]
-        if kind ~= "user" and other and other.owner ~= node.inode then used[other.inode] = true end
-      end
-    end
-    for inode in pairs(used) do node.uses[#node.uses + 1] = inode end
-  end
-end
-
-local function add_order(self)
-  for inode, node in pairs(self.node) do
-    if node.kind == "user" and not node.parent then self.roots[#self.roots + 1] = inode end
-    local above = node.kind == "user" and node.parent or node.owner
-    if above then
-      local key = node.kind == "user" and "children" or "governs"
-      table.insert(self.node[above][key], inode)
-    elseif node.kind ~= "user" then
-      self.unowned[#self.unowned + 1] = inode
-    end
-    self.namespaces[#self.namespaces + 1] = inode
-  end
-  for _, node in pairs(self.node) do
-    sorted(self, node.children)
-    sorted(self, node.governs)
-    sorted(self, node.uses)
-  end
-  sorted(self, self.roots)
-  sorted(self, self.unowned)
-  for i, inode in ipairs(sorted(self, self.namespaces)) do self.namespaces[i] = self.node[inode] end
-end
-
--- What has to do with one process: the user namespaces above its own, its own and those below; what its own and those
--- below govern; and what the processes are in that are shown.
-local function keep_related(self, process, all)
-  local kept, inside = {}, {}
-  local function below(inode)
-    inside[inode], kept[inode] = true, true
-    for _, child in ipairs(self.node[inode].children) do below(child) end
-    for _, other in ipairs(self.node[inode].governs) do kept[other] = true end
-    for _, other in ipairs(self.node[inode].uses) do kept[other] = true end
-  end
-  below(process.namespaces.user)
-  local above = self.node[process.namespaces.user].parent
-  while above do
-    kept[above] = true
-    above = self.node[above].parent
-  end
-  for _, inode in pairs(process.namespaces) do kept[inode] = true end
-  -- Of the processes above: those that it comes from. What the nearest one in each user namespace is in is shown too.
-  local ancestors, pid, distance, seen = {}, process.pid, 0, {}
-  while all[pid] and not ancestors[pid] do
-    ancestors[pid], distance = distance, distance + 1
-    local user = all[pid].namespaces.user
-    if user and kept[user] and not seen[user] then
-      seen[user] = true
-      for _, inode in pairs(all[pid].namespaces) do kept[inode] = true end
-    end
-    pid = all[pid].parent
-  end
-  for inode, node in pairs(self.node) do
-    if not kept[inode] then
-      self.node[inode] = nil
-    else
-      local members = {}
-      for _, member in ipairs(node.members) do
-        if ancestors[member.pid] or inside[member.namespaces.user] then members[#members + 1] = member end
-      end
-      -- The nearest first: in the namespace above, that is who made the one below, if it is still there.
-      table.sort(members, function(a, b)
-        local one, other = ancestors[a.pid] or math.huge, ancestors[b.pid] or math.huge
-        if one ~= other then return one < other end
-        return a.pid < b.pid
-      end)
-      node.members = members
-    end
-  end
-  for _, node in pairs(self.node) do
-    for _, key in ipairs { "children", "governs", "uses" } do
-      local found = {}
-      for _, inode in ipairs(node[key]) do
-        if self.node[inode] then found[#found + 1] = inode end
-      end
-      node[key] = found
-    end
-  end
-  for _, key in ipairs { "roots", "unowned" } do
-    local found = {}
-    for _, inode in ipairs(self[key]) do
-      if self.node[inode] then found[#found + 1] = inode end
-    end
-    self[key] = found
-  end
-  local found = {}
-  for _, node in ipairs(self.namespaces) do
-    if self.node[node.inode] then found[#found + 1] = node end
-  end
-  self.namespaces = found
 end
 
 -- The one that it is about. It is held, so that its number stays its own till its namespaces are known.
@@ -471,12 +209,12 @@ function M.new(pid)
     add_process(self, process)
   end
   add_mounts(self)
-  ask_all(self)
+  ask.ask_all(self)
   if self.lacks then return nil, Error.new { op = "tree", errno = self.lacks } end
-  add_maps(self)
-  add_uses(self)
-  add_order(self)
-  if focus then keep_related(self, focus, all) end
+  maps.add(self)
+  order.add_uses(self)
+  order.add(self)
+  if focus then related.keep(self, focus, all) end
   self.ways, self.device = nil, nil
   return self
 end

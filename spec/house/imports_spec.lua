@@ -9,7 +9,7 @@ local LAYERS = {
     .. "validate mode explain.everywhere idmap.algebra idmap.read idmap.value caps.names caps.set caps.named "
     .. "caps.securebits caps.rules caps.text caps.state caps.exec caps.fileset" },
   { "facts of the host", "host host.* mountinfo subid subid.* open groups root.system cgroup.place cgroup.usage "
-    .. "tree.scan tree.words tree.data tree.dot tree.svg tree.text" },
+    .. "tree.*" },
   { "policy and prediction", "policy policy.* idmap idmap.check idmap.check.* caps caps.* sys enter.target tree "
     .. "same" },
   { "plans and processes", "plan plan.* explain explain.* interpreter runner streams terminal rlimits mapping command "
