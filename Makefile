@@ -14,7 +14,7 @@ LUA_INCDIR := $(patsubst -I%,%,$(shell for name in lua$(LUA) lua-$(LUA) lua$(sub
                 pkg-config --cflags-only-I $$name 2>/dev/null && break; done))
 endif
 
-includes = $(addprefix -I,$(LUA_INCDIR) $(CAP_INCDIR))
+includes = $(addprefix -I,$(LUA_INCDIR) $(CAP_INCDIR)) $(CPPFLAGS)
 compile  = $(CC) -std=c11 -D_GNU_SOURCE -iquote csrc -fPIC -fvisibility=hidden $(WARNINGS) $(HARDENING) $(includes) \
            $(CFLAGS)
 link     = $(CC) $(CFLAGS) $(LIBFLAG) -Wl,-z,relro,-z,now $(LDFLAGS)
@@ -30,7 +30,7 @@ runner_asan = $(if $(filter asan,$(RUNNER)),$(BUILD)/obj/runner-asan.elf)
 shared      = $(wildcard csrc/sys/*.c csrc/ops/*.c csrc/executor/*.c)
 with_libc   = csrc/runner/sanitized.c
 no_libc     = csrc/runner/start.c csrc/runner/memory.c
-runcc       = $(CC) -std=c11 -D_GNU_SOURCE -iquote csrc -Os -ffreestanding -fno-stack-protector -fno-asynchronous-unwind-tables \
+runcc       = $(CC) -std=c11 -D_GNU_SOURCE -iquote csrc $(CPPFLAGS) -Os -ffreestanding -fno-stack-protector -fno-asynchronous-unwind-tables \
               -fno-pie -ffunction-sections -fdata-sections $(WARNINGS) $(filter -Werror,$(CFLAGS)) -static -nostdlib \
               -Wl,--gc-sections,--sort-section=alignment,-z,noseparate-code,-z,norelro,-z,noexecstack,--build-id=none -s
 sanitize    = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
@@ -91,6 +91,11 @@ sanitized:
 aarch64:
 	@$(MAKE) --no-print-directory objects BUILD=build/aarch64 CC=aarch64-linux-gnu-gcc \
 	    CFLAGS='-O2 -g -Werror -idirafter /usr/include -idirafter /usr/include/$(shell $(CC) -print-multiarch)'
+
+# For musl, with a Lua and a libcap built from their sources (tools/musl). The headers are those that it prints, alone.
+musl:
+	@root=$$(tools/musl) && $(MAKE) --no-print-directory build BUILD=build/musl CC=musl-gcc CFLAGS='-O2 -g -Werror' \
+	    CPPFLAGS="-isystem $$root/include" LUA_INCDIR= CAP_LIBDIR="$$root/lib"
 
 objects: $(objects)
 
@@ -203,9 +208,10 @@ help:
 	@echo 'make check    the specs without the slow ones, as you are'
 	@echo 'make fuzz [FUZZ_SECONDS=600]  options, parsers, results of functions and launches of the runner, at random'
 	@echo 'make aarch64  the C code and the runner for that machine, with aarch64-linux-gnu-gcc'
+	@echo 'make musl     the module in build/musl, for that libc, with musl-gcc; Lua and libcap are built for it, too'
 	@echo 'make lint     luacheck and cppcheck'
 	@echo "make bench [BENCH='--quick --json FILE']  what a start costs, beside the kernel's own part and beside others"
 	@echo 'make install  INST_LUADIR=DIR INST_LIBDIR=DIR [INST_DATADIR=/usr/local/share] (luarocks make does this)'
 	@echo 'make clean    remove what was built'
 
-.PHONY: build sanitized aarch64 objects install env doc run test test-kernels check fuzz bench bench-programs lint luacheck cppcheck clean help FORCE
+.PHONY: build sanitized aarch64 musl objects install env doc run test test-kernels check fuzz bench bench-programs lint luacheck cppcheck clean help FORCE

@@ -3,6 +3,7 @@
  * made by a forked child, with which a filter may do what it likes, and which has little time. */
 #include "lib/lib.h"
 #include "sys/raw.h"
+#include "sys/statx.h"
 #include "value/check.h"
 
 #include <errno.h>
@@ -149,9 +150,9 @@ static int lib_answer(lua_State *L)
 }
 
 /* The mount and the inode that a path leads to. */
-static bool place_of(const char *path, struct statx *place)
+static bool place_of(const char *path, struct kernel_statx *place)
 {
-	return RAW(SYS_statx, AT_FDCWD, path, 0, STATX_INO | STATX_MNT_ID, place) == 0;
+	return raw_statx(AT_FDCWD, path, 0, KNOW_INODE | KNOW_MOUNT, place) == 0;
 }
 
 /* Pushes whether a body has found something: nil where it could not ask. */
@@ -172,13 +173,13 @@ static int push_truth(lua_State *L, void (*body)(struct answer *, const void *))
 static void join_own_namespace(struct answer *answer, const void *data)
 {
 	(void)data;
-	struct statx mine, root;
+	struct kernel_statx mine, root;
 	long fd = RAW(SYS_openat, AT_FDCWD, "/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC, 0);
 	if (fd < 0 || !place_of("/", &mine) || RAW(SYS_setns, fd, CLONE_NEWNS) < 0 || !place_of("/", &root))
 		return;
 	answer->asked = true;
-	answer->result = mine.stx_ino != root.stx_ino || mine.stx_dev_major != root.stx_dev_major ||
-			 mine.stx_dev_minor != root.stx_dev_minor || mine.stx_mnt_id != root.stx_mnt_id;
+	answer->result = mine.inode != root.inode || mine.dev_major != root.dev_major ||
+			 mine.dev_minor != root.dev_minor || mine.mount_id != root.mount_id;
 }
 
 /* is_chrooted() -> boolean | nil [, message, errno]

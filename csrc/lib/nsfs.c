@@ -21,7 +21,10 @@ static int push_related(lua_State *L, unsigned long request, const char *what)
 {
 	int number = check_fd(L, 1);
 	int *fd = new_fd(L);
-	*fd = move_up(ioctl(number, request), MIN_FD);
+	long result = RAW(SYS_ioctl, number, request);
+	if (result < 0)
+		return push_error(L, what, (int)-result);
+	*fd = move_up((int)result, MIN_FD);
 	return *fd < 0 ? push_error(L, what, errno) : 1;
 }
 

@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/capability.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -218,8 +217,9 @@ static int look_getrlimit(lua_State *L)
 	at_most(L, 2);
 	struct rlimit limit;
 	int resource = (int)check_name(L, 1, &names_rlimit);
-	if (prlimit(check_pid(L, 2), (unsigned)resource, NULL, &limit) < 0)
-		return push_error(L, "getrlimit", errno);
+	long result = RAW(SYS_prlimit64, check_pid(L, 2), resource, NULL, &limit);
+	if (result < 0)
+		return push_error(L, "getrlimit", (int)-result);
 	push_limit(L, limit.rlim_cur);
 	push_limit(L, limit.rlim_max);
 	return 2;

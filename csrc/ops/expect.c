@@ -4,6 +4,7 @@
 #include "sys/capability.h"
 #include "sys/credentials.h"
 #include "sys/raw.h"
+#include "sys/statx.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -177,15 +178,15 @@ static int act_expect_node(const struct arg *a)
 		       status.st_rdev == device_number((unsigned)a[2].n, (unsigned)a[3].n));
 }
 
-static int look_at(int directory, const char *path, int flags, struct statx *found)
+static int look_at(int directory, const char *path, int flags, struct kernel_statx *found)
 {
-	return (int)RAW(SYS_statx, directory, path, flags | AT_STATX_DONT_SYNC, STATX_INO | STATX_MNT_ID, found);
+	return (int)raw_statx(directory, path, flags | AT_STATX_DONT_SYNC, KNOW_INODE | KNOW_MOUNT, found);
 }
 
-static bool same_place(const struct statx *a, const struct statx *b)
+static bool same_place(const struct kernel_statx *a, const struct kernel_statx *b)
 {
-	return a->stx_mnt_id == b->stx_mnt_id && a->stx_ino == b->stx_ino &&
-	       a->stx_dev_major == b->stx_dev_major && a->stx_dev_minor == b->stx_dev_minor;
+	return a->mount_id == b->mount_id && a->inode == b->inode && a->dev_major == b->dev_major &&
+	       a->dev_minor == b->dev_minor;
 }
 
 /* expect_root(fd) -> true | nil, message, errno
@@ -193,7 +194,7 @@ static bool same_place(const struct statx *a, const struct statx *b)
  * stayed would be found by going up from there. */
 static int act_expect_root(const struct arg *a)
 {
-	struct statx wanted = { 0 }, root = { 0 }, above = { 0 };
+	struct kernel_statx wanted = { 0 }, root = { 0 }, above = { 0 };
 	int result = look_at((int)a[0].n, "", AT_EMPTY_PATH, &wanted);
 	if (result == 0)
 		result = look_at(AT_FDCWD, "/", 0, &root);

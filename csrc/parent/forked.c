@@ -25,11 +25,20 @@ static _Noreturn void leave(int status)
 	_exit(status);
 }
 
+/* glibc's own: musl has none, and its exit handlers are not told the status. */
+extern int on_exit(void (*handler)(int, void *), void *data) __attribute__((weak));
+
 /* exit(3), whoever calls it, comes here first: of all handlers this was registered last. */
 static void leave_at_exit(int status, void *nothing)
 {
 	(void)nothing;
 	leave(status);
+}
+
+/* Whoever left so has not come to the end of the function, which is all that is known of it. */
+static void leave_unknown(void)
+{
+	leave(EXIT_SETUP_FAILED);
 }
 
 /* Writes the numbers of the open descriptors to `list`, which has room for so many; returns how many there are. Without
@@ -128,7 +137,7 @@ static int become_own(const struct copy *copy, const struct step *call)
 	/* The caller's memory is here too: nobody in the container is to look into it (ptrace(2)). */
 	if (result == 0)
 		result = (int)RAW(SYS_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
-	if (result == 0 && on_exit(leave_at_exit, NULL) != 0)
+	if (result == 0 && (on_exit ? on_exit(leave_at_exit, NULL) : atexit(leave_unknown)) != 0)
 		result = -ENOMEM;
 	return result;
 }

@@ -36,8 +36,8 @@ static int send_plan(int channel, const int *numbers, int count)
 	char byte = 0;
 	struct iovec vector = { &byte, sizeof byte };
 	struct msghdr message = { .msg_iov = &vector, .msg_iovlen = 1, .msg_control = &control,
-				  .msg_controllen = CMSG_SPACE(sizeof(int) * (size_t)count) };
-	control.header.cmsg_len = CMSG_LEN(sizeof(int) * (size_t)count);
+				  .msg_controllen = (socklen_t)CMSG_SPACE(sizeof(int) * (size_t)count) };
+	control.header.cmsg_len = (socklen_t)CMSG_LEN(sizeof(int) * (size_t)count);
 	memcpy(CMSG_DATA(&control.header), numbers, sizeof(int) * (size_t)count);
 	ssize_t result;
 	do {

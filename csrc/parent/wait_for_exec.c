@@ -107,6 +107,15 @@ static void keep_descriptor(struct process *process, const struct cmsghdr *heade
 	}
 }
 
+/* What CMSG_NXTHDR is in musl converts signs. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wsign-conversion"
+static struct cmsghdr *header_behind(struct msghdr *message, struct cmsghdr *header)
+{
+	return CMSG_NXTHDR(message, header);
+}
+#pragma GCC diagnostic pop
+
 /* Takes a message. Returns its byte, 0 at the end of the channel, or a negative errno. */
 static int receive(struct process *process)
 {
@@ -126,7 +135,7 @@ static int receive(struct process *process)
 		return message.msg_controllen ? -EPROTO : 0;
 	int sender = 0;
 	bool brought = process->sent >= 0;
-	for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header; header = CMSG_NXTHDR(&message, header)) {
+	for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header; header = header_behind(&message, header)) {
 		struct ucred credentials;
 		if (header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS) {
 			keep_descriptor(process, header);

@@ -5,13 +5,13 @@
 #include "sys/digits.h"
 #include "sys/procfs.h"
 #include "sys/raw.h"
+#include "sys/statx.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/limits.h>
 #include <linux/mount.h>
 #include <linux/openat2.h>
-#include <linux/stat.h>
 
 #ifndef MS_NOSYMFOLLOW
 #define MS_NOSYMFOLLOW 256
@@ -139,11 +139,11 @@ static int next_entry(struct list *list, struct entry *entry)
 
 static int64_t mount_id(int fd)
 {
-	struct statx status;
-	long result = RAW(SYS_statx, fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &status);
+	struct kernel_statx status;
+	long result = raw_statx(fd, "", AT_EMPTY_PATH, KNOW_MOUNT, &status);
 	if (result < 0)
 		return result;
-	return status.stx_mask & STATX_MNT_ID ? (int64_t)status.stx_mnt_id : -ENOSYS;
+	return status.mask & KNOW_MOUNT ? (int64_t)status.mount_id : -ENOSYS;
 }
 
 static bool is_member(const struct tree *tree, int64_t id)
