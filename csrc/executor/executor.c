@@ -4,6 +4,7 @@
 #include "sys/digits.h"
 #include "sys/procfs.h"
 #include "sys/raw.h"
+#include "sys/status.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -22,36 +23,14 @@ int executor_clone(const struct executor *executor, struct clone_args *args)
 	return (int)RAW(SYS_clone3, args, sizeof *args);
 }
 
-/* The line of proc_pid_status(5), in one read of what else takes a call for each signal. */
-static bool ignored_in_status(uint64_t *set)
-{
-	static const char label[] = "\nSigIgn:\t";
-	enum { DIGITS = 16 };
-	char text[4096];
-	long size = procfs_read("/proc/thread-self/status", text, sizeof text);
-	for (long at = 0; at + (long)sizeof label + DIGITS < size; at++) {
-		long i = 0;
-		while (label[i] && text[at + i] == label[i])
-			i++;
-		if (label[i])
-			continue;
-		*set = 0;
-		for (const char *digit = text + at + i; digit < text + at + i + DIGITS; digit++) {
-			if ((*digit < '0' || *digit > '9') && (*digit < 'a' || *digit > 'f'))
-				return false;
-			*set = *set << 4 | (uint64_t)(*digit <= '9' ? *digit - '0' : *digit - 'a' + 10);
-		}
-		return true;
-	}
-	return false;
-}
-
 /* As this process has them now: a thread of the caller's may have changed its own until the moment of clone. */
 static uint64_t ignored_signals(void)
 {
+	char text[STATUS_ROOM];
 	uint64_t set = 0;
-	if (ignored_in_status(&set))
+	if (procfs_read("/proc/thread-self/status", text, sizeof text) > 0 && status_mask(text, "SigIgn", &set))
 		return set;
+	set = 0;
 	for (int number = 1; number <= 64; number++) {
 		struct kernel_sigaction action = { 0 };
 		if (RAW(SYS_rt_sigaction, number, 0, &action, sizeof action.mask) == 0 && action.handler == SIG_IGN)

@@ -5,6 +5,7 @@
 #include "sys/credentials.h"
 #include "sys/raw.h"
 #include "sys/statx.h"
+#include "sys/status.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -115,23 +116,42 @@ static uint64_t known(int64_t mask)
 	return (uint64_t)mask & all_capabilities();
 }
 
+/* What has to be asked for one by one. */
+static void ask_for_sets(uint64_t candidates, uint64_t *bounding, uint64_t *ambient)
+{
+	*bounding = *ambient = 0;
+	for (int cap = 0; cap <= last_capability(); cap++) {
+		uint64_t bit = (uint64_t)1 << cap;
+		if (RAW(SYS_prctl, PR_CAPBSET_READ, cap, 0, 0, 0) == 1)
+			*bounding |= bit;
+		if (candidates & bit && RAW(SYS_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, cap, 0, 0) == 1)
+			*ambient |= bit;
+	}
+}
+
+/* The bounding and the ambient set of this thread. */
+static void read_sets(uint64_t candidates, uint64_t *bounding, uint64_t *ambient)
+{
+	char text[STATUS_ROOM];
+	bool read = status_read(text, sizeof text) > 0 && status_mask(text, "CapBnd", bounding) &&
+		    status_mask(text, "CapAmb", ambient);
+	if (!read)
+		ask_for_sets(candidates, bounding, ambient);
+	*bounding &= all_capabilities();
+	*ambient &= all_capabilities();
+}
+
 /* expect_capabilities(effective, permitted, inheritable, bounding, ambient) -> true | nil, message, errno
  * Exactly these five sets: capabilities(7). */
 static int act_expect_capabilities(const struct arg *a)
 {
 	struct credentials sets;
+	uint64_t bounding, ambient;
 	int result = get_sets(&sets);
 	if (result < 0)
 		return result;
-	uint64_t candidates = sets.permitted & sets.inheritable; /* the kernel keeps others from being ambient */
-	uint64_t bounding = 0, ambient = 0;
-	for (int cap = 0; cap <= last_capability(); cap++) {
-		uint64_t bit = (uint64_t)1 << cap;
-		if (RAW(SYS_prctl, PR_CAPBSET_READ, cap, 0, 0, 0) == 1)
-			bounding |= bit;
-		if (candidates & bit && RAW(SYS_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, cap, 0, 0) == 1)
-			ambient |= bit;
-	}
+	/* The kernel keeps others from being ambient. */
+	read_sets(sets.permitted & sets.inheritable, &bounding, &ambient);
 	return verdict(sets.effective == known(a[0].n) && sets.permitted == known(a[1].n) &&
 		       sets.inheritable == known(a[2].n) && bounding == known(a[3].n) &&
 		       ambient == known(a[4].n));

@@ -97,7 +97,8 @@ local CALLS = {
 
   expect_ids = { "getresuid", "setfsuid", "getresgid", "setfsgid" },
   expect_groups = { "getgroups", "getgroups" },
-  expect_capabilities = { "capget", { "prctl PR_CAPBSET_READ", "prctl PR_CAP_AMBIENT_IS_SET" } },
+  expect_capabilities = { "capget", "openat2", "fstatfs?", "openat2?", "close?", "read?", "close?",
+    { "prctl PR_CAPBSET_READ", "prctl PR_CAP_AMBIENT_IS_SET" } },
   expect_securebits = { "prctl PR_GET_SECUREBITS" },
   expect_no_new_privs = { "prctl PR_GET_NO_NEW_PRIVS" },
   expect_no_keys = { "prctl PR_GET_SECCOMP", "add_key", "request_key", "keyctl" },
