@@ -24,7 +24,9 @@ enum kind {
 	K_NAME,    /* one name of a set */
 	K_CAPS,    /* capabilities: a list of names or numbers, "all" or "none" */
 	K_FD,      /* a descriptor, or in a plan a slot */
+	K_NICE,    /* an integer from -20 to 19 */
 	K_IDS,     /* a list of K_ID */
+	K_CPUS,    /* a list of integers from 0 to 8191 */
 	K_FDS,     /* a list of descriptor numbers */
 	K_SIGNALS, /* a list of signal names or numbers; "all" */
 	K_STRINGS, /* a list of strings without NUL */

@@ -84,6 +84,10 @@ end
 local fields = { environment = M.environment_rule, rlimits = rlimits.rule }
 for key, check in pairs(streams.fields) do fields[key] = check end
 
+-- And of a program alone.
+local program_fields = { argv0 = rule.text }
+for key, check in pairs(fields) do program_fields[key] = check end
+
 --- What concerns the running, not the program.
 M.spawn_fields = {
   timeout = rule.seconds,
@@ -114,19 +118,22 @@ local function command_rule(keys)
   end
 end
 
---- What plan:exec takes: the argument vector as items, the keys of streams, and `rlimits`.
-M.rule = command_rule(fields)
+--- What plan:exec takes: the argument vector as items, `argv0`, the keys of streams, and `rlimits`.
+M.rule = command_rule(program_fields)
 
 --- What plan:call takes: a function with its arguments, and the same keys.
 M.call_rule = call.rule(fields)
 
-local container_fields = { cwd = rule.absolute }
-for key, check in pairs(fields) do container_fields[key] = check end
-container_fields.rlimits = nil -- which are the container's
-for key, check in pairs(M.spawn_fields) do container_fields[key] = check end
+local function for_container(keys)
+  local result = { cwd = rule.absolute }
+  for key, check in pairs(keys) do result[key] = check end
+  result.rlimits = nil -- which are the container's
+  for key, check in pairs(M.spawn_fields) do result[key] = check end
+  return result
+end
 
 --- What a container takes: that, and where and for how long it runs.
-local program_rule, function_rule = command_rule(container_fields), call.rule(container_fields)
+local program_rule, function_rule = command_rule(for_container(program_fields)), call.rule(for_container(fields))
 function M.container_rule(value, path)
   if type(value) == "function" then value = call.command(value) end
   return (call.is(value) and function_rule or program_rule)(value, path)
@@ -160,7 +167,7 @@ function M.for_plan(command, environment, home, limits)
   local result = { rlimits = limits }
   if command.stdin == nil and not command.terminal then result.stdin = "null" end
   for key, value in pairs(command) do
-    if fields[key] or type(key) == "number" or key == "n" then result[key] = value end
+    if program_fields[key] or type(key) == "number" or key == "n" then result[key] = value end
   end
   result.environment = M.with_defaults(command.environment or environment, home)
   return result

@@ -9,7 +9,9 @@ local lazy = require "cella.lazy"
 local cgroup = lazy "cella.cgroup.description"
 local blame = require "cella.blame"
 local core = require "cella.core"
+local cpulist = require "cella.cpulist"
 local capabilities = require "cella.caps.set"
+local mode = require "cella.mode"
 local rlimits = require "cella.rlimits"
 local status = require "cella.host.status"
 local validate = require "cella.validate"
@@ -49,8 +51,16 @@ attributes.cgroups = {
   unexpected = "who makes or moves a process sees the answer of the kernel",
 }
 
+-- { first =, program = }: of who makes things in the root of a container, whose modes are then what they are said to
+-- be; and of the program, where that is another.
 attributes.umask = {
-  steps = { set = function(plan, value) plan:umask(value) end },
+  rules = { container = { umask = mode.mask_rule } },
+  steps = {
+    set = function(plan, value) plan:umask(value.first) end,
+    set_last = function(plan, value)
+      if value.program and value.program ~= value.first then plan:umask(value.program) end
+    end,
+  },
   read = function(facts, source) facts.umask = tonumber(status.field(source.status, "Umask") or "22", 8) end,
   unexpected = "umask(2) cannot fail",
 }
@@ -101,6 +111,51 @@ attributes.limits = {
     end
   end,
   unexpected = "setrlimit(2) sets what it was told, or fails",
+}
+
+-- How the program is scheduled, and how soon it is killed for memory: false where it stays as the caller is. It bounds
+-- nobody who is in there, so who enters stays as he is too.
+local OWN_BUSINESS = "every process may change its own"
+
+attributes.nice = {
+  always = false,
+  rules = { container = { nice = rule.integer(-20, 19) } },
+  steps = {
+    set = function(plan, value)
+      if value then plan:setpriority(value) end
+    end,
+  },
+  expect = function(plan, value)
+    if value then plan:expect_priority(value) end
+  end,
+  unread = OWN_BUSINESS,
+}
+
+attributes.cpus = {
+  always = false,
+  rules = { container = { cpus = cpulist.rule } },
+  steps = {
+    set = function(plan, value)
+      if value then plan:sched_setaffinity(value) end
+    end,
+  },
+  expect = function(plan, value)
+    if value then plan:expect_affinity(value) end
+  end,
+  unread = OWN_BUSINESS,
+}
+
+-- While there is a /proc of the caller's.
+attributes.oom_score_adj = {
+  always = false,
+  rules = { container = { oom_score_adj = rule.integer(-1000, 1000) } },
+  steps = {
+    set = function(plan, value)
+      if value then plan:write_file("/proc/self/oom_score_adj", ("%d"):format(value)) end
+    end,
+  },
+  unread = OWN_BUSINESS,
+  unexpected = "who writes it sees the answer of the kernel",
 }
 
 -- What exec hands on from the caller, and must not: attributes that weaken a program, or tell it something. What
@@ -290,8 +345,8 @@ attributes.tie = {
 -- In which order things are done. Groups before gid before uid, because the last takes away the right to the others.
 local SEQUENCES = {
   birth = { "cgroups.join" }, -- into the options of a plan
-  files = { "umask.set" }, -- before anything is made that has a mode
-  limits = { "limits.set" },
+  files = { "umask.set", "oom_score_adj.set" }, -- before anything is made that has a mode
+  limits = { "umask.set_last", "nice.set", "cpus.set", "limits.set" },
   privileges = { "personality.set", "timer_slack.set", "securebits.keep_sets", "groups.set", "ids.set",
     "ids.leave", "undumpable.set", "keys.make", "keys.deny_before", "capabilities.drop", "securebits.set",
     "capabilities.set", "no_new_privs.set", "keys.deny", "tie.set" },
@@ -302,7 +357,8 @@ local SEQUENCES = {
 M.SEQUENCES = SEQUENCES
 
 --- In which order what has been set is read back.
-M.READ_BACK = { "ids", "groups", "capabilities", "securebits", "no_new_privs", "keys", "personality", "timer_slack" }
+M.READ_BACK = { "ids", "groups", "capabilities", "securebits", "no_new_privs", "keys", "personality", "timer_slack",
+  "nice", "cpus" }
 
 -- Each sequence as a list of { attribute's name, step }.
 local sequences = {}

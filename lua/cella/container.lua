@@ -102,13 +102,19 @@ local function check_capabilities(plan, host)
   return caps_walk.check_from(mine, plan, { kernel = caps_read.kernel() })
 end
 
+-- 022: the caller's is the caller's business, and must not decide what is made in the root.
+local UMASK = 18
+
 -- What the program is confined by.
 local function confinement_of(box, user, host)
   local keep = capabilities.mask(box.capabilities)
   local no_new_privs = box.no_new_privs ~= false
   return confinement.complete {
     cgroups = { limits = box.cgroup },
-    umask = 18, -- 022: the caller's is the caller's business, and must not decide what is made in the root
+    umask = { first = UMASK, program = box.umask },
+    oom_score_adj = box.oom_score_adj,
+    nice = box.nice,
+    cpus = box.cpus,
     limits = { wanted = box.rlimits or {}, ours = host.limits },
     groups = { list = user.groups, sets = user.sets_groups },
     ids = user,

@@ -163,7 +163,7 @@ end
 local function confinement_of(options, facts, own, who, moves, host)
   return confinement.complete {
     cgroups = { moves = #moves > 0 and function(process) return cgroups.move(process.pid, moves) end or nil },
-    umask = facts.umask,
+    umask = { first = facts.umask },
     limits = { theirs = facts.limits, ours = own.limits },
     groups = { list = who.user.groups, sets = who.user.sets_groups },
     ids = who.user,

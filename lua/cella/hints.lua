@@ -40,13 +40,16 @@ local tables = {
     { "hook", called "hooks" },
     { "userns idmap idmaps uid_map gid_map id_map uidmap gidmap", called "ids" },
     { "namespace unshare", called "namespaces" },
+    { "affinity cpu_affinity cpulist", called "cpus" },
+    { "priority niceness", called "nice" },
+    { "oom_score oom_adj", called "oom_score_adj" },
     { "net network net_host", NETWORK },
     { "pid ipc uts time mnt", function(key)
       return ("it is a key of `namespaces`: namespaces = { %s = \"host\" }"):format(key == "mnt" and "mount" or key)
     end },
     { "uid gid groups", function(key) return in_table("user", key) end },
-    { "memory pids cpu cpus cpuset io swap mem memory_limit", function(key)
-      local name = ({ cpus = "cpu", mem = "memory", memory_limit = "memory", swap = "memory" })[key] or key
+    { "memory pids cpu cpuset io swap mem memory_limit", function(key)
+      local name = ({ mem = "memory", memory_limit = "memory", swap = "memory" })[key] or key
       return ("limits for all of it are keys of `cgroup`: cgroup = { %s = ... }"):format(name)
     end },
     { "readonly ro read_only", "a directory as root is read-only with root = { path = ..., readonly = true }; the "

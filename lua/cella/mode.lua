@@ -59,6 +59,16 @@ function M.any(value, path)
   return number
 end
 
+--- What umask(2) takes away of a mode: octal text. As numbers nearly all that are meant are others, so none are taken.
+---@return integer
+function M.mask_rule(value, path)
+  local mask = type(value) == "string" and of_text(value)
+  if not mask or mask > 511 then
+    validate.fail(path, 'octal digits as text, "022", up to "777", expected, got %s', validate.show(value))
+  end
+  return mask
+end
+
 --- A mode that somebody has written: the same, but no number whose digits are those of a usual mode. Returns octal
 --- text.
 ---@return string

@@ -238,8 +238,8 @@ end
 function methods:exec(command)
   command = validate.check(commands.rule, command, "command")
   local environment = record_end(self, command)
-  local argv = {}
-  for i = 1, #command do argv[i] = command[i] end
+  local argv = { command.argv0 or command[1] }
+  for i = 2, #command do argv[i] = command[i] end
   self.candidates = commands.candidates(command[1], environment)
   self:execve(self.candidates, argv, environment)
   self.program = command[1]

@@ -16,7 +16,7 @@ static const char *const kinds[K_COUNT] = {
 	[K_MINOR] = "int", [K_LIMIT] = "int",       [K_BOOL] = "bool",    [K_TEXT] = "text",      [K_PATH] = "text",
 	[K_DATA] = "text", [K_FLAGS] = "flags",     [K_NAME] = "name",    [K_CAPS] = "caps",      [K_FD] = "fd",
 	[K_IDS] = "ids",   [K_FDS] = "ids",         [K_SIGNALS] = "caps", [K_STRINGS] = "strings",
-	[K_TARGET] = "int", [K_ENVIRONMENT] = "strings",
+	[K_NICE] = "int",  [K_CPUS] = "ids",        [K_TARGET] = "int", [K_ENVIRONMENT] = "strings",
 };
 
 static void push_names(lua_State *L, const struct names *names)
@@ -130,6 +130,7 @@ static void read_argument(struct reader *reader, const struct param *param, cons
 		read_bytes(reader, text, (size_t)arg->n);
 		break;
 	case K_IDS:
+	case K_CPUS:
 	case K_FDS:
 		read_bytes(reader, text, (size_t)arg->n * sizeof(uint32_t));
 		for (int64_t i = 0; i < arg->n; i++)

@@ -83,7 +83,8 @@ for _, name in ipairs { "bind", "tmpfs", "overlay", "proc", "sysfs", "cgroup2", 
 end
 
 -- What others inherit.
-local BASES = { ["cella.mount.place"] = true, ["cella.mount.flags"] = true, ["cella.mount.shared"] = true }
+local BASES = { ["cella.command.shared"] = true, ["cella.mount.place"] = true, ["cella.mount.flags"] = true,
+  ["cella.mount.shared"] = true }
 
 describe("the annotations of keys", function()
   local classes = annotations.of("lua/cella/meta/keys.lua").classes

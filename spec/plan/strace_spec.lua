@@ -69,6 +69,10 @@ local CALLS = {
   join_session_keyring = { "keyctl", "keyctl", "keyctl" },
   personality = { "personality" },
   timer_slack = { "prctl PR_SET_TIMERSLACK" },
+  setpriority = { "setpriority" },
+  expect_priority = { "getpriority" },
+  sched_setaffinity = { "sched_setaffinity" },
+  expect_affinity = { "sched_getaffinity" },
   thp_disable = { "prctl PR_SET_THP_DISABLE" },
   memory_merge = { "prctl" },
 
@@ -360,6 +364,7 @@ describe("strace shows", function()
       plan:chdir_first { "/nonexistent", "/a" }
       plan:chroot("/"):chdir "/"
       plan:setrlimit("core", 0, 0):setrlimit("nofile", 200, "unlimited" and 200)
+      plan:setpriority(19):expect_priority(19):sched_setaffinity { 0 }:expect_affinity { 0 }
       plan:dup2(2, 20):close_range(21, 4294967295, "cloexec"):close(20)
 
       plan:securebits { "no_setuid_fixup" }

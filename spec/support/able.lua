@@ -96,6 +96,8 @@ end
 --- where it cannot be tried. What is needed may be several things.
 ---@param skip fun(reason: string)  calls `pending`, which exists in spec files alone
 function M.needs(skip)
+  -- Called with a need at once it would make a specification that does nothing.
+  assert(type(skip) == "function", "needs: a function that skips expected")
   return function(...)
     local arguments = { ... }
     local body = table.remove(arguments)

@@ -117,6 +117,16 @@ function kinds.ids()
   return with(numbers(0, 4294967295), { "65537 groups", many })
 end
 
+function kinds.cpus() return numbers(0, 8192) end
+
+function kinds.nice()
+  local list = { { "-21", -21 }, { "20", 20 } }
+  for _, case in ipairs(not_integers()) do
+    if case[2] ~= -1 then list[#list + 1] = case end
+  end
+  return list
+end
+
 function kinds.descriptors() return numbers(0, 2147483648) end
 
 function kinds.signals()

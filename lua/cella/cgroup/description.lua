@@ -1,5 +1,6 @@
 --- What the key `cgroup` may say, and which files of cgroup v2 it becomes (Documentation/admin-guide/cgroup-v2.rst).
 
+local cpulist = require "cella.cpulist"
 local sizes = require "cella.size"
 local validate = require "cella.validate"
 
@@ -62,34 +63,6 @@ local function cpu_text(value)
   return ("%.0f %.0f"):format(given.quota * 1e6, given.period * 1e6)
 end
 
---- A list of CPUs or memory nodes, "0-2,5", as a set; nil where it is none.
----@param text string
----@return table<integer, true>?
-function M.numbers(text)
-  local set, rest = {}, text .. ","
-  if text == "" then return set end
-  while rest ~= "" do
-    local first, last, after = rest:match "^(%d+)%-(%d+),(.*)$"
-    if not first then
-      first, after = rest:match "^(%d+),(.*)$"
-      last = first
-    end
-    first, last = tonumber(first), tonumber(last)
-    if not first or first > last or last > 65535 then return nil end
-    for number = first, last do set[number] = true end
-    rest = after
-  end
-  return set
-end
-
-local function numbers(value, path)
-  rule.line(value, path)
-  if value == "" or not M.numbers(value) then
-    validate.fail(path, 'numbers and ranges such as "0-2,5" expected, got %s', validate.show(value))
-  end
-  return value
-end
-
 local PREFIXES = { cgroup = true, cpu = true, cpuset = true, dmem = true, hugetlb = true, io = true, memory = true,
   misc = true, pids = true, rdma = true }
 
@@ -141,8 +114,8 @@ local record = rule.record {
     rule.integer(1, 4194304)),
   cpu = cpu,
   cpu_weight = rule.integer(1, 10000),
-  cpuset = numbers,
-  cpuset_mems = numbers,
+  cpuset = cpulist.text_rule,
+  cpuset_mems = cpulist.text_rule,
   io = rule.list(throttle),
   parent = parent,
   name = name,
@@ -258,7 +231,7 @@ function M.holds(setting, found)
   found = found:gsub("\n$", "")
   if file == "io.max" then return same_rates(setting.text, found) end
   if file == "cpuset.cpus" or file == "cpuset.mems" then
-    return same_set(M.numbers(setting.text), M.numbers(found) or {})
+    return same_set(cpulist.parse(setting.text), cpulist.parse(found) or {})
   elseif file:find "^memory%." and file ~= "memory.oom.group" then
     return same_bytes(setting.text, found)
   end
@@ -270,8 +243,8 @@ end
 ---@param effective string
 ---@return string?
 function M.missing_numbers(setting, effective)
-  local list, there = {}, M.numbers((effective:gsub("%s+$", ""))) or {}
-  for number in pairs(M.numbers(setting.text)) do
+  local list, there = {}, cpulist.parse((effective:gsub("%s+$", ""))) or {}
+  for number in pairs(cpulist.parse(setting.text)) do
     if not there[number] then list[#list + 1] = number end
   end
   table.sort(list)

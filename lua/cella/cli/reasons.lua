@@ -103,6 +103,8 @@ setctty ioctl_tty(2): Ctrl-C and job control are the terminal's own.
 send_fd unix(7): The caller gets the end to read and write at.
 personality personality(2): Addresses are random, and nothing readable is executable for that alone.
 timer_slack prctl(2): The caller's would be handed on.
+setpriority setpriority(2): How far it stands back behind others.
+sched_setaffinity sched_setaffinity(2): The processors that it runs on.
 thp_disable prctl(2): The caller's would be handed on.
 memory_merge prctl(2): Equal pages that become one can be found out by how long a write takes.
 init pid_namespaces(7): Number 1 reaps orphans, hands signals on, and takes everybody in there with it when it ends.
@@ -125,6 +127,8 @@ expect_no_new_privs prctl(2): It is set.
 expect_no_keys keyctl(2): The three calls are not there: tried.
 expect_personality personality(2): It is what every program has.
 expect_timer_slack prctl(2): It is what every program has.
+expect_priority getpriority(2): The nice value is this.
+expect_affinity sched_getaffinity(2): These processors, and no others: a cgroup leaves out some silently.
 expect_memory_defaults prctl(2): They are what every program has.
 ]]
 

@@ -130,7 +130,10 @@ why.write_file = {
   end,
   EACCES = function(fields)
     local file = proc_file(fields)
-    if on_map(fields) or file == "timens_offsets" or file == "setgroups" then
+    if file == "oom_score_adj" and not has "sys_resource" then
+      return ("%s is less than it may be: below what this process has only CAP_SYS_RESOURCE over the initial user "
+        .. "namespace takes it (proc_pid_oom_score_adj(5))"):format(fields.args.data)
+    elseif on_map(fields) or file == "timens_offsets" or file == "setgroups" then
       return obstacles.apparmor_restriction() or obstacles.security_module()
         or "the child's files in /proc belong to root, because it is not dumpable (prctl(2), PR_SET_DUMPABLE), as "
         .. "nobody is who has joined a user, pid or mount namespace: behind that only root maps IDs"
@@ -322,6 +325,23 @@ why.setctty = {
   EPERM = "this process does not lead a session, or that has a terminal already: in a plan, plan:setsid() comes before",
 }
 why.copy_tty = { ENOTTY = "the descriptor is not a terminal's" }
+-- What lowers a nice value or an oom_score_adj has to have it outside too: no container gives it.
+why.setpriority = {
+  EACCES = function(fields)
+    return ("a nice value of %d is less than this process has, which needs RLIMIT_NICE (%s here) or CAP_SYS_NICE over "
+      .. "the initial user namespace, which nobody has in a user namespace of its own"):format(fields.args.nice,
+      tostring(sys.getrlimit "nice"))
+  end,
+}
+
+why.sched_setaffinity = {
+  EINVAL = "none of these processors is there and allowed by the cgroup (cpuset(7))",
+}
+
+why.expect_affinity = {
+  ENOTRECOVERABLE = "not all of these processors are there and allowed by the cgroup (cpuset(7))",
+}
+
 why.expect_no_user_namespaces = { ENOTRECOVERABLE = "a user namespace could still be made in there" }
 
 local RUNNER = "the child becomes cella's runner, a sealed file in memory (memfd_create(2)), before it does anything"

@@ -34,6 +34,13 @@ error "for editors and readers, not for running"
 ---  given
 ---@field hooks cella.hooks.keys?  functions of the caller's at points of its life
 ---@field rlimits cella.rlimits.keys?  what each process may use at most: setrlimit(2). The caller's, if not given
+---@field umask string?        what its new files are not, octal: umask(2). "022", if not given
+---@field nice integer?        -20, before others, to 19: setpriority(2). The caller's, if not given; less than that
+---  only where RLIMIT_NICE allows it
+---@field cpus (string|integer[])?  the processors that it runs on, "0-2,5" or { 0, 1, 2, 5 }: sched_setaffinity(2). The
+---  caller's, if not given
+---@field oom_score_adj integer?  -1000, never killed for memory, to 1000, first: proc_pid_oom_score_adj(5). The
+---  caller's, if not given; less than that needs CAP_SYS_RESOURCE
 ---@field cgroup cella.cgroup.keys?  what all of its processes together may use at most: cgroups(7)
 ---@field environment (table<string, string|number|false>|"inherit")?  variables by name. `PATH`, `HOME` and `TERM` are
 ---  there unless they are given or false
@@ -322,13 +329,12 @@ error "for editors and readers, not for running"
 ---@field fds table<integer, integer|file*|cella.streams.content>?  which descriptors it has beside: `{ [5] = 7 }`, its
 ---  5 is the caller's 7. From 3 on
 ---@field terminal (boolean|cella.terminal.keys)?  a pseudo-terminal of its own: pty(7)
+---@field argv0 string?  what the program is told that its name is; the first item, if not given
 ---@field environment (table<string, string|number|false>|"inherit")?  in place of the container's
 ---@field rlimits cella.rlimits.keys?  of plans made by hand: a container has its own
 
---- What is run in a container: the program with its arguments, as items, and how.
----@class cella.command.keys
----@field [integer] string|number  the program, and its arguments. Without a slash it is looked for in the PATH it will
----  get
+--- How something is run in a container, whether a program or a function.
+---@class cella.command.shared
 ---@field stdin (cella.streams.input)?    "null", if not given
 ---@field stdout (cella.streams.output)?  "inherit", if not given
 ---@field stderr (cella.streams.output|"stdout")?  "stdout": to the same
@@ -346,8 +352,14 @@ error "for editors and readers, not for running"
 ---@field result_limit integer?  bytes that the values of a function may take: 16 MiB, if not given
 ---@field log (fun(step: cella.plan.done))?  called with each step of the plan once it is done, with its time
 
+--- What is run in a container: the program with its arguments, as items, and how.
+---@class cella.command.keys : cella.command.shared
+---@field [integer] string|number  the program, and its arguments. Without a slash it is looked for in the PATH it will
+---  get
+---@field argv0 string?  what the program is told that its name is; the first item, if not given
+
 --- A function as the program: itself as the first item, then its arguments, and the keys of a command.
----@class cella.call.keys : cella.command.keys
+---@class cella.call.keys : cella.command.shared
 ---@field [integer] any
 ---@field n integer?  how many items there are, where the last are nil
 

@@ -531,6 +531,25 @@ function sys.expect_timer_slack(nanoseconds) end
 --- That PR_GET_THP_DISABLE and PR_GET_MEMORY_MERGE are not set.
 function sys.expect_memory_defaults() end
 
+-- On which processors a process runs, and how far it stands back behind others there: sched(7).
+
+--- setpriority(2) of this process. Less than it has needs RLIMIT_NICE, or CAP_SYS_NICE over the initial user namespace.
+---@param nice integer  -20, before others, to 19, behind them
+function sys.setpriority(nice) end
+
+--- getpriority(2).
+---@param nice integer
+function sys.expect_priority(nice) end
+
+--- sched_setaffinity(2) of this process. The kernel leaves out those that its cgroup does not allow (cpuset(7)), and
+--- says nothing; where it allows none, EINVAL.
+---@param cpus integer[]  numbers from 0
+function sys.sched_setaffinity(cpus) end
+
+--- sched_getaffinity(2): these, and no others.
+---@param cpus integer[]
+function sys.expect_affinity(cpus) end
+
 -- Reading back: each of these operations reads from the kernel what an earlier step was to bring about, and fails with
 -- ENOTRECOVERABLE if it is not so.
 

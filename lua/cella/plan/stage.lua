@@ -22,12 +22,12 @@ local OPERATIONS = {
   root = [[mount umount2 fsopen fsconfig fsconfig_at fsmount open_tree open_tree_of move_mount mount_setattr pivot_root
     chroot chdir_first fchdir mkdir mknod symlink make_target make_symlink mask lock fchmod expect_node expect_not_root
     expect_root expect_same_filesystem]],
-  limits = "cgroup setrlimit personality timer_slack thp_disable memory_merge",
+  limits = "cgroup setrlimit setpriority sched_setaffinity personality timer_slack thp_disable memory_merge",
   identity = "setgroups setresgid setresuid keep_caps",
   capabilities = [[ambient_clear ambient_lower ambient_raise capbset_drop capset securebits no_new_privs seccomp
     deny_keys join_session_keyring dumpable]],
   check = [[expect_ids expect_groups expect_capabilities expect_securebits expect_no_new_privs expect_no_keys
-    expect_personality expect_timer_slack expect_memory_defaults]],
+    expect_personality expect_timer_slack expect_priority expect_affinity expect_memory_defaults]],
   command = [[expect_cwd init setsid setctty openpt ptpeer copy_tty tcsetwinsize send_fd dup2 close_others close_range
     sigdefault sigunblock pdeathsig expect_parent execve call hold_signals]],
 }
