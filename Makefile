@@ -2,16 +2,23 @@
 
 LUA        = 5.4
 BUILD      = build/lua$(LUA)
-CFLAGS     = -O2 -g
+CFLAGS    ?= -O2 -g
 LIBFLAG    = -shared
-HARDENING  = -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -fstack-protector-strong
+# Who builds a distribution has a wish of his own: CFLAGS, CPPFLAGS and LDFLAGS are taken from the environment too.
+HARDENING  = $(if $(findstring _FORTIFY_SOURCE,$(CPPFLAGS) $(CFLAGS)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2) \
+             -fstack-protector-strong
 WARNINGS   = -Wall -Wextra -Wconversion -Wshadow -Wmissing-prototypes \
              -Wno-missing-field-initializers -Wno-missing-braces
 
-# LuaRocks knows where lua.h is and says so; elsewhere pkg-config does. Debian's names come first.
+# The names that a Lua has, as a program and for pkg-config: Debian's first. Where there is one Lua alone, it is `lua`.
+lua_names = lua$(LUA) lua-$(LUA) lua$(subst .,,$(LUA))
+lua_abi   = $(patsubst jit,5.1,$(LUA))
+
+# LuaRocks knows where lua.h is and says so; elsewhere pkg-config does.
 ifndef LUA_INCDIR
-LUA_INCDIR := $(patsubst -I%,%,$(shell for name in lua$(LUA) lua-$(LUA) lua$(subst .,,$(LUA)); do \
-                pkg-config --cflags-only-I $$name 2>/dev/null && break; done))
+LUA_INCDIR := $(patsubst -I%,%,$(shell for name in $(lua_names) lua; do \
+                pkg-config --modversion $$name 2>/dev/null | grep -q '^$(patsubst jit,2,$(LUA))\.' && \
+                pkg-config --cflags-only-I $$name && break; done))
 endif
 
 includes = $(addprefix -I,$(LUA_INCDIR) $(CAP_INCDIR)) $(CPPFLAGS)
@@ -64,7 +71,8 @@ $(BUILD)/obj/runner-asan.elf:
 	@$(CC) -std=c11 -D_GNU_SOURCE -iquote csrc $(sanitize) $(WARNINGS) -o $@ $(filter-out $(no_libc),$(filter %.c,$^))
 
 $(BUILD)/obj/parent/runner_file.o: $(runner) $(runner_asan)
-$(BUILD)/obj/parent/runner_file.o: extra = -DRUNNER_PROGRAM='"$(runner)"' \
+# What the assembler defines is not seen by who optimizes at link time.
+$(BUILD)/obj/parent/runner_file.o: extra = -fno-lto -DRUNNER_PROGRAM='"$(runner)"' \
     $(if $(runner_asan),-DRUNNER_SANITIZED='"$(runner_asan)"')
 
 # What the fuzzer of launches checks them with: the module, and what calls into it (spec/fuzz/launch.c).
@@ -76,8 +84,9 @@ $(BUILD)/fuzz/launch.so: spec/fuzz/launch.c $(objects)
 # Another compiler, flags, Lua or set of files than the last time: everything is made anew.
 $(BUILD)/obj/command: FORCE
 	@mkdir -p $(@D)
-	@echo "$(compile) $(runcc) $(link) $(RUNNER) $(objects)" | cmp -s - $@ || \
-	    echo "$(compile) $(runcc) $(link) $(RUNNER) $(objects)" > $@
+	@echo "$(compile) $(runcc) $(link) $(RUNNER) $(objects)" | cmp -s - $@ || { LUA='$(LUA)' \
+	    tools/needs $(CC) $(CFLAGS) $(includes) && \
+	    echo "$(compile) $(runcc) $(link) $(RUNNER) $(objects)" > $@; }
 
 -include $(objects:.o=.d)
 
@@ -99,36 +108,56 @@ musl:
 
 objects: $(objects)
 
-# Where a system keeps what belongs to a program: completion for shells, manual pages.
+# Where `make install` puts what. DESTDIR goes before all of them and is found in none. A Debian that keeps C modules by
+# machine: INST_LIBDIR=$(pkg-config --variable=INSTALL_CMOD lua5.4). doc/packaging.md has more.
 PREFIX       = /usr/local
+INST_BINDIR  = $(PREFIX)/bin
+INST_LUADIR  = $(PREFIX)/share/lua/$(lua_abi)
+INST_LIBDIR  = $(PREFIX)/lib/lua/$(lua_abi)
 INST_DATADIR = $(PREFIX)/share
+INST_DOCDIR  = $(INST_DATADIR)/doc/cella
 
-# Bytecode of the Lua modules, for the release of Lua that INTERPRETER is: installed with them, and loaded in their place
-# by that release. Where there is no such program, none is made: everything is there as source.
-INTERPRETER = lua$(LUA)
-BYTECODE    = $(BUILD)/bytecode
-release     = $(shell $(INTERPRETER) -v 2>&1 | sed -n 's/^\(Lua 5[0-9.]*\|LuaJIT [^ ]*\) .*/\1/p')
-bytecode    = $(if $(release),$(BYTECODE)/bytecode.so)
+# The Lua that bin/cella is for, and that makes the bytecode: of that release, installed with the modules, and loaded in
+# their place by it alone. Where there is no such program, none is made: everything is there as source.
+INTERPRETER  = $(eval INTERPRETER := $(or $(shell for name in $(lua_names) lua; do \
+                 $$name -v 2>&1 | grep -q '^$(if $(filter jit,$(LUA)),LuaJIT ,Lua $(LUA)\.)' && echo $$name && break; \
+                 done),$(firstword $(lua_names))))$(INTERPRETER)
+BYTECODE     = $(BUILD)/bytecode
+release      = $(eval release := $(shell $(INTERPRETER) -v 2>&1 | \
+                 sed -n 's/^\(Lua 5[0-9.]*\|LuaJIT [^ ]*\) .*/\1/p'))$(release)
+bytecode     = $(if $(release),$(BYTECODE)/bytecode.so)
 
 $(BYTECODE)/bytecode.so: csrc/bytecode/bytecode.c csrc/value/compat.h tools/bytecode.lua $(shell find lua -name '*.lua') \
-    $(BUILD)/obj/command
-	@mkdir -p $(@D)
+    $(BUILD)/obj/command $(BYTECODE)/release
 	@echo 'link $@'
 	@$(INTERPRETER) tools/bytecode.lua $(@D)
-	@$(compile) $(LIBFLAG) -o $@ $< -DBYTECODE_FILE='"$(@D)/code"' -DBYTECODE_INDEX='"$(abspath $(@D))/index.h"' \
+	@$(compile) $(LIBFLAG) -fno-lto -o $@ $< -DBYTECODE_FILE='"$(@D)/code"' -DBYTECODE_INDEX='"$(abspath $(@D))/index.h"' \
 	    -DBYTECODE_RELEASE='"$(release)"' -DBYTECODE_STAMP='"'"$$(cat $(@D)/stamp)"'"' \
 	    -Wl,-z,relro,-z,now $(LDFLAGS) -ldl
 
-# What `install` puts in place.
+# Another release of Lua than the last time.
+$(BYTECODE)/release: FORCE
+	@mkdir -p $(@D)
+	@echo '$(release)' | cmp -s - $@ || echo '$(release)' > $@
+
+# What `install` puts in place. After it `install` writes nothing here.
 installable: build $(bytecode)
 
+install uninstall: export DESTDIR := $(DESTDIR)
+install uninstall: export BINDIR = $(INST_BINDIR)
+install uninstall: export LUADIR = $(INST_LUADIR)
+install uninstall: export LIBDIR = $(INST_LIBDIR)
+install uninstall: export DATADIR = $(INST_DATADIR)
+install uninstall: export DOCDIR = $(INST_DOCDIR)
+install uninstall: export MODULE = $(module)
+install: export STAMP = $(if $(bytecode),$(BYTECODE)/stamp)
+install uninstall: export CODE = $(BYTECODE)/bytecode.so
+
 install: installable
-	cd share && find . -type f -exec install -D -m 644 '{}' '$(DESTDIR)$(INST_DATADIR)/{}' ';'
-	install -D -m 755 $(module) '$(DESTDIR)$(INST_LIBDIR)/cella/core.so'
-	cd lua && find . -name '*.lua' -exec install -D -m 644 '{}' '$(DESTDIR)$(INST_LUADIR)/{}' ';'
-	$(if $(bytecode),install -D -m 755 $(bytecode) '$(DESTDIR)$(INST_LIBDIR)/cella/bytecode.so')
-	$(if $(bytecode),sed -i "s/^local bytecode = nil/local bytecode = \"$$(cat $(BYTECODE)/stamp)\"/" \
-	    '$(DESTDIR)$(INST_LUADIR)/cella.lua')
+	@tools/install '$(INTERPRETER)'
+
+uninstall:
+	@tools/install --remove
 
 # For a shell that is to find cella in this checkout: eval "$(make -s env)".
 env:
@@ -211,7 +240,8 @@ help:
 	@echo 'make musl     the module in build/musl, for that libc, with musl-gcc; Lua and libcap are built for it, too'
 	@echo 'make lint     luacheck and cppcheck'
 	@echo "make bench [BENCH='--quick --json FILE']  what a start costs, beside the kernel's own part and beside others"
-	@echo 'make install  INST_LUADIR=DIR INST_LIBDIR=DIR [INST_DATADIR=/usr/local/share] (luarocks make does this)'
+	@echo 'make install [PREFIX=/usr/local] [DESTDIR=DIR]  for all; INST_LUADIR, ...: see the Makefile'
+	@echo 'make uninstall [...]  the same files away'
 	@echo 'make clean    remove what was built'
 
-.PHONY: build sanitized aarch64 musl objects install env doc run test test-kernels check fuzz bench bench-programs lint luacheck cppcheck clean help FORCE
+.PHONY: build sanitized aarch64 musl objects installable install uninstall env doc run test test-kernels check fuzz bench bench-programs lint luacheck cppcheck clean help FORCE
