@@ -29,6 +29,8 @@ local process_limits = require "cella.process.limits"
 local root = require "cella.root"
 local spawn = require "cella.plan.spawn"
 local terminal = require "cella.terminal"
+---@module "cella.worker"
+local workers = lazy "cella.worker"
 
 ---@class cella.container
 local Container = { __name = "cella.container" }
@@ -311,6 +313,20 @@ function Container:run(command, ...)
   process, err = perform(self, plan, command, began)
   if not process then return nil, err end
   return process:wait()
+end
+
+--- An interpreter of Lua in this container, for the code of strangers: fresh, not a copy of this process, and called
+--- many times. Returns once it has begun. Raises at an unknown key or a bad value, naming its path.
+---@param keys cella.worker.keys?
+---@return cella.worker?, cella.error?
+function Container:worker(keys)
+  if getmetatable(self) ~= Container then
+    blame "box: a container expected: box:worker { ... } has a colon, not a dot"
+  end
+  return workers.new(self.description, keys, function(whole)
+    local box = setmetatable({ description = whole }, Container)
+    return function(command) return box:spawn(command) end
+  end)
 end
 
 --- True for containers made here.

@@ -19,7 +19,10 @@ local printable = require "cella.printable"
 ---@field remedy string?     what removes the cause, as commands or a text to paste, where there are any
 ---@field text string?       the step as the plan prints it
 ---@field cause any          what a hook raised, or its message
----@field result cella.result?  of hooks.exited: how the program ended
+---@field reason string?     of a worker: why a call came to nothing
+---@field traceback string?  of a worker: what was raised, and where
+---@field value any          of a worker: what was raised, where that is plain data
+---@field result cella.result?  of hooks.exited, and of a worker: how the program ended
 ---@field policy string?     of a policy: its name
 ---@field tried { name: string, err: any }[]?  of policy.first: what did not work
 local Error = { __name = "cella.error" }

@@ -14,8 +14,8 @@ local LAYERS = {
     .. "same" },
   { "plans and processes", "plan plan.* explain explain.* interpreter runner streams terminal rlimits mapping command "
     .. "call call.* process process.* cgroup cgroup.* root.description" },
-  { "containers", "confinement root root.* container container.* enter enter.* namespace pool show show.* "
-    .. "doctor doctor.*" },
+  { "containers", "confinement root root.* container container.* enter enter.* namespace pool worker worker.* show "
+    .. "show.* doctor doctor.*" },
   { "top", "cella cli cli.*" },
 }
 

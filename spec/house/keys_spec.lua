@@ -72,6 +72,7 @@ local TABLES = {
   ["cella.plan.ids.keys"] = function(keys) cella.plan { ids = keys } end,
   ["cella.plan.join.keys"] = function(keys) cella.plan { join = { keys } } end,
   ["cella.spawn.keys"] = function(keys) cella.plan():spawn(keys) end,
+  ["cella.worker.keys"] = function(keys) cella.container({}):worker(keys) end,
   ["cella.slice.keys"] = function(keys) cella.policy.slice("name", 1, keys) end,
 }
 

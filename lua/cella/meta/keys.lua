@@ -456,6 +456,28 @@ error "for editors and readers, not for running"
 ---@field log (fun(step: cella.plan.done))?  called with each step of the plan once it is done, with its time
 ---@field exited (fun(result: cella.result?, err: cella.error?))?  called once with how it ended
 
+--- An interpreter for the code of strangers: the table of `box:worker`.
+---@class cella.worker.keys
+---@field timeout number?           seconds that each call may take, and each `load`: 1, if not given
+---@field memory (integer|string)?  bytes from 1 MiB, "64M", "unlimited": of the box's cgroup, where it has the key
+---  `cgroup`, else of the interpreter's address space (RLIMIT_AS). "64M", if not given
+---@field libraries string[]?       "base", "string", ..., and "os.time" for one function. What computes, and what tells
+---  the time, if not given
+---@field interpreter (string|string[])?  the path inside, and options. This process's own, if not given
+---@field restart boolean?          false: once an interpreter has ended there is no other. True, if not given
+---@field result_limit integer?     bytes that the results of a call may take: 1 MiB, if not given
+---@field output cella.worker.output?  where what the sources print goes. "null", if not given
+---@field output_limit integer?     bytes that a call may print: 1 MiB, if not given
+---@field setup_timeout number?     seconds until an interpreter has to have begun: 10, if not given
+
+---@alias cella.worker.output
+---|"null"     # forgotten
+---|"inherit"  # the caller's standard error
+---|integer    # a descriptor of the caller's
+---|file*
+---|cella.streams.output_file
+---|fun(line: string, stream: "stderr", more: true?)
+
 --- Where notes of `policy.slice` are, and which IDs they are of.
 ---@class cella.slice.keys
 ---@field registry string?  the directory of the notes

@@ -25,6 +25,13 @@ function M.new(options)
   }, Limits)
 end
 
+--- From now on it may run so many seconds more, and write as much as in the beginning.
+---@param seconds number?  nil: for as long as it likes
+function Limits:renew(seconds)
+  self.timeout, self.deadline = seconds, seconds and core.now() + seconds
+  self.written = 0
+end
+
 --- The soft and the hard RLIMIT_CPU that go with a cpu_limit: for each process by itself, should nobody be looking.
 ---@param limit number  seconds
 ---@param soft integer|"unlimited"  what holds already

@@ -9,7 +9,8 @@ local M = {}
 -- get their turn.
 local ROUNDS, TURN = 16, 0.1
 
---- `sink` gets the data: put(data), is_full(), finish(). `admit` is asked how many of so many bytes may be put.
+--- `sink` gets the data: put(data), is_full(), finish(), and is_done() where it waits for so much and no more. `admit`
+--- is asked how many of so many bytes may be put.
 ---@param fd userdata  of the core, which does not block
 ---@param sink table
 ---@param admit fun(size: integer): integer
@@ -49,7 +50,8 @@ function Output:take()
     if not self.fd:number() then return true end
     local size = take_once(self)
     if size == nil then return true end
-    if size == false or os.clock() > till then return false end
+    if size == false then return false end
+    if self.sink.is_done and self.sink:is_done() or os.clock() > till then return false end
   end
   return false
 end

@@ -79,6 +79,14 @@ function M.add_outputs(self)
   return true
 end
 
+--- What comes by a stream goes to `sink` from now on, whole: it is an answer, and no output.
+---@param name string
+---@param sink table  of cella.process.output
+function M.divert(self, name, sink)
+  local stream = self.outputs[name]
+  stream.sink, stream.admit = sink, function(size) return size end
+end
+
 --- The program has been executed: from now on its end is waited for.
 ---@param pty cella.terminal|false|nil
 ---@return boolean?, cella.error?

@@ -8,11 +8,29 @@ local validate = require "cella.validate"
 
 local M = {}
 
+-- Others that are above processes (a worker) have two methods for this: has_ended(), and waits_for(), the descriptor to
+-- sleep on.
+local function is_like_one(value)
+  local meta = getmetatable(value)
+  local methods = type(meta) == "table" and rawget(meta, "__index")
+  return type(methods) == "table" and rawget(methods, "waits_for") ~= nil and rawget(methods, "has_ended") ~= nil
+end
+
 local function process_rule(value, path)
-  if not process_module.is(value) then
+  if not process_module.is(value) and not is_like_one(value) then
     validate.fail(path, "a process expected, got %s", validate.show(value))
   end
   return value
+end
+
+local function number_of(process)
+  if process_module.is(process) then return process.set:number() end
+  return process:waits_for()
+end
+
+local function has_ended(process)
+  if process_module.is(process) then return process.result or process.failure end
+  return process:has_ended()
 end
 
 local processes_rule = validate.rule.list(process_rule)
@@ -33,7 +51,7 @@ end
 ---
 --- Returns those that have ended, in the order of the list: each one's wait() then returns at once. It is for the
 --- caller to take them off the list. Of an empty list none has.
----@param processes cella.process[]
+---@param processes (cella.process|cella.worker)[]  a worker ends when its call does
 ---@param timeout number?  seconds; 0 only looks
 ---@return cella.process[]?, cella.error?  nil and "ETIMEDOUT" where none has ended in time
 function M.wait(processes, timeout)
@@ -47,12 +65,12 @@ function M.wait(processes, timeout)
   while true do
     local ended, numbers, soonest = {}, {}, nil
     for _, process in ipairs(processes) do
-      local number = process.set:number()
+      local number = number_of(process)
       if not (number and is_ready) or is_ready[number] or process:timeout() == 0 then process:step() end
-      if process.result or process.failure then
+      if has_ended(process) then
         ended[#ended + 1] = process
       else
-        numbers[#numbers + 1] = number
+        numbers[#numbers + 1] = number_of(process) -- a worker may have begun with another
         soonest = sooner(soonest, process:timeout())
       end
     end
