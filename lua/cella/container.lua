@@ -28,6 +28,8 @@ local printable = require "cella.printable"
 local process_limits = require "cella.process.limits"
 local root = require "cella.root"
 local spawn = require "cella.plan.spawn"
+---@module "cella.sysctl"
+local sysctl = lazy "cella.sysctl"
 local terminal = require "cella.terminal"
 ---@module "cella.worker"
 local workers = lazy "cella.worker"
@@ -75,6 +77,14 @@ local function sort_namespaces(kinds)
     join[#join + 1] = { type = "time", path = time.path, pid = time.pid, fd = time.fd }
   end
   return new, join, nil
+end
+
+-- Seconds and nanoseconds, as time_namespaces(7) takes them: the latter are added, also to what is negative.
+local function clock_offset(clock, seconds)
+  local whole = math.floor(seconds)
+  local nanoseconds = math.floor((seconds - whole) * 1e9 + 0.5)
+  if nanoseconds == 1e9 then whole, nanoseconds = whole + 1, 0 end
+  return ("%s %.0f %.0f"):format(clock, whole, nanoseconds)
 end
 
 -- Of the user namespace among those that are joined, where they are known.
@@ -164,7 +174,7 @@ local function begin(box, cwd, host)
     -- that its own files in /proc are root's.
     plan:unshare("time")
     for _, clock in ipairs(lists.sorted_keys(time_offsets)) do
-      plan:write_file("/proc/self/timens_offsets", ("%s %d 0"):format(clock, time_offsets[clock]))
+      plan:write_file("/proc/self/timens_offsets", clock_offset(clock, time_offsets[clock]))
     end
     local slot = plan:openat2("/proc/self/ns/time_for_children", "rdonly")
     plan:setns(slot, "time")
@@ -172,6 +182,7 @@ local function begin(box, cwd, host)
   end
   identity.record_builder(plan, host, who)
   confinement.record(plan, "files", confined)
+  if box.sysctl then sysctl.record(plan, box.sysctl) end
   if box.hostname then plan:sethostname(box.hostname) end
   if box.domainname then plan:setdomainname(box.domainname) end
   if box.namespaces.net == "new" then plan:link_up("lo") end

@@ -1,8 +1,9 @@
 --- The names of cella's modules, but the command line's and this library's own front, `cella`.
 
 local NAMES = [[
-  ascii blame command confinement cpulist error everything groups hints interpreter kinds lazy list mapping mode modules
-  mountinfo namespace open paint plain pool printable rlimits runner same size streams sys terminal validate words
+  ascii blame command confinement cpulist error everything groups hints interpreter kinds lazy list mapping mode
+  modules mountinfo namespace open paint plain pool printable rlimits runner same size streams sys sysctl terminal
+  validate words
   call call.modules
   caps caps.apply caps.exec caps.explain caps.file caps.fileset caps.named caps.names caps.over caps.prctl caps.read
   caps.rules caps.securebits caps.set caps.state caps.text caps.walk

@@ -525,6 +525,9 @@ describe("a container", function()
       local offsets = squeezed(inside({ namespaces = { time = { monotonic = 5, boottime = -1 } } },
         "cat /proc/self/timens_offsets"))
       assert.equal("monotonic 5 0\nboottime -1 0", offsets)
+      offsets = squeezed(inside({ namespaces = { time = { monotonic = -0.25, boottime = 1.9999999999 } } },
+        "cat /proc/self/timens_offsets"))
+      assert.equal("monotonic -1 750000000\nboottime 2 0", offsets)
     end)
 
     it("may not be set before the beginning of time", function()
@@ -1595,7 +1598,9 @@ describe("a container table", function()
     ["a namespace of the process 0"] = { { namespaces = { net = { pid = 0 } } }, "namespaces.net.pid: an integer" },
     ["a clock that is none"] =
       { { namespaces = { time = { realtime = 5 } } }, "namespaces.time.realtime: unknown key" },
-    ["a clock set by half a second"] = { { namespaces = { time = { monotonic = 0.5 } } }, "namespaces.time.monotonic" },
+    ["a clock set by no number"] = { { namespaces = { time = { monotonic = 0 / 0 } } }, "namespaces.time.monotonic" },
+    ["a clock set by what is beyond"] = { { namespaces = { time = { monotonic = 2 ^ 60 } } },
+      "namespaces.time.monotonic" },
     ["ids that are no map"] =
       { { ids = "0 0 1" }, "ids: a policy such as policy.available(), { uid =, gid = } or false expected" },
     ["an empty command"] = { { command = {} }, "command: the argument vector is empty" },

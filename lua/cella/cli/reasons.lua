@@ -148,7 +148,10 @@ local FILES = {
   setgroups = { page = "user_namespaces(7)", why = "Who maps his own group alone must not be able to drop others: "
     .. "a file may be closed to a group." },
   timens_offsets = { page = "time_namespaces(7)", why = "How far the clocks of the new namespace are set forward." },
+  oom_score_adj = { page = "proc_pid_oom_score_adj(5)", why = "How soon it is killed where memory is short." },
 }
+
+local PARAMETER = { page = "proc_sys(5)", why = "A parameter that the new namespace has for itself." }
 
 --- Where the manual pages tell of a step, and why a start takes it.
 ---@param step { op: string, args: table }
@@ -157,6 +160,7 @@ function M.of(step)
   local op, path = step.op, step.args.path
   local file = op == "write_file" and type(path) == "string" and path:match "^/proc/[A-Za-z0-9]+/([A-Za-z0-9_]+)$"
   if file and FILES[file] then return FILES[file] end
+  if op == "write_file" and type(path) == "string" and path:find "^/proc/sys/" then return PARAMETER end
   return OPERATIONS[op] or op:find "^hooks%." and HOOK or nil
 end
 

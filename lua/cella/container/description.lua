@@ -4,9 +4,12 @@ local blame = require "cella.blame"
 local capabilities = require "cella.caps.set"
 local command = require "cella.command"
 local confinement = require "cella.confinement"
+local lazy = require "cella.lazy"
 local lists = require "cella.list"
 local mapping = require "cella.mapping"
 local root = require "cella.root.description"
+---@module "cella.sysctl"
+local sysctl = lazy "cella.sysctl"
 local validate = require "cella.validate"
 
 local rule = validate.rule
@@ -31,8 +34,17 @@ local function namespace(value, path)
   return copy
 end
 
-local offsets = rule.record { monotonic = rule.integer(-9007199254740991, 9007199254740991),
-  boottime = rule.integer(-9007199254740991, 9007199254740991) }
+local MOST_SECONDS = 9007199254740991
+
+local function seconds(value, path)
+  if type(value) ~= "number" or value ~= value or value < -MOST_SECONDS or value > MOST_SECONDS then
+    validate.fail(path, "seconds from %.0f to %.0f expected, got %s", -MOST_SECONDS, MOST_SECONDS,
+      validate.show(value))
+  end
+  return value
+end
+
+local offsets = rule.record { monotonic = seconds, boottime = seconds }
 
 -- A time namespace may also be new with its clocks set forward or back, in seconds.
 local function time_namespace(value, path)
@@ -92,6 +104,7 @@ local fields = confinement.add_rules({
   masked_paths = root.masked_rule,
   readonly_paths = root.readonly_rule,
   proc = rule.boolean,
+  sysctl = function(value, path) return sysctl.rule(value, path) end,
   new_session = rule.boolean,
   init = rule.boolean,
   hooks = hooks,
@@ -157,6 +170,7 @@ local function check_together(box)
       blame(key .. ": needs a new mount namespace: what is mounted would appear in the other one")
     end
   end
+  if box.sysctl then sysctl.check(box.sysctl, kinds) end
   check_idmap(box, box.root, "root")
   for key, list in pairs { root = box.root or {}, mounts = box.mounts or {} } do
     for i, mount in ipairs(list) do check_idmap(box, mount, ("%s[%d]"):format(key, i)) end

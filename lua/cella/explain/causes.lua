@@ -108,6 +108,12 @@ local function proc_file(fields)
   return path and path:match(fields.side == "parent" and "^/proc/PID/([^/]+)$" or "^/proc/self/([^/]+)$")
 end
 
+-- The name of a parameter of the kernel that a step writes to.
+local function parameter(fields)
+  local path = fields.args and fields.args.path
+  return type(path) == "string" and path:match "^/proc/sys/(.+)$" or nil
+end
+
 local MAPS = { uid_map = true, gid_map = true }
 
 local function on_map(fields)
@@ -118,7 +124,9 @@ why.write_file = {
   EPERM = function(fields)
     local said = map_refused(fields)
     if said then return said end
-    if on_map(fields) then
+    if parameter(fields) then
+      return "the kernel leaves this parameter to root of the initial user namespace"
+    elseif on_map(fields) then
       return obstacles.apparmor_restriction() or obstacles.security_module()
         or "the kernel refused this ID map: unprivileged, a map is one extent of one ID, the caller's own; others need "
         .. "CAP_SETUID and CAP_SETGID over the parent namespace, or newuidmap and subordinate IDs "
@@ -130,7 +138,9 @@ why.write_file = {
   end,
   EACCES = function(fields)
     local file = proc_file(fields)
-    if file == "oom_score_adj" and not has "sys_resource" then
+    if parameter(fields) then
+      return "the kernel leaves this parameter to root of the initial user namespace"
+    elseif file == "oom_score_adj" and not has "sys_resource" then
       return ("%s is less than it may be: below what this process has only CAP_SYS_RESOURCE over the initial user "
         .. "namespace takes it (proc_pid_oom_score_adj(5))"):format(fields.args.data)
     elseif on_map(fields) or file == "timens_offsets" or file == "setgroups" then
@@ -140,8 +150,13 @@ why.write_file = {
     end
     return nil
   end,
-  EINVAL = map_refused,
-  EROFS = function(fields) return proc_file(fields) and obstacles.readonly_proc() or nil end,
+  EINVAL = function(fields)
+    return parameter(fields) and "the parameter does not take this value" or map_refused(fields)
+  end,
+  EROFS = function(fields)
+    if parameter(fields) then return obstacles.readonly_proc() or "/proc/sys is mounted read-only here" end
+    return proc_file(fields) and obstacles.readonly_proc() or nil
+  end,
   ERANGE = function(fields)
     return proc_file(fields) == "timens_offsets"
       and "a clock would be before its beginning or beyond 146 years (time_namespaces(7))" or nil
@@ -149,6 +164,9 @@ why.write_file = {
   EXDEV = "what is mounted on /proc here is not a procfs",
   ENOENT = function(fields)
     local path = fields.args.path
+    if parameter(fields) and core.inode "/proc/self" then
+      return "a namespace has no such parameter here: see sysctl -a in one"
+    end
     return path:match "^/proc/" and not core.inode "/proc/self" and "there is no /proc mounted here" or nil
   end,
 }

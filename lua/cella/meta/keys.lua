@@ -41,6 +41,8 @@ error "for editors and readers, not for running"
 ---  caller's, if not given
 ---@field oom_score_adj integer?  -1000, never killed for memory, to 1000, first: proc_pid_oom_score_adj(5). The
 ---  caller's, if not given; less than that needs CAP_SYS_RESOURCE
+---@field sysctl table<string, string|number>?  parameters of the namespaces that are new: `net.*`, `user.*`,
+---  `fs.mqueue.*`, and those of `kernel.*` that ipc_namespaces(7) lists. As the kernel has them, if not given
 ---@field cgroup cella.cgroup.keys?  what all of its processes together may use at most: cgroups(7)
 ---@field environment (table<string, string|number|false>|"inherit")?  variables by name. `PATH`, `HOME` and `TERM` are
 ---  there unless they are given or false
@@ -71,8 +73,8 @@ error "for editors and readers, not for running"
 
 --- A new time namespace with its clocks set forward or back.
 ---@class cella.namespaces.offsets
----@field monotonic integer?  seconds: CLOCK_MONOTONIC
----@field boottime integer?   seconds: CLOCK_BOOTTIME
+---@field monotonic number?  seconds, to the nanosecond: CLOCK_MONOTONIC
+---@field boottime number?   seconds: CLOCK_BOOTTIME
 
 --- ID maps, said outright: the text of the kernel ("0 100000 65536"), an extent, a list of them, or a value of
 --- cella.idmap.

@@ -40,7 +40,8 @@ end
 -- The files by which a user namespace and a time namespace get what they are.
 local function is_of_namespace(path)
   return path:find("^/proc/[A-Za-z0-9]+/[ug]id_map$") or path:find("^/proc/[A-Za-z0-9]+/setgroups$")
-    or path:find("^/proc/[A-Za-z0-9]+/timens_offsets$") or path:find "^/proc/self/ns/"
+    or path:find("^/proc/[A-Za-z0-9]+/timens_offsets$") or path:find("^/proc/self/ns/")
+    or path:find "^/proc/sys/"
 end
 
 -- Where an operation is used for several things, its arguments tell, or what goes on around it.
@@ -48,6 +49,8 @@ local function stage_of(step, before)
   local args, path = step.args, step.args.path
   if (step.op == "write_file" or step.op == "openat2") and type(path) == "string" and is_of_namespace(path) then
     return "namespaces"
+  elseif step.op == "write_file" and path == "/proc/self/oom_score_adj" then
+    return "limits"
   elseif step.op == "chdir" then
     return before == "root" and "root" or "command"
   elseif step.op == "securebits" and type(args.bits) == "table" and args.bits[1] == "no_setuid_fixup" then
