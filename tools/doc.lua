@@ -21,7 +21,7 @@ local PAGES = {
   { "operations", "doc/operations.md", "Operations" }, { "idmap", "doc/idmap.md", "ID maps" },
   { "caps", "doc/caps.md", "Capabilities" }, { "cgroup", "doc/cgroup.md", "cgroups" },
   { "worker", "doc/worker.md", "Workers" },
-  { "seeing", "doc/seeing.md", "Seeing" },
+  { "busted", "doc/busted.md", "busted" }, { "seeing", "doc/seeing.md", "Seeing" },
   { "doctor", "doc/doctor.md", "Doctor" }, { "security", "doc/security.md", "What it holds" },
   { "starting", "doc/starting.md", "Starting" },
   { "speed", "doc/speed.md", "Speed" }, { "glossary", "doc/glossary.md", "Glossary" },

@@ -71,6 +71,9 @@ local SECTIONS = {
   { title = "cella.doctor", shown = "doctor.", module = "lua/cella/doctor.lua", from = {
     { "lua/cella/doctor.lua", "^M%." } }, classes = { "cella.doctor.Result", "cella.doctor.Finding" },
     there = value "cella.doctor" },
+  { title = "cella.busted", shown = "boxed.", module = "lua/cella/busted.lua", from = {
+    { "lua/cella/busted.lua", "^M%." }, { "lua/cella/busted/keys.lua", "^$" } },
+    there = value "cella.busted" },
   { title = "cella.policy", shown = "policy.", module = "lua/cella/policy.lua", from = {
     { "lua/cella/policy.lua", "^M%." } }, classes = { "cella.policy.Result" }, internal = "maker rests_on_facts via",
     there = value "cella.policy" },

@@ -1,0 +1,29 @@
+-- Suites for busted, in a directory of their own, and busted as a program that runs them.
+
+local trial = require "spec.support.trial"
+
+local M = {}
+
+-- As the program that the distribution has; its name is what its messages begin with.
+local PROGRAM = 'require "busted.runner" { standalone = false }\n'
+
+--- Writes files, by name, into a directory.
+function M.write(directory, files)
+  trial.write(directory .. "/busted", PROGRAM)
+  for name, text in pairs(files) do trial.write(directory .. "/" .. name, text) end
+end
+
+-- What is otherwise each time.
+local function same(text)
+  return (text:gsub("0x%x+", "ADDRESS"):gsub("%d[%d.e-]* seconds", "TIME seconds"))
+end
+
+--- Runs busted in a directory. `arguments` are words of a shell, `prefix` what the interpreter is started by.
+---@return string report, integer status  of both streams, without times and addresses
+function M.run(directory, arguments, prefix)
+  local result = trial.host { "/bin/sh", "-c", ("cd %s && exec %s %s busted --ignore-lua -o plainTerminal %s 2>&1")
+    :format(trial.quote(directory), prefix or "", trial.interpreter(), arguments) }
+  return same(result.stdout), result.status
+end
+
+return M
