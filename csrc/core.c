@@ -8,6 +8,17 @@
 
 #define EXPORT __attribute__((visibility("default")))
 
+/* By which the numbers of system calls go. */
+#if defined(__x86_64__)
+#define MACHINE "x86_64"
+#elif defined(__aarch64__)
+#define MACHINE "aarch64"
+#elif defined(__riscv) && __riscv_xlen == 64
+#define MACHINE "riscv64"
+#else
+#define MACHINE "machine of another kind"
+#endif
+
 EXPORT int luaopen_cella_core(lua_State *L);
 
 int luaopen_cella_core(lua_State *L)
@@ -35,5 +46,7 @@ int luaopen_cella_core(lua_State *L)
 	open_cgroup(L);
 	open_ids(L);
 	open_inherited(L);
+	lua_pushliteral(L, MACHINE);
+	lua_setfield(L, -2, "machine");
 	return 1;
 }

@@ -23,6 +23,7 @@ local FIELDS = {
   caps = { "cella.caps" },
   idmap = { "cella.idmap" },
   policy = { "cella.policy" },
+  seccomp = { "cella.seccomp" },
   sys = { "cella.sys" },
   tree = { "cella.tree", "new" },
   show = { "cella.show", "new" },
@@ -46,6 +47,7 @@ local FIELDS = {
 ---@field caps cella.caps.module  sets of capabilities; see cella.caps
 ---@field idmap cella.idmap.module  ID maps; see cella.idmap
 ---@field policy cella.policy.module  which IDs a container gets; see cella.policy
+---@field seccomp cella.seccomp.module  policies of system calls; see cella.seccomp
 ---@field sys cella.sys  one system call at a time; see cella.sys
 ---@field tree fun(pid: integer?): cella.tree?, cella.error?  the hierarchy of namespaces, or what
 ---  has to do with one process; see cella.tree

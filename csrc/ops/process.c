@@ -128,9 +128,10 @@ static int act_wait_for_byte(const struct arg *a)
 	return result < 0 ? (int)result : 0;
 }
 
-/* seccomp(filter) -> true | nil, message, errno
+/* seccomp(filter [, policy]) -> true | nil, message, errno
  * From here on every system call of this process passes a filter: seccomp(2). Needs no_new_privs, or CAP_SYS_ADMIN.
- * filter: a compiled classic BPF program, as seccomp_export_bpf(3) writes it */
+ * filter: a compiled classic BPF program, as policy:filter() or seccomp_export_bpf(3) make it
+ * policy: what a printed plan calls it */
 static int act_seccomp(const struct arg *a)
 {
 	if (a[0].n == 0 || a[0].n % (int64_t)sizeof(struct sock_filter) != 0 ||
@@ -141,6 +142,17 @@ static int act_seccomp(const struct arg *a)
 		.filter = (struct sock_filter *)(uintptr_t)a[0].p,
 	};
 	return (int)RAW(SYS_prctl, PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0);
+}
+
+/* expect_seccomp(mark) -> true | nil, message, errno
+ * That the filter with this mark is there, and the last: it is asked, and answers what the kernel never does, also
+ * where it refuses every other call (lua/cella/seccomp/compile.lua). A number in /proc would not say which it is.
+ * mark: of a policy, policy:mark() of cella.seccomp */
+static int act_expect_seccomp(const struct arg *a)
+{
+	enum { OF_CELLA = 0x63656c6c };
+	long answer = RAW(SYS_prctl, PR_GET_SECCOMP, (uint64_t)OF_CELLA << 32 | (uint64_t)a[0].n, 0, 0, 0);
+	return answer == -EALREADY ? 0 : -ENOTRECOVERABLE;
 }
 
 /* expect_no_user_namespaces() -> true | nil, message, errno
@@ -239,7 +251,8 @@ static const struct op rows[] = {
 	{ "setrlimit", act_setrlimit, 0, RESULT_TRUE,
 	  { { "resource", K_NAME, false, &names_rlimit }, { "soft", K_LIMIT }, { "hard", K_LIMIT } } },
 	{ "wait_for_byte", act_wait_for_byte, 0, RESULT_TRUE, { { "fd", K_FD } } },
-	{ "seccomp", act_seccomp, OP_CREDENTIALS, RESULT_TRUE, { { "filter", K_DATA } } },
+	{ "seccomp", act_seccomp, OP_CREDENTIALS, RESULT_TRUE, { { "filter", K_DATA }, { "policy", K_TEXT, true } } },
+	{ "expect_seccomp", act_expect_seccomp, 0, RESULT_TRUE, { { "mark", K_U32 } } },
 	{ "expect_no_user_namespaces", act_expect_no_user_namespaces, OP_LATER, RESULT_TRUE, { { 0 } } },
 	{ "execve", act_execve, OP_EXEC, RESULT_TRUE,
 	  { { "path", K_STRINGS },

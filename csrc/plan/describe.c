@@ -103,12 +103,14 @@ static void add_number(luaL_Buffer *b, int64_t value)
 	luaL_addstring(b, digits);
 }
 
-/* Contents of files are shown by their beginning: plans are for reading. */
+/* Contents of files are shown by their beginning, and less of what is no text: plans are for reading. */
 static void add_data(luaL_Buffer *b, const char *data, int64_t size)
 {
-	enum { SHOWN = 4096 };
-	add_quoted(b, data, (size_t)(size > SHOWN ? SHOWN : size));
-	if (size > SHOWN) {
+	enum { TEXT = 4096, BINARY = 64, BEGINNING = 8 };
+	bool text = size <= BINARY || !memchr(data, 0, (size_t)size);
+	int64_t shown = text ? TEXT : BEGINNING;
+	add_quoted(b, data, (size_t)(size > shown ? shown : size));
+	if (size > shown) {
 		luaL_addstring(b, " --[[ ");
 		add_number(b, size);
 		luaL_addstring(b, " bytes ]]");

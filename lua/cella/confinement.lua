@@ -7,6 +7,8 @@
 local lazy = require "cella.lazy"
 ---@module "cella.cgroup.description"
 local cgroup = lazy "cella.cgroup.description"
+---@module "cella.seccomp"
+local seccomp = lazy "cella.seccomp"
 local blame = require "cella.blame"
 local core = require "cella.core"
 local cpulist = require "cella.cpulist"
@@ -314,15 +316,19 @@ attributes.keys = {
   unread = "which keys a process reaches nobody else is told; whether it has a filter more is",
 }
 
--- A filter is known by its number alone: who enters refuses to go where there are others than its own.
+-- { program =, mark =, name =, policy = } of cella.seccomp.filter_of, or false: a filter more than those that fork and
+-- exec hand on. It is the last that is done before exec (plan.lua), or it would answer to the steps behind it.
 attributes.seccomp = {
-  always = "handed on",
-  steps = {},
+  rules = { container = { seccomp = function(value, path) return seccomp.rule(value, path) end },
+    enter = { seccomp = function(value, path) return seccomp.rule(value, path) end } },
+  steps = {
+    set_last = function(plan, value) plan.filter = value or nil end,
+  },
   read = function(facts, source)
     facts.seccomp = { mode = tonumber(status.field(source.status, "Seccomp") or "0"),
       filters = tonumber(status.field(source.status, "Seccomp_filters") or "1") }
   end,
-  unexpected = "fork and exec hand filters on",
+  unexpected = "its own step does, behind the filter",
 }
 
 -- Whether the program is to die with the caller. An init sees the caller go, and whichever thread of it.
@@ -349,7 +355,7 @@ local SEQUENCES = {
   limits = { "umask.set_last", "nice.set", "cpus.set", "limits.set" },
   privileges = { "personality.set", "timer_slack.set", "securebits.keep_sets", "groups.set", "ids.set",
     "ids.leave", "undumpable.set", "keys.make", "keys.deny_before", "capabilities.drop", "securebits.set",
-    "capabilities.set", "no_new_privs.set", "keys.deny", "tie.set" },
+    "capabilities.set", "no_new_privs.set", "keys.deny", "tie.set", "seccomp.set_last" },
   memory = { "memory.set", "memory.expect" },
   last = { "limits.set_last" },
   tie = { "tie.set_last" },

@@ -27,6 +27,8 @@ local policy = require "cella.policy"
 local printable = require "cella.printable"
 local process_limits = require "cella.process.limits"
 local root = require "cella.root"
+---@module "cella.seccomp"
+local seccomp = lazy "cella.seccomp"
 local spawn = require "cella.plan.spawn"
 ---@module "cella.sysctl"
 local sysctl = lazy "cella.sysctl"
@@ -136,6 +138,7 @@ local function confinement_of(box, user, host)
     keys = { which = box.keyrings or "none", before = not no_new_privs },
     tie = box.die_with_parent ~= false and not box.init and "before exec",
     memory = { are_default = host.memory_defaults },
+    seccomp = box.seccomp and seccomp.filter_of(box.seccomp) or false,
   }
 end
 
@@ -213,6 +216,8 @@ local function begin(box, cwd, host)
 end
 
 local function record_command(plan, box, command)
+  local refused = box.seccomp and box.seccomp:refuses_start(call.is(command))
+  if refused then blame("seccomp: " .. refused) end
   command_module.record(plan, command_module.for_plan(command, box.environment, "/tmp",
     with_backstop(box.rlimits or {}, command.cpu_limit)), box)
 end

@@ -22,7 +22,10 @@ local interpreter = require "cella.interpreter"
 local join = require "cella.plan.join"
 local kinds = require "cella.kinds"
 local lists = require "cella.list"
+local lazy = require "cella.lazy"
 local render = require "cella.plan.render"
+---@module "cella.seccomp"
+local seccomp = lazy "cella.seccomp"
 local targets = require "cella.enter.target"
 local validate = require "cella.validate"
 
@@ -71,10 +74,10 @@ local options_rule = rule.record(confinement.add_rules({
 --- kinds only: by default all that are not this process's own); `user` { uid, gid, groups } as IDs there, or "host" or
 --- { namespace = "host", ... }: the caller's, as IDs of the caller's user namespace; `capabilities`, `no_new_privs`,
 --- `cwd`, `environment`, `new_session`, `command` as of a container, by default what the process has;
---- `keyrings` as of a container; `die_with_parent` (default true); `copy`: functions may be run there, in a copy of our
---- memory; `exceed`: in what it may have more than the process: "capabilities", "no_new_privs", "seccomp", "cgroup"; or
---- get hold of the caller's "interpreter". Raises at an unknown key or a bad value; nil and an error where there is no
---- such process (ESRCH).
+--- `keyrings` as of a container; `seccomp`: a policy as of a container, by default that of `process`; `die_with_parent`
+--- (default true); `copy`: functions may be run there, in a copy of our memory; `exceed`: in what it may have more than
+--- the process: "capabilities", "no_new_privs", "seccomp", "cgroup"; or get hold of the caller's "interpreter". Raises
+--- at an unknown key or a bad value; nil and an error where there is no such process (ESRCH).
 ---@param options cella.enter.keys
 ---@return cella.entrance?, cella.error?
 function M.new(options)
@@ -159,6 +162,16 @@ local function record_expected(plan, facts, joined)
   plan:close(proc)
 end
 
+-- Why the policy that who enters is under cannot be, or nil.
+local function check_policy(who, is_function)
+  if not who.policy then return nil end
+  local why = who.policy:refuses_start(is_function)
+  if not why and not who.no_new_privs and not who.sets.effective:has "sys_admin" then
+    why = "without no_new_privs the kernel takes a filter only of who has sys_admin (seccomp(2))"
+  end
+  return why and Error.new { op = "seccomp", message = "the filter cannot be put on what enters", why = why }
+end
+
 -- What it is confined by: what the process is, as far as `who` has not narrowed that down.
 local function confinement_of(options, facts, own, who, moves, host)
   return confinement.complete {
@@ -173,6 +186,7 @@ local function confinement_of(options, facts, own, who, moves, host)
     keys = { which = options.keyrings or "none", before = not who.no_new_privs },
     tie = options.die_with_parent ~= false and "last",
     memory = { are_default = host.memory_defaults },
+    seccomp = who.policy and seccomp.filter_of(who.policy) or false,
   }
 end
 
@@ -195,8 +209,10 @@ function M.prepare(options, cwd, host, is_function)
   local who
   who, err = identity.resolve(facts, { pid = target.pid, maps = joins_user and facts.maps or nil,
     foreign = not same_user and not joins_user, filters = own.seccomp,
-    keys_filter = target:filters_with_keys(own.seccomp) }, options, host)
+    filtered = target:filters_given(own.seccomp) }, options, host)
   if not who then return nil, err end
+  err = check_policy(who, is_function)
+  if err then return nil, err end
   local moves = {}
   if not identity.consented(options, "cgroup") then
     moves, err = cgroups.differing(facts.cgroups, own.cgroups)

@@ -48,6 +48,7 @@ local tables = {
       return ("it is a key of `namespaces`: namespaces = { %s = \"host\" }"):format(key == "mnt" and "mount" or key)
     end },
     { "uid gid groups", function(key) return in_table("user", key) end },
+    { "syscalls system_calls filter", called "seccomp" },
     { "memory pids cpu cpuset io swap mem memory_limit", function(key)
       local name = ({ mem = "memory", memory_limit = "memory", swap = "memory" })[key] or key
       return ("limits for all of it are keys of `cgroup`: cgroup = { %s = ... }"):format(name)
@@ -58,7 +59,7 @@ local tables = {
   },
   command = by_key {
     { "hostname domainname namespaces ids user root mounts proc masked_paths readonly_paths cgroup capabilities "
-      .. "no_new_privs keyrings new_session init die_with_parent hooks rlimits", of_container },
+      .. "no_new_privs keyrings seccomp new_session init die_with_parent hooks rlimits", of_container },
     { "uid gid groups", "who the program is, is said by the key `user` of the container" },
     { "cmd args argv program command", "the program and its arguments are the items of the table: { \"ls\", \"-l\" }" },
     { "env environ variables", called "environment" },
@@ -84,6 +85,12 @@ local tables = {
     { "options flags", "each flag is a key: readonly = true, noexec = true" },
     { "1", "it is a table with keys: { type = \"bind\", source = \"/src\", destination = \"/src\" }" },
   },
+  seccomp = by_key {
+    { "notify", "there is no supervisor yet that could answer" },
+    { "trap trace", "there is `kill`, which ends the process, and `log`" },
+    { "deny block refuse", "what is refused stands under its error: errno = { EPERM = { \"mount\" } }" },
+    { "1", "names of calls stand in a list: allow = { ... }, kill = { ... }, errno = { EPERM = { ... } }" },
+  },
   root = by_key {
     { "ro read_only", called "readonly" },
     { "source src dir directory", called "path" },
@@ -91,7 +98,7 @@ local tables = {
 }
 
 --- What somebody means by a key.
----@param whose "container"|"command"|"namespaces"|"mount"|"root"  the table that does not have it
+---@param whose "container"|"command"|"namespaces"|"mount"|"seccomp"|"root"  the table that does not have it
 ---@param key any
 ---@return string?  the rest of a sentence
 function M.of(whose, key)

@@ -22,6 +22,8 @@ local NAMES = [[
   process.serve process.starting process.usage process.wait
   root root.bind root.description root.device root.entry root.filesystem root.idmap root.overlay root.own root.place
   root.readonly root.system
+  seccomp seccomp.action seccomp.calls seccomp.compile seccomp.condition seccomp.constants seccomp.grammar
+  seccomp.named seccomp.rules seccomp.text seccomp.word
   show show.data show.text
   subid subid.files subid.program
   tree tree.ask tree.data tree.dot tree.maps tree.node tree.order tree.related tree.scan tree.svg tree.text tree.words

@@ -228,6 +228,8 @@ local function record_end(self, command, open_more)
   rlimits.record(self, command.rlimits or {})
   self:sigdefault("all")
   self:sigunblock()
+  local filter = self.filter
+  if filter then self:seccomp(filter.program, filter.name):expect_seccomp(filter.mark) end
   return commands.environment_list(command.environment), more
 end
 

@@ -48,7 +48,7 @@ function M.new(child, ends, options, starting)
     unexecuted = options.unexecuted,
     result_limit = options.result_limit,
     cgroup = options.cgroup,
-    keys_filter = options.keys_filter,
+    filtered = options.filtered,
   }, Process)
   if ends.stdin then self.input = input.new(ends.stdin, self.set) end
   local ok, err

@@ -10,8 +10,8 @@ local LAYERS = {
     .. "caps.named caps.securebits caps.rules caps.text caps.state caps.exec caps.fileset" },
   { "facts of the host", "host host.* mountinfo subid subid.* open groups root.system cgroup.place cgroup.usage "
     .. "tree.*" },
-  { "policy and prediction", "policy policy.* idmap idmap.check idmap.check.* caps caps.* sys enter.target tree "
-    .. "same" },
+  { "policy and prediction", "policy policy.* idmap idmap.check idmap.check.* caps caps.* seccomp seccomp.* sys "
+    .. "enter.target tree same" },
   { "plans and processes", "plan plan.* explain explain.* interpreter runner streams terminal rlimits mapping command "
     .. "call call.* process process.* cgroup cgroup.* root.description" },
   { "containers", "confinement root root.* container container.* enter enter.* namespace pool worker worker.* show "

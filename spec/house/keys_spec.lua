@@ -71,6 +71,9 @@ local TABLES = {
   ["cella.plan.keys"] = function(keys) cella.plan(keys) end,
   ["cella.plan.ids.keys"] = function(keys) cella.plan { ids = keys } end,
   ["cella.plan.join.keys"] = function(keys) cella.plan { join = { keys } } end,
+  ["cella.seccomp.keys"] = function(keys)
+    cella.seccomp.policy(with(keys, { default = "allow" }))
+  end,
   ["cella.spawn.keys"] = function(keys) cella.plan():spawn(keys) end,
   ["cella.worker.keys"] = function(keys) cella.container({}):worker(keys) end,
   ["cella.slice.keys"] = function(keys) cella.policy.slice("name", 1, keys) end,

@@ -65,6 +65,7 @@ local CALLS = {
   keep_caps = { "prctl PR_SET_KEEPCAPS" },
   no_new_privs = { "prctl PR_SET_NO_NEW_PRIVS" },
   seccomp = { "prctl PR_SET_SECCOMP" },
+  expect_seccomp = { "prctl PR_GET_SECCOMP" },
   deny_keys = { "prctl PR_SET_SECCOMP" },
   join_session_keyring = { "keyctl", "keyctl", "keyctl" },
   personality = { "personality" },

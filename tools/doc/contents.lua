@@ -92,6 +92,11 @@ local SECTIONS = {
     classes = { "cella.caps.state" }, there = function() return require("cella.caps.state").methods end },
   { title = "Capabilities of files", shown = "fileset:", from = { { "lua/cella/caps/fileset.lua", "^methods:" } },
     classes = { "cella.caps.fileset" }, there = methods(function() return require("cella.caps.fileset").wrap {} end) },
+  { title = "cella.seccomp", shown = "seccomp.", module = "lua/cella/seccomp.lua", from = {
+    { "lua/cella/seccomp.lua", "^M%." } }, internal = "rule filter_of", there = value "cella.seccomp" },
+  { title = "Policies of system calls", shown = "policy:", from = { { "lua/cella/seccomp.lua", "^methods:" } },
+    classes = { "cella.seccomp.policy" }, internal = "refuses_start",
+    there = methods(function() return require("cella.seccomp").named "default" end) },
   { title = "cella.cgroup", shown = "cgroup.", from = { { "lua/cella/cgroup.lua", "^M%." } },
     internal = "create facts needs rule",
     there = value "cella.cgroup" },

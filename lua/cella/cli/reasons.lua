@@ -124,6 +124,7 @@ expect_groups getgroups(2): These groups, and no others.
 expect_capabilities capabilities(7): Effective, permitted, inheritable, bounding and ambient, capability by capability.
 expect_securebits prctl(2): The securebits are these.
 expect_no_new_privs prctl(2): It is set.
+expect_seccomp seccomp(2): The filter answers a question that nothing else does.
 expect_no_keys keyctl(2): The three calls are not there: tried.
 expect_personality personality(2): It is what every program has.
 expect_timer_slack prctl(2): It is what every program has.

@@ -143,6 +143,14 @@ local function check_proc(box)
   end
 end
 
+-- The filter comes last, when what is not kept has been given up.
+local function check_filter(box)
+  if not box.seccomp or box.no_new_privs ~= false then return end
+  if box.capabilities and box.capabilities:has "sys_admin" then return end
+  blame("seccomp: without no_new_privs the kernel takes a filter only of who has sys_admin (seccomp(2)): leave "
+    .. "no_new_privs true, or keep sys_admin in `capabilities`")
+end
+
 -- Without a map there is nobody inside, and what is inside is over a user namespace that governs nothing.
 local function check_unmapped(box)
   if box.ids ~= false then return end
@@ -186,6 +194,7 @@ local function check_together(box)
     blame("ids: needs a new user namespace: the maps of another are written already")
   end
   check_unmapped(box)
+  check_filter(box)
 end
 
 M.NAMESPACES = NAMESPACES

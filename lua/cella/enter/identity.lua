@@ -96,19 +96,43 @@ M.consented = consented
 
 local CONSENT = '; exceed = { "%s" } allows it'
 
+-- The policy that is put on what enters: that of the process, where it is known. Where it is not, its filters can be
+-- neither read nor put on another.
+local function choose_policy(facts, where, options)
+  local given, consents = where.filtered, consented(options, "seccomp")
+  local filtered = facts.seccomp.mode ~= 0 and facts.seccomp.filters > where.filters
+  local known = filtered and facts.seccomp.mode == 2 and given and facts.seccomp.filters == given.count
+  local policy = known and given.policy or nil
+  if filtered and not known and not consents then
+    return nil, refuse(("process %d is under %s, which cannot be put on another"):format(where.pid,
+      facts.seccomp.mode == 2 and ("%d seccomp filters"):format(facts.seccomp.filters) or "strict seccomp"),
+      "what enters would have system calls that it has not" .. CONSENT:format "seccomp")
+  elseif known and given.keys and (options.keyrings or "none") ~= "none" and not consents then
+    return nil, refuse(("keyrings: process %d reaches no keys"):format(where.pid),
+      "what enters would have system calls that it has not" .. CONSENT:format "seccomp")
+  elseif options.seccomp == nil then
+    return policy
+  elseif policy and options.seccomp ~= policy and not consents then
+    return nil, refuse(("seccomp: process %d is under another policy"):format(where.pid),
+      "what enters could have system calls that it has not: leave the key away, and it gets the same"
+      .. CONSENT:format "seccomp")
+  end
+  return options.seccomp or nil
+end
+
 ---@class cella.enter.who
 ---@field user { uid: integer, gid: integer, groups: integer[]?, sets_groups: boolean }  groups nil: they stay as they
 ---  are; sets_groups false: they are those, by what happened before
 ---@field groups_before integer[]?  to be set before one goes
 ---@field sets table<string, cella.caps.mask>
 ---@field no_new_privs boolean
+---@field policy cella.seccomp.policy?  of a filter that is put on it
 
 --- Decides, from what is known of the process and of the host.
 ---@param facts cella.enter.facts
----@param where { pid: integer, maps: table?, foreign: boolean, filters: integer, keys_filter: integer? }
+---@param where { pid: integer, maps: table?, foreign: boolean, filters: integer, filtered: cella.enter.filtered? }
 ---  `maps`: of the user namespace that is joined; `foreign`: the process is in another, which is not; `filters`: of
----  seccomp, that the caller has itself; `keys_filter`: how many the process has if they are those that it was started
----  with and the one that denies keys
+---  seccomp, that the caller has itself; `filtered`: those that the process was started with
 ---@param options table
 ---@param host cella.Host
 ---@return cella.enter.who?, cella.error?
@@ -131,17 +155,9 @@ function M.resolve(facts, where, options, host)
   choice, err = choose_groups(facts, wanted, where, host)
   if not choice then return nil, err end
 
-  local filtered = facts.seccomp.mode ~= 0 and facts.seccomp.filters > where.filters
-  local keys_only = filtered and facts.seccomp.mode == 2 and facts.seccomp.filters == where.keys_filter
-  if keys_only and (options.keyrings or "none") ~= "none" and not consented(options, "seccomp") then
-    return nil, refuse(("keyrings: process %d reaches no keys"):format(where.pid),
-      "what enters would have system calls that it has not" .. CONSENT:format "seccomp")
-  end
-  if filtered and not keys_only and not consented(options, "seccomp") then
-    return nil, refuse(("process %d is under %s, which cannot be put on another"):format(where.pid,
-      facts.seccomp.mode == 2 and ("%d seccomp filters"):format(facts.seccomp.filters) or "strict seccomp"),
-      "what enters would have system calls that it has not" .. CONSENT:format "seccomp")
-  end
+  local policy
+  policy, err = choose_policy(facts, where, options)
+  if err then return nil, err end
   local no_new_privs = facts.no_new_privs or host.no_new_privs
   if options.no_new_privs then
     no_new_privs = true
@@ -166,7 +182,7 @@ function M.resolve(facts, where, options, host)
     sets = { effective = keep, permitted = keep, inheritable = keep, bounding = keep, ambient = keep }
   end
   return { user = { uid = uid, gid = gid, groups = choice.groups, sets_groups = choice.inside },
-    groups_before = choice.before, sets = sets, no_new_privs = no_new_privs }
+    groups_before = choice.before, sets = sets, no_new_privs = no_new_privs, policy = policy }
 end
 
 return M

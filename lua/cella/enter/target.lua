@@ -84,7 +84,7 @@ function M.of(process)
   if process.result or not child:pidfd() then return nil, gone(process.pid) end
   local self, err = M.hold(process.pid)
   if not self then return nil, err end
-  self.keys_filter = process.keys_filter
+  self.filtered = process.filtered
   -- Behind an init the program is not ours to wait for: but a child of what is.
   local init = child:pid()
   if init ~= process.pid and self:status("PPid") ~= tostring(init) then
@@ -224,13 +224,18 @@ local function first_of_namespace(pid)
   return nil
 end
 
---- How many seccomp filters the process has if they are those of who started it and the one that denies keys. A handle
---- knows. Of a bare number it is what the init says, where it is cella's: it has been given its filters before the
+---@class cella.enter.filtered
+---@field count integer  of the seccomp filters that the process has if it has given itself none
+---@field keys boolean   whether one of them denies keys
+---@field policy cella.seccomp.policy?  of another
+
+--- The filters that the process was started with, besides those of who started it. A handle knows. Of a bare number it
+--- is what the init says, where it is cella's: it has been given the filter that denies keys, and no other, before the
 --- program has run, and nobody in there can give it any.
 ---@param own integer  filters of this process
----@return integer?
-function Target:filters_with_keys(own)
-  if self.keys_filter ~= nil then return self.keys_filter or nil end
+---@return cella.enter.filtered?
+function Target:filters_given(own)
+  if self.filtered ~= nil then return self.filtered or nil end
   local init, text = first_of_namespace(self.pid)
   if not init or status.field(text, "Name") ~= "cella-init" then return nil end
   -- Who may look at its executable compares it. That may be a hostile program's, of any size.
@@ -239,7 +244,7 @@ function Target:filters_with_keys(own)
   local theirs = bytes(("/proc/%d/exe"):format(init), #ours + 1)
   if theirs and (ours == "" or theirs ~= ours) then return nil end
   local count = tonumber(status.field(text, "Seccomp_filters"))
-  return count == own + 1 and count or nil
+  return count == own + 1 and { count = count, keys = true } or nil
 end
 
 --- What Target:facts says of this process. `seccomp` is the number of its filters.

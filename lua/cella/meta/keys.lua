@@ -27,6 +27,8 @@ error "for editors and readers, not for running"
 ---  not given
 ---@field keyrings ("none"|"own"|"host")?  the kernel's keys, keyrings(7). "none": its three calls answer ENOSYS, by a
 ---  filter; "own": a session keyring of its own; "host": the caller's
+---@field seccomp ("default"|"nesting"|"strict"|cella.seccomp.policy|cella.seccomp.keys|false)?  what the program's
+---  system calls are answered: a policy of cella.seccomp, its name or its table. Only the kernel decides, if not given
 ---@field new_session boolean?  a session without the caller's terminal: setsid(2). True, if not given
 ---@field init boolean?  a small process 1 before the program, which reaps and hands signals on. True with a new pid
 ---  namespace
@@ -412,6 +414,8 @@ error "for editors and readers, not for running"
 ---@field capabilities cella.capabilities?  what stays, in all five sets
 ---@field no_new_privs boolean?     as the process has it, if not given
 ---@field keyrings ("none"|"own"|"host")?  "none", if not given, whatever the process has
+---@field seccomp ("default"|"nesting"|"strict"|cella.seccomp.policy|cella.seccomp.keys|false)?  as of a container. The
+---  same policy that `process` was started with, if not given
 ---@field new_session boolean?      true, if not given
 ---@field die_with_parent boolean?  true, if not given
 ---@field environment (table<string, string|number|false>|"inherit")?  `PATH` and `TERM`, if not given
@@ -484,3 +488,14 @@ error "for editors and readers, not for running"
 ---@class cella.slice.keys
 ---@field registry string?  the directory of the notes
 ---@field within { first: integer, count: integer }?  the IDs to take them of, for who may map any
+
+--- A policy of system calls: the table of `seccomp.policy`. A list has names of calls as items, and as keys those that
+--- are meant on a condition: `{ "mount", socket = { { 0, "in", { "unix", "inet" } } } }`.
+---@class cella.seccomp.keys
+---@field default "allow"|"log"|"kill"|string  what is answered to calls that are not named: "EPERM" is an error
+---@field allow table?  which calls are performed
+---@field log table?    which are performed, and told of in the kernel's log
+---@field kill table?   which end the process, by SIGSYS
+---@field errno table<string, table>?  which fail, by the error: `{ EPERM = { "mount" } }`
+---@field calls table<string, table>?  answers in full, by call: `{ { CONDITION, ..., ACTION }, ..., ACTION }`, of which
+---  the first counts whose conditions hold, and else the last

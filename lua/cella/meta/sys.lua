@@ -445,8 +445,14 @@ function sys.setrlimit(resource, soft, hard) end
 function sys.wait_for_byte(fd) end
 
 --- From here on every system call of this process passes a filter: seccomp(2). Needs no_new_privs, or CAP_SYS_ADMIN.
----@param filter string  a compiled classic BPF program, as seccomp_export_bpf(3) writes it
-function sys.seccomp(filter) end
+---@param filter string  a compiled classic BPF program, as policy:filter() or seccomp_export_bpf(3) make it
+---@param policy string?  what a printed plan calls it
+function sys.seccomp(filter, policy) end
+
+--- That the filter with this mark is there, and the last: it is asked, and answers what the kernel never does, also
+--- where it refuses every other call (lua/cella/seccomp/compile.lua). A number in /proc would not say which it is.
+---@param mark integer  of a policy, policy:mark() of cella.seccomp
+function sys.expect_seccomp(mark) end
 
 --- execve(2): of several paths the first that exists and may be executed counts, as in execvp(3), but a file in no
 --- known format is an error, not a shell script. ELIBACC says that the file is there and its interpreter is not.

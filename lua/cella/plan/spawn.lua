@@ -144,7 +144,7 @@ end
 
 -- Goes on with a child until it has executed the program, or for who does not wait at once.
 local function complete(plan, child, options, context)
-  options.cgroup, options.keys_filter = context.cgroup, context.keys_filter
+  options.cgroup, options.filtered = context.cgroup, context.filtered
   function options.unexecuted()
     return failures.of(plan, failures.number_of_child_step(plan, plan.recorder:size()), {
       message = "the child was killed in this step" })
@@ -164,8 +164,15 @@ local function complete(plan, child, options, context)
   return nil, err
 end
 
+-- The filters that the program gets: how many there are then, whether one denies keys, and the policy of another.
+local function filtered(plan)
+  if not plan.denies_keys and not plan.filter then return false end
+  local given = (plan.denies_keys and 1 or 0) + (plan.filter and 1 or 0)
+  return { count = filters() + given, keys = plan.denies_keys or false, policy = plan.filter and plan.filter.policy }
+end
+
 local function new_context(plan, options)
-  return { slots = {}, owned = {}, captures = {}, keys_filter = plan.denies_keys and filters() + 1 or false,
+  return { slots = {}, owned = {}, captures = {}, filtered = filtered(plan),
     log = options.log and logs.new(plan, options.log) or nil }
 end
 
@@ -246,7 +253,7 @@ function M.hand_over(parked, plan, options)
     return nil, err, died
   end
   for name, fd in pairs(parked.context.captures) do context.captures[name] = fd end
-  context.cgroup, context.keys_filter = parked.context.cgroup, parked.context.keys_filter
+  context.cgroup, context.filtered = parked.context.cgroup, parked.context.filtered
   return complete(plan, parked.child, options, context)
 end
 
