@@ -107,6 +107,17 @@ static int act_fchmod(const struct arg *a)
 	return (int)result;
 }
 
+/* fchown(fd [, uid [, gid]]) -> true | nil, message, errno
+ * fchownat(2) of what a descriptor stands for, also of what was opened as a path only.
+ * uid: nil: it stays
+ * gid: nil: it stays */
+static int act_fchown(const struct arg *a)
+{
+	enum { UNCHANGED = -1 };
+	return (int)RAW(SYS_fchownat, a[0].n, "", given(&a[1]) ? a[1].n : UNCHANGED, given(&a[2]) ? a[2].n : UNCHANGED,
+			AT_EMPTY_PATH);
+}
+
 /* lock(fd) -> true | nil, message, errno
  * A lock for reading on all of a file (fcntl(2), F_OFD_SETLK), which lasts until the last copy of the descriptor is
  * closed, whichever process has it. */
@@ -128,6 +139,7 @@ static const struct op rows[] = {
 	  { { "keep", K_FDS }, { "fd", K_FD, true }, { "channel", K_CHANNEL } } },
 	{ "write", act_write, 0, RESULT_TRUE, { { "fd", K_FD }, { "data", K_DATA } } },
 	{ "fchmod", act_fchmod, 0, RESULT_TRUE, { { "fd", K_FD }, { "mode", K_MODE } } },
+	{ "fchown", act_fchown, OP_SOME, RESULT_TRUE, { { "fd", K_FD }, { "uid", K_ID, true }, { "gid", K_ID, true } } },
 	{ "lock", act_lock, 0, RESULT_TRUE, { { "fd", K_FD } } },
 };
 

@@ -59,7 +59,8 @@ local function open_root(plan, state, root)
 end
 
 local function empty_root(plan, state, root)
-  local options = filesystem.tmpfs_options { size = root.size, inodes = root.inodes, mode = root.mode or "755" }
+  local options = filesystem.tmpfs_options { size = root.size, inodes = root.inodes, mode = root.mode or "755",
+    owner = root.owner }
   state.root = filesystem.new(plan, "tmpfs", options, { nosuid = true, nodev = true })
   place.note(plan, state, "/", state.root)
 end

@@ -57,6 +57,9 @@ local TABLES = {
     cella.container { mounts = { { type = "bind", source = with(keys, { content = "" }) } } }
   end,
   ["cella.mount.ids.keys"] = in_mount "idmap",
+  ["cella.mount.owner.keys"] = function(keys)
+    cella.container { mounts = { { type = "tmpfs", destination = "/mnt", owner = keys } } }
+  end,
   ["cella.exec.keys"] = function(keys) cella.plan():exec(with(keys, { "true" })) end,
   ["cella.command.keys"] = function(keys) cella.container { command = with(keys, { "true" }) } end,
   ["cella.call.keys"] = function(keys) cella.container { command = with(keys, { print }) } end,

@@ -44,6 +44,7 @@ local CALLS = {
   write_file = { "openat", "fstatfs?", "write", "close" },
   write = { "write*" },
   fchmod = { "fchmod", "fchmodat2?" },
+  fchown = { "fchownat" },
   lock = { "fcntl F_OFD_SETLK" },
   umask = { "umask" },
   close = { "close" },
@@ -335,7 +336,7 @@ describe("strace shows", function()
       if devices then plan:mknod("/tmp/root/null", "char", 438, 1, 3) end
       plan:write_file("/tmp/root/file", "some data", { "creat", "excl" }, 420)
       local file = plan:openat2("/tmp/root/file", { "wronly", "append" })
-      plan:write(file, "and more"):fchmod(file, 384)
+      plan:write(file, "and more"):fchown(file, 0):fchmod(file, 384)
       plan:close(file)
       local null = plan:openat2("/dev/null", "path")
       plan:expect_node(null, "char", 1, 3)

@@ -60,6 +60,7 @@ return {
     optional(fd "dirfd") },
   write = { fd(), p("data", "data", "x") },
   fchmod = { fd(), p("mode", "mode", 438) }, -- a mutant may do it to /dev/null
+  fchown = { fd(), id "uid", id "gid" },
   lock = { fd() },
   umask = { p("mask", "mode", 18) },
   close = { fd() },

@@ -70,6 +70,7 @@ dup2 dup(2): The stream gets its number.
 close_range close_range(2): These descriptors are not for the program.
 close_others close_range(2): No descriptor of the caller's gets inside that nobody has named (CVE-2024-21626).
 write write(2): Data that goes in before the program begins.
+fchown fchownat(2): Whose it is inside.
 fchmod fchmod(2): The mode that was asked for, whatever the umask is.
 lock fcntl(2): Somebody can see that the container lives.
 setgroups setgroups(2): Supplementary groups would go on giving what they give outside.

@@ -81,7 +81,20 @@ local function check_is_directory(source, host)
       .. "into a container by `mounts`" }
 end
 
---- Looks at the root and the writable binds of a container.
+-- What is to belong to somebody has to find him in the map.
+local function check_owner(key, mount, maps)
+  for _, kind in ipairs { "uid", "gid" } do
+    local id = mount.owner[kind]
+    if id and not maps[kind]:outside(id) then
+      return nil, Error.new { op = key, code = "EINVAL",
+        message = ("owner.%s: %.0f is not in the map"):format(kind, id),
+        why = ("the container has no such %s: give it one by `ids`"):format(kind) }
+    end
+  end
+  return true
+end
+
+--- Looks at the root and the writable binds of a container, and at what is to belong to somebody.
 ---@param box table
 ---@param maps { uid: cella.IdMap, gid: cella.IdMap }?  of the container; nil where it has the caller's, or unknown ones
 ---@param host cella.Host
@@ -93,8 +106,16 @@ function M.check(box, maps, host)
     if ok then ok, err = check("root", box.root, ENTER, maps, host) end
     if not ok then return nil, err end
   end
+  if box.root.owner then
+    local ok, err = check_owner("root", box.root, maps)
+    if not ok then return nil, err end
+  end
   for _, name in ipairs { "root", "mounts" } do
     for i, mount in ipairs(box[name]) do
+      if mount.owner then
+        local ok, err = check_owner(("%s[%d]"):format(name, i), mount, maps)
+        if not ok then return nil, err end
+      end
       if mount.type == "bind" and (mount.destination == "/" or not mount.readonly) then
         local bit = mount.destination == "/" and ENTER or WRITE
         local ok, err = check(("%s[%d]"):format(name, i), mount, bit, maps, host)

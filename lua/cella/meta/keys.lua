@@ -189,6 +189,7 @@ error "for editors and readers, not for running"
 ---@field size (integer|string)?  bytes, "64M", "10%" of the memory
 ---@field mode cella.mode?           of its top: "0755", if not given
 ---@field inodes integer?         files and directories at most
+---@field owner cella.mount.owner.keys?  whose its top is; root's inside, if not given
 ---@field propagation ("private"|"shared")?  "private", if not given
 
 ---@alias cella.mount.entry
@@ -257,6 +258,7 @@ error "for editors and readers, not for running"
 ---@field size (integer|string)?  bytes, "64M", "10%" of the memory; half of it, if not given
 ---@field mode cella.mode?           of its top: "1777", if not given
 ---@field inodes integer?         files and directories at most
+---@field owner cella.mount.owner.keys?  whose its top is; root's inside, if not given
 
 --- Layers: of several lower directories the topmost that has a name counts, and what is written goes to the upper one.
 --- In a user namespace since Linux 5.11.
@@ -300,7 +302,13 @@ error "for editors and readers, not for running"
 ---@field type "file"
 ---@field content string      what is in it
 ---@field mode cella.mode?       "0644", if not given
+---@field owner cella.mount.owner.keys?  whose it is; root's inside, if not given
 ---@field existing boolean?   there may be one, which is overwritten
+
+--- Whose something is, as IDs inside, which have to be in the map. One of the two at least.
+---@class cella.mount.owner.keys
+---@field uid integer?
+---@field gid integer?
 
 --- A symbolic link on a file system of the container's own.
 ---@class cella.mount.symlink : cella.mount.place
@@ -312,6 +320,7 @@ error "for editors and readers, not for running"
 ---@class cella.mount.directory : cella.mount.place
 ---@field type "directory"
 ---@field mode cella.mode?       "0755", if not given
+---@field owner cella.mount.owner.keys?  whose it is; root's inside, if not given. Not together with `existing`
 ---@field existing boolean?   there may be one already
 
 --- Sets the flags that are true on the mount that is at the destination, and on none below it; takes none away.

@@ -356,6 +356,12 @@ function sys.write(fd, data) end
 ---@param mode integer|string  0 to 4095
 function sys.fchmod(fd, mode) end
 
+--- fchownat(2) of what a descriptor stands for, also of what was opened as a path only.
+---@param fd cella.fd
+---@param uid integer?  nil: it stays
+---@param gid integer?  nil: it stays
+function sys.fchown(fd, uid, gid) end
+
 --- A lock for reading on all of a file (fcntl(2), F_OFD_SETLK), which lasts until the last copy of the descriptor is
 --- closed, whichever process has it.
 ---@param fd cella.fd

@@ -20,8 +20,8 @@ local OPERATIONS = {
   namespaces = [[clone3 unshare setns fork newuidmap newgidmap expect_map expect_namespace expect_no_user_namespaces
     sethostname setdomainname link_up]],
   root = [[mount umount2 fsopen fsconfig fsconfig_at fsmount open_tree open_tree_of move_mount mount_setattr pivot_root
-    chroot chdir_first fchdir mkdir mknod symlink make_target make_symlink mask lock fchmod expect_node expect_not_root
-    expect_root expect_same_filesystem]],
+    chroot chdir_first fchdir mkdir mknod symlink make_target make_symlink mask lock fchmod fchown expect_node
+    expect_not_root expect_root expect_same_filesystem]],
   limits = "cgroup setrlimit setpriority sched_setaffinity personality timer_slack thp_disable memory_merge",
   identity = "setgroups setresgid setresuid keep_caps",
   capabilities = [[ambient_clear ambient_lower ambient_raise capbset_drop capset securebits no_new_privs seccomp

@@ -33,6 +33,16 @@ local function size(value, path)
   return value
 end
 
+-- Whose it is, as IDs inside.
+local ids_inside = rule.record { uid = rule.id, gid = rule.id }
+
+local function owner(value, path)
+  if type(value) ~= "table" then validate.fail(path, "{ uid =, gid = } expected, got %s", validate.show(value)) end
+  local copy = ids_inside(value, path)
+  if not copy.uid and not copy.gid then validate.fail(path, "uid or gid is missing") end
+  return copy
+end
+
 local inodes = rule.integer(1, 2147483647)
 local descriptor = rule.record({ fd = rule.integer(0, 2147483647) }, { "fd" })
 
@@ -90,7 +100,7 @@ local types = {
     at_root = true,
   },
   tmpfs = {
-    fields = { size = size, mode = mode, inodes = inodes },
+    fields = { size = size, mode = mode, inodes = inodes, owner = owner },
     attributes = { nosuid = true, nodev = true },
     at_root = true,
   },
@@ -117,9 +127,13 @@ local types = {
   -- These mount nothing: they are made on a file system of the container's own.
   -- `existing`: what is there already is as good (of a file: it is overwritten, and has another mode only if one is
   -- given).
-  file = { fields = { content = content, mode = mode, existing = boolean }, required = { "content" }, entry = true },
+  file = {
+    fields = { content = content, mode = mode, owner = owner, existing = boolean },
+    required = { "content" },
+    entry = true,
+  },
   symlink = { fields = { target = rule.path, existing = boolean }, required = { "target" }, entry = true },
-  directory = { fields = { mode = mode, existing = boolean }, entry = true },
+  directory = { fields = { mode = mode, owner = owner, existing = boolean }, entry = true },
   -- These change what is there: the flags of one mount, and the mode of one file or directory.
   remount = { at_root = true, change = true },
   chmod = { fields = { mode = mode }, required = { "mode" }, entry = true, at_root = true },
@@ -186,6 +200,9 @@ local function entry_rule(value, path)
     validate.fail(path, "upper and work go together (on the same file system), or upper is \"tmpfs\"")
   end
   if mount.type == "bind" then check_bind(mount, path) end
+  if mount.type == "directory" and mount.existing and mount.owner then
+    validate.fail(validate.join(path, "owner"), "a directory that may be there already is left as it is")
+  end
   if mount.type == "remount" then check_remount(mount, path) end
   if mount.noatime and mount.strictatime then validate.fail(path, "noatime and strictatime exclude each other") end
   for attribute, default in pairs(types[mount.type].attributes or {}) do
@@ -246,7 +263,7 @@ end
 local root_propagation = rule.one_of { "private", "shared", "slave" }
 local directory_root = rule.record({ path = rule.path, fd = rule.integer(0, 2147483647), readonly = boolean,
   nodev = boolean, idmap = idmap, propagation = root_propagation }, nil, nil, "root")
-local parts_root = rule.record({ readonly = boolean, size = size, mode = mode, inodes = inodes,
+local parts_root = rule.record({ readonly = boolean, size = size, mode = mode, inodes = inodes, owner = owner,
   propagation = rule.one_of { "private", "shared" } }, nil, M.part_rule, "root")
 
 --- `root`: "system", what the host's programs need of its files; a directory's path; { path = or fd =, readonly =,

@@ -8,6 +8,10 @@ local M = {}
 local make = {}
 M.make = make
 
+local function set_owner(plan, slot, mount)
+  if mount.owner then plan:fchown(slot, mount.owner.uid, mount.owner.gid) end
+end
+
 function make.file(plan, state, mount)
   local parent, name, opened = place.open_parent(plan, state, mount)
   local slot
@@ -21,6 +25,7 @@ function make.file(plan, state, mount)
     mode = mode or 420 -- 0644, whatever the umask
   end
   plan:write(slot, mount.content)
+  set_owner(plan, slot, mount) -- before the mode, of which it takes bits away
   if mode then plan:fchmod(slot, mode) end -- else what is there already keeps its own
   plan:close(slot)
   if opened then plan:close(parent) end
@@ -44,6 +49,7 @@ function make.directory(plan, state, mount)
   local parent, name, opened = place.open_parent(plan, state, mount)
   plan:mkdir(name, 448, parent)
   local slot = plan:openat2(name, { "rdonly", "directory", "nofollow" }, { "beneath" }, parent)
+  set_owner(plan, slot, mount)
   plan:fchmod(slot, mount.mode or 493) -- 0755
   plan:close(slot)
   if opened then plan:close(parent) end

@@ -35,6 +35,10 @@ function M.tmpfs_options(mount)
   local size = mount.size
   if size then options[#options + 1] = { "size", type(size) == "number" and ("%.0f"):format(size) or size } end
   if mount.mode then options[#options + 1] = { "mode", mount.mode } end
+  for _, key in ipairs { "uid", "gid" } do
+    local id = mount.owner and mount.owner[key]
+    if id then options[#options + 1] = { key, ("%.0f"):format(id) } end
+  end
   if mount.inodes then options[#options + 1] = { "nr_inodes", ("%d"):format(mount.inodes) } end
   return options
 end
