@@ -186,6 +186,9 @@ local function begin(box, cwd, host)
   identity.record_builder(plan, host, who)
   confinement.record(plan, "files", confined)
   if box.sysctl then sysctl.record(plan, box.sysctl) end
+  if box.user_namespaces == false and not who.user.unmapped then
+    plan:write_file("/proc/sys/user/max_user_namespaces", "0")
+  end
   if box.hostname then plan:sethostname(box.hostname) end
   if box.domainname then plan:setdomainname(box.domainname) end
   if box.namespaces.net == "new" then plan:link_up("lo") end
@@ -202,6 +205,7 @@ local function begin(box, cwd, host)
   end
   confinement.record(plan, "limits", confined)
   confinement.record(plan, "privileges", confined)
+  if box.user_namespaces == false then plan:expect_no_user_namespaces() end
   plan.hides_interpreter = interpreter.is_exposed(who.maps, host)
   plan.guards_null = identity.is_obeyed(who, host) and host.capabilities.sys_admin
   confinement.record(plan, "memory", confined)

@@ -104,6 +104,7 @@ local fields = confinement.add_rules({
   masked_paths = root.masked_rule,
   readonly_paths = root.readonly_rule,
   proc = rule.boolean,
+  user_namespaces = rule.boolean,
   sysctl = function(value, path) return sysctl.rule(value, path) end,
   new_session = rule.boolean,
   init = rule.boolean,
@@ -163,6 +164,16 @@ local function check_unmapped(box)
   end
 end
 
+-- The limit holds in the user namespace that the container has to itself, and for whoever cannot lift it there.
+local function check_user_namespaces(box)
+  if box.user_namespaces ~= false then return end
+  if box.namespaces.user ~= "new" then
+    blame("user_namespaces: false needs a new user namespace: it would be so for all who are in the other")
+  elseif box.capabilities and box.capabilities:has "sys_resource" then
+    blame("user_namespaces: false and the capability sys_resource do not go together: it could lift the limit")
+  end
+end
+
 --- Where the kind of a namespace decides about other keys, say so now.
 local function check_together(box)
   local kinds = box.namespaces
@@ -194,6 +205,7 @@ local function check_together(box)
     blame("ids: needs a new user namespace: the maps of another are written already")
   end
   check_unmapped(box)
+  check_user_namespaces(box)
   check_filter(box)
 end
 

@@ -25,6 +25,8 @@ error "for editors and readers, not for running"
 ---  set of cella.caps. None, if not given: capabilities(7)
 ---@field no_new_privs boolean?  no program gets more by its file (set-user-ID, file capabilities): prctl(2). True, if
 ---  not given
+---@field user_namespaces boolean?  false: nobody inside can make a user namespace, and gain in it what the kernel gives
+---  there. Needs one of the container's own. True, if not given
 ---@field keyrings ("none"|"own"|"host")?  the kernel's keys, keyrings(7). "none": its three calls answer ENOSYS, by a
 ---  filter; "own": a session keyring of its own; "host": the caller's
 ---@field seccomp ("default"|"nesting"|"strict"|cella.seccomp.policy|cella.seccomp.keys|false)?  what the program's
