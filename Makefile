@@ -40,6 +40,8 @@ no_libc     = csrc/runner/start.c csrc/runner/memory.c
 runcc       = $(CC) -std=c11 -D_GNU_SOURCE -iquote csrc $(CPPFLAGS) -Os -ffreestanding -fno-stack-protector -fno-asynchronous-unwind-tables \
               -fno-pie -ffunction-sections -fdata-sections $(WARNINGS) $(filter -Werror,$(CFLAGS)) -static -nostdlib \
               -Wl,--gc-sections,--sort-section=alignment,-z,noseparate-code,-z,norelro,-z,noexecstack,--build-id=none -s
+# Data near the global pointer would lie in one segment with the code, which could then be written.
+runcc      += $(if $(filter riscv%,$(shell $(CC) -dumpmachine)),-msmall-data-limit=0)
 sanitize    = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 
 # For what is started from the checkout.
@@ -95,11 +97,17 @@ sanitized:
 	@$(MAKE) --no-print-directory build build/sanitized/fuzz/launch.so BUILD=build/sanitized HARDENING= \
 	    RUNNER=asan CFLAGS='$(sanitize)'
 
-# Compiled for the other machine that raw.h knows. Only the runner is linked: there is no libcap for it here. The headers of
-# libcap and Lua are this machine's, and found last, so that libc's are the other's.
+# For the other machines that raw.h knows. For aarch64 with libcap and the headers of Lua of Debian's packages for it
+# (tools/foreign). Of riscv64 only the runner is linked; the headers of libcap and Lua are this machine's, and found last,
+# so that libc's are the other's.
 aarch64:
-	@$(MAKE) --no-print-directory objects BUILD=build/aarch64 CC=aarch64-linux-gnu-gcc \
-	    CFLAGS='-O2 -g -Werror -idirafter /usr/include -idirafter /usr/include/$(shell $(CC) -print-multiarch)'
+	@root=$$(tools/foreign arm64) && $(MAKE) --no-print-directory build BUILD=build/aarch64 CC=aarch64-linux-gnu-gcc \
+	    CFLAGS='-O2 -g -Werror' CPPFLAGS="-idirafter $$root/usr/include/aarch64-linux-gnu -idirafter $$root/usr/include" \
+	    LUA_INCDIR="$$root/usr/include/lua5.4" CAP_LIBDIR="$$root/usr/lib/aarch64-linux-gnu -L$$root/lib/aarch64-linux-gnu"
+
+riscv64:
+	@$(MAKE) --no-print-directory objects BUILD=build/riscv64 CC=riscv64-linux-gnu-gcc CFLAGS='-O2 -g -Werror' \
+	    CPPFLAGS='-idirafter /usr/include -idirafter /usr/include/$(shell $(CC) -print-multiarch)'
 
 # For musl, with a Lua and a libcap built from their sources (tools/musl). The headers are those that it prints, alone.
 musl:
@@ -236,7 +244,8 @@ help:
 	@echo 'make test-kernels  the specs that depend on the kernel, on Linux 5.10, 6.1, 6.12 and 7.3'
 	@echo 'make check    the specs without the slow ones, as you are'
 	@echo 'make fuzz [FUZZ_SECONDS=600]  options, parsers, results of functions and launches of the runner, at random'
-	@echo 'make aarch64  the C code and the runner for that machine, with aarch64-linux-gnu-gcc'
+	@echo 'make aarch64  the module in build/aarch64, for that machine, with aarch64-linux-gnu-gcc'
+	@echo 'make riscv64  the C code and the runner for that machine, with riscv64-linux-gnu-gcc'
 	@echo 'make musl     the module in build/musl, for that libc, with musl-gcc; Lua and libcap are built for it, too'
 	@echo 'make lint     luacheck and cppcheck'
 	@echo "make bench [BENCH='--quick --json FILE']  what a start costs, beside the kernel's own part and beside others"
@@ -244,4 +253,4 @@ help:
 	@echo 'make uninstall [...]  the same files away'
 	@echo 'make clean    remove what was built'
 
-.PHONY: build sanitized aarch64 musl objects installable install uninstall env doc run test test-kernels check fuzz bench bench-programs lint luacheck cppcheck clean help FORCE
+.PHONY: build sanitized aarch64 riscv64 musl objects installable install uninstall env doc run test test-kernels check fuzz bench bench-programs lint luacheck cppcheck clean help FORCE

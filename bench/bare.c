@@ -15,6 +15,8 @@ __attribute__((used)) _Noreturn void bare_start(const long *stack)
 
 #if defined(__x86_64__)
 __asm__(".globl _start\n_start:\n\tmov %rsp, %rdi\n\tcall bare_start\n");
-#else
+#elif defined(__aarch64__)
 __asm__(".globl _start\n_start:\n\tmov x0, sp\n\tbl bare_start\n");
+#else
+#error "bench/ measures on x86_64 and aarch64: this machine needs a beginning of its own"
 #endif

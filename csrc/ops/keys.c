@@ -23,6 +23,8 @@
 enum { OWN_ARCH = (int)AUDIT_ARCH_X86_64, OTHER_ARCH = AUDIT_ARCH_I386, OWN_FIRST = 248, OTHER_FIRST = 286 };
 #elif defined(__aarch64__)
 enum { OWN_ARCH = (int)AUDIT_ARCH_AARCH64, OTHER_ARCH = AUDIT_ARCH_ARM, OWN_FIRST = 217, OTHER_FIRST = 309 };
+#elif defined(__riscv)
+enum { OWN_ARCH = (int)AUDIT_ARCH_RISCV64, OTHER_ARCH = AUDIT_ARCH_RISCV32, OWN_FIRST = 217, OTHER_FIRST = 217 };
 #else
 #error "csrc/ops/keys.c does not know this machine's numbers of system calls"
 #endif

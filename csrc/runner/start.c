@@ -98,4 +98,8 @@ __asm__(".globl _start\n_start:\n\txor %ebp, %ebp\n\tmov %rsp, %rdi\n"
 __asm__(".globl _start\n_start:\n\tmov x29, #0\n\tmov x0, sp\n"
 	"\tadrp x1, runner_stack\n\tadd x1, x1, :lo12:runner_stack\n"
 	"\tadd x1, x1, #131072\n\tmov sp, x1\n\tbl runner_start\n");
+#elif defined(__riscv)
+/* The linker shortens what is near the global pointer: it has to be there first. */
+__asm__(".globl _start\n_start:\n\t.option push\n\t.option norelax\n\tla gp, __global_pointer$\n\t.option pop\n"
+	"\tli s0, 0\n\tmv a0, sp\n\tla sp, runner_stack+131072\n\tcall runner_start\n");
 #endif

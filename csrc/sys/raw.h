@@ -80,8 +80,45 @@ static inline long raw_clone3(void *args, size_t size, void (*body)(void *), voi
 	return x0;
 }
 
+#elif defined(__riscv) && __riscv_xlen == 64
+
+static inline long raw_syscall(long number, long a, long b, long c, long d, long e, long f)
+{
+	register long a7 __asm__("a7") = number;
+	register long a0 __asm__("a0") = a;
+	register long a1 __asm__("a1") = b;
+	register long a2 __asm__("a2") = c;
+	register long a3 __asm__("a3") = d;
+	register long a4 __asm__("a4") = e;
+	register long a5 __asm__("a5") = f;
+	__asm__ volatile("ecall"
+			 : "+r"(a0)
+			 : "r"(a7), "r"(a1), "r"(a2), "r"(a3), "r"(a4), "r"(a5)
+			 : "memory");
+	return a0;
+}
+
+static inline long raw_clone3(void *args, size_t size, void (*body)(void *), void *data)
+{
+	register long a7 __asm__("a7") = SYS_clone3;
+	register long a0 __asm__("a0") = (long)args;
+	register long a1 __asm__("a1") = (long)size;
+	register void (*a2)(void *) __asm__("a2") = body;
+	register void *a3 __asm__("a3") = data;
+	__asm__ volatile("ecall\n\t"
+			 "bnez a0, 1f\n\t"
+			 "mv a0, a3\n\t"
+			 "jalr a2\n\t"
+			 "unimp\n"
+			 "1:"
+			 : "+r"(a0)
+			 : "r"(a7), "r"(a1), "r"(a2), "r"(a3)
+			 : "memory");
+	return a0;
+}
+
 #else
-#error "cella has system call stubs for x86_64 and aarch64 only: add this machine's to csrc/sys/raw.h"
+#error "cella runs on x86_64, aarch64 and riscv64: another machine needs its system calls in csrc/sys/raw.h"
 #endif
 
 #define RAW_PAD(number, a, b, c, d, e, f, ...) \
