@@ -284,9 +284,10 @@ local function begin(self, job)
   end
   local strange = look_after(self)
   if strange then return nil, strange end
+  self.done = nil
   local ok, err = have_interpreter(self)
   if not ok then return nil, err end
-  self.done, self.job = nil, job
+  self.job = job
   if self.set then self.set:set_time(nil) end
   go_on(self)
   if self.process.input.failure and self.greeted then
@@ -416,11 +417,10 @@ function Worker:step()
   local ended = step_process(self)
   -- It may have answered before it is heard of that it was executed.
   local data = not self.verdict and not self.process.starting and self.inbox:take()
-  if data then
-    take_answer(self, data)
-  elseif ended then
+  if data then take_answer(self, data) end
+  if ended and self.job then
     take_end(self)
-  elseif self.inbox.problem and not self.verdict then
+  elseif self.job and self.inbox.problem and not self.verdict then
     condemn(self, failed(self, "answer", self.inbox.problem))
   end
   return self.job == nil

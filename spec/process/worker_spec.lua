@@ -273,6 +273,27 @@ describe("a worker", function()
     assert.is_true((free:call("look", "executes")))
   end)
 
+  it("has a filter of system calls, which leaves what its libraries need", function()
+    local function filters(one) return tonumber((trial.status(one.pid, "Seccomp_filters"))) end
+    local computing, free = worker(), worker(nil, { seccomp = false })
+    assert.equal(filters(free) + 1, filters(computing))
+    assert.equal("strict", computing.description.seccomp:name())
+    local one = worker { libraries = { "base", "io" } }
+    assert.equal("default", one.description.seccomp:name())
+    assert.is_true(one:load("write", [[
+      function write()
+        local file, message = io.open("/tmp/file", "w")
+        if file then file:close() end
+        return file ~= nil, message
+      end
+    ]]))
+    assert.is_true((one:call("write", "write")))
+    -- What computes is not in the way of who would write.
+    one = worker({ libraries = { "base", "io" } }, { seccomp = "strict" })
+    assert.is_true(one:load("write", "function write() return (io.open('/tmp/file', 'w')) ~= nil end"))
+    assert.is_false((one:call("write", "write")))
+  end)
+
   it("has its output where that is to go", function()
     local lines = {}
     local one = worker { output = function(line) lines[#lines + 1] = line end }

@@ -6,6 +6,7 @@ local core = require "cella.core"
 local host_facts = require "cella.host"
 local inside = require "cella.worker.inside"
 local kernel = require "cella.host.kernel"
+local seccomp = require "cella.seccomp"
 local sizes = require "cella.size"
 local streams = require "cella.streams"
 local validate = require "cella.validate"
@@ -103,6 +104,19 @@ function M.check(keys)
   return own
 end
 
+-- What needs nothing of the kernel but memory and time.
+local COMPUTING = {}
+for name in ("base bit bit32 coroutine debug jit math string table utf8 os.clock os.date os.difftime os.exit os.getenv "
+  .. "os.setlocale os.time"):gmatch "%S+" do COMPUTING[name] = true end
+
+-- The name of the filter of system calls: see doc/seccomp.md.
+local function filter_for(libraries)
+  for _, name in ipairs(libraries) do
+    if not COMPUTING[name] and not COMPUTING[name:match "^[^.]*"] then return "default" end
+  end
+  return "strict"
+end
+
 local function copy(list)
   local result = {}
   for key, value in pairs(list or {}) do result[key] = value end
@@ -156,6 +170,9 @@ function M.box(box, own)
   whole.compiled = nil -- what is recorded for the box is not what this one gets
   whole.command = nil
   whole.rlimits = limit_each(box, own)
+  if box.seccomp == nil and box.no_new_privs ~= false then
+    whole.seccomp = seccomp.rule(filter_for(own.libraries), "seccomp")
+  end
   if box.cgroup then whole.cgroup = limit_by_cgroup(box, own) end
   if own.interpreter then return whole end
   local path = core.readlink "/proc/self/exe"
