@@ -30,6 +30,19 @@ local PLUGIN = [[
   return M
 ]]
 
+-- What should not be there, by other ways than its name.
+local SEARCH = [[
+  function look()
+    local found = {}
+    for _, t in ipairs { getfenv and getfenv(0) or {}, getmetatable("").__index, getfenv and getfenv(1) or {} } do
+      for _, name in ipairs { "io", "debug", "package", "require", "dump", "execute" } do
+        if t[name] then found[#found + 1] = name end
+      end
+    end
+    return found
+  end
+]]
+
 describe("a worker", function()
   local lacks = trial.lacks_user_namespaces()
   if lacks then return pending(lacks) end
@@ -178,17 +191,7 @@ describe("a worker", function()
     assert.same({ clock = true, date = true, difftime = true, time = true }, one:call("plugin", "fields", "os"))
     assert.is_nil(one:call("plugin", "fields", "string").dump)
     -- Nor by another way.
-    assert.is_true(one:load("search", [[
-      function look()
-        local found = {}
-        for _, t in ipairs { getfenv and getfenv(0) or {}, getmetatable("").__index, getfenv and getfenv(1) or {} } do
-          for _, name in ipairs { "io", "debug", "package", "require", "dump", "execute" } do
-            if t[name] then found[#found + 1] = name end
-          end
-        end
-        return found
-      end
-    ]]))
+    assert.is_true(one:load("search", SEARCH))
     assert.same({}, (one:call("search", "look")))
   end)
 
@@ -226,6 +229,8 @@ describe("a worker", function()
         assert.equal("plugin:6: boom", err.message)
         assert.is_nil(err.traceback:find "command line")
         assert.is_nil(one:load("bytes", "\27LJ"))
+        assert.is_true(one:load("search", SEARCH))
+        assert.same({}, (one:call("search", "look")))
       end
     end
     local none, err = cella.container({}):worker { interpreter = "/nowhere/lua" }
@@ -304,6 +309,11 @@ describe("a worker", function()
       one:call("plugin", "add", 1, 2)
     end
     assert.same({ "a line\t5" }, lines)
+    -- The bound is that of each call.
+    local bounded = worker { output_limit = 1000 }
+    for _ = 1, 5 do assert.is_true((bounded:pcall("plugin", "say", ("x"):rep(700)))) end
+    assert.is_true(bounded:load("loud", "function f() while true do print 'x' end end"))
+    assert.equal("output", select(2, bounded:call("loud", "f")).reason)
     local raising = worker { output = function() error("not mine", 0) end }
     assert.equal("not mine", select(2, pcall(function()
       for _ = 1, 100 do raising:call("plugin", "say", "x") end
