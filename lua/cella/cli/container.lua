@@ -25,7 +25,9 @@ function M.configure(command, options)
     command:flag("-t --terminal", "Give the program a terminal of its own, wherever this one's streams lead."),
     command:flag("--no-terminal", "Give it none: it has the streams that this one has."))
   command:option("-e --eval", "The container's keys, in Lua, as they stand in the table of a file; cella, policy, "
-    .. "idmap, caps and sys are at hand."):argname "KEYS":target "keys"
+    .. "idmap, caps, sys and seccomp are at hand."):argname "KEYS":target "keys"
+  command:option("--seccomp", "Its system calls: default, nesting, strict, none, or a Lua program that returns a "
+    .. "policy (cella seccomp)."):argname "POLICY"
   command:argument("file", "A Lua program that returns a container."):args "?"
 end
 
@@ -45,8 +47,18 @@ local function request_of(arguments)
   end
   local request = { file = file, keys = keys, arguments = arguments.file_arguments, command = command }
   request.debug = arguments.debug
+  request.seccomp = arguments.seccomp
   if arguments.terminal or arguments.no_terminal then request.terminal = arguments.terminal == true end
   return request
+end
+
+-- The container with the policy of the line, whatever it says of that itself.
+local function put_policy(box, word)
+  local container = require "cella.container"
+  if not container.is(box) then common.stop "--seccomp: what the file returns is no container, and takes no policy" end
+  box.description.seccomp = require("cella.cli.filter").take(word)
+  local ok, message = common.try(require("cella.container.description").check_filter, box.description)
+  if not ok then common.stop("--%s", tostring(message)) end
 end
 
 --- Calls `act` with the container that the arguments mean; returns the exit status.
@@ -59,6 +71,11 @@ function M.with(arguments, streams, act)
   local message = not ok and request.trouble
   local box
   if ok then box, message = require("cella.cli.source").load(request) end
+  if box and request.seccomp then
+    local fine, problem = pcall(put_policy, box, request.seccomp)
+    if not fine and not problem.trouble then error(problem, 0) end
+    if not fine then box, message = nil, "--seccomp: " .. problem.trouble:gsub("^%-%-seccomp: ", "") end
+  end
   if box then return act(box, request, streams) end
   streams.err:write("cella: ", printable.text(tostring(message)), "\n")
   return common.TROUBLE

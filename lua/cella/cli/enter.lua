@@ -46,6 +46,7 @@ local function options_of(arguments)
   if arguments.capabilities then options.capabilities = arguments.capabilities end
   if arguments.no_new_privs then options.no_new_privs = true end
   options.keyrings = arguments.keyrings
+  if arguments.seccomp then options.seccomp = require("cella.cli.filter").take(arguments.seccomp) end
   if arguments.exceed then options.exceed = words_of(arguments.exceed) end
   if #arguments.environment > 0 then options.environment = variables_of(arguments.environment) end
   return options
@@ -78,6 +79,8 @@ working directory.]]
   command:option("-c --capabilities", 'What stays, "chown,kill" or "none".'):argname "LIST"
   command:flag("--no-new-privs", "Nothing is to be gained by exec.")
   command:option("--keyrings", 'Keys: "none", "own" or "host", as of a container.'):argname "WORD"
+  command:option("--seccomp", "System calls: a policy, as of `cella run`. The process's own is not to be known."
+    ):argname "POLICY"
   command:option("--exceed", "In what it may have more than the process: capabilities, no_new_privs, seccomp, cgroup, "
     .. "interpreter."):argname "LIST"
   command:option("-d --cwd", "Working directory, there."):argname "DIRECTORY"

@@ -23,6 +23,7 @@ the container names (its key `command`).
   cella run web.lua 8080
   cella run -- sh
   cella run --debug -- true
+  cella run --seccomp strict -- lua5.4 -e 'print(2^10)'
   cella run -e 'hostname = "moon", ids = policy.root()' -- sh]])
 end
 

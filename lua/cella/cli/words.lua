@@ -7,7 +7,7 @@ local CONTAINER = { run = true, plan = true }
 local PROGRAM = { enter = true }
 
 -- Options of the former that take the next word: short ones also at the end of several in one word.
-local LONG = { ["--eval"] = true, ["--diff"] = true, ["--colour"] = true, ["--color"] = true }
+local LONG = { ["--eval"] = true, ["--seccomp"] = true, ["--diff"] = true, ["--colour"] = true, ["--color"] = true }
 local function takes_next(word) return word:find "^%-[A-Za-z]*e$" or LONG[word] end
 
 ---@class cella.cli.words

@@ -144,8 +144,10 @@ local function check_proc(box)
   end
 end
 
--- The filter comes last, when what is not kept has been given up.
-local function check_filter(box)
+--- Raises where a container cannot have the filter that it asks for, which comes last, when what is not kept has been
+--- given up.
+---@param box table
+function M.check_filter(box)
   if not box.seccomp or box.no_new_privs ~= false then return end
   if box.capabilities and box.capabilities:has "sys_admin" then return end
   blame("seccomp: without no_new_privs the kernel takes a filter only of who has sys_admin (seccomp(2)): leave "
@@ -206,7 +208,7 @@ local function check_together(box)
   end
   check_unmapped(box)
   check_user_namespaces(box)
-  check_filter(box)
+  M.check_filter(box)
 end
 
 M.NAMESPACES = NAMESPACES

@@ -74,6 +74,23 @@ function __fish_cella_print_command
                     end
                 end
                 break
+            case seccomp
+                set cmd $cmd seccomp
+                set -e cmdline[1]
+                for arg in $cmdline
+                    switch $arg
+                        case show
+                            set cmd $cmd show
+                            break
+                        case explain
+                            set cmd $cmd explain
+                            break
+                        case check
+                            set cmd $cmd check
+                            break
+                    end
+                end
+                break
             case repl
                 set cmd $cmd repl
                 break
@@ -106,6 +123,7 @@ complete -c cella -n '__fish_cella_using_command' -xa 'show' -d 'Show what a pro
 complete -c cella -n '__fish_cella_using_command' -xa 'same' -d 'Say whether two processes are in the same namespaces'
 complete -c cella -n '__fish_cella_using_command' -xa 'idmap' -d 'Show, check, translate and compose ID maps'
 complete -c cella -n '__fish_cella_using_command' -xa 'caps' -d 'Show, decode and explain capabilities, and predict exec'
+complete -c cella -n '__fish_cella_using_command' -xa 'seccomp' -d 'Show, explain and check policies of system calls'
 complete -c cella -n '__fish_cella_using_command' -xa 'repl' -d 'Lua at a prompt, with cella\'s operations and values at hand'
 complete -c cella -n '__fish_cella_using_command' -xa 'completion' -d 'Print what a shell reads to complete these commands'
 complete -c cella -s h -l help -d 'Show this help message and exit'
@@ -114,13 +132,15 @@ complete -c cella -l version -d 'Print the version'
 complete -c cella -n '__fish_cella_seen_command run' -s h -l help -d 'Show this help message and exit'
 complete -c cella -n '__fish_cella_seen_command run' -s t -l terminal -d 'Give the program a terminal of its own, wherever this one\'s streams lead'
 complete -c cella -n '__fish_cella_seen_command run' -l no-terminal -d 'Give it none: it has the streams that this one has'
-complete -c cella -n '__fish_cella_seen_command run' -s e -l eval -r -d 'The container\'s keys, in Lua, as they stand in the table of a file; cella, policy, idmap, caps and sys are at hand'
+complete -c cella -n '__fish_cella_seen_command run' -s e -l eval -r -d 'The container\'s keys, in Lua, as they stand in the table of a file; cella, policy, idmap, caps, sys and seccomp are at hand'
+complete -c cella -n '__fish_cella_seen_command run' -l seccomp -r -d 'Its system calls: default, nesting, strict, none, or a Lua program that returns a policy (cella seccomp)'
 complete -c cella -n '__fish_cella_seen_command run' -l debug -d 'Tell each step on the standard error once it is done, with its time'
 
 complete -c cella -n '__fish_cella_seen_command plan' -s h -l help -d 'Show this help message and exit'
 complete -c cella -n '__fish_cella_seen_command plan' -s t -l terminal -d 'Give the program a terminal of its own, wherever this one\'s streams lead'
 complete -c cella -n '__fish_cella_seen_command plan' -l no-terminal -d 'Give it none: it has the streams that this one has'
-complete -c cella -n '__fish_cella_seen_command plan' -s e -l eval -r -d 'The container\'s keys, in Lua, as they stand in the table of a file; cella, policy, idmap, caps and sys are at hand'
+complete -c cella -n '__fish_cella_seen_command plan' -s e -l eval -r -d 'The container\'s keys, in Lua, as they stand in the table of a file; cella, policy, idmap, caps, sys and seccomp are at hand'
+complete -c cella -n '__fish_cella_seen_command plan' -l seccomp -r -d 'Its system calls: default, nesting, strict, none, or a Lua program that returns a policy (cella seccomp)'
 complete -c cella -n '__fish_cella_seen_command plan' -l html -d 'Print a page of HTML, with the reason of each step and where the manual pages tell of it'
 complete -c cella -n '__fish_cella_seen_command plan' -l diff -r -d 'Print what the container of this file would do otherwise: its steps with -, those of the other with +'
 complete -c cella -n '__fish_cella_seen_command plan' -l colour -l color -xa 'auto always never' -d 'In colours: at a terminal, always or never'
@@ -134,6 +154,7 @@ complete -c cella -n '__fish_cella_seen_command enter' -s u -l user -r -d 'Be th
 complete -c cella -n '__fish_cella_seen_command enter' -s c -l capabilities -r -d 'What stays, "chown,kill" or "none"'
 complete -c cella -n '__fish_cella_seen_command enter' -l no-new-privs -d 'Nothing is to be gained by exec'
 complete -c cella -n '__fish_cella_seen_command enter' -l keyrings -r -d 'Keys: "none", "own" or "host", as of a container'
+complete -c cella -n '__fish_cella_seen_command enter' -l seccomp -r -d 'System calls: a policy, as of `cella run`'
 complete -c cella -n '__fish_cella_seen_command enter' -l exceed -r -d 'In what it may have more than the process: capabilities, no_new_privs, seccomp, cgroup, interpreter'
 complete -c cella -n '__fish_cella_seen_command enter' -s d -l cwd -r -d 'Working directory, there'
 complete -c cella -n '__fish_cella_seen_command enter' -s e -l environment -r -d 'A variable, NAME=VALUE; may be repeated'
@@ -240,6 +261,18 @@ complete -c cella -n '__fish_cella_seen_command caps after-exec' -l json -d 'Pri
 
 complete -c cella -n '__fish_cella_seen_command caps tree' -s h -l help -d 'Show this help message and exit'
 complete -c cella -n '__fish_cella_seen_command caps tree' -l json -d 'Print JSON (needs the Lua module dkjson)'
+
+complete -c cella -n '__fish_cella_using_command seccomp' -xa 'show' -d 'Print a policy as Lua, or which have names'
+complete -c cella -n '__fish_cella_using_command seccomp' -xa 'explain' -d 'Say what a system call is answered, and why'
+complete -c cella -n '__fish_cella_using_command seccomp' -xa 'check' -d 'Say whether a policy is right, and what it means on a machine'
+complete -c cella -n '__fish_cella_seen_command seccomp' -s h -l help -d 'Show this help message and exit'
+
+complete -c cella -n '__fish_cella_seen_command seccomp show' -s h -l help -d 'Show this help message and exit'
+
+complete -c cella -n '__fish_cella_seen_command seccomp explain' -s h -l help -d 'Show this help message and exit'
+
+complete -c cella -n '__fish_cella_seen_command seccomp check' -s h -l help -d 'Show this help message and exit'
+complete -c cella -n '__fish_cella_seen_command seccomp check' -s m -l machine -xa 'x86_64 aarch64 riscv64' -d 'The machine, if it is not to be this one'
 
 complete -c cella -n '__fish_cella_seen_command repl' -s h -l help -d 'Show this help message and exit'
 
