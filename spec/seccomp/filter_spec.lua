@@ -210,6 +210,26 @@ describe("a program under a policy", function()
     result = assert(box("default", { capabilities = "setfcap" }):run(trial.script(nested)))
     assert.truthy(result.stderr:find("unshare failed: Operation not permitted", 1, true), result.stderr)
   end)
+
+  it_needs("can be cella itself under nesting; under default it says what is in its way", "user_namespaces", function()
+    local function nested(policy)
+      local result, err = cella.container {
+        seccomp = policy, root = "/", capabilities = "all",
+        environment = { LUA_PATH = "/mnt/lua/?.lua;;", LUA_CPATH = "/mnt/build/lua5.4/?.so;;" },
+        mounts = { { type = "bind", source = trial.top, destination = "/mnt", readonly = true },
+          { type = "tmpfs", destination = "/tmp", mode = 1023 } },
+      }:run { "lua5.4", "-e", [[
+        local box = require("cella").container { seccomp = "default" }
+        local result, err = box:run { "sh", "-c", "unshare --user true", stderr = "capture" }
+        print(result and result.stderr or err)
+      ]], stdout = "capture", stderr = "capture" }
+      if not result then error(tostring(err), 2) end
+      return result.stdout .. result.stderr
+    end
+    assert.equal("unshare: unshare failed: Operation not permitted\n\n", nested "nesting")
+    local message = nested "default"
+    assert.truthy(message:find("a seccomp filter that this process is under", 1, true), message)
+  end)
 end)
 
 describe("the key seccomp", function()
