@@ -167,6 +167,14 @@ install: installable
 uninstall:
 	@tools/install --remove
 
+# What is published of a version: build/dist/cella-0.1.0.tar.gz, its rockspec and the source rock. DIST_URL is the folder
+# where the archive will be found.
+DIST_URL = file://$(CURDIR)/build/dist
+dist: export VERSION := $(VERSION)
+dist: export URL := $(DIST_URL)
+dist:
+	@tools/dist
+
 # For a shell that is to find cella in this checkout: eval "$(make -s env)".
 env:
 	@echo "export $(env) PATH='$(CURDIR)/bin':\"\$$PATH\""
@@ -251,6 +259,7 @@ help:
 	@echo "make bench [BENCH='--quick --json FILE']  what a start costs, beside the kernel's own part and beside others"
 	@echo 'make install [PREFIX=/usr/local] [DESTDIR=DIR]  for all; INST_LUADIR, ...: see the Makefile'
 	@echo 'make uninstall [...]  the same files away'
+	@echo 'make dist VERSION=0.1.0 [DIST_URL=https://...]  an archive of the sources, its rockspec, a source rock'
 	@echo 'make clean    remove what was built'
 
-.PHONY: build sanitized aarch64 riscv64 musl objects installable install uninstall env doc run test test-kernels check fuzz bench bench-programs lint luacheck cppcheck clean help FORCE
+.PHONY: build sanitized aarch64 riscv64 musl objects installable install uninstall dist env doc run test test-kernels check fuzz bench bench-programs lint luacheck cppcheck clean help FORCE

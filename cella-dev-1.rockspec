@@ -2,10 +2,10 @@ rockspec_format = "3.0"
 package = "cella"
 version = "dev-1"
 
--- There is no public repository yet. `luarocks make` builds the checkout that this file is in and never looks
--- here; a release replaces both fields.
 source = {
-  url = "git+file://.",
+  -- `luarocks make` builds the checkout that this file is in and does not look here; `luarocks pack` does, and says why
+  -- it cannot. `make dist` puts a release's own address here.
+  url = "git+file://no public repository yet (make dist packs a checkout)",
 }
 
 description = {
@@ -53,12 +53,11 @@ build = {
     LUA_INCDIR = "$(LUA_INCDIR)",
     CAP_INCDIR = "$(CAP_INCDIR)",
     CAP_LIBDIR = "$(CAP_LIBDIR)",
+    INST_BINDIR = "$(BINDIR)",
     INST_LUADIR = "$(LUADIR)",
     INST_LIBDIR = "$(LIBDIR)",
     INST_DATADIR = "$(PREFIX)/share",
-  },
-  install = {
-    bin = { "bin/cella" },
+    INST_DOCDIR = "$(PREFIX)", -- doc and examples, where `luarocks doc` looks
   },
 }
 
