@@ -67,7 +67,7 @@ function events.describe_start(block) table.insert(state.blocks, block) end
 function events.describe_end() table.remove(state.blocks) end
 
 function events.test_start(element)
-  if element.descriptor ~= "it" or state.bodies[element] then return end
+  if element.descriptor ~= "it" or state.bodies[element] or state.is_inert then return end
   local keys = keys_of(element)
   if not keys then return end
   local run = element.run
@@ -81,12 +81,13 @@ function events.test_end(element)
 end
 
 local function placed(_, _, _, trace) replay.put_spot(state, trace) end
-for _, kind in ipairs { "failure_it", "error_it", "pending_it", "error_after_each" } do events[kind] = placed end
+for _, kind in ipairs { "failure_it", "error_it", "pending_it", "error_after_each", "error_describe",
+  "error_file" } do events[kind] = placed end
 
 -- A hook that belongs into the box: busted gets one in its place, which tells what the hook did in there.
 local function register(descriptor)
   return function(name, f, trace, attributes)
-    if state.passing or type(f) ~= "function" or not in_box() then return nil, true end
+    if state.passing or state.is_inert or type(f) ~= "function" or not in_box() then return nil, true end
     state.passing = true
     state.busted.publish({ "register", descriptor }, name, replay.hook(state, f), trace, attributes)
     state.passing = false
@@ -190,6 +191,14 @@ function M.setup(keys)
   attach "boxed.setup"
   local scope = in_helper() and "suite" or "file"
   state[scope] = keys_module.merge(state[scope] or {}, keys)
+end
+
+--- For cella.busted.files, whose tests have run elsewhere: nothing is boxed any more.
+---@return cella.busted.state
+function M.give_way()
+  attach "cella busted"
+  state.is_inert = true
+  return state
 end
 
 -- Who requires this: the function that has called `require`.

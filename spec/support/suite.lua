@@ -18,11 +18,12 @@ local function same(text)
   return (text:gsub("0x%x+", "ADDRESS"):gsub("%d[%d.e-]* seconds", "TIME seconds"))
 end
 
---- Runs busted in a directory. `arguments` are words of a shell, `prefix` what the interpreter is started by.
+--- Runs busted in a directory. `arguments` are words of a shell, `prefix` what the interpreter is started by, `program`
+--- what it runs instead.
 ---@return string report, integer status  of both streams, without times and addresses
-function M.run(directory, arguments, prefix)
-  local result = trial.host { "/bin/sh", "-c", ("cd %s && exec %s %s busted --ignore-lua -o plainTerminal %s 2>&1")
-    :format(trial.quote(directory), prefix or "", trial.interpreter(), arguments) }
+function M.run(directory, arguments, prefix, program)
+  local result = trial.host { "/bin/sh", "-c", ("cd %s && exec %s %s %s -o plainTerminal %s 2>&1"):format(
+    trial.quote(directory), prefix or "", trial.interpreter(), program or "busted --ignore-lua", arguments) }
   return same(result.stdout), result.status
 end
 

@@ -72,7 +72,7 @@ local SECTIONS = {
     { "lua/cella/doctor.lua", "^M%." } }, classes = { "cella.doctor.Result", "cella.doctor.Finding" },
     there = value "cella.doctor" },
   { title = "cella.busted", shown = "boxed.", module = "lua/cella/busted.lua", from = {
-    { "lua/cella/busted.lua", "^M%." }, { "lua/cella/busted/keys.lua", "^$" } },
+    { "lua/cella/busted.lua", "^M%." }, { "lua/cella/busted/keys.lua", "^$" } }, internal = "give_way",
     there = value "cella.busted" },
   { title = "cella.policy", shown = "policy.", module = "lua/cella/policy.lua", from = {
     { "lua/cella/policy.lua", "^M%." } }, classes = { "cella.policy.Result" }, internal = "maker rests_on_facts via",

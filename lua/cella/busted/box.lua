@@ -8,6 +8,7 @@ local doctor = lazy "cella.doctor"
 local host_facts = require "cella.host"
 local keys_module = require "cella.busted.keys"
 local open = require "cella.open"
+local policy = require "cella.policy"
 
 local M = {}
 
@@ -69,16 +70,13 @@ local function environment(over)
   return whole
 end
 
--- Root's suite: the directory's owner is the container's root, or nothing in it could be written to. Anybody else has
--- one ID to give anyway.
-local function owner_of(directory)
-  local status = open.status(directory)
-  if not status then return nil end
-  return { uid = ("0 %.0f 1"):format(status.uid), gid = ("0 %.0f 1"):format(status.gid) }
-end
-
-local function may_choose(facts)
-  return facts.capabilities.setuid and facts.capabilities.setgid
+-- Root's suite: the directory's owner is the container's root, or nothing in it could be written to. Root in another
+-- box, which has no right to choose, and anybody else have one ID, and give that.
+local function ids_for(directory)
+  local facts = host_facts.facts()
+  local status = facts.capabilities.setuid and facts.capabilities.setgid and open.status(directory)
+  if status then return { uid = ("0 %.0f 1"):format(status.uid), gid = ("0 %.0f 1"):format(status.gid) } end
+  return facts.uid == 0 and policy.root() or nil
 end
 
 local KINDS = {
@@ -120,7 +118,7 @@ function M.describe(box, own, cwd)
   end
   whole.mounts = mounts
   local user = box.namespaces and box.namespaces.user or "new"
-  if box.ids == nil and user == "new" and kind and may_choose(host_facts.facts()) then whole.ids = owner_of(cwd) end
+  if box.ids == nil and user == "new" and kind then whole.ids = ids_for(cwd) end
   return whole
 end
 

@@ -17,24 +17,30 @@ local M = {}
 ---@field after table<function, table>      the same of after_each -> what became of it in the copy
 ---@field spot table?     where what is raised next was raised
 
--- What a test is told of that has not come to an end itself.
+-- How something ended that has not come to an end itself.
 local ENDS = {
-  exited = function(result) return ("the test left by os.exit, with the status %d"):format(result.code) end,
+  exited = function(result) return ("left by os.exit, with the status %d"):format(result.code) end,
   signaled = function(result)
     local number = tostring(result.signal_number)
-    if result.signal == number then return "the test was killed by the signal " .. number end
-    return ("the test was killed by SIG%s (%s)"):format(ascii.upper(result.signal), number)
+    if result.signal == number then return "was killed by the signal " .. number end
+    return ("was killed by SIG%s (%s)"):format(ascii.upper(result.signal), number)
   end,
-  timeout = function(result) return ("the test was killed: it took longer than %g s"):format(result.limit) end,
-  cpu = function(result)
-    return ("the test was killed: it took more than %g s of processor time"):format(result.limit)
-  end,
-  output = function(result) return ("the test was killed: it wrote more than %.0f bytes"):format(result.limit) end,
+  timeout = function(result) return ("was killed: it took longer than %g s"):format(result.limit) end,
+  cpu = function(result) return ("was killed: it took more than %g s of processor time"):format(result.limit) end,
+  output = function(result) return ("was killed: it wrote more than %.0f bytes"):format(result.limit) end,
   oom = function(result)
-    return "the test was killed: it needed more memory than "
-      .. (result.limit and ("%.0f bytes"):format(result.limit) or "there is")
+    return "was killed: it needed more memory than " .. (result.limit and ("%.0f bytes"):format(result.limit)
+      or "there is")
   end,
 }
+
+--- The same, of what is named, in a sentence.
+---@param result cella.result
+---@param what string
+---@return string
+function M.ended(result, what)
+  return what .. " " .. ENDS[result.reason](result)
+end
 
 -- Where the test begins, for what has no line of its own.
 local function place_of(element)
@@ -47,14 +53,22 @@ local function with_place(place, words)
   return ("%s:%d: %s"):format(place.short_src, place.currentline, words)
 end
 
--- busted tells its failures and pendings by their metatables; both come from what it offers.
-local function raise(state, element, kind, message, spot)
+--- Raises what was raised in a copy. busted tells its failures and pendings by their metatables; both come from what it
+--- offers.
+---@param state cella.busted.state
+---@param element table
+---@param kind "failure"|"pending"|"error"
+---@param message string
+---@param spot table   where
+function M.raise(state, element, kind, message, spot)
   state.spot = spot
   spot.message = message
   if kind == "pending" then return element.env.pending(message) end
   if kind == "failure" then return state.busted.fail(message, 0) end
   error(message, 0)
 end
+
+local raise = M.raise
 
 local function metatable_of(f, ...)
   local _, err = pcall(f, ...)
@@ -142,7 +156,7 @@ end
 
 -- What is to be raised of a result: nil where the outcomes are good to be replayed.
 local function judge(result)
-  if result.reason ~= "exited" or result.lost then return "failure", ENDS[result.reason](result) end
+  if result.reason ~= "exited" or result.lost then return "failure", M.ended(result, "the test") end
   if result.error then return "error", tostring(result.error) end
   if not checked(result.values[1]) then return "error", "what came out of the box is not what was put into it" end
   return nil

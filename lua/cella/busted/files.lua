@@ -1,0 +1,299 @@
+--- `cella busted`: a spec file runs in a container of its own, by busted there, and busted here gets, in place of the
+--- file, blocks and tests that do as those did. So the report, the counts and the exit status are busted's own.
+
+local boxed = require "cella.busted"
+local boxes = require "cella.busted.box"
+local coverage = require "cella.busted.coverage"
+local keys_module = require "cella.busted.keys"
+local record = require "cella.busted.record"
+local replay = require "cella.busted.replay"
+local report = require "cella.busted.report"
+local wait = require "cella.process.wait"
+
+local M = {}
+
+local state          -- of cella.busted
+local files = {}     -- in the order in which they are started
+local running = {}   -- processes, and what file each is of
+local options        -- of M.begin
+local current        -- the element of the test that is being replayed
+
+-- What the container of a file is: that of a test, but for the time that it may take.
+local function container_of()
+  if not options.box then
+    local box, command = boxes.of(keys_module.merge({ timeout = math.huge }, options.keys))
+    options.box, options.command = box, command
+  end
+  return options.box, options.command
+end
+
+local function environment_of(box, name)
+  local whole = {}
+  for variable, value in pairs(box.description.environment) do whole[variable] = value end
+  local version = _VERSION:match "%d%.%d":gsub("%.", "_")
+  whole.LUA_PATH, whole.LUA_CPATH = options.path, options.cpath
+  whole["LUA_PATH_" .. version], whole["LUA_CPATH_" .. version] = false, false
+  whole[report.FILE] = name
+  return whole
+end
+
+local function start(file)
+  file.out, file.err, file.told = assert(io.tmpfile()), assert(io.tmpfile()), assert(io.tmpfile())
+  local made, box, command = pcall(container_of)
+  if not made then
+    file.problem = tostring(box)
+    return
+  end
+  local whole = { options.interpreter, options.program }
+  for _, word in ipairs(options.words) do whole[#whole + 1] = word end
+  whole[#whole + 1], whole[#whole + 2] = "--ignore-lua", "--output=cella.busted.report"
+  for key, value in pairs(command) do whole[key] = value end
+  whole.environment = environment_of(box, file.name)
+  whole.stdout, whole.stderr = file.out, file.err
+  whole.fds = { [report.NUMBER] = file.told }
+  local process, err = box:spawn(whole)
+  if not process then
+    file.problem = tostring(err)
+    return
+  end
+  file.process = process
+  running[#running + 1] = file
+end
+
+local function start_more()
+  for _, file in ipairs(files) do
+    if #running >= options.jobs then return end
+    if not file.process and not file.problem then start(file) end
+  end
+end
+
+local function whole(file)
+  file:seek "set"
+  return file:read "*a"
+end
+
+local function finish(file)
+  file.result, file.problem = file.process:wait()
+  file.problem = not file.result and tostring(file.problem) or nil
+  file.output, file.errors = whole(file.out), whole(file.err)
+  file.record = record.read(whole(file.told))
+  for _, one in ipairs { file.out, file.err, file.told } do one:close() end
+end
+
+-- Waits for one file; others go on, and more are begun, meanwhile.
+local function await(file)
+  start_more()
+  while not file.record and not file.problem do
+    local processes = {}
+    for i, one in ipairs(running) do processes[i] = one.process end
+    local ended, err = wait.wait(processes)
+    if not ended then error(tostring(err), 0) end
+    for i = #running, 1, -1 do
+      for _, process in ipairs(ended) do
+        if running[i] and running[i].process == process then finish(table.remove(running, i)) end
+      end
+    end
+    start_more()
+  end
+end
+
+local function print_part(file, from, till)
+  if till > from then
+    io.stdout:write(file.output:sub(from + 1, till))
+    io.stdout:flush()
+  end
+end
+
+-- What no test has printed, and what went to the standard error.
+local function print_rest(file)
+  if file.is_printed or not file.record then return end
+  file.is_printed = true
+  print_part(file, file.record.printed, #file.output)
+  io.stderr:write(file.errors)
+end
+
+local function raise(element, message)
+  replay.raise(state, element, message.kind, message.message, message.trace)
+end
+
+local function perform(file, node, element)
+  print_part(file, node.printed[2], node.printed[3])
+  local first, second = node.told[1], node.told[2]
+  if second then element.env.finally(function() raise(element, second) end) end
+  if first then raise(element, first) end
+end
+
+local declare
+
+local function declare_test(file, node)
+  local function body() return perform(file, node, current) end
+  file.nodes[body] = node
+  local descriptor = node.descriptor == "pending" and "pending" or "it"
+  state.busted.publish({ "register", descriptor }, node.name, body, node.trace, {})
+end
+
+-- What was raised in hooks is told where their block ends, by elements of their kinds in it.
+local function tell_due(element, due)
+  for _, message in ipairs(due) do
+    local hook = { descriptor = message.descriptor, name = message.name, attributes = {}, trace = message.trace }
+    for _, child in ipairs(state.busted.children(element)) do
+      if child.descriptor == message.descriptor and child.attributes.cella_hook then hook = child end
+    end
+    message.trace.message = message.message
+    state.busted.publish({ message.kind, message.descriptor }, hook, element, message.message, message.trace)
+  end
+end
+
+local HOOKS = { before_each = true, after_each = true, strict_setup = true, strict_teardown = true, lazy_setup = true,
+  lazy_teardown = true }
+
+function declare(file, node)
+  for _, message in ipairs(node.due) do
+    if HOOKS[message.descriptor] then
+      state.busted.publish({ "register", message.descriptor }, message.name, function() end, message.trace,
+        { envmode = "unwrap", cella_hook = true })
+    end
+  end
+  for _, child in ipairs(node.children) do
+    if child.children then
+      local function body() declare(file, child) end
+      file.nodes[body] = child
+      state.busted.publish({ "register", "describe" }, child.name, body, child.trace, {})
+    else
+      declare_test(file, child)
+    end
+  end
+  local told = node.told[1]
+  if told then
+    state.spot, told.trace.message = told.trace, told.message
+    error(told.message, 0)
+  end
+end
+
+-- What became of a file that has not come to its end: of the test at work, or else of the file.
+local function blame_end(file)
+  local record_of = file.record
+  if record_of.is_whole then return end
+  local words = replay.ended(file.result, "the process of this file")
+  local node = record_of.test
+  if node then
+    local place = { source = node.trace.source, short_src = node.trace.short_src or file.name, what = "Lua",
+      currentline = node.trace.currentline or 0, traceback = "" }
+    node.printed[3] = #file.output
+    table.insert(node.told, { kind = "failure", trace = place, message = ("%s:%d: %s; what follows in it has not run")
+      :format(place.short_src, place.currentline, words) })
+    record_of.printed = #file.output
+    return
+  end
+  return words
+end
+
+-- What stands for a file.
+local function performer(file)
+  return function()
+    await(file)
+    file.runs = (file.runs or 0) + 1
+    local words = file.problem and "the box of this file cannot be started: " .. file.problem
+    if not words and file.runs == 1 then
+      words = blame_end(file)
+      if file.record.lines then coverage.add(file.record.lines) end
+    end
+    file.nodes = {}
+    local run = file.record and file.record.runs[file.runs]
+    if run then declare(file, run) end
+    if words then error(("%s:1: %s"):format(file.name, words), 0) end
+  end
+end
+
+local events = {}
+
+-- The file and the node that a block or a test stands for.
+local function node_of(element)
+  for _, file in ipairs(files) do
+    local node = file.nodes and file.nodes[element.run]
+    if node then return file, node end
+  end
+end
+
+function events.test_start(element)
+  current = element
+  local file, node = node_of(element)
+  if node then print_part(file, node.printed[1], node.printed[2]) end
+end
+
+function events.test_end(element)
+  local _, node = node_of(element)
+  if node and node.duration then element.duration = node.duration end
+end
+
+function events.describe_end(element)
+  local _, node = node_of(element)
+  if node then tell_due(element, node.due) end
+end
+
+function events.file_end(element)
+  for _, file in ipairs(files) do
+    if file.run == element.run and file.record then
+      local run = file.record.runs[file.runs]
+      if run then
+        if run.printed then print_part(file, run.printed[1], run.printed[2]) end
+        tell_due(element, run.due)
+      end
+      if file.runs >= #file.record.runs then print_rest(file) end
+    end
+  end
+end
+
+-- Where names are listed nothing else is told of.
+function events.exit()
+  for _, file in ipairs(files) do print_rest(file) end
+end
+
+-- busted registers its files before it executes the first.
+local function register(name, run, trace, attributes)
+  if state.passing then return nil, true end
+  local file = { name = name }
+  files[#files + 1] = file
+  file.run = setmetatable({ getTrace = run.getTrace }, { __call = performer(file) })
+  state.passing = true
+  state.busted.publish({ "register", "file" }, name, file.run, trace, attributes)
+  state.passing = false
+  return nil, false
+end
+
+---@class cella.busted.files.options
+---@field words string[]        busted's arguments
+---@field jobs integer          how many files at once
+---@field keys table            of the containers
+---@field interpreter string
+---@field program string        the Lua script that is busted, there
+---@field path string           where Lua looks there
+---@field cpath string
+
+--- Before busted begins here.
+---@param how cella.busted.files.options
+function M.begin(how)
+  options = how
+end
+
+--- Once busted's interface is there (an -e of its own), before it looks for files.
+function M.attach()
+  state = boxed.give_way()
+  container_of() -- of the directory in which all begins: busted may leave it
+  for name, handle in pairs(events) do
+    local first, second = name:match "^([a-z]+)_?([a-z]*)$"
+    state.busted.subscribe({ first, second ~= "" and second or nil }, function(...)
+      handle(...)
+      return nil, true
+    end, { priority = 1 })
+  end
+  state.busted.subscribe({ "register", "file" }, register, { priority = 1 })
+end
+
+--- Ends what still runs, and what is left of it.
+function M.finish()
+  for _, file in ipairs(running) do file.process:close() end
+  running = {}
+end
+
+return M

@@ -1,0 +1,216 @@
+-- `cella busted`: spec files in containers of their own, and one report of busted's.
+
+local json = require "dkjson"
+local suite = require "spec.support.suite"
+local trial = require "spec.support.trial"
+
+local function has(report, ...)
+  for _, text in ipairs { ... } do
+    assert(report:find(text, 1, true), ("%q is missing in:\n%s"):format(text, report))
+  end
+end
+
+local function has_not(report, text)
+  assert(not report:find(text, 1, true), ("%q is in:\n%s"):format(text, report))
+end
+
+local FILES = {
+  ["a_spec.lua"] = [[
+    print "loading"
+    describe("block", function()
+      local calls = 0
+      setup(function() print "setup" end)
+      before_each(function() calls = calls + 1 end)
+      after_each(function() print("after " .. calls) end)
+      it("passes", function() assert.equal(1, calls) end)
+      it("fails", function()
+        print "failing"
+        assert.same({ 1, { 2 } }, { 1, { 3 } })
+      end)
+      describe("inner", function()
+        it("errs", function() error { code = 2 } end)
+        it("ends badly", function() finally(function() error "late" end) end)
+        it("is pending", function() pending "not yet" end)
+        pending "is to be written"
+      end)
+      describe("bad before", function()
+        before_each(function() error "too early" end)
+        it("is not reached", function() end)
+      end)
+      insulate("bad after", function()
+        after_each(function() error "too late" end)
+        it("is good", function() end)
+      end)
+    end)
+  ]],
+  ["b_spec.lua"] = [[
+    describe("bad setup", function()
+      setup(function() error "in setup" end)
+      it("is not reached", function() end)
+    end)
+    describe("bad teardown", function()
+      teardown(function() error "in teardown" end)
+      it("is good", function() end)
+    end)
+    describe("bad block", function()
+      it("is not reached", function() end)
+      error "in the block"
+    end)
+  ]],
+  ["c_spec.lua"] = "it('is not reached', function() end)\nerror 'in the file'",
+  ["d_spec.lua"] = "it('is no Lua' function() end)",
+}
+
+describe("cella busted", function()
+  if trial.lacks_user_namespaces() then
+    pending(trial.lacks_user_namespaces())
+    return
+  end
+
+  local directory
+  trial.around(before_each, after_each, function() directory = trial.directory() end,
+    function() trial.remove_directory(directory) end)
+
+  -- As suite.run, by the command line.
+  local function run(arguments)
+    return suite.run(directory, arguments, nil, "-e " .. trial.quote [[
+      local words = {}
+      for i = 1, #arg do words[i] = arg[i] end
+      os.exit(require("cella.cli").main(words), true)
+    ]] .. " /dev/null busted")
+  end
+
+  it("gives the report that there is without it", function()
+    suite.write(directory, FILES)
+    local all = "-v a_spec.lua b_spec.lua c_spec.lua d_spec.lua"
+    local plain, status = suite.run(directory, all)
+    has(plain, "3 successes / 1 failure / 9 errors / 2 pending", "a_spec.lua:19: too early", "in teardown",
+      "c_spec.lua:2: in the file", "d_spec.lua")
+    local report, own_status = run("-j 3 " .. all)
+    assert.equal(plain, report)
+    assert.same({ 1, 1 }, { status, own_status })
+    -- Other handlers, and what leaves tests out.
+    for _, options in ipairs { "-o TAP --filter=inner", "--list", "--repeat=2 --filter=block", "--no-keep-going",
+      "--suppress-pending --filter=pending", "-C . --exclude-tags=x --filter-out=bad" } do
+      plain, status = suite.run(directory, options .. " a_spec.lua")
+      report, own_status = run(options .. " a_spec.lua")
+      assert.equal(plain, report, options)
+      assert.equal(status, own_status, options)
+    end
+  end)
+
+  it("has handlers tell as much as they did", function()
+    suite.write(directory, { ["a_spec.lua"] = [[
+      it("is good", function() end)
+      it("is bad", function() assert(false, "bad") end)
+      it("is pending", function() pending "not yet" end)
+    ]] })
+    local function told(text)
+      local found = assert(json.decode(text), text)
+      local list = {}
+      for _, kind in ipairs { "successes", "failures", "errors", "pendings" } do
+        for _, one in ipairs(found[kind]) do
+          list[#list + 1] = ("%s: %s, %s, line %d, %s"):format(kind, one.name, one.message,
+            one.element.trace.currentline, type(one.element.duration))
+        end
+      end
+      return list
+    end
+    local plain = told((suite.run(directory, "-o json a_spec.lua")))
+    assert.equal("successes: is good, nil, line 1, number", plain[1])
+    assert.equal("failures: is bad, a_spec.lua:2: bad, line 2, nil", plain[2])
+    assert.same(plain, told((run "-o json a_spec.lua")))
+  end)
+
+  it("keeps files apart, and leaves nothing", function()
+    local text = [[
+      it("is alone", function()
+        assert.is_nil(io.open "/tmp/left")
+        assert.is_nil(io.open "left")
+        assert.is_nil(os.getenv "TMPDIR")
+        assert(io.open("/tmp/left", "w")):close()
+        assert(io.open("left", "w")):close()
+      end)
+      teardown(function() io.stderr:write "to stderr\n" end)
+    ]]
+    suite.write(directory, { ["a_spec.lua"] = text, ["b_spec.lua"] = text })
+    local report, status = run "-p _spec ."
+    has(report, "2 successes / 0 failures / 0 errors / 0 pending", "to stderr\n")
+    assert.equal(0, status)
+    assert.is_nil(io.open(directory .. "/left"))
+    suite.write(directory, { [".busted"] = 'return { default = { ROOT = { "b_spec.lua" } } }' })
+    has((run ""), "1 success / 0 failures")
+    has((run "--keys='directory = \"writable\"' b_spec.lua"), "1 success / 0 failures")
+    assert(io.open(directory .. "/left")):close()
+    os.remove(directory .. "/left")
+  end)
+
+  it("tells of a file that has crashed or hangs, and goes on with the next", function()
+    suite.write(directory, {
+      ["a_spec.lua"] = [[
+        it("is first", function() print "first" end)
+        it("crashes", function()
+          print "last words"
+          os.execute "kill -SEGV $PPID"
+        end)
+        it("is not reached", function() end)
+      ]],
+      ["b_spec.lua"] = "it('hangs', function() while true do end end)",
+      ["c_spec.lua"] = "os.exit(3)",
+      ["d_spec.lua"] = "it('is good', function() end)",
+    })
+    local report, status = run "-j 2 --keys='timeout = 3' a_spec.lua b_spec.lua c_spec.lua d_spec.lua"
+    has(report, "2 successes / 2 failures / 1 error / 0 pending", "first\n", "last words\n",
+      "a_spec.lua:2: the process of this file was killed by SIGSEGV (11); what follows in it has not run\n",
+      "b_spec.lua:1: the process of this file was killed: it took longer than 3 s; what follows in it has not run\n",
+      "c_spec.lua:1: the process of this file left by os.exit, with the status 3\n")
+    assert.equal(1, status)
+  end)
+
+  it("runs as many files at once as is said, and tells of them in their order", function()
+    -- Each of two waits for the other.
+    local function waiting(mine, other)
+      return ([[
+        it("%s meets %s", function()
+          assert(io.open("%s", "w")):close()
+          for _ = 1, 40 do
+            if io.open "%s" then return end
+            os.execute "sleep 0.1"
+          end
+          error "nobody comes"
+        end)
+      ]]):format(mine, other, mine, other)
+    end
+    suite.write(directory, { ["a_spec.lua"] = waiting("a", "b"), ["b_spec.lua"] = waiting("b", "a") })
+    local arguments = "--keys='directory = \"writable\"' -o TAP a_spec.lua b_spec.lua"
+    local report = run("-j 2 " .. arguments)
+    has(report, "ok 1 - a meets b\nok 2 - b meets a\n1..2")
+    os.remove(directory .. "/a")
+    os.remove(directory .. "/b")
+    has((run(arguments)), "not ok 1 - a meets b", "ok 2 - b meets a")
+  end)
+
+  it("says what is wrong with its own options", function()
+    suite.write(directory, { ["a_spec.lua"] = "it('is good', function() end)" })
+    for arguments, words in pairs {
+      ["-j"] = "cella busted: -j: a number of files from 1 to 1024 expected, got nothing",
+      ["-j 0"] = "got 0", ["-jx"] = "got x", ["--jobs=1.5"] = "got 1.5",
+      ["--keys='timeut = 5'"] = "--keys: timeut: unknown key; did you mean 'timeout'?",
+      ["--keys='timeout ='"] = "--keys:", ["--keys"] = "the inside of a table of keys expected",
+      ["--keys='stdout = \"null\"'"] = "--keys: stdout: not here",
+    } do
+      local report, status = run(arguments .. " a_spec.lua")
+      if arguments == "-j" or arguments == "--keys" then report, status = run(arguments) end
+      has(report, words)
+      assert.equal(125, status)
+      has_not(report, "success")
+    end
+    local bad = "--keys='mounts = { { type = \"bind\", source = \"/none\", destination = \"/mnt\" } }' "
+    local report, status = run(bad .. "a_spec.lua")
+    has(report, "a_spec.lua:1: the box of this file cannot be started: ", "0 successes / 0 failures / 1 error")
+    assert.equal(1, status)
+    report, status = run "--no-such-option a_spec.lua"
+    has(report, "busted: error: ")
+    assert.equal(1, status)
+  end)
+end)
