@@ -1,7 +1,9 @@
-/* Ends a child that the caller no longer wants: kills it, and waits for its end for a moment only. The wait is short
+/* Ends a child that the caller no longer wants, or lets it live without the caller. The former: kills it, and waits for
+ * its end for a moment only. The wait is short
  * because the child may not end: a program can stop those that enter its container (SIGSTOP), and a process that
  * hangs in the kernel does not even die of SIGKILL. A child that still runs then is kept on a list, with the memory
- * that it shares with the caller, and is reaped later: whenever the caller starts another child, or lets another go. */
+ * that it shares with the caller, and is reaped later: whenever the caller starts another child, or lets another go.
+ * So is one that is to live. */
 #include "parent/process.h"
 #include "lib/descriptor.h"
 #include "lib/self.h"
@@ -53,6 +55,8 @@ static void kill_now(const struct process *process)
 /* Without waiting. True once nothing is left. */
 static bool has_ended(struct process *process)
 {
+	if (process->detached)
+		return reap(process, WNOHANG) != 0;
 	const struct timespec now = { 0 };
 	/* It may have handed over to another meanwhile: only the end of the channel says that nobody is left. */
 	for (int i = 0; i < MOST_MESSAGES && process->channel >= 0; i++)
@@ -119,31 +123,44 @@ void reap_owed(void)
 	pthread_mutex_unlock(&owed_lock);
 }
 
+/* Leaves it to be reaped later. Without memory for that it is lost, and what it shares with us stays where it is. */
+static void owe(struct process *process)
+{
+	struct owed *one = malloc(sizeof *one);
+	if (one) {
+		one->process = *process;
+		one->process.stamps = NULL; /* nobody will ask */
+		pthread_mutex_lock(&owed_lock);
+		forget_those_of_others();
+		one->next = owed_list;
+		owed_list = one;
+		pthread_mutex_unlock(&owed_lock);
+	}
+	if (process->launch)
+		process->stamps = NULL;
+	process->launch = NULL;
+	process->report = NULL;
+	process->boot = NULL;
+	process->pidfd = process->channel = process->sent = process->monitor_pidfd = -1;
+	process->reaped = true;
+}
+
 void process_let_go(struct process *process)
 {
 	if (!process->reaped) {
 		process->unwanted = true;
 		kill_now(process);
-		if (!ends_in_a_moment(process)) {
-			struct owed *one = malloc(sizeof *one);
-			if (one) {
-				one->process = *process;
-				one->process.stamps = NULL; /* nobody will ask */
-				pthread_mutex_lock(&owed_lock);
-				forget_those_of_others();
-				one->next = owed_list;
-				owed_list = one;
-				pthread_mutex_unlock(&owed_lock);
-			}
-			/* Without memory for that it is lost, and what it shares with us stays where it is. */
-			if (process->launch)
-				process->stamps = NULL;
-			process->launch = NULL;
-			process->report = NULL;
-			process->boot = NULL;
-			process->pidfd = process->channel = process->sent = process->monitor_pidfd = -1;
-			process->reaped = true;
-		}
+		if (!ends_in_a_moment(process))
+			owe(process);
 	}
 	release(process);
+}
+
+bool process_detach(struct process *process)
+{
+	if (process->reaped || process->channel >= 0)
+		return false;
+	process->detached = true;
+	owe(process);
+	return true;
 }

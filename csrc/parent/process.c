@@ -121,6 +121,16 @@ static int process_stamp(lua_State *L)
 	return 2;
 }
 
+/* process:detach() -> true | nil, message, errno
+ * From here on it is nobody's: neither killed with this value, nor waited for. ESRCH where it does not run its program. */
+static int process_forget(lua_State *L)
+{
+	if (!process_detach(check_process(L)))
+		return push_error(L, "detach", ESRCH);
+	lua_pushboolean(L, true);
+	return 1;
+}
+
 static void set_seconds(lua_State *L, const char *field, struct timeval time)
 {
 	lua_pushnumber(L, (lua_Number)time.tv_sec + (lua_Number)time.tv_usec / 1e6);
@@ -284,6 +294,7 @@ void open_process(lua_State *L)
 		{ "wait_for_exec", process_wait_for_exec },
 		{ "current", process_current },
 		{ "stamp", process_stamp },
+		{ "detach", process_forget },
 		{ "reap", process_reap },
 		{ "kill_group", process_kill_group },
 		{ "kill", process_kill },

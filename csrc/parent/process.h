@@ -33,6 +33,7 @@ struct process {
 	int monitor_pid, monitor_pidfd;
 	unsigned generation; /* of the process that made it: lib/self.h */
 	bool unwanted; /* who goes on is to be killed */
+	bool detached; /* it is to live without us: never killed, only reaped */
 	bool handed_over; /* it was parked, and has got the rest of its plan */
 	bool reaped;
 	bool unexecuted; /* the program died before it was executed */
@@ -67,6 +68,10 @@ int monitor_finish(struct process *process, int options);
 /* let_go.c: kills whatever there is of a child and waits for its end for a moment; what lives on is reaped later. May
  * be called any number of times. */
 void process_let_go(struct process *process);
+
+/* let_go.c: forgets a child that runs its program, and is to live without the caller; it is reaped later, if there is a
+ * caller then. False where it does not run, or not yet. */
+bool process_detach(struct process *process);
 
 /* Reaps what has ended meanwhile of those that were let go. */
 void reap_owed(void);

@@ -214,6 +214,7 @@ local function begin(box, cwd, host)
   if box.init then plan:init(box.die_with_parent == false) end
   if box.new_session ~= false then plan:setsid() end -- of the program: an init belongs to none
   plan.pipe_owner = identity.pipe_owner(who, host)
+  plan.outlives_caller = box.die_with_parent == false
   plan.id_maps = who.maps
   plan.policy = who.policy
   return plan

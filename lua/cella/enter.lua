@@ -252,6 +252,7 @@ function M.prepare(options, cwd, host, is_function)
   end
   if is_function then finish() else plan.finish = finish end
   plan.host, plan.entered = host, target.pid
+  plan.outlives_caller = options.die_with_parent == false
   plan.guards_null = host.capabilities.sys_admin
     and container_identity.is_obeyed({ maps = joins_user and facts.maps or nil }, host)
   plan.id_maps = joins_user and { uid = facts.maps.uid, gid = facts.maps.gid, setgroups = facts.setgroups } or nil

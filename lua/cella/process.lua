@@ -49,6 +49,7 @@ function M.new(child, ends, options, starting)
     result_limit = options.result_limit,
     cgroup = options.cgroup,
     filtered = options.filtered,
+    outlives_caller = options.outlives_caller,
   }, Process)
   if ends.stdin then self.input = input.new(ends.stdin, self.set) end
   local ok, err
@@ -338,10 +339,49 @@ function Process:close()
   if self.pty then self.pty:close() end
 end
 
+-- What only the caller does for a program, by the words of who asked for it.
+local function needed_for(self)
+  if not self.outlives_caller then
+    return "it ends with its caller, unless the container says die_with_parent = false"
+  end
+  if self.limits:any() then return "nobody would see to its limits: timeout, cpu_limit, output_limit" end
+  if self.cgroup then return "nobody would remove its cgroup" end
+  if self.exited then return "nobody would call hooks.exited" end
+  if self.pty then return "nobody would be at the other end of its terminal" end
+  if next(self.outputs) then return "nobody would take its output: give it a file, or \"null\"" end
+  if self.input then return 'nobody would write to its standard input: stdin = "pipe"' end
+  return nil
+end
+
+--- Lets the program live without this handle, and without the caller (`die_with_parent = false`): it is not killed
+--- when the handle is closed or collected, and nobody learns how it ends. It is found again by its `pid`: cella.enter.
+--- Raises where the caller is needed for what was asked for: captured streams, a terminal, limits, a cgroup.
+---@return true?, cella.error?  nil where it has ended, or is not yet executed (`wait = false`)
+function Process:detach()
+  check_self(self, "detach")
+  if self.starting then return self.starting:refuse "detach" end
+  if not self.result and not self.failure then
+    local reason = needed_for(self)
+    if reason then blame("detach: " .. reason) end
+  end
+  if self:step() then
+    return nil, Error.new { op = "detach", code = "ESRCH", errno = 3, message = "the program has ended" }
+  end
+  self.set:remove(self.child:pidfd())
+  self.set:remove(self.child:monitor())
+  local ok, message, errno = self.child:detach()
+  if not ok then return nil, Error.new { op = "detach", errno = errno, message = message } end
+  self.failure = Error.new { op = "wait", code = "ECHILD", errno = 10, message = "the process was detached" }
+  self.detached = true
+  serve.let_go(self)
+  return true
+end
+
 Process.__close = Process.close
 
 function Process:__tostring()
-  local state = self.result and tostring(self.result) or self.failure and "closed" or "running"
+  local state = self.result and tostring(self.result) or self.detached and "detached" or self.failure and "closed"
+    or "running"
   if self.starting then state = "starting" end
   if not self.pid then return ("%s (%s)"):format(Process.__name, state) end -- it has not been executed
   return ("%s (pid %d, %s)"):format(Process.__name, self.pid, state)

@@ -145,6 +145,7 @@ end
 -- Goes on with a child until it has executed the program, or for who does not wait at once.
 local function complete(plan, child, options, context)
   options.cgroup, options.filtered = context.cgroup, context.filtered
+  options.outlives_caller = plan.outlives_caller
   function options.unexecuted()
     return failures.of(plan, failures.number_of_child_step(plan, plan.recorder:size()), {
       message = "the child was killed in this step" })

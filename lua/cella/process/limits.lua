@@ -25,6 +25,12 @@ function M.new(options)
   }, Limits)
 end
 
+--- Whether there are any.
+---@return boolean
+function Limits:any()
+  return (self.timeout or self.cpu or self.output) ~= nil
+end
+
 --- From now on it may run so many seconds more, and write as much as in the beginning.
 ---@param seconds number?  nil: for as long as it likes
 function Limits:renew(seconds)
