@@ -292,6 +292,28 @@ describe("the key seccomp", function()
     end
   end))
 
+  it("is predicted of a plan: the kernel takes it under no_new_privs, or of who has sys_admin", function()
+    local caps = require "cella.caps"
+    local filter = seccomp.named "default":filter()
+    local function predicted(effective, with_no_new_privs)
+      local state = caps.new_state { effective = effective, permitted = effective, inheritable = "none",
+        ambient = "none", bounding = "all", securebits = {}, no_new_privs = false, uid = 1000, gid = 1000 }
+      local plan = cella.plan()
+      if with_no_new_privs then plan:no_new_privs() end
+      return caps.check_plan(plan:seccomp(filter):exec { "true" }, { state = state })
+    end
+    local ok, err = predicted("none", false)
+    assert.is_nil(ok)
+    assert.equal("seccomp EACCES 13", ("%s %s %d"):format(err.op, err.code, err.errno))
+    assert.is_true(predicted("none", true))
+    assert.is_true(predicted("sys_admin", false))
+    -- And so it is.
+    local result
+    result, err = cella.plan():seccomp(filter):exec({ "true" }):run()
+    if not result then assert.equal("seccomp EACCES 13", ("%s %s %d"):format(err.op, err.code, err.errno)) end
+    assert.equal(trial.lacks_root() == nil, result ~= nil)
+  end)
+
   it("works with no_new_privs = false and sys_admin", needs("user_namespaces", function()
     local result = assert(cella.container { seccomp = "nesting", no_new_privs = false, capabilities = "sys_admin" }
       :run(trial.script "grep -E 'NoNewPrivs|Seccomp:' /proc/self/status"))

@@ -123,6 +123,9 @@ describe("a policy", function()
       refused("always hold", on { 0, "<=", -1 })
       refused("without a sign", on { 0, "<", -5 })
       refused("an empty list", on { 0, "in", {} })
+      local many = {}
+      for i = 1, 4097 do many[i] = i end
+      refused("4097 values", on { 0, "in", many })
       refused("no bit", on { 0, "&", 0 })
       refused("not in the mask", on { 0, "&==", 1, 2 })
       refused("3 items expected", on { 0, "==", 1, 2 })
@@ -255,8 +258,9 @@ describe("a compiled policy", function()
 
   it("is too long where it cannot be put on anything", function()
     local values = {}
-    for i = 1, 5000 do values[i] = i end
-    local policy = seccomp.policy { default = "allow", kill = { close = { { 0, "in", values } } } }
+    for i = 1, 3000 do values[i] = i end
+    local policy = seccomp.policy { default = "allow",
+      kill = { close = { { 0, "in", values } }, dup = { { 0, "in", values } } } }
     local filter, err = policy:filter()
     assert.is_nil(filter)
     assert.truthy(tostring(err):find("instructions, and the kernel 4096 at most", 1, true), tostring(err))

@@ -154,7 +154,7 @@ end
 
 --- For rules: the error that the kernel would give, with its reason.
 function M.refused(op, code, why)
-  return nil, Error.new { op = op, errno = ({ EPERM = 1, EINVAL = 22 })[code], code = code, why = why }
+  return nil, Error.new { op = op, errno = ({ EPERM = 1, EACCES = 13, EINVAL = 22 })[code], code = code, why = why }
 end
 
 --- A state of which only what is given is said.

@@ -67,6 +67,13 @@ end
 
 acts.fork = acts.unshare
 
+-- A filter is no part of the state, but whether the kernel takes it is decided by that.
+function acts.seccomp(fields)
+  if fields.no_new_privs ~= false or not fields.effective or fields.effective:has "sys_admin" then return false end
+  return state.refused("seccomp", "EACCES", "a filter needs no_new_privs, or CAP_SYS_ADMIN in the effective set "
+    .. "(seccomp(2))")
+end
+
 -- Where the parent has written maps of which its steps do not tell, IDs pass as they are: better no prediction than a
 -- wrong one. Returns whether anything has changed.
 local function settle(fields)
@@ -199,7 +206,7 @@ end
 
 local function as_error(plan, at, message, why, code)
   return Error.new { op = at.op, step = at.number, side = at.side, text = shown(plan, at.number, at.op), code = code,
-    errno = code == "EINVAL" and 22 or 1, message = message, why = why }
+    errno = ({ EINVAL = 22, EACCES = 13 })[code] or 1, message = message, why = why }
 end
 
 -- What check looks at: what changes a state, what reads one back, and where the parent does its part.

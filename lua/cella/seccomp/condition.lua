@@ -25,6 +25,9 @@ local index_rule = validate.rule.integer(0, 5)
 
 local MOST = 9007199254740992
 
+-- In a filter each takes an instruction at least, of which there may be so many.
+local MOST_VALUES = 4096
+
 -- One number, name or hexadecimal text, as a word.
 local function value_word(value, path, call, index, bits)
   local found
@@ -116,6 +119,7 @@ function M.rule(value, path, call)
     local items = value[3]
     validate.check_plain(items, join(path, 3), "a list")
     if #items == 0 then fail(join(path, 3), "an empty list: the condition would never hold") end
+    if #items > MOST_VALUES then fail(join(path, 3), "%d values, and no filter has room for them", #items) end
     for i, item in ipairs(items) do
       condition.values[i] = value_word(item, join(join(path, 3), i), call, index, bits)
     end
