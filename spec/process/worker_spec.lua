@@ -311,7 +311,9 @@ describe("a worker", function()
     assert.same({ "a line\t5" }, lines)
     -- The bound is that of each call.
     local bounded = worker { output_limit = 1000 }
+    local pid = bounded.pid
     for _ = 1, 5 do assert.is_true((bounded:pcall("plugin", "say", ("x"):rep(700)))) end
+    assert.equal(pid, bounded.pid)
     assert.is_true(bounded:load("loud", "function f() while true do print 'x' end end"))
     assert.equal("output", select(2, bounded:call("loud", "f")).reason)
     local raising = worker { output = function() error("not mine", 0) end }
