@@ -124,17 +124,32 @@ static int slot_number(lua_State *L)
 	return 1;
 }
 
-/* recorder:record(name, ...) -> the step's number [, slot] */
+/* The number of an operation by its name or that. */
+static size_t check_operation(lua_State *L, int index)
+{
+	const struct op *op = NULL;
+	size_t number = 0;
+	if (lua_type(L, index) == LUA_TNUMBER) {
+		number = (size_t)check_range(L, index, 0, INT32_MAX);
+		op = op_at(number);
+	} else {
+		const char *name = luaL_checkstring(L, index);
+		while ((op = op_at(number)) && strcmp(op->name, name) != 0)
+			number++;
+	}
+	if (op && !(op->flags & OP_NOW))
+		return number;
+	luaL_error(L, "there is no operation '%s' to record", op ? op->name : lua_tostring(L, index));
+	return 0;
+}
+
+/* recorder:record(name or number, ...) -> the step's number [, slot]
+ * The number is that of core.operations, which needs no search. */
 static int recorder_record(lua_State *L)
 {
 	struct plan *plan = to_plan(L, 1);
-	const char *name = luaL_checkstring(L, 2);
-	const struct op *op;
-	size_t number = 0;
-	while ((op = op_at(number)) && strcmp(op->name, name) != 0)
-		number++;
-	if (!op || op->flags & OP_NOW)
-		return luaL_error(L, "there is no operation '%s' to record", name);
+	size_t number = check_operation(L, 2);
+	const struct op *op = op_at(number);
 	check_open(L, plan);
 	if (op->flags & OP_FORK && plan->has_init)
 		return luaL_error(L, "the init would take a fork for the end of its program: it comes after the forks");

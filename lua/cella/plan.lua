@@ -43,9 +43,9 @@ end
 -- The operations of the table are methods. Each returns the slot of a step that yields a descriptor, else the
 -- plan, so that calls can be chained.
 local methods = {}
-for name in pairs(core.operations) do
+for name, number in pairs(core.operations) do
   methods[name] = function(self, ...)
-    local _, slot = recorded(self, "record", name, ...)
+    local _, slot = recorded(self, "record", number, ...)
     return slot or self
   end
 end
