@@ -268,7 +268,7 @@ end
 
 -- `began`: when the caller has asked for it. What is looked at for the plan counts for its time.
 local function make_plan(self, command, began)
-  local function make() return self.build(self.description, command, host_facts.facts()) end
+  local function make() return self.build(self.description, command, compiled.facts(self.description)) end
   local ok, plan, err = open.before(command.timeout and began + command.timeout or math.huge, make)
   if ok then return plan, err end
   if Error.is(plan) then return nil, plan end

@@ -230,13 +230,18 @@ end
 
 local STATUS = { "type", "mode", "uid", "gid", "inode", "device" }
 
+-- "/" answers without asking anybody. Returns a status; or nil, an errno and a message.
+local function look(path)
+  local ask = path == "/" and core.file_status or open.status
+  local status, message, errno = ask(path)
+  if status then return status end
+  return nil, errno, message
+end
+
 function find.files()
   return answers(function(path)
-    -- "/" answers without asking anybody.
-    local status, message, errno
-    if path == "/" then status, message, errno = core.file_status(path)
-    else status, message, errno = open.status(path) end
-    local answer = { errno = errno, message = not status and message or nil }
+    local status, errno, message = look(path)
+    local answer = { errno = errno, message = message }
     for _, field in ipairs(STATUS) do answer[field] = status and status[field] end
     return answer
   end)
@@ -412,6 +417,91 @@ function M.are_still(host, now)
     if now[name] ~= nil then return false end
   end
   return #now.problems == 0
+end
+
+-- Whether both lists have the same members, in the same order.
+local function is_same_list(mine, theirs)
+  if not theirs or #mine ~= #theirs then return false end
+  for i, value in ipairs(mine) do
+    if theirs[i] ~= value then return false end
+  end
+  return true
+end
+
+local function is_file_still(path, known)
+  local status, errno = look(path)
+  if known.errno ~= errno then return false end
+  for _, field in ipairs(STATUS) do
+    if known[field] ~= (status and status[field]) then return false end
+  end
+  return true
+end
+
+-- What follows from others: asked of the facts themselves, of which all are compared.
+local function follows(name)
+  return function(host, value) return is_same(value, find[name](host)) end
+end
+
+-- Compared where another is.
+local function is_with_another() return true end
+
+-- How facts on which most containers rest are asked for again, each a function(host, value) -> boolean: without making
+-- a table of facts anew, which takes longer than to ask for them.
+local still = {
+  uid = function(host)
+    local real, effective_id, saved = core.sys.getresuid()
+    return real == host.real_uid and effective_id == host.uid and saved == host.saved_uid
+  end,
+  gid = function(host)
+    local real, effective_id, saved = core.sys.getresgid()
+    return real == host.real_gid and effective_id == host.gid and saved == host.saved_gid
+  end,
+  real_uid = is_with_another, saved_uid = is_with_another, real_gid = is_with_another, saved_gid = is_with_another,
+  groups = function(_, value) return is_same_list(value, (core.sys.getgroups())) end,
+  securebits = function(_, value) return is_same_list(value, find.securebits()) end,
+  no_new_privs = function(_, value) return core.sys.get_no_new_privs() == value end,
+  memory_defaults = function(_, value) return find.memory_defaults() == value end,
+  interpreter = function(_, value) return find.interpreter() == value end,
+  namespaces = function(_, value)
+    for kind, number in pairs(value) do
+      if core.sys.namespace(kind) ~= number then return false end
+    end
+    return true
+  end,
+  files = function(_, value)
+    for path, known in pairs(value) do
+      if not is_file_still(path, known) then return false end
+    end
+    return true
+  end,
+  limits = function(_, value)
+    for resource, known in pairs(value) do
+      local soft, hard = core.sys.getrlimit(resource)
+      if soft ~= known.soft or hard ~= known.hard then return false end
+    end
+    return true
+  end,
+  initial = follows "initial", uid_map = follows "uid_map", gid_map = follows "gid_map",
+  setgroups = follows "setgroups", root_uid = follows "root_uid", root_gid = follows "root_gid",
+  system = follows "system",
+}
+
+--- Whether facts are known to be still so, by the same questions as `are_still` with those of now. No where that is not
+--- known so quickly either: then it is for the other to say.
+---@param host cella.Host  of M.facts
+---@return boolean
+function M.are_unchanged(host)
+  if #host.problems > 0 or next(absent_from[host]) ~= nil then return false end
+  if rawget(host, EFFECTIVE) ~= nil and core.caps.effective() ~= rawget(host, EFFECTIVE) then return false end
+  if rawget(host, SETS) ~= nil and not is_same(rawget(host, SETS), core.caps.sets()) then return false end
+  for name in pairs(host) do
+    if type(name) == "string" and not DERIVED[name] and not still[name] then return false end
+  end
+  for name, ask in pairs(still) do
+    local value = rawget(host, name)
+    if value ~= nil and not ask(host, value) then return false end
+  end
+  return #host.problems == 0
 end
 
 --- A host's facts with what a plain table left out: for policies, and for who writes one.

@@ -172,6 +172,45 @@ describe("a plan that is kept", function()
     end
   end))
 
+  it("is not known quickly to hold once a fact on which it rests has changed, whichever", needs("user_namespaces",
+    function()
+      local box = cella.container { capabilities = { "chown" }, ids = policy.root(), rlimits = { nofile = 50 },
+        mounts = { ROOM, { type = "bind", source = "/etc", destination = "/room/etc", readonly = true } } }
+      assert(box:plan { "true" })
+      local facts, seen = assert(kept(box)).host, 0
+      -- What it was then is changed in place of what it is now.
+      local function check(list, name, what)
+        local value = list[name]
+        rawset(list, name, other_than(value))
+        assert.is_false(host.are_unchanged(facts), what)
+        rawset(list, name, value)
+        seen = seen + 1
+      end
+      assert.is_true(host.are_unchanged(facts)) -- the control
+      local names = {}
+      for name, value in pairs(facts) do names[#names + 1] = { name, value } end
+      for _, pair in ipairs(names) do
+        local name, value = pair[1], pair[2]
+        local derived = name == "capabilities" or name == "bounding" or name == "ambient"
+        local is_fact = not derived and (type(name) == "string" or type(value) ~= "boolean")
+        local asked_one_by_one = name == "files" or name == "namespaces" or name == "limits"
+        if is_fact and not asked_one_by_one then check(facts, name, tostring(name)) end
+        if asked_one_by_one then
+          local keys = {}
+          for key in pairs(value) do keys[#keys + 1] = key end
+          for _, key in ipairs(keys) do check(value, key, name .. ": " .. key) end
+        end
+      end
+      assert.is_true(seen > 25, tostring(seen))
+      for path, known in pairs(facts.files) do
+        for _, field in ipairs { "type", "mode", "uid", "gid", "inode", "device" } do
+          check(known, field, path .. ": " .. field)
+        end
+      end
+      rawset(facts, "kernel", { major = 1, minor = 0 }) -- what is not among them is for the other way to compare
+      assert.is_false(host.are_unchanged(facts))
+    end))
+
   it("is not used where there is something now that was not there", needs("user_namespaces", function()
     local box = cella.container {}
     local facts = host.facts()

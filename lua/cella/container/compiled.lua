@@ -32,15 +32,27 @@ local function rests_on_facts(box)
   return true
 end
 
+--- The facts of now: those of the plan that is kept, where they are known to be the same still.
+---@param box table
+---@return cella.Host
+function M.facts(box)
+  local kept = box.compiled
+  if kept and facts.are_unchanged(kept.host) then return kept.host end
+  return facts.facts()
+end
+
+-- Whether the kept plan's facts are those of now.
+local function holds(kept, host) return kept.host == host or facts.are_still(kept.host, host) end
+
 --- A plan up to the command: a copy of the one that is kept, or what `begin` records.
 ---@param box table
 ---@param cwd string
----@param host cella.Host  facts of now
+---@param host cella.Host  facts of now: M.facts(box)
 ---@param begin fun(box: table, cwd: string, host: cella.Host): cella.plan?, cella.error?
 ---@return cella.plan?, cella.error?, cella.container.compiled?
 function M.take(box, cwd, host, begin)
   local kept = box.compiled
-  if kept and kept.cwd == cwd and facts.are_still(kept.host, host) then return kept.plan:branch(), nil, kept end
+  if kept and kept.cwd == cwd and holds(kept, host) then return kept.plan:branch(), nil, kept end
   box.compiled = nil
   local plan, err = begin(box, cwd, host)
   if not plan then return nil, err end
