@@ -1,7 +1,6 @@
 --- The command line.
 
 local cella = require "cella" -- first: what follows it comes from bytecode where that is installed
-local grammar = require "cella.cli.grammar"
 local output = require "cella.cli.output"
 local printable = require "cella.printable"
 local words_module = require "cella.cli.words"
@@ -16,10 +15,27 @@ local function print_version(streams)
   return 0
 end
 
+local function perform(module, parsed, split, streams)
+  -- What argparse calls so is what follows a name (`cella idmap policy subids OWNER`).
+  parsed.words, parsed.file_arguments = split.command or parsed.words, split.arguments
+  return module.run(parsed, streams)
+end
+
+--- Whether a line has to be taken apart by argparse, which takes longer to load than what is started by the others.
+---@param words string[]
+---@return boolean
+function M.needs_parser(words)
+  return words[1] ~= "--version" and not words_module.plain(words)
+end
+
 local function run(words, streams)
   if words[1] == "--version" then return print_version(streams) end
-  local parser, found = grammar.parser(words[1])
   local split = words_module.split(words)
+  local plain = words_module.plain(words)
+  if plain and not (split.command and #split.command == 0) then
+    return perform(require "cella.cli.run", plain, split, streams)
+  end
+  local parser, found = require("cella.cli.grammar").parser(words[1])
   local ok, parsed = pcall(parser.parse, parser, split.ours)
   if not ok then
     if type(parsed) ~= "table" then error(parsed, 0) end
@@ -31,9 +47,7 @@ local function run(words, streams)
     streams.err:write("cella: there is no command behind `--`\n")
     return USAGE
   end
-  -- What argparse calls so is what follows a name (`cella idmap policy subids OWNER`).
-  parsed.words, parsed.file_arguments = split.command or parsed.words, split.arguments
-  return found[parsed.command].run(parsed, streams)
+  return perform(found[parsed.command], parsed, split, streams)
 end
 
 --- Runs the command line `words`; returns the exit status.

@@ -74,7 +74,8 @@ describe("bin/cella", function()
       table.insert(searchers, 2, function(name)
         if name == "argparse" then error("module 'argparse' not found:\n\tno field", 0) end
       end)]])
-    local said = plain(("LUA_INIT=@%s/without.lua %s/bin/cella run -- true; echo $?"):format(directory, trial.top))
+    local said = plain(("LUA_INIT=@%s/without.lua %s/bin/cella run --no-terminal -- true; echo $?"):format(directory,
+      trial.top))
     assert.matches("^cella: the Lua module argparse is missing", said)
     assert.matches("\n  apt install lua-argparse\n", said, 1, true)
     assert.matches("\n  luarocks %-%-lua%-version 5.4 install argparse\n125\n$", said)

@@ -48,4 +48,14 @@ function M.split(words)
   return { ours = ours, arguments = arguments, command = command }
 end
 
+--- What argparse makes of a line that has no options of ours, without it: of `run`, with or without a file.
+---@param words string[]
+---@return table?  nil where there is more to it
+function M.plain(words)
+  if words[1] ~= "run" then return nil end
+  local file = M.split(words).ours[2]
+  if file and file:sub(1, 1) == "-" then return nil end
+  return { command = "run", run = true, file = file }
+end
+
 return M
