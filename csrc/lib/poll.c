@@ -15,24 +15,34 @@
 #include <time.h>
 #include <unistd.h>
 
-/* poll(fds [, seconds]) -> list of the ready ones (empty after the time) | nil, message, errno
- * `fds` is a list of numbers. A signal ends it with EINTR, so that Lua's own handlers get their turn. */
+static void add_polled(lua_State *L, int index, struct pollfd *fds, int count, short events)
+{
+	for (int i = 0; i < count; i++) {
+		int64_t number = -1;
+		lua_rawgeti(L, index, i + 1);
+		luaL_argcheck(L, to_int64(L, -1, &number) && number >= 0 && number <= INT32_MAX, index,
+			      "list of descriptors expected");
+		fds[i] = (struct pollfd){ .fd = (int)number, .events = events };
+		lua_pop(L, 1);
+	}
+}
+
+/* poll(fds [, seconds [, writers]]) -> list of the ready ones (empty after the time) | nil, message, errno
+ * Lists of numbers: which can be read from, and which can be written to. A signal ends it with EINTR, so that Lua's own
+ * handlers get their turn. */
 static int io_poll(lua_State *L)
 {
 	luaL_checktype(L, 1, LUA_TTABLE);
-	lua_settop(L, 2);
-	int count = (int)lua_rawlen(L, 1);
+	lua_settop(L, 3);
 	struct timespec time;
 	const struct timespec *timeout = opt_seconds(L, 2, &time);
+	if (!lua_isnil(L, 3))
+		luaL_checktype(L, 3, LUA_TTABLE);
+	int readers = (int)lua_rawlen(L, 1), writers = lua_isnil(L, 3) ? 0 : (int)lua_rawlen(L, 3);
+	int count = readers + writers;
 	struct pollfd *fds = lua_newuserdata(L, ((size_t)count + 1) * sizeof *fds);
-	for (int i = 0; i < count; i++) {
-		int64_t number = -1;
-		lua_rawgeti(L, 1, i + 1);
-		luaL_argcheck(L, to_int64(L, -1, &number) && number >= 0 && number <= INT32_MAX, 1,
-			      "list of descriptors expected");
-		fds[i] = (struct pollfd){ .fd = (int)number, .events = POLLIN };
-		lua_pop(L, 1);
-	}
+	add_polled(L, 1, fds, readers, POLLIN);
+	add_polled(L, 3, fds + readers, writers, POLLOUT);
 	if (ppoll(fds, (nfds_t)count, timeout, NULL) < 0)
 		return push_error(L, "poll", errno);
 	lua_newtable(L);

@@ -281,7 +281,7 @@ end
 
 -- Whoever waits for the process sees to the pool meanwhile.
 local function adopt(self, process)
-  if self.closed or not process.set:number() then return process end
+  if self.closed or not process.set.is_open then return process end
   local ok, err = process.set:add(self:pollfd(), function()
     if not self.closed then self:step() end
   end)
@@ -355,9 +355,7 @@ function M.new(description)
   local box = description[1]
   local ok, err = box:prepare()
   if not ok then return nil, err end
-  local set
-  set, err = events.new()
-  if not set then return nil, err end
+  local set = events.new()
   ok, err = set:expose()
   if not ok then
     set:close()

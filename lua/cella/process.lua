@@ -88,7 +88,7 @@ end
 --- ended, until close(). It is an error to read from it.
 ---@return integer?  nil once closed, and where nobody has asked for it before the end
 function Process:pollfd()
-  if not self.set:number() then return nil end
+  if not self.set.is_open then return nil end
   if not self.exposed then
     local number, err = self.set:expose()
     if not number then blame(tostring(err)) end
@@ -283,6 +283,8 @@ function Process:watch(fd, call)
   self.set:remove(fd)
   self.watched[fd] = call and true
   if call == nil then return true end
+  local number, err = self.set:join() -- which says of what is no descriptor, or always ready, that it is
+  if not number then return nil, err end
   return self.set:add(fd, call)
 end
 
@@ -332,7 +334,7 @@ function Process:close()
   if not self.result and not self.failure then
     serve.fail(self, Error.new { op = "wait", message = "the process was closed" })
   end
-  if self.set:number() then
+  if self.set.is_open then
     serve.let_go(self)
     self.set:close()
   end

@@ -459,7 +459,7 @@ function Worker.events()
 end
 
 -- What cella.wait sleeps on.
-function Worker:waits_for() return self.job and self.process.set:number() or nil end
+function Worker:waits_for() return self.job and self.process.set or nil end
 function Worker:has_ended() return self.job == nil end
 
 --- Waits for the call that was begun last, and returns what call() would. May be called again. The whole thread waits:
@@ -480,7 +480,7 @@ function Worker:wait(timeout)
         message = ("still running after %g seconds"):format(timeout) }
     end
     if till then limit = math.min(limit or math.huge, till - now) end
-    if self.process.set:number() then
+    if self.process.set.is_open then
       local ok, err = self.process.set:sleep(limit)
       if not ok then serve.fail(self.process, err) end
     end

@@ -146,7 +146,7 @@ function Relay:wait()
   while not process:step() do
     self:arrange()
     local limit = self.again and 0 or math.min(process:timeout() or math.huge, self:timeout() or math.huge)
-    if process.set:number() then process.set:sleep(limit < math.huge and limit or nil) end
+    if process.set.is_open then process.set:sleep(limit < math.huge and limit or nil) end
     if self:timeout() then self:resume() end
   end
   return process:wait()

@@ -5,7 +5,6 @@ local core = require "cella.core"
 local Error = require "cella.error"
 local file = require "cella.host.file"
 local events = require "cella.process.events"
-local explain = require "cella.explain"
 local failures = require "cella.plan.failure"
 local lazy = require "cella.lazy"
 local mapping = require "cella.mapping"
@@ -65,10 +64,8 @@ local function prepare_waiting(plan, options)
     if not ok then return nil, Error.new { op = "cpu_limit", message = "cannot be kept", why = why } end
   end
   options.functions = plan.functions
-  local err
-  options.set, err = events.new()
-  if err then err.why = (explain.why(err, plan)) end
-  return options.set, err
+  options.set = events.new()
+  return true
 end
 
 -- How many seccomp filters this thread has, and so its children. Only where there are any is it worth a look.

@@ -8,8 +8,8 @@ local validate = require "cella.validate"
 
 local M = {}
 
--- Others that are above processes (a worker) have two methods for this: has_ended(), and waits_for(), the descriptor to
--- sleep on.
+-- Others that are above processes (a worker) have two methods for this: has_ended(), and waits_for(), the events
+-- (cella.process.events) to sleep on.
 local function is_like_one(value)
   local meta = getmetatable(value)
   local methods = type(meta) == "table" and rawget(meta, "__index")
@@ -23,8 +23,8 @@ local function process_rule(value, path)
   return value
 end
 
-local function number_of(process)
-  if process_module.is(process) then return process.set:number() end
+local function set_of(process)
+  if process_module.is(process) then return process.set end
   return process:waits_for()
 end
 
@@ -46,6 +46,24 @@ local function out_of_time(timeout)
     message = ("all are still running after %g seconds"):format(timeout) }
 end
 
+-- Adds what a process waits for, and to each number whose it is: one may be in the list twice, and a descriptor of the
+-- caller's be watched by several.
+local function collect(process, readers, writers, owners)
+  local set = set_of(process) -- a worker may have begun with another
+  if not set then return end
+  local from_readers, from_writers = #readers, #writers
+  set:collect(readers, writers)
+  local function add(list, from)
+    for i = from + 1, #list do
+      local of = owners[list[i]] or {}
+      owners[list[i]] = of
+      of[#of + 1] = process
+    end
+  end
+  add(readers, from_readers)
+  add(writers, from_writers)
+end
+
 --- Waits until one of the processes has ended. All of them are served meanwhile: output is taken, limits are seen to.
 --- The whole thread waits.
 ---
@@ -63,26 +81,32 @@ function M.wait(processes, timeout)
   local till = timeout and core.now() + timeout
   local is_ready = nil -- everyone's turn comes once
   while true do
-    local ended, numbers, soonest = {}, {}, nil
+    local ended, readers, writers, owners, soonest = {}, {}, {}, {}, nil
     for _, process in ipairs(processes) do
-      local number = number_of(process)
-      if not (number and is_ready) or is_ready[number] or process:timeout() == 0 then process:step() end
+      local set = set_of(process)
+      local due = process:timeout() == 0 or not set or not set.is_open
+      if not is_ready or is_ready[process] or due then process:step() end
       if has_ended(process) then
         ended[#ended + 1] = process
       else
-        numbers[#numbers + 1] = number_of(process) -- a worker may have begun with another
+        collect(process, readers, writers, owners)
         soonest = sooner(soonest, process:timeout())
       end
     end
-    if #ended > 0 or #numbers == 0 then return ended end
+    if #ended > 0 or #readers + #writers == 0 then return ended end
     local now = core.now()
     if till and now >= till then return out_of_time(timeout) end
-    local ready, message, errno = core.poll(numbers, sooner(soonest, till and till - now))
+    local ready, message, errno = core.poll(readers, sooner(soonest, till and till - now), writers)
     if not ready and core.errno_name(errno) ~= "EINTR" then
       return nil, Error.new { op = "poll", errno = errno, message = message }
     end
     is_ready = {}
-    for _, number in ipairs(ready or {}) do is_ready[number] = true end
+    for _, number in ipairs(ready or {}) do
+      for _, process in ipairs(owners[number]) do
+        is_ready[process] = true
+        set_of(process):note(number)
+      end
+    end
   end
 end
 
