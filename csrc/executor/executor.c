@@ -105,28 +105,42 @@ static int execute_init(int program, bool detached, int child)
 	return (int)RAW(SYS_execveat, program, "", argv, environment, AT_EMPTY_PATH);
 }
 
-/* Puts `status` on 3 and `sync_pipe` on 4, closes everything else but `program`, and becomes the init. */
+/* The init's two descriptors, where it looks for them. */
+enum { INIT_STATUS = 3, INIT_GATE = 4, ABOVE_INIT = 8 };
+
+/* Puts `status` on 3 and `sync_pipe` on 4. */
+static int place_descriptors(int status, int sync_pipe)
+{
+	if (sync_pipe == INIT_STATUS)
+		sync_pipe = (int)RAW(SYS_fcntl, sync_pipe, F_DUPFD_CLOEXEC, ABOVE_INIT);
+	if (sync_pipe < 0)
+		return sync_pipe;
+	/* dup3(2) refuses what is in its place; exec is to leave that open. */
+	long result = status == INIT_STATUS ? RAW(SYS_fcntl, status, F_SETFD, 0) :
+					      RAW(SYS_dup3, status, INIT_STATUS, 0);
+	if (result < 0)
+		return (int)result;
+	return (int)(sync_pipe == INIT_GATE ? RAW(SYS_fcntl, sync_pipe, F_SETFD, 0) :
+					      RAW(SYS_dup3, sync_pipe, INIT_GATE, 0));
+}
+
+/* Closes everything but the init's two descriptors and `program`, and becomes the init: in the runner without an exec,
+ * so without `program`, which is -1 there. */
 static int become_init(const struct executor *executor, int program, int status, bool detached, int sync_pipe,
 		       int child)
 {
-	enum { FIRST = 3, COUNT = 2, ABOVE = 8 };
-	int moved[COUNT] = { status, sync_pipe };
-	long result = program = (int)RAW(SYS_fcntl, program, F_DUPFD_CLOEXEC, ABOVE);
-	for (int i = 0; i < COUNT && result >= 0; i++)
-		result = moved[i] = (int)RAW(SYS_fcntl, moved[i], F_DUPFD_CLOEXEC, ABOVE);
-	for (int i = 0; i < COUNT && result >= 0; i++)
-		result = RAW(SYS_dup3, moved[i], FIRST + i, 0);
+	long result = program = executor->become_init ? -1 : (int)RAW(SYS_fcntl, program, F_DUPFD_CLOEXEC, ABOVE_INIT);
+	if (executor->become_init || result >= 0)
+		result = place_descriptors(status, sync_pipe);
 	/* An init that held the program's streams would keep their other ends waiting. */
 	if (result >= 0)
-		result = RAW(SYS_close_range, 0, FIRST - 1, 0);
+		result = RAW(SYS_close_range, 0, INIT_STATUS - 1, 0);
+	if (result >= 0 && program >= 0)
+		result = RAW(SYS_close_range, INIT_GATE + 1, program - 1, 0);
 	if (result >= 0)
-		result = RAW(SYS_close_range, FIRST + COUNT, program - 1, 0);
-	if (result >= 0)
-		result = RAW(SYS_close_range, program + 1, UINT32_MAX, 0);
-	if (result >= 0 && executor->become_init) {
-		RAW(SYS_close, program);
+		result = RAW(SYS_close_range, program < 0 ? INIT_GATE + 1 : program + 1, UINT32_MAX, 0);
+	if (result >= 0 && executor->become_init)
 		executor->become_init(executor, child, detached);
-	}
 	return result >= 0 ? execute_init(program, detached, child) : (int)result;
 }
 
@@ -178,6 +192,8 @@ static int start_init(struct executor *executor, int program, int status, bool d
 	/* 0 to 2 may have been closed, and are not ours to use. */
 	for (int i = 0; i < 2 && result >= 0; i++) {
 		int low = sync_pipe[i];
+		if (low >= 3)
+			continue;
 		result = sync_pipe[i] = (int)RAW(SYS_fcntl, low, F_DUPFD_CLOEXEC, 3);
 		RAW(SYS_close, low);
 	}

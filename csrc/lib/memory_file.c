@@ -65,6 +65,8 @@ struct limits {
 	uint64_t soft, hard;
 };
 
+#define UNLIMITED UINT64_MAX /* as the kernel has RLIM64_INFINITY */
+
 /* What is left of pieces of which so many bytes are written. */
 static struct iovec *skip(struct iovec *pieces, int *left, size_t written)
 {
@@ -120,10 +122,16 @@ static int write_pieces(int fd, struct iovec *pieces, int left, int64_t place)
 	pieces = skip(pieces, &left, 0); /* the empty ones */
 	for (int i = 0; i < left; i++)
 		end += pieces[i].iov_len;
-	if (RAW(SYS_prlimit64, 0, RLIMIT_FSIZE, 0, &limits) == 0 && end > limits.soft)
+	bool known = RAW(SYS_prlimit64, 0, RLIMIT_FSIZE, 0, &limits) == 0;
+	if (known && end > limits.soft)
 		return write_in_copy(fd, pieces, left, place, end, limits);
 	while (left > 0) {
-		long count = write_held(fd, pieces, left, place);
+		long count;
+		/* Without a limit no signal is sent: a file is no pipe. */
+		if (known && limits.soft == UNLIMITED)
+			RAW_RETRY(count, SYS_pwritev, fd, pieces, left, place, 0);
+		else
+			count = write_held(fd, pieces, left, place);
 		if (count <= 0)
 			return count ? (int)count : -EIO;
 		place += count;

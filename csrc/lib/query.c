@@ -56,11 +56,14 @@ static int look_getresgid(lua_State *L)
 static int look_getgroups(lua_State *L)
 {
 	at_most(L, 0);
-	int count = getgroups(0, NULL);
-	if (count < 0)
-		return push_error(L, "getgroups", errno);
-	gid_t *groups = lua_newuserdata(L, ((size_t)count + 1) * sizeof *groups);
-	count = getgroups(count, groups);
+	enum { FEW = 64 };
+	gid_t few[FEW], *groups = few;
+	int count = getgroups(FEW, few);
+	if (count < 0 && errno == EINVAL) {
+		count = getgroups(0, NULL);
+		groups = lua_newuserdata(L, ((size_t)(count < 0 ? 0 : count) + 1) * sizeof *groups);
+		count = count < 0 ? count : getgroups(count, groups);
+	}
 	if (count < 0)
 		return push_error(L, "getgroups", errno);
 	lua_newtable(L);

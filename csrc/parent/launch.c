@@ -100,16 +100,11 @@ static bool loses_child_status(void)
 	       (action.handler == SIG_IGN || action.flags & SA_NOCLDWAIT);
 }
 
-static bool is_monitored(const struct outline *outline)
-{
-	return loses_child_status() || outline->needs_monitor;
-}
-
 /* Why the first process could not execute the runner and be what this one is; NULL where it can. A monitor is outside
  * of the new namespaces. */
 static const char *refusal(const struct outline *outline, uint64_t namespaces)
 {
-	return credentials_refusal(is_monitored(outline) ? 0 : namespaces);
+	return credentials_refusal(outline->needs_monitor ? 0 : namespaces);
 }
 
 /* How a plan is started. */
@@ -190,7 +185,7 @@ static int start(struct process *process, const struct plan *plan, const struct 
 		return result;
 	}
 	launch->channel = pair[1];
-	process->monitored = launch->monitored = launch->handed_off = is_monitored(how->outline);
+	process->monitored = launch->monitored = launch->handed_off = how->outline->needs_monitor;
 
 	int pidfd = -1;
 	struct clone_args args = { .flags = CLONE_PIDFD | CLONE_CLEAR_SIGHAND, .pidfd = (uint64_t)(uintptr_t)&pidfd };
@@ -268,7 +263,7 @@ int launch_plan(lua_State *L)
 	if (!lua_isnoneornil(L, 3))
 		luaL_checktype(L, 3, LUA_TTABLE);
 	how.cgroup = lua_isnoneornil(L, 4) ? -1 : check_fd(L, 4);
-	outline.needs_monitor |= lua_toboolean(L, 5);
+	outline.needs_monitor |= lua_toboolean(L, 5) || loses_child_status();
 	outline.stamped = lua_toboolean(L, 7);
 	lua_settop(L, 6);
 	struct copy copy = { 0 };
@@ -317,7 +312,7 @@ int launch_plan(lua_State *L)
 int launch_copied(lua_State *L)
 {
 	struct outline outline = outline_of(to_plan(L, 1));
-	outline.needs_monitor |= lua_toboolean(L, 3);
+	outline.needs_monitor |= lua_toboolean(L, 3) || loses_child_status();
 	lua_pushstring(L, refusal(&outline, check_flags(L, 2, &names_namespace)));
 	return 1;
 }
