@@ -311,7 +311,7 @@ why.execve = {
 
 why.seccomp = {
   EINVAL = "no filter: it has to be a whole number of instructions of 8 bytes, 1 to 4096, that the kernel's checker "
-    .. "accepts",
+    .. "accepts; or this kernel has no seccomp filters (CONFIG_SECCOMP_FILTER)",
   EACCES = "a filter needs no_new_privs, or CAP_SYS_ADMIN in the user namespace (seccomp(2))",
 }
 why.deny_keys = {
