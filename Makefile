@@ -41,7 +41,7 @@ runcc       = $(CC) -std=c11 -D_GNU_SOURCE -iquote csrc $(CPPFLAGS) -Os -ffreest
               -fno-pie -ffunction-sections -fdata-sections $(WARNINGS) $(filter -Werror,$(CFLAGS)) -static -nostdlib \
               -Wl,--gc-sections,--sort-section=alignment,-z,noseparate-code,-z,norelro,-z,noexecstack,--build-id=none -s
 # Data near the global pointer would lie in one segment with the code, which could then be written.
-runcc      += $(if $(filter riscv%,$(shell $(CC) -dumpmachine)),-msmall-data-limit=0)
+runcc      += $(if $(filter riscv%,$(shell $(CC) -dumpmachine 2>/dev/null)),-msmall-data-limit=0)
 sanitize    = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 
 # For what is started from the checkout.

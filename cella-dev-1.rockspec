@@ -21,7 +21,7 @@ is a Lua program that can be read, printed and tested before anything happens.]]
 supported_platforms = { "linux" }
 
 dependencies = {
-  "lua >= 5.1, < 5.5",
+  "lua >= 5.1, < 5.6",
   "argparse",
 }
 

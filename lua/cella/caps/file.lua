@@ -152,7 +152,7 @@ function M.program(path)
     local facts, capabilities, err, script
     facts, message, errno = core.caps.file_facts(fd:number())
     if not facts then
-      _, err = fail("fstat", path, message, errno)
+      err = select(2, fail("fstat", path, message, errno))
     elseif not facts.regular then
       err = Error.new { op = "execve", path = path, errno = 13, why = "not a regular file" }
     else
