@@ -19,6 +19,10 @@ ifndef LUA_INCDIR
 LUA_INCDIR := $(patsubst -I%,%,$(shell for name in $(lua_names) lua; do \
                 pkg-config --modversion $$name 2>/dev/null | grep -q '^$(patsubst jit,2,$(LUA))\.' && \
                 pkg-config --cflags-only-I $$name && break; done))
+# A Lua that few machines have yet is built from Debian's source.
+ifeq ($(LUA)$(LUA_INCDIR),5.5)
+LUA_INCDIR := $(patsubst %/lua5.5,%/include,$(shell tools/interpreter 5.5))
+endif
 endif
 
 includes = $(addprefix -I,$(LUA_INCDIR) $(CAP_INCDIR)) $(CPPFLAGS)

@@ -10,6 +10,7 @@ local caps = require "cella.caps"
 local cella = require "cella"
 local securebits = require "cella.caps.securebits"
 local sys = require "cella.sys"
+local unpack = table.unpack or unpack
 
 local shell = "/bin/bash"
 local strict, set_environment = false, true
@@ -237,7 +238,7 @@ local function show_all()
   local value, binary = securebits.number(bits), ""
   local rest = value
   repeat
-    binary, rest = rest % 2 .. binary, rest // 2
+    binary, rest = rest % 2 .. binary, math.floor(rest / 2)
   until rest == 0
   print(("Securebits: 0%o/0x%x/%d'b%s (no-new-privs=%d)"):format(value, value, #binary, binary,
     state.no_new_privs and 1 or 0))
@@ -259,7 +260,8 @@ local function show_all()
 end
 
 local function describe(n)
-  local mask = ("%016x"):format(1 << n)
+  local mask = ("%x"):format(2 ^ (n % 4)) .. ("0"):rep(math.floor(n / 4))
+  mask = ("0"):rep(16 - #mask) .. mask
   if n > caps.last then
     print(("<unsupported> (%d) [/proc/self/status:CapXXX: 0x%s]"):format(n, mask))
     return
@@ -273,17 +275,19 @@ end
 local function decode(text)
   local digits = text:gsub("^0[xX]", ""):match "^%x*":gsub("^0+", "")
   if #digits > 16 then digits = ("f"):rep(16) end
-  local value, list = tonumber(digits == "" and "0" or digits, 16), {}
+  digits = ("0"):rep(16 - #digits) .. digits:lower()
+  local list = {}
   for n = 0, 63 do
-    if value >> n & 1 == 1 then list[#list + 1] = long_name(n) end
+    local digit = tonumber(digits:sub(16 - math.floor(n / 4), 16 - math.floor(n / 4)), 16)
+    if math.floor(digit / 2 ^ (n % 4)) % 2 == 1 then list[#list + 1] = long_name(n) end
   end
-  print(("0x%016x=%s"):format(value, table.concat(list, ",")))
+  print(("0x%s=%s"):format(digits, table.concat(list, ",")))
 end
 
 -- Executing.
 
 local function arguments_after(first, i)
-  local argv = { table.unpack(first) }
+  local argv = { unpack(first) }
   for j = i + 1, #arg do argv[#argv + 1] = arg[j] end
   return argv
 end
@@ -317,7 +321,7 @@ local function launch(argv)
     local name, value = variable:match "^([^=]+)=(.*)$"
     if name then variables[name] = value end
   end
-  local command = { environment = variables, table.unpack(argv) }
+  local command = { environment = variables, unpack(argv) }
   local result, err = cella.plan():exec(command):run()
   if not result then fail("child failed to start: %s", err) end
   os.exit(result.code or 1, true)

@@ -27,7 +27,7 @@ local MIB, KIB = 1048576, 1024
 
 local function read(path)
   local file = assert(io.open(path, "rb"))
-  local data = assert(file:read "a")
+  local data = assert(file:read "*a")
   file:close()
   return data
 end

@@ -57,16 +57,16 @@ end
 -- The comments that stand above functions: name -> { signature =, text =, notes = { parameter = text } }.
 local function read_comments(source)
   local comments = {}
-  for comment in source:gmatch "/%* (.-) %*/\nstatic int " do
+  for above in source:gmatch "/%* (.-) %*/\nstatic int " do
     -- Of several comments the last: the text of none has the end of one in it.
-    comment = comment:match ".*/%* (.*)$" or comment
+    local comment = above:match ".*/%* (.*)$" or above
     local name, signature, text = comment:match "^([%w_]+)(%([^\n]*)\n?(.*)$"
     if name then
       local parameters, notes, prose = {}, {}, {}
       for parameter in signature:match "^%b()":gmatch "[%w_]+" do parameters[parameter] = true end
       local now
-      for line in text:gmatch "[^\n]+" do
-        line = line:gsub("^ %* ?", "")
+      for begun in text:gmatch "[^\n]+" do
+        local line = begun:gsub("^ %* ?", "")
         local parameter, note = line:match "^([%w_]+): (.*)$"
         if parameter and parameters[parameter] then
           now, notes[parameter] = parameter, note

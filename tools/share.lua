@@ -4,7 +4,7 @@
 
 local top = arg[0]:match "^(.*)tools/[^/]*$"
 package.path = ("%slua/?.lua;%s"):format(top, package.path)
-package.cpath = ("%sbuild/lua5.4/?.so;%s"):format(top, package.cpath)
+package.cpath = ("%sbuild/lua%s/?.so;%s"):format(top, jit and "jit" or _VERSION:match "%d%.%d", package.cpath)
 
 local grammar = require "cella.cli.grammar"
 
@@ -12,7 +12,7 @@ local man = dofile(top .. "tools/man.lua")
 
 local function read(path)
   local file = assert(io.open(top .. path))
-  local text = file:read "a"
+  local text = file:read "*a"
   file:close()
   return text
 end
@@ -33,7 +33,7 @@ local status = 0
 for _, name in ipairs(names) do
   local path, text = top .. "share/" .. name, FILES[name]()
   local file = io.open(path)
-  local is = file and file:read "a"
+  local is = file and file:read "*a"
   if file then file:close() end
   if is ~= text and arg[1] == "--check" then
     print(("share/%s is not what the command line says of itself: lua5.4 tools/share.lua"):format(name))

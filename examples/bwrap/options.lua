@@ -1,6 +1,7 @@
 -- The command line: words in, a request out. Nothing is done here but the reading of --args.
 local core = require "cella.core"
 local sys = require("cella.core").sys
+local unpack = table.unpack or unpack
 
 local M = {}
 
@@ -303,7 +304,7 @@ function M.words(request, words, first)
     if not entry then error({ message = "Unknown option " .. words[i], usage = M.usage() }, 0) end
     local count = #entry.arguments
     if count > #words - i then refuse("%s takes %s", entry.name, COUNT[count]) end
-    entry.act(request, table.unpack(words, i + 1, i + count))
+    entry.act(request, unpack(words, i + 1, i + count))
     if entry.name ~= "--perms" and entry.name ~= "--size" then
       if request.perms then refuse "--perms must be followed by an option that creates a file" end
       if request.size then refuse "--size must be followed by --tmpfs" end
@@ -386,7 +387,7 @@ local function parse(arguments, warnings)
   if #arguments == 0 then error({ usage = M.usage() }, 0) end
   local first = M.words(request, arguments, 1)
   if request.print then return request end
-  request.command = { table.unpack(arguments, first) }
+  request.command = { unpack(arguments, first) }
   request.said_unshare_user = request.unshare.user
   check_together(request)
   check_paths(request)

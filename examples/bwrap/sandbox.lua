@@ -10,6 +10,7 @@ local messages = require "bwrap.messages"
 local root = require "cella.root"
 local render = require "cella.plan.render"
 local root_parts = require "bwrap.root"
+local unpack = table.unpack or unpack
 local sys = core.sys
 
 local M = {}
@@ -18,7 +19,7 @@ local KINDS = { "user", "mount", "pid", "ipc", "uts", "net", "cgroup" } -- as na
 
 local function read(path)
   local file = io.open(path)
-  local text = file and file:read "a"
+  local text = file and file:read "*a"
   if file then file:close() end
   return text
 end
@@ -319,7 +320,7 @@ function M.plan(request)
   for _, filter in ipairs(request.filters) do plan:seccomp(filter) end
   purpose(plan, "prctl(PR_SET_SECCOMP)")
   plan.program = request.command[1]
-  local argv = { table.unpack(request.command) }
+  local argv = { unpack(request.command) }
   argv[1] = request.argv0 or argv[1]
   plan:execve(command.candidates(request.command[1], environment), argv, environment, pwd)
   return plan

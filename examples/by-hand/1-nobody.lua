@@ -15,5 +15,5 @@ assert(sys.unshare "user") -- no privilege is needed for this one
 show "after:"
 
 -- It is a matter of names only. To the host this process is who it was: it may read and write the same files.
-local map = io.open("/proc/self/uid_map"):read("a")
+local map = io.open("/proc/self/uid_map"):read("*a")
 print("uid_map: " .. (map == "" and "empty" or map))

@@ -13,7 +13,8 @@ local level = tonumber(arg[1] or "") or 1
 
 local function is_called(name)
   local file = assert(io.open("/proc/self/comm", "w"))
-  file:write(name):close()
+  file:write(name)
+  file:close()
 end
 
 -- Steps 1 and 2 again, for all but the first.
@@ -49,7 +50,8 @@ local tree = assert(cella.tree(innermost))
 print(tree)
 if arg[1] then
   local file = assert(io.open(arg[1], "w"))
-  file:write(tree:svg()):close()
+  file:write(tree:svg())
+  file:close()
 end
 below:close_stdin()
 assert(below:wait())

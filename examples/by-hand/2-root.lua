@@ -17,6 +17,6 @@ assert(sys.write_file("/proc/self/gid_map", ("0 %d 1"):format(gid)))
 
 print(("inside:  uid %d, gid %d"):format((sys.getresuid()), (sys.getresgid())))
 for _, name in ipairs { "uid_map", "gid_map" } do
-  local inside, outside, count = io.open("/proc/self/" .. name):read("n", "n", "n")
+  local inside, outside, count = io.open("/proc/self/" .. name):read("*n", "*n", "*n")
   print(("%s: %d %d %d"):format(name, inside, outside, count))
 end

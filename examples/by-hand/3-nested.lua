@@ -15,7 +15,7 @@ end
 
 for _, which in ipairs { "first", "second" } do
   become_root_inside()
-  local inside, outside, count = io.open("/proc/self/uid_map"):read("n", "n", "n")
+  local inside, outside, count = io.open("/proc/self/uid_map"):read("*n", "*n", "*n")
   print(("in the %s, uid_map: %d %d %d"):format(which, inside, outside, count))
 end
 

@@ -26,6 +26,7 @@ assert(sys.mount("tmpfs", "/tmp", "tmpfs", { "nosuid", "nodev" }, "size=1M,mode=
 
 print(("mounts on /tmp: %d before, %d now"):format(before, mounts_on "/tmp"))
 local file = assert(io.open("/tmp/hello", "w"))
-file:write("nobody else can read this\n"):close()
+file:write "nobody else can read this\n"
+file:close()
 print("in it: " .. io.open("/tmp/hello"):read())
 -- The file is gone with this process: no other is in the namespace, and the kernel unmounts what nobody can see.

@@ -15,7 +15,7 @@ local changed = sys.namespace "pid" ~= sys.namespace "pid_for_children"
 print("my children go elsewhere: " .. tostring(changed))
 
 local child = assert(io.popen [[echo "the child is number $$, its parent is number $PPID"]])
-io.write(child:read("a"))
+io.write(child:read("*a"))
 child:close()
 
 -- Its parent is outside, and outsiders have no number in there: 0. When number 1 ends, its namespace ends with it, and

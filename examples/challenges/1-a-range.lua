@@ -19,7 +19,7 @@ print(("The policy is %s, and the %s writes its map (inside, outside, count):"):
 print(ids.uid)
 
 -- A directory that both sides see. It is open to all, because root inside is not always you outside.
-local directory = io.popen("d=$(mktemp -d) && chmod 777 $d && echo $d"):read("l")
+local directory = io.popen("d=$(mktemp -d) && chmod 777 $d && echo $d"):read("*l")
 
 local box = cella.container {
   ids = choose,

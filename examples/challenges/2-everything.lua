@@ -16,7 +16,7 @@ end
 print("The map: " .. tostring(ids.uid))
 
 -- A file that only root may read.
-local secret = io.popen("f=$(mktemp) && echo a secret > $f && echo $f"):read("l")
+local secret = io.popen("f=$(mktemp) && echo a secret > $f && echo $f"):read("*l")
 
 local function inside(which, script)
   local result, why = cella.container {

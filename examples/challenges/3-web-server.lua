@@ -24,7 +24,7 @@ local function become(title, choose)
 
   -- From outside, the kernel's own word.
   local process = assert(box:spawn { "/bin/sleep", "60", stdin = "null", stdout = "null" })
-  local status = io.open(("/proc/%d/status"):format(process.pid)):read("a")
+  local status = io.open(("/proc/%d/status"):format(process.pid)):read("*a")
   process:kill("kill")
   process:wait()
   local outside = tonumber(status:match("\nUid:%s+(%d+)"))

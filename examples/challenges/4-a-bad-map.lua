@@ -16,7 +16,7 @@ if not ids then
   print("The kernel would not take it:")
   print(err)
 else
-  local secret = io.popen("f=$(mktemp) && chmod 600 $f && echo only root may read this > $f && echo $f"):read("l")
+  local secret = io.popen("f=$(mktemp) && chmod 600 $f && echo only root may read this > $f && echo $f"):read("*l")
   local command = { "/bin/cat", secret, stdout = "capture", stderr = "null" }
   local mounts = { { type = "bind", source = secret, destination = secret, readonly = true } }
   -- No capabilities, no_new_privs, a read-only mount: none of it helps, because the program *is* the file's owner.

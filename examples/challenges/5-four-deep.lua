@@ -88,7 +88,9 @@ end
 -- Inside: makes its user's file, starts the next, and looks around when all files are there.
 local level, directory = tonumber(arg[1] or ""), arg[2]
 if level then
-  assert(io.open("/proc/self/comm", "w")):write(NAMES[level]):close()
+  local comm = assert(io.open("/proc/self/comm", "w"))
+  comm:write(NAMES[level])
+  comm:close()
   local path = directory .. "/" .. NAMES[level]
   assert(os.execute(("umask 077; : > %s && chown %d:%d %s"):format(path, user_of(level), user_of(level), path)))
   if NAMES[level + 1] then

@@ -330,11 +330,6 @@ end
 
 Pool.__close = Pool.close
 
---- How many are parked.
-function Pool:__len()
-  return #self.parked
-end
-
 function Pool:__tostring()
   if self.closed then return Pool.__name .. " (closed)" end
   return ("%s (%d of %d parked; %s)"):format(Pool.__name, #self.parked, self.size, tostring(self.box))
@@ -363,8 +358,9 @@ function M.new(description)
   end
   local self = setmetatable({
     box = box, size = description.size or 1, set = set, generation = core.fork_generation(), fill_at = 0,
-    parked = {}, starting = {}, processes = setmetatable({}, { __mode = "k" }),
+    starting = {}, processes = setmetatable({}, { __mode = "k" }),
   }, Pool)
+  self.parked = self -- is the list itself, so that #pool is how many are parked in Lua 5.1 too, which asks no table
   ok, err = busily(self, fill_first)
   if ok then return self end
   self:close()

@@ -2,7 +2,7 @@
 ---
 ---     local tree = assert(cella.tree())     -- or cella.tree(pid): what has to do with one process
 ---     print(tree)                           -- as text
----     io.open("tree.svg", "w"):write(tree:svg()):close()
+---     io.open("tree.svg", "w"):write(tree:svg())
 ---
 --- User namespaces are below those that they were made in. Each other namespace is governed by one of them, its owner:
 --- capabilities over it are those that a process has over its owner. IDs are those of the caller's user namespace.

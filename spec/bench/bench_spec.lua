@@ -1,6 +1,7 @@
 -- `make bench`: that it measures what it says, and how many system calls a start makes. No time decides anything here.
 local able = require "spec.support.able"
 local trial = require "spec.support.trial"
+local unpack = table.unpack or unpack
 
 local lacks = able.lacks "user_namespaces"
 if (os.getenv "CELLA_BUILD" or ""):find "sanitized" then lacks = "measures nothing with sanitizers" end
@@ -98,7 +99,9 @@ describe("the bench #slow", function()
     ]]
     out:close()
     local row = { name = "writable", effects = { "readonly" }, start = systems.line("lua5.4", function(command)
-      return table.move(command, 1, #command, 6, { "lua5.4", trial.top .. "/bin/cella", "run", file, "--" })
+      local words = trial.cli { "run", file, "--" }
+      for _, word in ipairs(command) do words[#words + 1] = word end
+      return words
     end) }
     local found, problem = effects.check(cases[1], row)
     assert.is_nil(found)
@@ -113,7 +116,7 @@ describe("the bench #slow", function()
       { name = "no sandbox", start = plain, effects = { "namespaces" } },
       { name = "no program", start = none, effects = {} },
     } }, { rounds = 1, each = 1 })
-    local there, open, absent = table.unpack(results.rows)
+    local there, open, absent = unpack(results.rows)
     assert.is_true(there.median > 0)
     assert.is_nil(open.median)
     assert.truthy(open.failed:find("namespaces: ", 1, true))

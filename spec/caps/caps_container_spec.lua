@@ -8,7 +8,9 @@ local caps = require "cella.caps"
 local host = require "cella.host"
 local idmap = require "cella.idmap"
 local policy = require "cella.policy"
+local portable = require "spec.support.portable"
 local trial = require "spec.support.trial"
+local unpack = table.unpack or unpack
 
 local directory, problem
 local all, none = caps.all(), caps.none
@@ -199,11 +201,12 @@ describe("a capability alone", function()
       assert(caps.state().ambient == mine)]]):format("%s", directory))
     file:close()
     for _, user in ipairs { "{ uid = 0, gid = 0 }", "{ uid = 1000, gid = 1000 }" } do
-      local text = assert(io.open(name)):read "a"
+      local text = assert(io.open(name)):read "*a"
       local script = assert(io.open(name .. ".lua", "w"))
       script:write((text:gsub("%%s", user)))
       script:close()
-      local result = assert(Plan.new():exec({ "lua5.4", name .. ".lua", stdout = "capture", stderr = "capture" })
+      local result = assert(Plan.new():exec({ portable.program, name .. ".lua", stdout = "capture",
+        stderr = "capture" })
         :run { timeout = 20 })
       assert.equal("", result.stderr)
       local masks = {}
@@ -352,7 +355,7 @@ describe("a plan's child", function()
     local start = root:with { inheritable = "kill", ambient = "chown", groups = {} }
     for op, arguments in pairs(changes) do
       local plan = Plan.new()
-      plan[op](plan, table.unpack(arguments)):exec { "/bin/true" }
+      plan[op](plan, unpack(arguments)):exec { "/bin/true" }
       local of_root = step(assert(caps.walk(plan, { state = start })), op)
       local of_nobody = step(assert(caps.walk(plan, { state = nobody })), op)
       assert.is_truthy(of_root.err or of_root.state.origin:find("after " .. op, 1, true), op)
@@ -388,7 +391,7 @@ describe("a plan's child", function()
     local seed = 4711
     local function pick(list)
       seed = (seed * 1664525 + 1013904223) % 4294967296
-      return list[(seed >> 16) % #list + 1]
+      return list[math.floor(seed / 65536) % #list + 1]
     end
     local sets = { "all", "none", "net_raw", "setuid,setpcap,kill", "setpcap", "all,-net_raw", "setgid,setuid,setpcap" }
     local bits = { {}, { "noroot" }, { "keep_caps" }, { "no_setuid_fixup" }, { "keep_caps_locked" } }

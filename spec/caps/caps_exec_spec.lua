@@ -7,10 +7,11 @@ local Plan = require "cella.plan"
 local caps = require "cella.caps"
 local idmap = require "cella.idmap"
 local securebits = require "cella.caps.securebits"
+local unpack = table.unpack or unpack
 
 -- The rules are those of the kernel that runs; before 6.16 exec's differ, before 6.14 there are fewer securebits.
 local osrelease = assert(io.open "/proc/sys/kernel/osrelease")
-local kernel = osrelease:read("l"):match "^%d+%.%d+"
+local kernel = osrelease:read("*l"):match "^%d+%.%d+"
 osrelease:close()
 local major, minor = kernel:match "(%d+)%.(%d+)"
 local has_exec_bits = tonumber(major) > 6 or tonumber(major) == 6 and tonumber(minor) >= 14
@@ -116,7 +117,7 @@ local function predict_step(state, step)
     for i = 1, 3 do ids[i] = step[i + 1] ~= -1 and step[i + 1] or nil end
     return state["after_" .. name](state, ids[1], ids[2], ids[3])
   end
-  return state["after_" .. name](state, table.unpack(step, 2))
+  return state["after_" .. name](state, unpack(step, 2))
 end
 
 -- The line that the program prints of a state.
@@ -224,9 +225,9 @@ local function cross(dimensions, stride, visit)
     local rest, choice = index, {}
     for i, list in ipairs(dimensions) do
       choice[i] = list[rest % #list + 1]
-      rest = rest // #list
+      rest = math.floor(rest / #list)
     end
-    visit(table.unpack(choice))
+    visit(unpack(choice))
   end
 end
 
@@ -259,7 +260,7 @@ local ROOT_BITS = { {}, { "noroot" }, PURE, { "noroot", "noroot_locked" }, { "no
 local KEEP = { {}, { "keep_caps" }, { "no_setuid_fixup" } }
 
 local function joined(a, b)
-  local list = { table.unpack(a) }
+  local list = { unpack(a) }
   for _, item in ipairs(b) do
     if not securebits.has(list, item) then list[#list + 1] = item end
   end
@@ -327,7 +328,7 @@ describe("what a program will hold after exec #slow", function()
         if triple[1] == 1000 then steps[#steps + 1] = { "setresgid", 1000, triple[2], -1 } end
         -- Before the sets, which it then decides about; or last, when it takes from them.
         if late then add_sets(steps, all, sets, dropped, nnp) end
-        steps[#steps + 1] = { "setresuid", table.unpack(triple) }
+        steps[#steps + 1] = { "setresuid", unpack(triple) }
         if not late then add_sets(steps, all, sets, dropped, nnp) end
         trials[#trials + 1] = { steps = steps, file = program.name, facts = program.facts }
       end)
@@ -348,7 +349,7 @@ describe("what a program will hold after exec #slow", function()
     local seed = 12345
     local function pick(list)
       seed = (seed * 1664525 + 1013904223) % 4294967296
-      return list[(seed >> 16) % #list + 1]
+      return list[math.floor(seed / 65536) % #list + 1]
     end
     local kinds = {
       function() return { "capset", pick(sets), pick(sets), pick(sets) } end,
@@ -404,12 +405,12 @@ describe("what a program will hold after exec #slow", function()
     local trials = {}
     cross({ programs(ALL_FILES), before, namespaces, inner, KEEP, ROOT_BITS, SETS, BOUNDING, { false, true } }, 11411,
       function(program, first, namespace, triple, keep, bits, sets, dropped, nnp)
-        local steps = { table.unpack(first) }
+        local steps = { unpack(first) }
         for _, step in ipairs(namespace) do steps[#steps + 1] = step end
         steps[#steps + 1] = { "securebits", joined(bits, keep) }
         if triple then
           if triple[1] ~= 99 then steps[#steps + 1] = { "setresgid", triple[2], triple[2], triple[2] } end
-          steps[#steps + 1] = { "setresuid", table.unpack(triple) }
+          steps[#steps + 1] = { "setresuid", unpack(triple) }
         end
         add_sets(steps, all, sets, dropped, nnp)
         trials[#trials + 1] = { steps = steps, file = program.name, facts = program.facts }
@@ -462,7 +463,7 @@ describe("what a program will hold after exec #slow", function()
     cross({ list, { { id, id, id }, { 0, 0, 0 }, { -1, id, -1 } }, KEEP, ROOT_BITS, SETS, BOUNDING, { false, true } },
       53,
       function(program, triple, keep, bits, sets, dropped, nnp)
-        local steps = { { "setresuid", table.unpack(triple) }, { "securebits", joined(bits, keep) } }
+        local steps = { { "setresuid", unpack(triple) }, { "securebits", joined(bits, keep) } }
         add_sets(steps, caps.all(), sets, dropped, nnp)
         trials[#trials + 1] = { steps = steps, file = program.name, facts = program.facts }
       end)

@@ -5,6 +5,7 @@ local Plan = require "cella.plan"
 local caps = require "cella.caps"
 local idmap = require "cella.idmap"
 local leaks = require "spec.support.leaks"
+local portable = require "spec.support.portable"
 
 local directory
 
@@ -27,7 +28,7 @@ end
 
 local function output(command)
   local pipe = assert(io.popen(command))
-  local text = pipe:read "a"
+  local text = pipe:read "*a"
   pipe:close()
   return text
 end
@@ -132,7 +133,7 @@ describe("the capabilities of a file", function()
     assert(caps.set_file(path, "cap_kill=p"))
     assert(os.execute("chmod 111 " .. path))
     local plan = Plan.new():setgroups({}):setresgid(54321, 54321, 54321):setresuid(54321, 54321, 54321)
-    local result = assert(plan:exec({ "lua5.4", "-e", ('print(require("cella.caps").file(%q))'):format(path),
+    local result = assert(plan:exec({ portable.program, "-e", ('print(require("cella.caps").file(%q))'):format(path),
       stdout = "capture" }):run { timeout = 20 })
     if not os.execute("chmod 755 " .. directory) then error "chmod" end
     if result.stdout == "" then return pending "the checkout is not for everybody to read" end
@@ -176,7 +177,7 @@ describe("the capabilities of a file", function()
       io.write(err.why)
       assert(caps.file(%q) == false)]]):format(path, path))
     file:close()
-    local result = assert(Plan.new():exec({ "lua5.4", name, stdout = "capture", stderr = "capture" })
+    local result = assert(Plan.new():exec({ portable.program, name, stdout = "capture", stderr = "capture" })
       :run { timeout = 20 })
     os.remove(name)
     assert.equal("", result.stderr)
@@ -253,7 +254,7 @@ describe("the facts of a program", function()
       local plan = Plan.new { namespaces = { "user", "mount" }, ids = { uid = ("0 %d 1"):format(uid),
         gid = ("0 %d 1"):format(gid), via = "self", setgroups = "deny" } }
       plan:mount("none", directory, "tmpfs", { flag })
-      plan:exec { "lua5.4", "-e", ([[
+      plan:exec { portable.program, "-e", ([[
         local path = %q .. "/program"
         assert(io.open(path, "w")):close()
         io.write(tostring(require("cella.caps").program(path).nosuid))]]):format(directory), stdout = "capture",

@@ -556,12 +556,12 @@ describe("a container's cgroup #slow", function()
       local most = controllers.pids and 20 or nil
       local said = lua([[
         local pids = ... and tonumber((...))
-        local top = io.popen("pwd"):read "l" -- the checkout, which the program needs
+        local top = io.popen("pwd"):read "*l" -- the checkout, which the program needs
         -- As whoever has made the cgroup: root inside is the caller, who owns its files.
         local process = assert(box({ pids = pids }, { environment = "inherit",
           mounts = { { type = "bind", source = top, destination = top, readonly = true } },
           ids = require "cella.policy".root() }):spawn(script(
-          "exec lua5.4 -e '" .. [=[
+          "exec " .. portable.program .. " -e '" .. [=[
             local sys = require "cella.core".sys
             assert(sys.unshare { "user", "mount", "cgroup" })
             assert(sys.mount("none", "/tmp", "cgroup2"))

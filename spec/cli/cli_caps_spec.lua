@@ -6,6 +6,7 @@ local caps = require "cella.caps"
 local cella = require "cella"
 local core = require "cella.core"
 local trial = require "spec.support.trial"
+local unpack = table.unpack or unpack
 
 local has_json, json = pcall(require, "dkjson")
 
@@ -92,7 +93,9 @@ describe("cella caps show", function()
     assert.equal(125, status)
     assert.truthy(err:find "no such process")
     for _, bad in ipairs { "0", "x", "1.5", "99999999999", "0x1" } do
-      status, _, err = run("show", bad)
+      local out
+      status, out, err = run("show", bad)
+      assert.equal("", out)
       assert.equal(125, status)
       assert.truthy(err:find("not a process ID", 1, true))
     end
@@ -245,7 +248,7 @@ describe("cella caps after-exec", function()
     for _, words in ipairs { { "--uid", "-1" }, { "--uid", "4294967295" }, { "--mode", "9" }, { "--owner", "root" },
       { "--securebits", "nroot" }, { "--file-caps", "cap_rwa=ep" }, { "--effective", "net_rwa" }, { "--pid", "0" },
       { "--kernel", "new" }, { "--text", "junk" }, { "--uid-map", "0 0" } } do
-      local status, out = run("after-exec", table.unpack(words))
+      local status, out = run("after-exec", unpack(words))
       assert.is_true(status == 125 or status == "usage", table.concat(words, " "))
       assert.equal("", out)
     end

@@ -2,6 +2,7 @@
 
 local cella = require "cella"
 local trial = require "spec.support.trial"
+local unpack = table.unpack or unpack
 
 describe("cella enter", function()
   if trial.lacks_user_namespaces() then
@@ -53,7 +54,7 @@ describe("cella enter", function()
     for _, word in ipairs { "PID", "--", "sed", "-n", ("s/^%s:[\t ]*//p"):format(field), "/proc/self/status" } do
       words[#words + 1] = word
     end
-    return said(table.unpack(words))
+    return said(unpack(words))
   end
 
   it("takes what is to be different", function()

@@ -1,6 +1,7 @@
 -- bin/cella as a program: found by links, before anything is built, asked for its help, completed by shells.
 
 local trial = require "spec.support.trial"
+local unpack = table.unpack or unpack
 
 describe("bin/cella", function()
   local directory
@@ -55,7 +56,7 @@ describe("bin/cella", function()
 
   it("does not go round in circles", function()
     trial.sh(("cd %s && ln -s cella other && ln -s other cella"):format(directory))
-    assert.matches("cannot open", plain(("lua5.4 %s/cella --version"):format(directory)))
+    assert.matches("cannot open", plain(("%s %s/cella --version"):format(trial.lua, directory)))
   end)
 
   it("says what to do before `make`", function()
@@ -98,7 +99,7 @@ describe("bin/cella", function()
     for _, name in ipairs(list) do
       local words = { ... }
       words[#words + 1] = name
-      each(visit, table.unpack(words))
+      each(visit, unpack(words))
     end
   end
 
@@ -112,7 +113,7 @@ describe("bin/cella", function()
     local count = 0
     each(function(words, help)
       count = count + 1
-      local name = table.concat({ "cella", table.unpack(words) }, " ")
+      local name = table.concat({ "cella", unpack(words) }, " ")
       assert.equal("Usage: " .. name, help:sub(1, #name + 7))
       assert.truthy(help:find("\n  " .. name:gsub("%p", "%%%0") .. "[ \n]"), name .. " has no example:\n" .. help)
       for line in help:gmatch "[^\n]+" do assert.is_true(#line <= 100, name .. ": " .. line) end
@@ -172,13 +173,13 @@ describe("bin/cella", function()
     end)
 
     it("is installed as the command line gives it", function()
-      assert.equal("", trial.sh("lua5.4 tools/share.lua --check"))
+      assert.equal("", trial.sh(trial.lua .. " tools/share.lua --check"))
       trial.sh(("cp -r share %s/ && mkdir %s/tools && cp tools/share.lua tools/man.lua %s/tools/"):format(directory,
         directory, directory))
       trial.sh(("ln -s %s/lua %s/build %s/doc %s/"):format(trial.top, trial.top, trial.top, directory))
       trial.sh(("echo >> %s/share/zsh/site-functions/_cella"):format(directory))
       assert.matches("share/zsh/site-functions/_cella is not what",
-        trial.sh(("lua5.4 %s/tools/share.lua --check"):format(directory)), 1, true)
+        trial.sh(("%s %s/tools/share.lua --check"):format(trial.lua, directory)), 1, true)
     end)
   end)
 end)

@@ -4,6 +4,7 @@ local complete = require "cella.cli.repl.complete"
 local help = require "cella.cli.repl.help"
 local sys = require "cella.sys"
 local trial = require "spec.support.trial"
+local unpack = table.unpack or unpack
 
 describe("`cella repl`", function()
   local directory
@@ -169,7 +170,7 @@ describe("`cella repl`", function()
         local path = ("examples/by-hand/%s.lua"):format(name)
         local lines = {}
         for line in io.lines(path) do lines[#lines + 1] = line end
-        local out, err = typed(table.unpack(lines))
+        local out, err = typed(unpack(lines))
         assert.equal("", err)
         local wanted = trial.host { "/bin/sh", "-c", ("%s %s"):format(trial.interpreter(), path) }
         assert.equal(0, wanted.status)

@@ -222,7 +222,7 @@ describe("the command line", function()
     it("hands the words behind the file to it, as they are", function()
       local path = file [[
         local words = { ... }
-        return { command = { "printf", "<%s>", tostring(select("#", ...)), table.unpack(words) } }
+        return { command = { "printf", "<%s>", tostring(select("#", ...)), (table.unpack or unpack)(words) } }
       ]]
       assert.equal("<0>", run(path).stdout)
       assert.equal("<5><a b><><--help><-x><ä\n>", run(path, "a b", "", "--help", "-x", "ä\n").stdout)
@@ -370,7 +370,9 @@ describe("the command line", function()
     for name, status in pairs { int = 125, term = 143 } do
       it(("SIG%s ends a set-up that takes too long: the status is %d"):format(name:upper(), status), function()
         local path = container(([[hooks = { mapped = function(process)
-          io.open(%q, "w"):write(process.pid, "\n"):close()
+          local file = io.open(%q, "w")
+          file:write(process.pid, "\n")
+          file:close()
           require("cella.core").poll({}, 60)
         end }]]):format(directory .. "/out"))
         local words = trial.cli { "run", path, "--", "true" }
@@ -604,7 +606,7 @@ describe("the command line", function()
     it("prints what `box:plan` is, and from where on signals are handed on", function()
       -- A plan hides the interpreter from who may own it.
       local function owner(path) return (select(4, core.inode(path))) end
-      if owner "/proc/self/exe" ~= owner(trial.sh "command -v lua5.4":gsub("\n", "")) then
+      if owner "/proc/self/exe" ~= owner(trial.sh("command -v " .. trial.lua):gsub("\n", "")) then
         return pending "is run by another interpreter than the command line"
       end
       -- Without it the two would have IDs of their own.

@@ -1,6 +1,7 @@
 -- `cella run` at a terminal: the program has one of its own, and everything is as if it had this one.
 
 local core = require "cella.core"
+local portable = require "spec.support.portable"
 local tmux = require "spec.support.tmux"
 local trial = require "spec.support.trial"
 
@@ -59,7 +60,7 @@ describe("`cella run` at a terminal #slow", function()
   end
 
   -- The process that passes on.
-  local function relay() return trial.program(outer.shell, "lua5.4") end
+  local function relay() return trial.program(outer.shell, portable.name) end
 
   for name, keys in pairs(ROOTS) do
     describe("in " .. name, function()

@@ -2,6 +2,7 @@
 
 local description = require "cella.container.description"
 local trial = require "spec.support.trial"
+local unpack = table.unpack or unpack
 
 local PAGES = { "share/man/man1/cella.1", "share/man/man7/cella.7" }
 
@@ -17,10 +18,10 @@ describe("the manual pages", function()
   it("have every command and every option that the help has", function()
     local page, options, commands = plain(PAGES[1]), 0, 0
     local function look(words)
-      local asked = { table.unpack(words) }
+      local asked = { unpack(words) }
       asked[#asked + 1] = "--help"
       local help = trial.cella(asked).stdout
-      local name = table.concat({ "cella", table.unpack(words) }, " ")
+      local name = table.concat({ "cella", unpack(words) }, " ")
       local from = 1
       if #words > 0 then
         from = assert(page:find("\n.SS " .. name .. "\n", 1, true), name .. " has no section")
@@ -36,7 +37,7 @@ describe("the manual pages", function()
       for line in (help:match "\nCommands:\n(.-)\n\n" or help:match "\nCommands:\n(.*)" or ""):gmatch "[^\n]+" do
         local inner = line:match "^   ([%w-]+)"
         if inner then
-          local below = { table.unpack(words) }
+          local below = { unpack(words) }
           below[#below + 1] = inner
           look(below)
         end

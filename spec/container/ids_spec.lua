@@ -247,8 +247,9 @@ describe("IDs that are held", function()
     local function after(path, own)
       return trial.sh(("unshare --mount --propagation private sh -c %s 2>&1"):format(trial.quote((
         "mkdir -p /run/cella; mount -t tmpfs -o mode=700 cella /run/cella; mount -t tmpfs -o mode=700 cella %s; "
-        .. "LUA_PATH=%s LUA_CPATH=%s exec lua5.4 - %s %s << 'END'\n%s\nEND\n"):format(directory,
-        trial.quote(package.path), trial.quote(package.cpath), path or "", own and trial.quote(own) or "", source))))
+        .. "LUA_PATH=%s LUA_CPATH=%s exec %s - %s %s << 'END'\n%s\nEND\n"):format(directory,
+        trial.quote(package.path), trial.quote(package.cpath), trial.lua, path or "", own and trial.quote(own) or "",
+        source))))
     end
     assert.equal("given\n", after())
     assert.equal("kept\n", after(directory .. "/user"))

@@ -53,7 +53,7 @@ describe("the kernel's keys", function()
         }:run { keys, stdout = "capture", ... })
         return (result.stdout:gsub("\n$", ""))
       end
-      return load(lua, "=keys", "t", setmetatable({ own = own, serial = serial, name = name, inside = inside },
+      return portable.load(lua, "=keys", setmetatable({ own = own, serial = serial, name = name, inside = inside },
         { __index = _G }))()
     ]], { arguments = { keys, ring, directory, lua } })
   end

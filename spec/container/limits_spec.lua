@@ -6,6 +6,7 @@ local core = require "cella.core"
 local leaks = require "spec.support.leaks"
 local outside = require "spec.support.outside"
 local program = require "spec.support.program"
+local trial = require "spec.support.trial"
 
 local new, sh, raises = program.new, program.sh, program.raises
 
@@ -38,7 +39,7 @@ describe("a limit of processor time", function()
   end)
 
   it("does not end one that sleeps, or that uses less", function()
-    local process <close> = assert(new(sh "exec sleep 60"):spawn { cpu_limit = 0.3 })
+    local process = trial.hold(new(sh "exec sleep 60"):spawn { cpu_limit = 0.3 })
     assert.is_nil((process:wait(0.5)))
     local result = assert(new(sh "i=0; while [ $i -lt 1000 ]; do i=$((i+1)); done; exit 3"):run { cpu_limit = 60 })
     assert.equal("exited", result.reason)
@@ -87,7 +88,7 @@ describe("a limit of processor time", function()
     text = tostring(box():plan(sh "true"))
     assert.is_nil(text:find 'setrlimit%("cpu"')
     -- Nobody waits: the limit is there all the same.
-    local process <close> = assert(box():spawn(sh(BUSY, { cpu_limit = 0.1 })))
+    local process = trial.hold(box():spawn(sh(BUSY, { cpu_limit = 0.1 })))
     core.poll({ process:pidfd() }, 60)
     local result = assert(process:wait())
     assert.equal("cpu", result.reason)

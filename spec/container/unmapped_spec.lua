@@ -97,7 +97,7 @@ describe("a container without IDs", function()
   it("runs functions, has terminals, and is started by a pool", function()
     local result = assert(cella.container({ ids = false }):run(function() return sys.getresuid() end))
     assert.same({ 65534, 65534, 65534, n = 3 }, result.values)
-    local pool <close> = assert(cella.pool { cella.container { ids = false }, size = 1 })
+    local pool = trial.hold(cella.pool { cella.container { ids = false }, size = 1 })
     assert.equal("65534\n", assert(pool:run { "id", "-u", stdout = "capture" }).stdout)
     local process = assert(cella.container({ ids = false }):spawn { "sh", "-c", "tty; id -u", terminal = true,
       stdout = "capture" })
@@ -132,7 +132,7 @@ describe("a container without IDs", function()
   end)
 
   it("takes nobody in: there is no ID to be there", function()
-    local process <close> = assert(cella.container({ ids = false }):spawn { "sleep", "1000" })
+    local process = trial.hold(cella.container({ ids = false }):spawn { "sleep", "1000" })
     local result, err = assert(process:enter()):run { "true" }
     assert.is_nil(result)
     assert.matches("does not map\n  there is no ID at all", tostring(err))

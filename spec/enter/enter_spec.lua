@@ -222,7 +222,7 @@ describe("a process that is entered", function()
         local found = { mount_of(process.pid), mount_of(guest.pid), mount_of "self" }
         guest:close()
         process:close()
-        return table.unpack(found)
+        return unpack(found)
       ]]
       assert.equal(theirs, guests)
       assert.not_equal(ours, guests)
@@ -459,7 +459,7 @@ describe("a process that is entered", function()
         local function effective(pid) return status("CapEff", pid) .. " " .. status("CapPrm", pid) end
         -- Root with one capability left, whose exec would give it all of its bounding set again, were it not for this.
         local reading, writing = core.pipe()
-        local target = assert(cella.plan():exec({ "lua5.4", "-e", [=[
+        local target = assert(cella.plan():exec({ portable.program, "-e", [=[
           local core = require "cella.core"
           core.sys.capset("chown", "chown", {})
           io.write "x"
@@ -472,7 +472,7 @@ describe("a process that is entered", function()
         local result = assert(entrance:run { "sh", "-c", show, stdout = "capture" })
         local found = { effective(target.pid), result.stdout, status("CapBnd", target.pid) }
         target:close()
-        return table.unpack(found)
+        return unpack(found)
       ]]
       assert.equal("0000000000000001 0000000000000001", theirs)
       assert.equal("0000000000000001\n0000000000000001\n", after)
@@ -516,7 +516,7 @@ describe("a process that is entered", function()
       local found = { cgroup(process.pid), cgroup(guest.pid), cgroup(stranger.pid), cgroup "self" }
       for _, one in ipairs { stranger, guest, process } do one:close() end
       wait_for(function() return os.remove(directory) end)
-      return table.unpack(found)
+      return unpack(found)
     ]]
     assert.truthy(theirs:find "/cella%-spec%-")
     assert.equal(theirs, guests)
@@ -571,7 +571,7 @@ describe("a process that is entered", function()
   it("nor of one that is its own, where it is an ordinary user's", function()
     local directory = trial.directory()
     trial.write(directory .. "/program", LINK)
-    trial.sh(("cp $(command -v lua5.4) %s/lua; chmod 755 %s/*"):format(directory, directory))
+    trial.sh(("cp $(command -v %s) %s/lua; chmod 755 %s/*"):format(trial.lua, directory, directory))
     local process = sleeper { ids = policy.root(),
       mounts = { PROC, { type = "bind", source = directory, destination = "/mnt" } } }
     local script = ([[
@@ -580,7 +580,7 @@ describe("a process that is entered", function()
         stderr = "capture" })
       print(result.code, (result.stdout .. result.stderr):match "^Lua 5")
     ]]):format(process.pid)
-    local words = trial.interpreter():gsub("lua5%.4$", directory .. "/lua")
+    local words = trial.interpreter():gsub("%S+$", directory .. "/lua")
     local text = trial.sh(words .. " -e " .. trial.quote(script))
     trial.remove_directory(directory)
     assert.equal("125\tnil\n", text)
@@ -671,7 +671,7 @@ describe("a process that is entered", function()
         local other = assert(cella.enter { pid = pid }):run { "true" }
         local found = { err.code, second.pid == pid and planned == nil, other.code }
         second:close()
-        return table.unpack(found)
+        return unpack(found)
       ]], { prefix = "unshare --user --map-root-user --pid --fork --mount-proc" })
       assert.equal("ESRCH", held_code)
       assert.is_true(reused)

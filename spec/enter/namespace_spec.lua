@@ -5,6 +5,7 @@ local cella = require "cella"
 local leaks = require "spec.support.leaks"
 local outside = require "spec.support.outside"
 local trial = require "spec.support.trial"
+local unpack = table.unpack or unpack
 
 local needs = able.needs(function(reason) pending(reason) end)
 
@@ -246,7 +247,7 @@ describe("a namespace with a name", function()
   describe("is refused, before anything happens,", function()
     local function raises(pattern, call, ...)
       local arguments = { ... }
-      local message = trial.raised(function() local _ = call(table.unpack(arguments)) end)
+      local message = trial.raised(function() local _ = call(unpack(arguments)) end)
       assert.truthy(message:find(pattern, 1, true), message)
       assert.truthy(message:find("namespace_spec.lua", 1, true), message)
     end

@@ -3,6 +3,7 @@
 local escape = require "spec.support.escape"
 local outside = require "spec.support.outside"
 local trial = require "spec.support.trial"
+local unpack = table.unpack or unpack
 
 teardown(escape.remove)
 
@@ -14,11 +15,11 @@ local function below(prefix, how, attempts, description)
     local attempts = { select(4, ...) }
     local how, description = select(2, ...)
     local said = how == "outside" and escape.outside(attempts)
-      or escape[how](load("return " .. description)(), attempts)
+      or escape[how](portable.load("return " .. description)(), attempts)
     local result = {}
     for i, attempt in ipairs(attempts) do result[i] = said[attempt] end
     return result
-  ]], { prefix = prefix, arguments = { escape.program(), how, description or "{}", table.unpack(attempts) } })
+  ]], { prefix = prefix, arguments = { escape.program(), how, description or "{}", unpack(attempts) } })
 end
 
 local WAYS = { { "in a default container", "inside" }, { "after enter", "entered" } }

@@ -4,6 +4,7 @@
 local escape = require "spec.support.escape"
 local outside = require "spec.support.outside"
 local trial = require "spec.support.trial"
+local unpack = table.unpack or unpack
 
 teardown(escape.remove)
 
@@ -23,13 +24,13 @@ local function with_keys(how, description, attempts)
     local how, description = select(2, ...)
     local said
     if how == "outside" then said = escape.outside(attempts)
-    else said = escape[how](load("local policy = ... return " .. description)(policy), attempts) end
+    else said = escape[how](portable.load("local policy = ... return " .. description)(policy), attempts) end
     -- As they were asked for.
     local result = {}
     for i, attempt in ipairs(attempts) do result[i] = said[attempt] end
     return result
   ]], { prefix = ("%s with-keys %s"):format(escape.program(), NAME),
-    arguments = { escape.program(), how, description, table.unpack(attempts) } })
+    arguments = { escape.program(), how, description, unpack(attempts) } })
 end
 
 local STEALING = {
@@ -42,7 +43,7 @@ local STEALING = {
 local ABIS = { "keyctl_i386", "add_key_i386", "request_key_i386", "keyctl_x32" }
 
 local function holds(how, description)
-  local attempts = { table.unpack(STEALING) }
+  local attempts = { unpack(STEALING) }
   for _, attempt in ipairs(ABIS) do attempts[#attempts + 1] = attempt end
   local wrong = {}
   for i, answer in ipairs(with_keys(how, description, attempts)) do

@@ -166,7 +166,7 @@ describe("processes #slow", function()
 
   local function hunt(description)
     local file = assert(io.open(escape.program(), "rb"))
-    local interpreter = trial.sh "stat -L -c %d:%i \"$(command -v lua5.4)\"":gsub("\n$", "")
+    local interpreter = trial.sh("stat -L -c %d:%i \"$(command -v " .. trial.lua .. ")\""):gsub("\n$", "")
     local process = assert(cella.container(description):spawn { "/proc/self/fd/9", "hunt=2:" .. interpreter,
       fds = { [9] = file }, stdin = "null", stdout = "capture" })
     file:close()

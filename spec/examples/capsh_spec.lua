@@ -3,6 +3,7 @@
 
 local core = require "cella.core"
 local Plan = require "cella.plan"
+local unpack = table.unpack or unpack
 
 if (os.getenv "CELLA_BUILD" or ""):find "sanitized" then
   describe("examples/capsh.lua", function()
@@ -17,7 +18,7 @@ local STRANGER = 54321
 
 local function program(name)
   local pipe = assert(io.popen("PATH=$PATH:/usr/sbin:/sbin command -v " .. name))
-  local path = pipe:read "l"
+  local path = pipe:read "*l"
   pipe:close()
   return path
 end
@@ -45,8 +46,8 @@ local function compare(lines, text, as)
       -- "_" is a blank in what a shell is to do.
       words[#words + 1] = (word:gsub("_(%S)", word:find "^%-%-" and "_%1" or " %1"))
     end
-    local status, out = run({ capsh, table.unpack(words) }, as)
-    local ours, our_out, problem = run({ lua, "examples/capsh.lua", table.unpack(words) }, as)
+    local status, out = run({ capsh, unpack(words) }, as)
+    local ours, our_out, problem = run({ lua, "examples/capsh.lua", unpack(words) }, as)
     if status ~= ours or text and out ~= our_out then
       differ[#differ + 1] = ("%s\n  capsh: %s %s\n  ours:  %s %s%s"):format(line, status, out, ours, our_out, problem)
     end

@@ -2,9 +2,11 @@
 
 local cella = require "cella"
 local host = require "cella.host"
+local portable = require "spec.support.portable"
 local rootfs = require "spec.support.rootfs"
 local sys = require "cella.sys"
 local trial = require "spec.support.trial"
+local unpack = table.unpack or unpack
 
 -- Numbers from <linux/capability.h>: the example knows names.
 local REMOVED = {
@@ -19,9 +21,7 @@ local KEPT = {
 }
 local SETS = { "CapEff", "CapPrm", "CapInh", "CapBnd", "CapAmb" }
 
-local function has(mask, number)
-  return tonumber(mask, 16) >> number & 1 == 1
-end
+local has = portable.has_bit
 
 local function set_of(list)
   local set = {}
@@ -278,7 +278,7 @@ describe("crabcan #slow", function()
 
   it("leaves no file, no mount and no process behind, also where the program did not wait for its own", function()
     local temporary = root:shell "mkdir -m 755 tmpdir; echo $PWD/tmpdir":gsub("\n", "")
-    local result = trial.host { "/usr/bin/env", "TMPDIR=" .. temporary, table.unpack(trial.cli(words(0,
+    local result = trial.host { "/usr/bin/env", "TMPDIR=" .. temporary, unpack(trial.cli(words(0,
       { "sh", "-c", "sleep 271828 & sleep 271828 & exit 3" }))) }
     assert.equal(3, result.status)
     assert.equal("", root:shell "ls -A tmpdir; rmdir tmpdir")

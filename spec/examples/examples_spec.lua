@@ -133,7 +133,7 @@ describe("examples/", function()
 
   -- Each waits until all twenty are there: were they run one after another, none would end.
   local function twenty(path)
-    local result = trial.host { "lua5.4", path }
+    local result = trial.host { trial.lua, path }
     assert.equal("", result.stderr)
     assert.equal(0, result.status)
     for number = 1, 20 do

@@ -6,19 +6,21 @@ local cella = require "cella"
 local host = require "cella.host"
 local idmap = require "cella.idmap"
 local policy = require "cella.policy"
+local portable = require "spec.support.portable"
 local sys = require "cella.sys"
+local unpack = table.unpack or unpack
 
 local needs = able.needs(function(reason) pending(reason) end)
 
 -- Calls f from a line of its own, itself and by way of a tail call, whose function is gone by then; and returns what it
 -- raised, without the place, which has to be that line.
 local function blamed(f, ...)
-  local arguments = table.pack(...)
+  local arguments = portable.pack(...)
   local function by_tail_call(...) return f(...) end
   local message
   for _, call in ipairs { f, by_tail_call } do
     local function caller()
-      local one, two = call(table.unpack(arguments, 1, arguments.n))
+      local one, two = call(unpack(arguments, 1, arguments.n))
       return one, two
     end
     local info = debug.getinfo(caller, "S")

@@ -4,6 +4,7 @@
 local able = require "spec.support.able"
 local cella = require "cella"
 local outside = require "spec.support.outside"
+local portable = require "spec.support.portable"
 local trial = require "spec.support.trial"
 
 local needs = able.needs(function(reason) pending(reason) end)
@@ -73,7 +74,7 @@ describe("the cause of an error", function()
       assert(sys.capset("none", "none", "none"))
       local _, control = plan:run()
       assert(sys.no_new_privs())
-      assert(sys.seccomp(string.pack("<I2BBI4", 6, 0, 0, 0x7fff0000)))
+      assert(sys.seccomp(portable.instruction(6, 0, 0, 0x7fff0000)))
       local _, err = cella.plan():setresuid(4000000, 4000000, 4000000):exec({ "true" }):run()
       return err.why, control.why
     ]]
@@ -125,8 +126,8 @@ describe("the cause of an error", function()
     -- elf(5): a header, and one program header of the type PT_INTERP, at 64, with a length.
     local function elf(length, count)
       return "\127ELF\2\1\1" .. ("\0"):rep(9)
-        .. ("<I2I2I4I8I8I8I4I2I2I2I2I2I2"):pack(2, 62, 1, 0, 64, 0, 0, 64, 56, count, 0, 0, 0)
-        .. ("<I4I4I8I8I8i8I8I8"):pack(3, 4, 120, 0, 0, length, 0, 0) .. "/no/such\0"
+        .. portable.encode("2248884222222", 2, 62, 1, 0, 64, 0, 0, 64, 56, count, 0, 0, 0)
+        .. portable.encode("44888888", 3, 4, 120, 0, 0, length, 0, 0) .. "/no/such\0"
     end
     write(elf(9, 1))
     assert.matches("its header names the dynamic linker /no/such", interpreter(), 1, true)

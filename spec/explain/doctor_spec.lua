@@ -20,7 +20,7 @@ local PRELUDE = [[
     local on_arm = io.popen("uname -m"):read "*l" ~= "x86_64"
     local numbers = { clone3 = { 435, 435 }, unshare = { 272, 97 }, fsopen = { 430, 430 }, pivot_root = { 155, 41 },
       mount_setattr = { 442, 442 }, memfd_create = { 319, 279 }, getpid = { 39, 172 } }
-    local function line(code, yes, no, k) return string.pack("<I2BBI4", code, yes, no, k) end
+    local line = portable.instruction
     cella.load_everything()
     assert(sys.no_new_privs())
     assert(sys.seccomp(line(0x20, 0, 0, 0) .. line(0x15, 0, 1, numbers[call][on_arm and 2 or 1])
@@ -298,8 +298,8 @@ describe("the doctor", function()
     local said = trial.sh(("python3 spec/support/dead_mount.py %s/dead timeout -s KILL 60 env PATH=$PATH:%s/dead/x %s"
       .. " 2>&1; echo status $?"):format(directory, directory, trial.cli_text { "doctor", "newuidmap", "container" }))
     local before = trial.sh(("python3 spec/support/dead_mount.py %s/dead timeout -s KILL 60 $(command -v env) "
-      .. "PATH=%s/dead/x:$PATH $(command -v lua5.4) %s/bin/cella doctor newuidmap container 2>&1; echo status $?")
-      :format(directory, directory, trial.top))
+      .. "PATH=%s/dead/x:$PATH $(command -v %s) %s/bin/cella doctor newuidmap container 2>&1; echo status $?")
+      :format(directory, directory, trial.lua, trial.top))
     trial.remove_directory(directory)
     if said:find("no autofs", 1, true) then return pending(said) end
     for _, text in ipairs { said, before } do

@@ -183,7 +183,7 @@ describe("the error", function()
 
     it("that it is being written to", function()
       root:shell "cp usr/bin/id work/id"
-      local file <close> = assert(io.open(root.path .. "/work/id", "r+b"))
+      local file = trial.hold(io.open(root.path .. "/work/id", "r+b"))
       local err = of { "/work/id" }
       file:close()
       if not err then
@@ -508,7 +508,7 @@ describe("the error", function()
 
     if trial.lacks_root() then
       it("that a user maps no IDs behind a join", function()
-        local base <close> = assert(cella.container({ namespaces = { net = "host" } }):spawn { "sleep", "60" })
+        local base = trial.hold(cella.container({ namespaces = { net = "host" } }):spawn { "sleep", "60" })
         local inside = { uid = "0 0 1", gid = "0 0 1" }
         for _, via in ipairs { "self", "parent" } do
           local _, err = cella.plan({ namespaces = { "user" }, join = { { type = "user", pid = base.pid } },

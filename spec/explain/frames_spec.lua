@@ -3,6 +3,7 @@
 local able = require "spec.support.able"
 local cella = require "cella"
 local host = require "cella.host"
+local portable = require "spec.support.portable"
 local trial = require "spec.support.trial"
 
 local needs = able.needs(function(reason) pending(reason) end)
@@ -68,7 +69,8 @@ describe("blame falls on the user's line", function()
   end)
 
   it("in a chunk without a file", function()
-    local ok, message = pcall(load("local cella = ...\nlocal box = cella.container { x = 1 }", "=typed"), cella)
+    local chunk = portable.load("local cella = ...\nlocal box = cella.container { x = 1 }", "=typed")
+    local ok, message = pcall(chunk, cella)
     assert.is_false(ok)
     assert.equal("typed:2: x: unknown key;", message:sub(1, 24))
   end)

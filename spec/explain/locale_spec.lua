@@ -40,13 +40,13 @@ describe("a locale", function()
       if made == "" then return pending "localedef and its sources (Debian: locales) are not there" end
       trial.write(directory .. "/script.lua", SCRIPT)
       local function output(name)
-        return trial.sh(("LOCPATH=%s lua5.4 %s/script.lua %s 2>&1"):format(directory, directory, name))
+        return trial.sh(("LOCPATH=%s %s %s/script.lua %s 2>&1"):format(directory, trial.lua, directory, name))
       end
       local wanted = output "C"
       assert.truthy(wanted:find("^true\t"), wanted)
       -- The locale is one in which Lua's own functions differ.
-      local differs = trial.sh(("LOCPATH=%s lua5.4 -e 'os.setlocale(%q) print((\"I\"):lower() == \"i\", 0.5, "
-        .. "(\"\\233\"):find \"%%a\")'"):format(directory, locale))
+      local differs = trial.sh(("LOCPATH=%s %s -e 'os.setlocale(%q) print((\"I\"):lower() == \"i\", 0.5, "
+        .. "(\"\\233\"):find \"%%a\")'"):format(directory, trial.lua, locale))
       assert.not_equal("true\t0.5\tnil\n", differs)
       assert.equal(wanted, output(locale))
     end)

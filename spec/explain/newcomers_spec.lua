@@ -4,6 +4,7 @@
 local able = require "spec.support.able"
 local cella = require "cella"
 local policy = require "cella.policy"
+local portable = require "spec.support.portable"
 local trial = require "spec.support.trial"
 
 local needs = able.needs(function(reason) pending(reason) end)
@@ -103,6 +104,7 @@ describe("a newcomer is told", function()
       { command = { "ls" } } },
   }
 
+  if not portable.integers then TABLES["a number that is a float"] = nil end
   for what, case in pairs(TABLES) do
     it("of " .. what, function()
       local message = refused(function() return cella.container(case[1]), nil end)
@@ -123,7 +125,7 @@ describe("a newcomer is told", function()
         refused(function() return box[name] { "true" }, nil end), 1, true)
       assert.matches("has a colon", refused(function() return box[name](), nil end))
     end
-    local process <const> = assert(box:spawn { "true" })
+    local process = assert(box:spawn { "true" })
     for _, name in ipairs { "wait", "kill", "terminate", "write", "feed" } do
       assert.matches("process: a process expected, got ", refused(function() return process[name](5), nil end), 1, true)
     end
@@ -139,7 +141,7 @@ describe("a newcomer is told", function()
   end)
 
   it("that processes are waited for in a list", needs("user_namespaces", function()
-    local process <const> = assert(cella.container({}):spawn { "true" })
+    local process = assert(cella.container({}):spawn { "true" })
     local message = "processes: a list of processes expected, cella.wait { process, other }; for one there is "
       .. "process:wait()"
     assert.equal(message, refused(function() return cella.wait(process), nil end))
@@ -149,7 +151,7 @@ describe("a newcomer is told", function()
   end))
 
   it("what a signal is called", needs("user_namespaces", function()
-    local process <const> = assert(cella.container({}):spawn { "sleep", "60" })
+    local process = assert(cella.container({}):spawn { "sleep", "60" })
     for _, name in ipairs { "SIGTERM", "TERM", "sigterm", "Term" } do
       assert.equal(("signal: unknown signal %q; did you mean 'term'?"):format(name),
         refused(function() return process:kill(name), nil end))

@@ -48,7 +48,7 @@ function M.corpus(name)
   for file in lfs.dir "spec/fuzz/corpus" do
     if file:sub(1, #name) == name then
       local handle = assert(io.open("spec/fuzz/corpus/" .. file, "rb"))
-      list[#list + 1] = handle:read "a"
+      list[#list + 1] = handle:read "*a"
       handle:close()
     end
   end

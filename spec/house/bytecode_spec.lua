@@ -13,8 +13,8 @@ local BUILD = os.getenv "CELLA_BUILD" or "build/lua5.4"
 local function says(tree, program)
   local path = os.tmpname()
   trial.write(path, program)
-  local said = trial.sh(("cd / && env LUA_PATH='%s/lua/?.lua;;' LUA_CPATH='%s/lib/?.so;;' lua5.4 %s 2>&1"):format(tree,
-    tree, path))
+  local said = trial.sh(("cd / && env LUA_PATH='%s/lua/?.lua;;' LUA_CPATH='%s/lib/?.so;;' %s %s 2>&1"):format(tree,
+    tree, trial.lua, path))
   os.remove(path)
   return (said:gsub(path, "FILE"))
 end
@@ -57,7 +57,8 @@ describe("an installed cella #slow", function()
 
   it("is performed from its sources by another release of Lua", function()
     local wrapper = directory .. "/lua-of-another-time"
-    trial.write(wrapper, '#!/bin/sh\n[ "$1" = -v ] && echo "Lua 5.4.99  Copyright" && exit\nexec lua5.4 "$@"\n')
+    trial.write(wrapper, '#!/bin/sh\n[ "$1" = -v ] && echo "Lua 5.4.99  Copyright" && exit\nexec '
+      .. trial.lua .. ' "$@"\n')
     trial.sh("chmod +x " .. wrapper)
     local tree = install("other", "INTERPRETER=" .. wrapper)
     assert.truthy(trial.read(tree .. "/lib/cella/bytecode.so"))

@@ -9,7 +9,7 @@ describe("the pages of make doc", function()
 
   setup(function()
     directory = trial.directory()
-    assert.equal("", trial.sh("lua5.4 tools/doc.lua " .. directory))
+    assert.equal("", trial.sh(trial.lua .. " tools/doc.lua " .. directory))
     for name in trial.sh(("cd %s && ls *.html"):format(directory)):gmatch "%S+" do
       pages[name] = trial.read(directory .. "/" .. name)
     end

@@ -17,7 +17,7 @@ end
 
 local function read(path)
   local file = assert(io.open(path))
-  local source = file:read "a"
+  local source = file:read "*a"
   file:close()
   return source
 end

@@ -2,6 +2,7 @@
 
 local cgroup = require "cella.cgroup"
 local host = require "cella.host"
+local portable = require "spec.support.portable"
 local snippets = require "spec.support.snippets"
 local trial = require "spec.support.trial"
 
@@ -103,7 +104,7 @@ neither
       local title = ("%s:%d"):format(snippet.file, snippet.line)
       if snippet.mark == "not run" then
         it("can be read: " .. title, function()
-          if snippet.language == "lua" then return assert(load(snippet.program)) end
+          if snippet.language == "lua" then return assert(portable.load(snippet.program)) end
           assert.equal(0, trial.host({ "sh", "-nc", snippet.program }).status)
         end)
       else

@@ -3,6 +3,7 @@
 local core = require "cella.core"
 local host = require "cella.host"
 local idmap = require "cella.idmap"
+local portable = require "spec.support.portable"
 local program = require "cella.subid.program"
 
 local function read(path)
@@ -129,7 +130,8 @@ describe("the host", function()
   it("is one in a namespace of its own too", function()
     local unshare = program.find "unshare"
     if not unshare then return pending("no unshare(1)") end
-    local result = assert(program.run { unshare, "--user", "--map-root-user", assert(program.find "lua5.4"), "-e", [[
+    local result = assert(program.run { unshare, "--user", "--map-root-user", assert(program.find(portable.program)),
+      "-e", [[
       local facts = require("cella.host").facts()
       print(facts.uid, facts.uid_map, facts.setgroups, facts.initial, facts.capabilities.setuid)]] })
     if result.code ~= 0 then return pending("no user namespaces: " .. result.stderr) end
@@ -139,7 +141,7 @@ describe("the host", function()
   it("is one in a namespace without maps, where nothing is mapped", function()
     local unshare = program.find "unshare"
     if not unshare then return pending("no unshare(1)") end
-    local result = assert(program.run { unshare, "--user", assert(program.find "lua5.4"), "-e", [[
+    local result = assert(program.run { unshare, "--user", assert(program.find(portable.program)), "-e", [[
       local facts = require("cella.host").facts()
       print(facts.uid, #facts.uid_map, facts.uid_map:covers(facts.uid))]] })
     if result.code ~= 0 then return pending("no user namespaces: " .. result.stderr) end

@@ -6,6 +6,7 @@ local core = require "cella.core"
 local check = require "cella.idmap.check"
 local host = require "cella.host"
 local idmap = require "cella.idmap"
+local portable = require "spec.support.portable"
 local program = require "cella.subid.program"
 local outside = require "spec.support.trial"
 local trial = require "spec.support.map_trial"
@@ -15,7 +16,7 @@ local facts = host.facts()
 local uid, gid = facts.uid, facts.gid
 local privileged = facts.capabilities.setuid and facts.capabilities.setgid and facts.capabilities.setfcap
   and facts.capabilities.sys_admin
-local LUA = program.find "lua5.4"
+local LUA = program.find(portable.program)
 
 local function readable(text)
   text = #text > 60 and text:sub(1, 40) .. ("... (%d bytes)"):format(#text) or text

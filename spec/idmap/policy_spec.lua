@@ -7,6 +7,7 @@ local errors = require "cella.error"
 local idmap = require "cella.idmap"
 local layout = require "cella.policy.ranges"
 local policy = require "cella.policy"
+local portable = require "spec.support.portable"
 local program = require "cella.subid.program"
 
 local function range(first, count) return { first = first, count = count } end
@@ -779,7 +780,7 @@ describe("the policy", function()
     end)
 
     it("also where many processes ask at the same time", function()
-      local lua = assert(program.find "lua5.4")
+      local lua = assert(program.find(portable.program))
       local script = directory .. ".lua"
       local file = assert(io.open(script, "w"))
       file:write(([[

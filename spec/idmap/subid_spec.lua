@@ -3,6 +3,7 @@
 
 local core = require "cella.core"
 local errors = require "cella.error"
+local portable = require "spec.support.portable"
 local subid = require "cella.subid"
 local files = require "cella.subid.files"
 local program = require "cella.subid.program"
@@ -323,7 +324,7 @@ describe("subordinate IDs", function()
       local unshare = program.find "unshare"
       if not unshare then return pending("no unshare(1)") end
       local result = assert(program.run { unshare, "--mount", "/bin/sh", "-c", script, directory,
-        assert(program.find "lua5.4") })
+        assert(program.find(portable.program)) })
       if result.stderr:find("unshare failed", 1, true) then return pending("needs CAP_SYS_ADMIN: " .. result.stderr) end
       assert.equal("", result.stderr)
       local seen = {}
@@ -346,9 +347,7 @@ describe("subordinate IDs", function()
     end)
 
     it("leave the standard error to the program: libsubid does not write there", function()
-      local lua = arg and arg[-1] or "lua5.4"
-      local path = program.find(lua:match("[^/]+$") or "lua5.4") or program.find "lua5.4"
-      if not path then return pending("no lua5.4 in PATH") end
+      local path = assert(program.find(portable.program))
       local result = assert(program.run { path, "-e", [[
         local core = require "cella.core"
         for _, name in ipairs { "nobody", "no such", "" } do core.subid_ranges(name, "gid") end]] })

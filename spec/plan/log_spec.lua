@@ -143,7 +143,7 @@ describe("a log", function()
 
   it("goes with what a parked container does for its command", function()
     local told, began = {}, now()
-    local pool <close> = assert(cella.pool { cella.container { ids = policy.root() }, size = 1 })
+    local pool = trial.hold(cella.pool { cella.container { ids = policy.root() }, size = 1 })
     trial.wait_for(function() return pool:step() == 1 end, "a parked container")
     local result = assert(pool:run { "true", log = function(step) told[#told + 1] = step end })
     assert.equal(0, result.code)
@@ -162,7 +162,7 @@ describe("a log", function()
     ["raises"] = { function() error("boom", 0) end, "boom" },
     ["raises a table"] = { function() error(setmetatable({}, { __tostring = function() return "a table" end })) end,
       "a table" },
-    ["yields"] = { function() coroutine.yield() end, "yields" },
+    ["yields"] = { function() coroutine.yield() end, "yield" },
   } do
     it("whose function " .. name .. " ends the start, and no program runs", function()
       local path = directory .. "/ran"

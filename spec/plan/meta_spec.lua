@@ -43,7 +43,7 @@ describe("the metadata of cella.sys", function()
   local meta = declared()
 
   it("is what tools/meta.lua makes of the sources", function()
-    assert.equal("", trial.sh "lua5.4 tools/meta.lua check 2>&1")
+    assert.equal("", trial.sh(trial.lua .. " tools/meta.lua check 2>&1"))
   end)
 
   it("declares every function that there is, and no other", function()

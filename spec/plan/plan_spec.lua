@@ -7,7 +7,9 @@ local core = require "cella.core"
 local leaks = require "spec.support.leaks"
 local operations = require "spec.support.operations"
 local outside = require "spec.support.outside"
+local portable = require "spec.support.portable"
 local program = require "spec.support.program"
+local unpack = table.unpack or unpack
 
 local raises = program.raises
 local me = core.sys.getpid()
@@ -41,8 +43,8 @@ local function record_again(plan)
   })
   for _, step in ipairs(plan:steps()) do
     if step.op ~= "clone3" and not (step.side == "parent" and not step.text:find "^slot") then
-      local chunk, message = load(step.text, "=printed", "t", environment)
-      assert(chunk, ("%s: %s"):format(step.text, message))
+      local chunk, message = portable.load(step.text, "=printed", environment)
+      assert(chunk, ("%s: %s"):format(step.text, tostring(message)))
       chunk()
     end
   end
@@ -62,7 +64,7 @@ local function record_everything(plan)
   for _, name in ipairs(names) do
     local arguments = {}
     for i, parameter in ipairs(operations[name]) do arguments[i] = parameter.right end
-    plan.recorder:record(name, table.unpack(arguments))
+    plan.recorder:record(name, unpack(arguments))
   end
   return plan
 end
@@ -150,12 +152,12 @@ describe("a plan", function()
             for j, other in ipairs(parameters) do arguments[j] = other.right end
             arguments[i] = "nonsense"
             local list = raises("there are ", function()
-              cella.plan().recorder:record(name, table.unpack(arguments))
+              cella.plan().recorder:record(name, unpack(arguments))
             end):match("there are (.*)%)$")
             for word in list:gmatch("[%w_]+") do
               arguments[i] = word
               local recorder = cella.plan().recorder
-              recorder:record(name, table.unpack(arguments))
+              recorder:record(name, unpack(arguments))
               local text = recorder:describe(1)
               -- O_RDONLY is 0: where nothing else is said, reading is meant.
               if not (word == "rdonly" and list:find "wronly") then
@@ -178,7 +180,7 @@ describe("a plan", function()
         local plan = cella.plan():write_file("/x", data)
         local seen
         local environment = { write_file = function(_, text) seen = text end }
-        assert(load(texts(plan, "child")[1], "=printed", "t", environment))()
+        assert(portable.load(texts(plan, "child")[1], "=printed", environment))()
         assert.equal(data, seen)
       end
       for _, data in ipairs { "1\0002", "\\n", '"', "\r\n", "]]", "--", "\27[2J" } do
@@ -209,6 +211,9 @@ describe("a plan", function()
     it("shows numbers as they were given, to the last", function()
       assert.equal("setresuid(0, 4294967294)", texts(cella.plan():setresuid(0, 4294967294), "child")[1])
       assert.equal("close_range(0, 4294967295)", texts(cella.plan():close_range(0, 4294967295), "child")[1])
+      assert.equal('setrlimit("fsize", 9007199254740991, "unlimited")',
+        texts(cella.plan():setrlimit("fsize", portable.power(53) - 1, "unlimited"), "child")[1])
+      if not portable.integers then return end
       assert.equal('setrlimit("fsize", 9223372036854775807, "unlimited")',
         texts(cella.plan():setrlimit("fsize", math.maxinteger, "unlimited"), "child")[1])
     end)
@@ -246,7 +251,7 @@ describe("a plan", function()
         if name ~= "await" and name ~= "init" and not ends then
           local arguments = {}
           for i, parameter in ipairs(parameters) do arguments[i] = parameter.right end
-          local result = plan[name](plan, table.unpack(arguments))
+          local result = plan[name](plan, unpack(arguments))
           if result ~= plan then slots[#slots + 1] = name .. " " .. type(result) end
         end
       end
@@ -308,7 +313,7 @@ describe("a plan", function()
           local arguments = {}
           for i, parameter in ipairs(parameters) do arguments[i] = parameter.right end
           if plan[name] and name ~= "init" and name ~= "await" and name ~= "call" then
-            raises("nothing comes after", function() plan[name](plan, table.unpack(arguments)) end)
+            raises("nothing comes after", function() plan[name](plan, unpack(arguments)) end)
           end
         end
         assert.equal(text, tostring(plan))
@@ -330,7 +335,7 @@ describe("a plan", function()
         local arguments = {}
         for i, parameter in ipairs(parameters) do arguments[i] = parameter.right end
         arguments[#parameters + 1] = "one too many"
-        assert.is_false((pcall(plan.recorder.record, plan.recorder, name, table.unpack(arguments))))
+        assert.is_false((pcall(plan.recorder.record, plan.recorder, name, unpack(arguments))))
         if parameters[1] and not parameters[1].optional then
           assert.is_false((pcall(plan.recorder.record, plan.recorder, name, print)))
         end
@@ -362,7 +367,7 @@ describe("a plan", function()
     it("grows to many steps and to large data", function()
       local plan = cella.plan()
       for _ = 1, 20000 do plan:umask(18) end
-      plan:write_file("/dev/null", ("x"):rep(1 << 20))
+      plan:write_file("/dev/null", ("x"):rep(1048576))
       plan:exec { "true" }
       assert.equal(0, assert(plan:run()).code)
     end)
@@ -506,7 +511,7 @@ describe("a plan", function()
       return outside.lua([[
         local environment = ...
         local result = assert(cella.plan():exec({ "/usr/bin/env", stdout = "capture",
-          environment = load("return " .. environment)() }):run())
+          environment = portable.load("return " .. environment)() }):run())
         return result.stdout
       ]], { arguments = { options }, prefix = prefix })
     end

@@ -38,7 +38,7 @@ describe("a container's life #slow", function()
       local many = ...
       local function memory()
         local file = io.open "/proc/self/status"
-        local text = file:read "a"
+        local text = file:read "*a"
         file:close()
         return tonumber(text:match "VmRSS:%s*(%d+)")
       end
@@ -49,7 +49,7 @@ describe("a container's life #slow", function()
       local before, wrong
       for i = 1, many do
         if assert(box:run(command)).code ~= 0 then wrong = i end
-        if i == many // 5 then
+        if i == math.floor(many / 5) then
           collectgarbage() collectgarbage()
           before = memory()
         end

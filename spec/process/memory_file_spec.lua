@@ -2,6 +2,7 @@
 
 local able = require "spec.support.able"
 local outside = require "spec.support.outside"
+local portable = require "spec.support.portable"
 local trial = require "spec.support.trial"
 
 local needs = able.needs(function(reason) pending(reason) end)
@@ -49,8 +50,8 @@ describe("a thread that changes which signals are ignored #slow", function()
   teardown(function() trial.remove_directory(directory) end)
 
   it("changes nothing for what is started meanwhile, nor for its init", needs("user_namespaces", function()
-    local made = trial.sh(("cc -O1 -o %s/run spec/support/dispositions.c $(pkg-config --cflags --libs lua5.4) "
-      .. "-lpthread"):format(directory))
+    local made = trial.sh(("cc -O1 -o %s/run spec/support/dispositions.c %s -lpthread"):format(directory,
+      portable.flags()))
     if made ~= "" then return pending("needs a C compiler and Lua's library: " .. made) end
     local said = trial.sh(("env LUA_PATH=%s LUA_CPATH=%s %s/run %s 2>&1"):format(trial.quote(package.path),
       trial.quote(package.cpath), directory, trial.quote [[
@@ -72,8 +73,8 @@ describe("Lua states that are opened and closed #slow", function()
   teardown(function() trial.remove_directory(directory) end)
 
   it("leave no descriptor behind, in threads neither", needs("user_namespaces", function()
-    local made = trial.sh(("cc -O1 -o %s/states spec/support/states.c $(pkg-config --cflags --libs lua5.4) -lpthread")
-      :format(directory))
+    local made = trial.sh(("cc -O1 -o %s/states spec/support/states.c %s -lpthread"):format(directory,
+      portable.flags()))
     if made ~= "" then return pending("needs a C compiler and Lua's library: " .. made) end
     local said = trial.sh(("env LUA_PATH=%s LUA_CPATH=%s %s/states %s 1000"):format(trial.quote(package.path),
       trial.quote(package.cpath), directory, trial.quote [[

@@ -6,6 +6,8 @@ local core = require "cella.core"
 local leaks = require "spec.support.leaks"
 local outside = require "spec.support.outside"
 local program = require "spec.support.program"
+local trial = require "spec.support.trial"
+local unpack = table.unpack or unpack
 
 local new, sh, raises = program.new, program.sh, program.raises
 
@@ -26,13 +28,13 @@ describe("a descriptor to poll", function()
   after_each(leaks.check)
 
   it("says when the program has ended", function()
-    local process <close> = assert(new(sh "exit 3"):spawn())
+    local process = trial.hold(new(sh "exit 3"):spawn())
     assert.equal(3, loop(process).code)
   end)
 
   it("says when there is output, input can be written, and the end", function()
     local text = ("x"):rep(1000000)
-    local process <close> = assert(new(sh("cat; echo err >&2", { stdin = "pipe", stdout = "capture",
+    local process = trial.hold(new(sh("cat; echo err >&2", { stdin = "pipe", stdout = "capture",
       stderr = "capture" })):spawn())
     process:feed(text)
     process:close_stdin()
@@ -43,16 +45,16 @@ describe("a descriptor to poll", function()
   end)
 
   it("says when the time of a limit has come, also where that is known later #slow", function()
-    local process <close> = assert(new(sh "exec sleep 60"):spawn { timeout = 2 })
+    local process = trial.hold(new(sh "exec sleep 60"):spawn { timeout = 2 })
     local result, turns = loop(process)
     assert.equal("timeout", result.reason)
     assert.is_true(turns < 10, turns .. " turns") -- it does not say so all the time
-    local computing <close> = assert(new(sh "while :; do :; done"):spawn { cpu_limit = 0.1 })
+    local computing = trial.hold(new(sh "while :; do :; done"):spawn { cpu_limit = 0.1 })
     assert.equal("cpu", loop(computing).reason)
   end)
 
   it("stays quiet where there is nothing to do", function()
-    local process <close> = assert(new(sh("read x", { stdin = "pipe", stdout = "capture" })):spawn { timeout = 60 })
+    local process = trial.hold(new(sh("read x", { stdin = "pipe", stdout = "capture" })):spawn { timeout = 60 })
     assert.same({}, core.poll({ process:pollfd() }, 0))
     assert.is_false(process:step())
     assert.same({}, core.poll({ process:pollfd() }, 0.01))
@@ -90,9 +92,9 @@ describe("a descriptor to poll", function()
   end)
 
   it("has a time with it, for those who want one", function()
-    local process <close> = assert(new(sh "exec sleep 60"):spawn { timeout = 50 })
+    local process = trial.hold(new(sh "exec sleep 60"):spawn { timeout = 50 })
     assert.is_true(process:timeout() > 0 and process:timeout() <= 50)
-    local other <close> = assert(new(sh "exec sleep 60"):spawn())
+    local other = trial.hold(new(sh "exec sleep 60"):spawn())
     assert.is_nil(other:timeout())
     assert.equal("r", other:events())
     other:kill "kill"
@@ -101,7 +103,7 @@ describe("a descriptor to poll", function()
   end)
 
   it("passes on what a function of a stream raises, once", function()
-    local process <close> = assert(new(sh("echo x; exec sleep 60", { stdout = function() error "mine" end })):spawn())
+    local process = trial.hold(new(sh("echo x; exec sleep 60", { stdout = function() error "mine" end })):spawn())
     raises("mine", loop, process)
     assert.is_true(process:step())
   end)
@@ -109,7 +111,7 @@ describe("a descriptor to poll", function()
   it("is watched with others of the caller's", function()
     local reading, writing = core.pipe()
     local calls = 0
-    local process <close> = assert(new(sh "exec sleep 60"):spawn())
+    local process = trial.hold(new(sh "exec sleep 60"):spawn())
     assert.is_true(process:watch(reading:number(), function()
       reading:read()
       calls = calls + 1
@@ -120,7 +122,7 @@ describe("a descriptor to poll", function()
     writing:write "x"
     assert.equal("term", assert(process:wait()).signal)
     assert.equal(2, calls)
-    local again <close> = assert(new(sh "exec sleep 60"):spawn())
+    local again = trial.hold(new(sh "exec sleep 60"):spawn())
     assert.is_true(again:watch(reading:number(), function() calls = calls + 1 end))
     assert.is_true(again:watch(reading:number(), nil))
     writing:write "x"
@@ -171,7 +173,7 @@ describe("cella.wait", function()
     processes[2]:close_stdin()
     processes[3] = assert(new { "seq", "20000", stdin = "null", stdout = function() lines = lines + 1 end }:spawn())
     processes[4] = assert(new { "yes", stdin = "null", stdout = "capture" }:spawn { output_limit = 1000 })
-    local reasons, left = {}, { table.unpack(processes) }
+    local reasons, left = {}, { unpack(processes) }
     while #left > 0 do
       for _, process in ipairs(assert(cella.wait(left))) do
         for i, other in ipairs(left) do

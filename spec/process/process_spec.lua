@@ -65,7 +65,7 @@ describe("a result #vm", function()
   it("has what the program used: processor time, memory and time", function()
     local usage = run(sh "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done").usage
     assert.is_true(usage.user_seconds + usage.system_seconds > 0)
-    assert.is_true(usage.max_rss >= 4096 and usage.max_rss < 1 << 30)
+    assert.is_true(usage.max_rss >= 4096 and usage.max_rss < 2 ^ 30)
     assert.is_true(usage.wall_seconds > 0)
     assert.is_true(run(sh "").usage.user_seconds < usage.user_seconds + usage.system_seconds)
   end)
@@ -92,7 +92,7 @@ describe("waiting", function()
   teardown(helper.remove)
 
   it("for a time returns nil and ETIMEDOUT while the program runs, and it runs on", function()
-    local process <close> = assert(new(sh "exec sleep 60"):spawn())
+    local process = trial.hold(new(sh "exec sleep 60"):spawn())
     local result, err = process:wait(0.01)
     assert.is_nil(result)
     assert.equal("ETIMEDOUT", err.code)
@@ -104,13 +104,13 @@ describe("waiting", function()
   end)
 
   it("for no time looks whether the program has ended", function()
-    local process <close> = assert(new(sh "exit 3"):spawn())
+    local process = trial.hold(new(sh "exit 3"):spawn())
     while not process:wait(0) do core.poll({}, 0.001) end
     assert.equal(3, process:wait().code)
   end)
 
   it("refuses times that are none", function()
-    local process <close> = assert(new(sh "exec sleep 60"):spawn())
+    local process = trial.hold(new(sh "exec sleep 60"):spawn())
     for _, bad in ipairs { -1, "5", 0 / 0, math.huge, -math.huge, 1e10, true, {} } do
       raises("timeout", process.wait, process, bad)
       raises("timeout", function() new(sh ""):spawn { timeout = bad } end)
@@ -135,7 +135,7 @@ describe("waiting", function()
   end)
 
   it("notices the time-out of a program also where it waits for shorter times, and not before #slow", function()
-    local process <close> = assert(new(sh "exec sleep 60"):spawn {
+    local process = trial.hold(new(sh "exec sleep 60"):spawn {
       timeout = 2 * (tonumber(os.getenv "CELLA_PATIENCE") or 1) })
     local turns = 0
     local result
@@ -177,7 +177,7 @@ describe("waiting", function()
   end)
 
   it("calls whom it may concern while a watched descriptor is readable", function()
-    local process <close> = assert(new(sh "read x"):spawn())
+    local process = trial.hold(new(sh "read x"):spawn())
     local reading, writing = core.pipe()
     writing:close()
     local calls = 0
@@ -197,21 +197,21 @@ describe("killing", function()
 
   it("sends any signal, by name or by number", function()
     for _, case in ipairs { { "term", "term" }, { 9, "kill" }, { "usr1", "usr1" }, { 2, "int" } } do
-      local process <close> = assert(new(sh "exec sleep 60"):spawn())
+      local process = trial.hold(new(sh "exec sleep 60"):spawn())
       assert.is_true(process:kill(case[1]))
       assert.equal(case[2], assert(process:wait()).signal)
     end
   end)
 
   it("with the signal 0 asks whether the process is there", function()
-    local process <close> = assert(new(sh "exec sleep 60"):spawn())
+    local process = trial.hold(new(sh "exec sleep 60"):spawn())
     assert.is_true(process:kill(0))
     assert.not_equal("gone", state(process.pid))
     assert.is_nil((process:wait(0)))
   end)
 
   it("refuses what is no signal", function()
-    local process <close> = assert(new(sh "exec sleep 60"):spawn())
+    local process = trial.hold(new(sh "exec sleep 60"):spawn())
     for _, bad in ipairs { "nonsense", "KILL", "sigkill", "9", "kill\0", -1, 65, 1.5, 2 ^ 32, true, {}, { "kill" },
       { kill = true }, { "term", "int" } } do
       assert.is_false((pcall(process.kill, process, bad)))
@@ -236,7 +236,7 @@ describe("killing", function()
     local leader = assert(cella.plan():setsid():exec(sh("sleep 60 & echo $! > " .. marker .. "; wait")):spawn())
     while not trial.read(marker):find "\n" do core.poll({}, 0.005) end
     local child = tonumber(trial.read(marker))
-    local other <close> = assert(new(sh "exec sleep 60"):spawn())
+    local other = trial.hold(new(sh "exec sleep 60"):spawn())
     assert.not_equal("gone", state(child))
     assert(leader:signal_group "kill")
     assert.equal("kill", assert(leader:wait()).signal)
@@ -299,13 +299,13 @@ describe("a handle", function()
   it("that goes out of scope kills and reaps the program", function()
     local pid
     do
-      local process <close> = assert(new(sh "exec sleep 60"):spawn())
+      local process = trial.hold(new(sh "exec sleep 60"):spawn())
       pid = process.pid
       assert.not_equal("gone", state(pid))
     end
     assert.equal("gone", state(pid))
     pcall(function()
-      local process <close> = assert(new(sh "exec sleep 60"):spawn())
+      local process = trial.hold(new(sh "exec sleep 60"):spawn())
       pid = process.pid
       error "something else"
     end)

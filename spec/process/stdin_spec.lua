@@ -7,6 +7,7 @@ local helper = require "spec.support.helper"
 local leaks = require "spec.support.leaks"
 local outside = require "spec.support.outside"
 local program = require "spec.support.program"
+local trial = require "spec.support.trial"
 
 local new, run, raises = program.new, program.run, program.raises
 
@@ -33,7 +34,7 @@ describe("a string as the standard input", function()
 
   it("needs nobody who waits", function()
     local path = os.tmpname()
-    local process <close> = assert(new { "sh", "-c", "cat > " .. path .. "; echo x >> " .. path,
+    local process = trial.hold(new { "sh", "-c", "cat > " .. path .. "; echo x >> " .. path,
       stdin = { content = megabytes(1) } }:spawn())
     -- Nothing but the program moves here.
     core.poll({ process:pidfd() }, 30)
@@ -111,7 +112,7 @@ describe("a pipe as the standard input", function()
   teardown(helper.remove)
 
   it("takes what is written, while the program runs", function()
-    local process <close> = assert(new { "sh", "-c", "while read x; do echo got $x; done", stdin = "pipe",
+    local process = trial.hold(new { "sh", "-c", "while read x; do echo got $x; done", stdin = "pipe",
       stdout = "capture" }:spawn())
     assert.is_true(process:write "one\n")
     assert.is_true(process:write "two\nthr")
@@ -123,7 +124,7 @@ describe("a pipe as the standard input", function()
   end)
 
   it("is one, as programs expect", function()
-    local process <close> = assert(new { "sh", "-c", "stat -Lc %F /dev/stdin; readlink /proc/$$/fd/0; cat",
+    local process = trial.hold(new { "sh", "-c", "stat -Lc %F /dev/stdin; readlink /proc/$$/fd/0; cat",
       stdin = "pipe", stdout = "capture" }:spawn())
     process:close_stdin()
     assert.truthy(assert(process:wait()).stdout:find "^fifo\npipe:%[%d+%]\n$")
@@ -131,7 +132,7 @@ describe("a pipe as the standard input", function()
 
   it("takes more than it holds while output is taken, in which the program would else be stuck", function()
     local text = megabytes(3)
-    local process <close> = assert(new { "cat", stdin = "pipe", stdout = "capture" }:spawn())
+    local process = trial.hold(new { "cat", stdin = "pipe", stdout = "capture" }:spawn())
     assert.is_true(process:write(text))
     process:close_stdin()
     assert.is_true(process:wait().stdout == text)
@@ -139,7 +140,7 @@ describe("a pipe as the standard input", function()
 
   it("is fed by whoever waits", function()
     local text = megabytes(1)
-    local process <close> = assert(new { "cat", stdin = "pipe", stdout = "capture" }:spawn())
+    local process = trial.hold(new { "cat", stdin = "pipe", stdout = "capture" }:spawn())
     for _ = 1, 3 do assert.is_true(process:feed(text)) end
     process:close_stdin() -- once all that is written
     assert.is_true(assert(process:wait()).stdout == text:rep(3))
@@ -160,7 +161,7 @@ describe("a pipe as the standard input", function()
   end)
 
   it("of a program that has ended is EPIPE too, also in the middle of writing", function()
-    local process <close> = assert(new { "head", "-c", "1000", stdin = "pipe", stdout = "capture" }:spawn())
+    local process = trial.hold(new { "head", "-c", "1000", stdin = "pipe", stdout = "capture" }:spawn())
     local ok, err = process:write(megabytes(2))
     assert.is_nil(ok)
     assert.equal("EPIPE", err.code)
@@ -170,7 +171,7 @@ describe("a pipe as the standard input", function()
   end)
 
   it("of a program that has ended is EPIPE also where nothing was written before", function()
-    local process <close> = assert(new { "true", stdin = "pipe" }:spawn())
+    local process = trial.hold(new { "true", stdin = "pipe" }:spawn())
     assert(process:wait())
     for _, name in ipairs { "write", "feed" } do
       local ok, err = process[name](process, "x")
@@ -195,7 +196,7 @@ describe("a pipe as the standard input", function()
   end)
 
   it("has its limits seen to while it is written to #slow", function()
-    local process <close> = assert(new { "sleep", "60", stdin = "pipe" }:spawn { timeout = 2 })
+    local process = trial.hold(new { "sleep", "60", stdin = "pipe" }:spawn { timeout = 2 })
     local ok, err = process:write(megabytes(1)) -- which nobody reads
     assert.is_nil(ok)
     assert.truthy(err.message:find("ended", 1, true))
@@ -215,11 +216,11 @@ describe("a pipe as the standard input", function()
   end)
 
   it("is refused where there is none, where it is closed, and where it is no string", function()
-    local process <close> = assert(new { "cat", stdin = "null" }:spawn())
+    local process = trial.hold(new { "cat", stdin = "null" }:spawn())
     raises("stdin_spec.lua", function() process:write "x" end)
     raises('stdin = "pipe"', process.write, process, "x")
     raises('stdin = "pipe"', process.close_stdin, process)
-    local other <close> = assert(new { "cat", stdin = "pipe", stdout = "null" }:spawn())
+    local other = trial.hold(new { "cat", stdin = "pipe", stdout = "null" }:spawn())
     raises("data: a string expected, got 5", other.write, other, 5)
     raises("data: a string expected, got nil", other.feed, other)
     other:close_stdin()

@@ -162,7 +162,7 @@ describe("a stream", function()
       -- Each write arrives by itself.
       local writer = ("package.loadlib(%q, 'packet_output')() io.stdout:setvbuf 'no'"
         .. " for _ = 1, 30000 do io.write 'x' end"):format(library)
-      local process = assert(cella.plan():exec({ "lua5.4", "-e", writer, stdin = "null", stdout = "capture" })
+      local process = assert(cella.plan():exec({ trial.lua, "-e", writer, stdin = "null", stdout = "capture" })
         :spawn { capture_limit = 10 })
       collectgarbage()
       local before, most = collectgarbage "count", 0
@@ -314,7 +314,7 @@ describe("a stream", function()
   it("that ends early ends the program as in any pipe", function()
     local result = run({ "sh", "-c", "head -c 100000000 /dev/zero; kill -9 $$", stdin = "null", stdout = "null" })
     assert.equal("kill", result.signal)
-    local process <close> = assert(new { "cat", "/dev/zero", stdin = "null", stdout = "capture" }:spawn())
+    local process = trial.hold(new { "cat", "/dev/zero", stdin = "null", stdout = "capture" }:spawn())
     assert.is_nil((process:wait(0.01)))
     process:kill "pipe"
     assert.equal("pipe", assert(process:wait()).signal) -- SIGPIPE is not ignored
@@ -345,7 +345,7 @@ describe("a function as a stream", function()
   it("gets them while the program runs", function()
     -- The program ends only if it is answered, and it is answered only if the line has come.
     local lines = {}
-    local other <close> = assert(new { "sh", "-c", "echo ready; read x; echo $x", stdin = "pipe",
+    local other = trial.hold(new { "sh", "-c", "echo ready; read x; echo $x", stdin = "pipe",
       stdout = function(line) lines[#lines + 1] = line end }:spawn())
     while #lines == 0 do other:wait(0.01) end
     assert.is_nil((other:wait(0)))

@@ -289,7 +289,9 @@ describe("`terminal`", function()
         die_with_parent = false,
         mounts = { { type = "bind", source = %q, destination = %q } },
       }):spawn { "/bin/sh", "-c", text, terminal = true })
-      assert(io.open("%s/pid", "w")):write(process.pid):close()
+      local file = assert(io.open("%s/pid", "w"))
+      file:write(process.pid)
+      file:close()
       process:wait()
     ]]):format(directory, directory, directory, directory, directory))
     local process = assert(cella.plan():exec({ "/bin/sh", "-c", "exec " .. trial.interpreter() .. " " .. directory
@@ -499,7 +501,7 @@ describe("`terminal`", function()
         refused(sys.tcsetwinsize(master, 1, 4294967296 % 2147483648 + 65536))
         refused(sys.copy_tty(master, null))
         refused(sys.setctty(null))
-        return table.unpack(names)
+        return unpack(names)
       ]] })
     end)
 

@@ -4,6 +4,7 @@
 local policy = require "cella.policy"
 local rootfs = require "spec.support.rootfs"
 local trial = require "spec.support.trial"
+local unpack = table.unpack or unpack
 
 local PROC = { type = "proc", destination = "/proc" }
 
@@ -137,13 +138,13 @@ for _, user in ipairs { "new", "host" } do
       if row.always then
         it(shown(row) .. " is refused", function()
           if row.overlay and no_overlay then pending(no_overlay) end
-          is_refused(description(row), table.unpack(row.always))
+          is_refused(description(row), unpack(row.always))
         end)
       end
       if row.refused and user == "new" then
         it(shown(row) .. " is refused where the kernel does not let it", function()
           if row.overlay and no_overlay then pending(no_overlay) end
-          is_refused(description(row, row.refused[1]), table.unpack(row.refused, 2))
+          is_refused(description(row, row.refused[1]), unpack(row.refused, 2))
         end)
       elseif row.refused then
         it(shown(row) .. " also works without a namespace of its own", function()

@@ -2,8 +2,10 @@
 -- ones, so that this is tried everywhere. What it does is the same with it and without.
 
 local cella = require "cella"
+local portable = require "spec.support.portable"
 local sys = require "cella.sys"
 local trial = require "spec.support.trial"
+local unpack = table.unpack or unpack
 
 local _, uid = sys.getresuid()
 local _, gid = sys.getresgid()
@@ -11,7 +13,7 @@ local _, gid = sys.getresgid()
 -- mount_setattr(2) has one number on all machines. A filter is a list of struct sock_filter (seccomp(2)).
 local MOUNT_SETATTR, ENOSYS = 442, 38
 local LOAD, EQUALS, RETURN = 0x20, 0x15, 0x06
-local HIDDEN = string.pack("<I2BBI4 I2BBI4 I2BBI4 I2BBI4", LOAD, 0, 0, 0, EQUALS, 0, 1, MOUNT_SETATTR,
+local HIDDEN = portable.encode("2114211421142114", LOAD, 0, 0, 0, EQUALS, 0, 1, MOUNT_SETATTR,
   RETURN, 0, 0, 0x00050000 + ENOSYS, RETURN, 0, 0, 0x7fff0000)
 
 -- Mounts below a directory: one with a name that mountinfo escapes, one below that, one with flags, one that is
@@ -60,13 +62,13 @@ describe("without mount_setattr(2) #vm", function()
       if filter then plan:seccomp(filter) end
       local environment = { LUA_PATH = os.getenv "LUA_PATH", LUA_CPATH = os.getenv "LUA_CPATH",
         LD_PRELOAD = os.getenv "LD_PRELOAD", ASAN_OPTIONS = os.getenv "ASAN_OPTIONS", PATH = "/usr/bin:/bin" }
-      local result, err = plan:exec({ "lua5.4", "-e", PRELUDE .. program, stdout = "capture", stderr = "capture",
+      local result, err = plan:exec({ trial.lua, "-e", PRELUDE .. program, stdout = "capture", stderr = "capture",
         environment = environment }):run()
       assert(result, tostring(err))
       assert.equal(0, result.code, result.stderr)
       said[i] = result.stdout
     end
-    return table.unpack(said)
+    return unpack(said)
   end
 
   it("a bind is read-only with all that is mounted below it", function()

@@ -2,13 +2,14 @@
 
 local cella = require "cella"
 local outside = require "spec.support.outside"
+local portable = require "spec.support.portable"
 local trial = require "spec.support.trial"
 
 local MACHINE = outside.sh "uname -m":match "%S+"
 local EXECVE = ({ x86_64 = 59, aarch64 = 221 })[MACHINE]
 
 -- A filter (seccomp(2)) that ends who calls execve with SIGSYS, and allows the rest.
-local function instruction(code, yes, no, k) return ("<I2BBI4"):pack(code, yes, no, k) end
+local instruction = portable.instruction
 local function kills(number)
   return instruction(0x20, 0, 0, 0) .. instruction(0x15, 1, 0, number) .. instruction(0x06, 0, 0, 0x7fff0000)
     .. instruction(0x06, 0, 0, 0x80000000)
@@ -84,8 +85,8 @@ describe("a death in execve", function()
 
   it("is none of a container whose caller ignores SIGCHLD: its init tells how the program ended", function()
     if trial.lacks_user_namespaces() then pending(trial.lacks_user_namespaces()) end
-    local said = trial.sh(("env --ignore-signal=CHLD env LUA_PATH=%s LUA_CPATH=%s lua5.4 -e %s 2>&1"):format(
-      trial.quote(package.path), trial.quote(package.cpath), trial.quote [[
+    local said = trial.sh(("env --ignore-signal=CHLD env LUA_PATH=%s LUA_CPATH=%s %s -e %s 2>&1"):format(
+      trial.quote(package.path), trial.quote(package.cpath), trial.lua, trial.quote [[
         local result, err = require "cella".container({}):run { "/bin/sh", "-c", "exit 7", timeout = 20 }
         print(result and result.code or err)
       ]]))

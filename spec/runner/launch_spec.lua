@@ -1,6 +1,7 @@
 -- The runner, given a launch by somebody else: what is not sound is refused before anything of it is used. A fuzzer
 -- tries many more: spec/fuzz/runner.lua.
 
+local portable = require "spec.support.portable"
 local trial = require "spec.support.trial"
 local cella = require "cella"
 local core = require "cella.core"
@@ -12,17 +13,17 @@ local SETUP_FAILED = 125
 local HEAD = { size = 0, first = 4, ["end"] = 8, steps = 12, slot_count = 16, kept_count = 20, channel = 24 }
 local BOOT_EXEC, EINVAL = 3, 22
 
-local function put(bytes, at, format, value)
-  local new = format:pack(value)
+local function put(bytes, at, size, value)
+  local new = portable.encode(size, value)
   return bytes:sub(1, at) .. new .. bytes:sub(at + #new + 1)
 end
 
 -- A launch without a step: who performs it ends at once, with success.
 local function launch(head, steps)
   local bytes = ("\0"):rep(SIZE) .. (steps or "")
-  for _, name in ipairs { "size", "end" } do bytes = put(bytes, HEAD[name], "<I4", #bytes) end
-  bytes = put(bytes, HEAD.first, "<I4", SIZE)
-  for name, value in pairs(head or {}) do bytes = put(bytes, HEAD[name], "<I4", value) end
+  for _, name in ipairs { "size", "end" } do bytes = put(bytes, HEAD[name], "4", #bytes) end
+  bytes = put(bytes, HEAD.first, "4", SIZE)
+  for name, value in pairs(head or {}) do bytes = put(bytes, HEAD[name], "4", value) end
   return bytes
 end
 
@@ -31,7 +32,7 @@ local STEP_SIZE, GIVEN, SLOT = 216, 1, 2
 local function step(changes)
   local is = { op = 0, size = STEP_SIZE, slot = -1, optional = 0, guard = -1, n = 0, offset = 0, state = GIVEN }
   for name, value in pairs(changes or {}) do is[name] = value end
-  return ("<I4I4i4I4i4i4i8I8I4I4"):pack(is.op, is.size, is.slot, is.optional, is.guard, 0, is.n, is.offset, is.state, 0)
+  return portable.encode("4444448844", is.op, is.size, is.slot, is.optional, is.guard, 0, is.n, is.offset, is.state, 0)
     .. ("\0"):rep(STEP_SIZE - 48)
 end
 
@@ -50,8 +51,8 @@ describe("the runner", function()
     fd:close()
     local after, changed = trial.read(path), {}
     for at = 1, #bytes - 3, 4 do
-      local is = ("<I4"):unpack(after, at)
-      if is ~= ("<I4"):unpack(bytes, at) then changed[#changed + 1] = is end
+      local is = portable.decode(after, at)
+      if is ~= portable.decode(bytes, at) then changed[#changed + 1] = is end
     end
     return result.code, changed
   end

@@ -6,6 +6,7 @@ local cella = require "cella"
 local core = require "cella.core"
 local escape = require "spec.support.escape"
 local outside = require "spec.support.outside"
+local portable = require "spec.support.portable"
 local trial = require "spec.support.trial"
 
 local needs = able.needs(function(reason) pending(reason) end)
@@ -199,7 +200,7 @@ describe("the runner begins", function()
     local text, op, code, why = outside.lua([[
       local number = io.popen("uname -m"):read "*l" == "x86_64" and 322 or 281
       assert(sys.no_new_privs())
-      local function line(code, yes, no, k) return string.pack("<I2BBI4", code, yes, no, k) end
+      local line = portable.instruction
       assert(sys.seccomp(line(0x20, 0, 0, 0) .. line(0x15, 0, 1, number) .. line(0x06, 0, 0, 0x50001)
         .. line(0x06, 0, 0, 0x7fff0000)))
       local result, err = cella.plan():exec({ "true" }):run()
@@ -222,8 +223,8 @@ end)
 describe("four threads of a process that start containers at the same time", function()
   it("disturb neither each other nor the process #slow", needs("user_namespaces", function()
     local directory = trial.directory()
-    local made = trial.sh(("cc -O1 -o %s/threads spec/support/threads.c $(pkg-config --cflags --libs lua5.4) -lpthread")
-      :format(directory))
+    local made = trial.sh(("cc -O1 -o %s/threads spec/support/threads.c %s -lpthread"):format(directory,
+      portable.flags()))
     if made ~= "" then return pending("needs a C compiler and Lua's library: " .. made) end
       local said = trial.sh(("env LUA_PATH=%s LUA_CPATH=%s %s/threads %s 4"):format(trial.quote(package.path),
       trial.quote(package.cpath), directory, trial.quote(([[

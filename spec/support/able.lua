@@ -1,5 +1,7 @@
 --- What whoever runs the specs may do here. Each is true, or false and the reason for a `pending`. Asked once.
 
+local portable = require "spec.support.portable"
+
 local M = {}
 
 local function says(command)
@@ -10,7 +12,7 @@ local function says(command)
 end
 
 local function succeeds(command)
-  return (os.execute("{ " .. command .. "; } >/dev/null 2>&1 </dev/null")) == true
+  return portable.execute("{ " .. command .. "; } >/dev/null 2>&1 </dev/null") == true
 end
 
 local questions = {}

@@ -1,5 +1,7 @@
 --- Arguments that no parameter of a kind takes, each with the words by which a failing spec names it.
 
+local unpack = table.unpack or unpack
+
 local M = {}
 
 local function none() end
@@ -71,11 +73,11 @@ function kinds.boolean()
   return { { "0", 0 }, { "1", 1 }, { "a string", "true" }, { "a table", {} }, { "a function", none } }
 end
 
-function kinds.text() return with({ nul }, table.unpack(strings)) end
+function kinds.text() return with({ nul }, unpack(strings)) end
 function kinds.data() return strings end
 
 function kinds.path()
-  return with({ nul, { "an empty string", "" }, { "4096 bytes", ("x"):rep(4096) } }, table.unpack(strings))
+  return with({ nul, { "an empty string", "" }, { "4096 bytes", ("x"):rep(4096) } }, unpack(strings))
 end
 
 local function words(right)
@@ -93,7 +95,7 @@ end
 function kinds.flags(parameter)
   return with(words(parameter.right), { "an unknown name in the list", { parameter.right, "nonsense" } },
     { "a number in the list", { 1 } }, { "a NUL byte in the list", { parameter.right .. "\0" } },
-    table.unpack(not_lists(parameter.right)))
+    unpack(not_lists(parameter.right)))
 end
 
 function kinds.capabilities(parameter)
@@ -108,7 +110,7 @@ function kinds.capabilities(parameter)
     { "an unknown name taken away", "-nonsense" },
     { "everything taken away", "-all" }, { "a long name", ("x"):rep(200) }, { "-1 in the list", { -1 } },
     { "an unknown name in the list", { right, "nonsense" } }, { "a digit string in the list", { "8" } } },
-    table.unpack(not_lists(right)))
+    unpack(not_lists(right)))
 end
 
 function kinds.ids()

@@ -20,7 +20,7 @@ function M.items(count)
   local program = os.tmpname()
   if not os.execute("cc -O1 -o " .. program .. " spec/support/collide.c") then return nil, "needs a C compiler (cc)" end
   local pipe = assert(io.popen(("%s %d %d"):format(program, seed(), count)))
-  local items = pipe:read "a"
+  local items = pipe:read "*a"
   pipe:close()
   os.remove(program)
   return items

@@ -6,6 +6,9 @@
 
 local literal = require "spec.support.literal"
 
+portable = require "spec.support.portable"
+unpack = portable.unpack
+
 cella = require "cella"
 core = require "cella.core"
 sys = cella.sys
@@ -160,14 +163,14 @@ function runs(pid)
   return ok and not state:find("^[ZX]")
 end
 
-local chunk = assert(load(arg[2], "=inside"))
+local chunk = assert(portable.load(arg[2], "=inside"))
 local function traced(message)
   return debug.traceback(tostring(message), 2)
 end
-local values = table.pack(xpcall(chunk, traced, table.unpack(arg, 3)))
+local values = portable.pack(xpcall(function() return chunk(unpack(arg, 3)) end, traced))
 local text
 if values[1] then
-  text = literal.write(table.pack(table.unpack(values, 2, values.n)))
+  text = literal.write(portable.pack(unpack(values, 2, values.n)))
 else
   text = literal.write { raised = values[2] }
 end

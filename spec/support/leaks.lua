@@ -1,6 +1,7 @@
 --- What a spec leaves behind in the runner: descriptors, children, mounts. For before_each and after_each.
 
 local core = require "cella.core"
+local trial = require "spec.support.trial"
 
 local M = {}
 
@@ -39,6 +40,7 @@ function M.watch()
 end
 
 function M.check()
+  trial.release()
   collectgarbage()
   collectgarbage()
   assert(before.descriptors == M.descriptors(), "descriptors were left open: " .. M.descriptors())

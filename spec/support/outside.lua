@@ -3,6 +3,8 @@
 local able = require "spec.support.able"
 local core = require "cella.core"
 local literal = require "spec.support.literal"
+local portable = require "spec.support.portable"
+local unpack = table.unpack or unpack
 
 local M = {}
 
@@ -21,7 +23,8 @@ local function absolute(paths)
 end
 
 local function interpreter()
-  return ("env LUA_PATH=%s LUA_CPATH=%s lua5.4"):format(quote(absolute(package.path)), quote(absolute(package.cpath)))
+  return ("env LUA_PATH=%s LUA_CPATH=%s %s"):format(quote(absolute(package.path)), quote(absolute(package.cpath)),
+    portable.program)
 end
 
 --- A shell's word for a Lua program with its first arguments, to be started by anything.
@@ -33,10 +36,7 @@ end
 ---@param command string
 ---@return string output, integer status
 function M.sh(command)
-  local pipe = assert(io.popen("{ " .. command .. "\n} 2>&1 </dev/null", "r"))
-  local output = pipe:read("*a")
-  local _, how, status = pipe:close()
-  return output, how == "signal" and 128 + status or status
+  return portable.output("{ " .. command .. "\n} 2>&1 </dev/null")
 end
 
 local SECONDS = 480 -- against a hang; nothing is decided by it
@@ -70,8 +70,8 @@ function M.lua(source, options)
   end
   if raised then output, values = output .. raised, nil end
   values = values or { n = 0 }
-  if options.output then return output, status, table.unpack(values, 1, values.n) end
-  return table.unpack(values, 1, values.n)
+  if options.output then return output, status, unpack(values, 1, values.n) end
+  return unpack(values, 1, values.n)
 end
 
 --- As root of a new user namespace in which only that ID exists.

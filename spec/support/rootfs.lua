@@ -12,7 +12,7 @@ local DIRECTORIES = { "dev", "proc", "tmp", "mnt", "work" }
 
 local function shell(command)
   local pipe = assert(io.popen(command .. " 2>&1"))
-  local said = pipe:read("a")
+  local said = pipe:read("*a")
   local ok = pipe:close()
   if not ok then error(("%s\n%s"):format(command, said), 0) end
   return said

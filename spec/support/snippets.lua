@@ -71,8 +71,9 @@ end
 ---@return spec.snippet[]
 function M.of(file, text)
   if not text then
-    local opened <close> = assert(io.open(file))
-    text = opened:read "a"
+    local opened = assert(io.open(file))
+    text = opened:read "*a"
+    opened:close()
   end
   local list, block = {}, nil
   local number, mark, argument = 0, nil, nil

@@ -4,6 +4,7 @@ local cella = require "cella"
 local core = require "cella.core"
 local host = require "cella.host"
 local lfs = require "lfs" -- as busted
+local portable = require "spec.support.portable"
 local sys = require "cella.sys"
 
 local M = {}
@@ -19,17 +20,20 @@ end
 --- What a shell command writes, to either stream.
 function M.sh(command)
   local pipe = assert(io.popen("{ " .. command .. "\n} 2>&1 </dev/null", "r"))
-  local output = pipe:read("a")
+  local output = pipe:read "*a"
   pipe:close()
   return output
 end
+
+--- The program that is Lua here, for the words of a command.
+M.lua = portable.program
 
 --- The checkout.
 M.top = M.sh "pwd":gsub("\n$", "")
 
 function M.read(path)
   local file = io.open(path)
-  local text = file and file:read("a")
+  local text = file and file:read("*a")
   if file then file:close() end
   return text
 end
@@ -113,14 +117,17 @@ end
 --- A Lua interpreter that finds the library, as words of a shell.
 function M.interpreter()
   local path, cpath = absolute(package.path), absolute(package.cpath)
-  return ("env LUA_PATH=%s LUA_CPATH=%s lua5.4"):format(M.quote(path), M.quote(cpath))
+  return ("env LUA_PATH=%s LUA_CPATH=%s %s"):format(M.quote(path), M.quote(cpath), portable.program)
 end
 
--- bin/cella looks for its module in build/lua5.4; a run of the specs with another one has that tested.
+-- bin/cella is of lua5.4, and looks for its module in the folder of the Lua that performs it; a run of the specs with
+-- another one has that tested.
 local build = os.getenv "CELLA_BUILD"
 local CLI = { M.top .. "/bin/cella" }
-if build and not build:find("build/lua5.4", 1, true) then
-  CLI = { "lua5.4", "-e", "os.exit(require('cella.cli').main(arg), true)", "/dev/null" }
+if build and build:find "sanitized" then
+  CLI = { M.lua, "-e", "os.exit(require('cella.cli').main(arg), true)", "/dev/null" }
+elseif M.lua ~= "lua5.4" then
+  CLI = { M.lua, M.top .. "/bin/cella" }
 end
 
 --- The words of a command line of cella.
@@ -156,8 +163,9 @@ function M.directory(mode)
   local path = "/tmp/cella-trial." .. random:read(8):gsub(".", function(c) return ("%02x"):format(c:byte()) end)
   random:close()
   assert(lfs.mkdir(path))
-  local fd <close> = assert(core.open(path, { "rdonly", "directory" }))
+  local fd = assert(core.open(path, { "rdonly", "directory" }))
   assert(sys.fchmod(fd:number(), mode or 493)) -- whatever the umask is
+  fd:close()
   return path
 end
 
@@ -342,8 +350,8 @@ end
 
 local held = {}
 
---- What is closed when the spec has ended, the last first, in specs with `around`: a process, a namespace. Raises the
---- error of a call that has made none.
+--- What is closed when the spec has ended, the last first, in specs with `around`, or with leaks.check after each: a
+--- process, a namespace, a file. Raises the error of a call that has made none.
 ---@generic T
 ---@param value T?
 ---@param err any
@@ -352,6 +360,15 @@ function M.hold(value, err)
   if not value then error(tostring(err), 2) end
   held[#held + 1] = value
   return value
+end
+
+--- Closes what is held: with `around`, and `leaks.check`, that is done.
+function M.release()
+  local list = held
+  held = {}
+  for i = #list, 1, -1 do
+    if io.type(list[i]) ~= "closed file" then list[i]:close() end
+  end
 end
 
 --- Each spec has a directory of its own, which is removed, and nothing of what `look` sees may be left behind. `clean`
@@ -370,8 +387,7 @@ function M.around(before_each, after_each, prepare, clean)
   after_each(function()
     -- What it asserts is said once all is away, so that one failure does not become those of all that follow.
     local cleaned, message = pcall(clean or function() end)
-    for i = #held, 1, -1 do held[i]:close() end
-    held = {}
+    M.release()
     M.remove_directory(directory)
     if not cleaned then error(message, 0) end
     M.nothing_left(before)
