@@ -5,6 +5,7 @@ local core = require "cella.core"
 local helper = require "spec.support.helper"
 local leaks = require "spec.support.leaks"
 local outside = require "spec.support.outside"
+local portable = require "spec.support.portable"
 local program = require "spec.support.program"
 local trial = require "spec.support.trial"
 
@@ -296,20 +297,34 @@ describe("a handle", function()
     assert.equal("gone", state(pid))
   end)
 
+  -- What only Lua 5.4 and later have: a call with a handle that goes out of scope with it.
+  local scope = portable.closes and assert(portable.load "local handle <close> = ... return (select(2, ...))(handle)")
+
   it("that goes out of scope kills and reaps the program", function()
+    if not scope then return pending "this Lua closes no variables" end
     local pid
-    do
-      local process = trial.hold(new(sh "exec sleep 60"):spawn())
+    scope(new(sh "exec sleep 60"):spawn(), function(process)
       pid = process.pid
       assert.not_equal("gone", state(pid))
-    end
-    assert.equal("gone", state(pid))
-    pcall(function()
-      local process = trial.hold(new(sh "exec sleep 60"):spawn())
-      pid = process.pid
-      error "something else"
     end)
     assert.equal("gone", state(pid))
+    assert.is_false((pcall(scope, new(sh "exec sleep 60"):spawn(), function(process)
+      pid = process.pid
+      assert.not_equal("gone", state(pid))
+      error "something else"
+    end)))
+    assert.equal("gone", state(pid))
+  end)
+
+  it("that goes out of scope is closed, whatever it is of", function()
+    if not scope then return pending "this Lua closes no variables" end
+    local descriptor = assert(core.open("/", "rdonly"))
+    assert.is_number(scope(descriptor, function(handle) return handle:number() end))
+    assert.is_nil(descriptor:number())
+    local process = trial.hold(new(sh "exec sleep 60"):spawn())
+    local entrance = assert(process:enter())
+    assert.equal(0, scope(entrance, function(handle) return assert(handle:run { "true" }).code end))
+    assert.is_false((pcall(entrance.run, entrance, { "true" })))
   end)
 
   it("may be closed any number of times, at any time", function()

@@ -162,7 +162,7 @@ describe("a stream", function()
       -- Each write arrives by itself.
       local writer = ("package.loadlib(%q, 'packet_output')() io.stdout:setvbuf 'no'"
         .. " for _ = 1, 30000 do io.write 'x' end"):format(library)
-      local process = assert(cella.plan():exec({ trial.lua, "-e", writer, stdin = "null", stdout = "capture" })
+      local process = assert(cella.plan():exec({ portable.program, "-e", writer, stdin = "null", stdout = "capture" })
         :spawn { capture_limit = 10 })
       collectgarbage()
       local before, most = collectgarbage "count", 0
