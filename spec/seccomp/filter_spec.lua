@@ -117,7 +117,7 @@ describe("a program under a policy", function()
       call("socket", "0x100000002", 1), call("umask", "0x700000012")))
   end)
 
-  it_needs("has no way around by the numbers of others", "user_namespaces", function()
+  it_needs("has no way around by the numbers of others #vm", "user_namespaces", function()
     if MACHINE ~= "x86_64" then return pending "needs x86_64, which has three sets of numbers" end
     local allowing = { default = "allow" }
     assert.same({ "ENOSYS" }, answers(allowing, nil, ("%.0f"):format(X32 + 39)))
@@ -277,7 +277,7 @@ describe("the key seccomp", function()
     assert.truthy(filter:find('"default allow, 1 calls otherwise")', 1, true), filter)
   end))
 
-  it("is read back: a filter that is not there, or another, stops the start", needs("user_namespaces", function()
+  it("is read back: a filter that is not there, or another, stops the start #vm", needs("user_namespaces", function()
     local policy, other = seccomp.named "default", seccomp.named "strict"
     local function start(with)
       local plan = cella.plan():no_new_privs()
