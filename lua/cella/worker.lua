@@ -36,6 +36,9 @@ local function is_worker(value) return getmetatable(value) == Worker end
 --- True for workers made here.
 M.is = is_worker
 
+--- What a worker has.
+M.methods = Worker
+
 local function check_self(self, method)
   if not is_worker(self) then
     blame(("worker: a worker expected, got %s: worker:%s(...) has a colon, not a dot"):format(validate.show(self),

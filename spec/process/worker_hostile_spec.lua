@@ -6,6 +6,9 @@ local core = require "cella.core"
 local trial = require "spec.support.trial"
 
 local ALL = { "base", "coroutine", "debug", "io", "math", "os", "package", "string", "table" }
+-- The interpreter of the specs with sanitizers takes more of the address space than any limit of memory allows.
+local INTERPRETER = (os.getenv "CELLA_BUILD" or ""):find "sanitized" and "/usr/bin/lua5.4" or nil
+
 local PATIENT = 60 -- seconds, where it is not about the time
 
 local HOSTILE = {
@@ -112,6 +115,7 @@ describe("of a hostile source a worker", function()
   trial.around(before_each, after_each)
 
   local function worker(one, keys)
+    keys.interpreter = keys.interpreter or INTERPRETER
     keys.timeout, keys.memory = one.timeout or PATIENT, keys.memory or "48M"
     local made = trial.hold(cella.container({}):worker(keys))
     assert(made:load("hostile", ("function bad() %s end function tame() %s end local n = 0 function count() n = n + 1 "

@@ -8,6 +8,9 @@ local trial = require "spec.support.trial"
 local CQUEUES = (pcall(require, "cqueues"))
 local LUV = (pcall(require, "luv"))
 
+-- The interpreter of the specs with sanitizers takes more of the address space than any limit of memory allows.
+local INTERPRETER = (os.getenv "CELLA_BUILD" or ""):find "sanitized" and "/usr/bin/lua5.4" or nil
+
 local MINUS_ZERO = tonumber "-0.0" -- Lua 5.1 has one constant for both
 
 local PLUGIN = [[
@@ -52,6 +55,8 @@ describe("a worker", function()
   trial.around(before_each, after_each)
 
   local function worker(keys, description)
+    keys = keys or {}
+    keys.interpreter = keys.interpreter or INTERPRETER
     local one = trial.hold(cella.container(description or {}):worker(keys))
     assert.is_true(one:load("plugin", PLUGIN))
     return one
@@ -208,7 +213,7 @@ describe("a worker", function()
     local names = {}
     for name in pairs(few:call("plugin", "globals") or {}) do names[#names + 1] = name end
     assert.same({}, names) -- there is no _G to be looked at
-    local none, err = cella.container({}):worker { libraries = { "base", "os.nothing" } }
+    local none, err = cella.container({}):worker { interpreter = INTERPRETER, libraries = { "base", "os.nothing" } }
     assert.is_nil(none)
     assert.equal("start", err.reason)
     assert.matches("has no os.nothing", err.message, 1, true)
@@ -274,7 +279,8 @@ describe("a worker", function()
     -- One process: where that can be counted.
     if not one.description.rlimits.nproc then return end
     assert.is_false((one:call("look", "executes")))
-    local free = trial.hold(cella.container({ rlimits = { nproc = 50 } }):worker { libraries = { "os" } })
+    local free = trial.hold(cella.container({ rlimits = { nproc = 50 } }):worker { interpreter = INTERPRETER,
+      libraries = { "os" } })
     assert.is_true(free:load("look",
       "function executes() local ok = os.execute 'exit 0' return ok == true or ok == 0 end"))
     assert.is_true((free:call("look", "executes")))
@@ -362,7 +368,7 @@ describe("a worker", function()
     assert.matches("box:worker { ... } has a colon", trial.raised(function() box.worker {} end), 1, true)
     local one = worker()
     assert.matches("worker:call%(...%) has a colon", trial.raised(function() one.call("plugin", "add") end))
-    assert.matches("nothing to wait for", trial.raised(function() box:worker({}):wait() end))
+    assert.matches("nothing to wait for", trial.raised(function() box:worker({ interpreter = INTERPRETER }):wait() end))
     assert.is_true(one:start("plugin", "add", 1, 2))
     assert.matches("a call is under way", trial.raised(function() one:call("plugin", "add", 1, 2) end))
     assert.equal(3, (one:wait()))
@@ -413,7 +419,7 @@ describe("a worker", function()
   end)
 
   it("ends with its handle, and with its process", function()
-    local one = assert(cella.container({}):worker())
+    local one = assert(cella.container({}):worker { interpreter = INTERPRETER })
     local pid = one.pid
     assert.is_true(trial.runs(pid))
     one = nil -- luacheck: ignore 311

@@ -47,11 +47,7 @@ local SECTIONS = {
     end) },
   { title = "Workers", shown = "worker:", from = { { "lua/cella/worker.lua", "^Worker[:.]" } },
     classes = { "cella.worker" }, text = "What `box:worker` returns.",
-    internal = "waits_for has_ended", there = function()
-      local worker = assert(require("cella.container").new({}):worker())
-      worker:close()
-      return getmetatable(worker).__index
-    end },
+    internal = "waits_for has_ended", there = function() return require("cella.worker").methods end },
   { title = "Entering", shown = "entrance:", from = { { "lua/cella/enter.lua", "^Entrance:" },
     { "lua/cella/enter.lua", "^M%.new$" }, { "lua/cella/container.lua", "^Container:plan$" },
     { "lua/cella/container.lua", "^Container:spawn$" }, { "lua/cella/container.lua", "^Container:run$" } },
