@@ -204,6 +204,11 @@ test-kernels:
 	@$(MAKE) --no-print-directory build
 	@tools/test-kernels
 
+# With other Debians, in roots of their own: tools/distribution.
+test-distributions:
+	@tools/deps distributions
+	@tools/test-distributions
+
 # FUZZ_SECONDS (600) each, with sanitizers, in a Lua with assertions.
 fuzz: sanitized
 	@tools/fuzz
@@ -254,6 +259,7 @@ help:
 	@echo 'make run      install what is missing, build, start the example container'
 	@echo 'make test     install what is missing, build and test everything'
 	@echo 'make test-kernels  the specs that depend on the kernel, on Linux 5.10, 6.1, 6.12 and 7.3'
+	@echo 'make test-distributions  make run and make test as on a bare Debian 13, and with the newest suite'
 	@echo 'make check    the specs without the slow ones, as you are'
 	@echo 'make fuzz [FUZZ_SECONDS=600]  options, parsers, results of functions and launches of the runner, at random'
 	@echo 'make aarch64  the module in build/aarch64, for that machine, with aarch64-linux-gnu-gcc'
@@ -266,4 +272,4 @@ help:
 	@echo 'make dist VERSION=0.1.0 [DIST_URL=https://...]  an archive of the sources, its rockspec, a source rock'
 	@echo 'make clean    remove what was built'
 
-.PHONY: build sanitized aarch64 riscv64 musl objects installable install uninstall dist env doc run test test-kernels check fuzz bench bench-programs lint luacheck cppcheck clean help FORCE
+.PHONY: build sanitized aarch64 riscv64 musl objects installable install uninstall dist env doc run test test-kernels test-distributions check fuzz bench bench-programs lint luacheck cppcheck clean help FORCE

@@ -36,7 +36,8 @@ describe("a locale", function()
     it(locale .. " changes nothing about what is ASCII by definition" .. slow, function()
       local language, charset = locale:match "^(.-)%.(.*)$"
       trial.sh(("localedef -i %s -f %s %s/%s >/dev/null 2>&1 || true"):format(language, charset, directory, locale))
-      local made = trial.sh(("test -d %s/%s && echo made || true"):format(directory, locale))
+      -- Without its sources the one of glibc 2.41 leaves an empty directory.
+      local made = trial.sh(("test -s %s/%s/LC_CTYPE && echo made || true"):format(directory, locale))
       if made == "" then return pending "localedef and its sources (Debian: locales) are not there" end
       trial.write(directory .. "/script.lua", SCRIPT)
       local function output(name)
