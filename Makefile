@@ -253,14 +253,14 @@ clean:
 	rm -rf build
 
 help:
-	@echo 'make [build] [LUA=5.1|5.3|5.4|jit]  the module, in build/lua5.4 (or 5.1, ...)'
+	@echo 'make [build] [LUA=5.1|5.2|5.3|5.4|5.5|jit]  the module, in build/lua5.4 (or 5.1, ...)'
 	@echo 'make env      what a shell needs to find cella here: eval "$$(make -s env)"'
 	@echo 'make doc      the documents and the reference as pages: build/doc/index.html'
 	@echo 'make run      install what is missing, build, start the example container'
 	@echo 'make test     install what is missing, build and test everything'
 	@echo 'make test-kernels  the specs that depend on the kernel, on Linux 5.10, 6.1, 6.12 and 7.3'
 	@echo 'make test-distributions  make run and make test as on a bare Debian 13, and with the newest suite'
-	@echo 'make check    the specs without the slow ones, as you are'
+	@echo 'make check [LUA=5.1|...]  the specs without the slow ones, as you are, in that Lua'
 	@echo 'make fuzz [FUZZ_SECONDS=600]  options, parsers, results of functions and launches of the runner, at random'
 	@echo 'make aarch64  the module in build/aarch64, for that machine, with aarch64-linux-gnu-gcc'
 	@echo 'make riscv64  the C code and the runner for that machine, with riscv64-linux-gnu-gcc'
