@@ -111,7 +111,7 @@ local SECTIONS = {
     makers = { ["lua/cella/show.lua"] = "show", ["lua/cella/same.lua"] = "same" },
     text = "What `cella.show` and `cella.same` return." },
   { title = "cella.host", shown = "host.", from = { { "lua/cella/host.lua", "^M%." } }, classes = { "cella.Host" },
-    text = "The facts about this host from which policies decide.", internal = "are_still complete sets",
+    text = "The facts about this host from which policies decide.", internal = "are_still are_unchanged complete sets",
     there = value "cella.host" },
   { title = "Errors", shown = "err.", from = {},
     classes = { "cella.error", "cella.failure" }, text = "What comes behind nil." },
