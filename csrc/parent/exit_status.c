@@ -116,7 +116,7 @@ bool read_report(struct process *process, int fd)
 	process->code = report.kind == 'e' ? CLD_EXITED : CLD_KILLED;
 	process->status = report.value;
 	if (!process->has_usage)
-		process->usage = report.usage;
+		memcpy(&process->usage, &report.usage, sizeof report.usage);
 	process->has_usage = true;
 	return true;
 }

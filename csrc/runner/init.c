@@ -19,7 +19,6 @@
 #include <linux/wait.h>
 #include <stddef.h>
 
-/* After those of the kernel, whose struct rusage it is here. */
 #include "executor/report.h"
 
 enum { STATUS = 3, GATE = 4 };
