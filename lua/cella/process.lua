@@ -183,8 +183,18 @@ function Process:close_stdin()
   self.input:finish()
 end
 
-local function sent(op, ok, message, errno)
+-- A program that has been let go: it lives, but not as its handle's.
+local Detached = {}
+Detached.__index = Detached
+
+function Detached:refuse(op)
+  return nil, Error.new { op = op, code = "ESRCH", errno = 3, message = "the process was detached",
+    why = ("this handle has it no more; it had the pid %d"):format(self.pid) }
+end
+
+local function sent(self, op, ok, message, errno)
   if ok then return true end
+  if self.detached then return self.detached:refuse(op) end
   return nil, Error.new { op = op, errno = errno, message = message:match(": (.*)$") }
 end
 
@@ -210,11 +220,11 @@ end
 ---@return boolean?, cella.error?
 function Process:kill(signal)
   check_self(self, "kill")
-  if signal == "kill" or signal == 9 then return sent("pidfd_send_signal", serve.kill_all(self)) end
+  if signal == "kill" or signal == 9 then return sent(self, "pidfd_send_signal", serve.kill_all(self)) end
   if self.starting then return self.starting:refuse "pidfd_send_signal" end
   -- A stop would hit the init alone; this it makes one of the program.
   if self.status and (signal == "stop" or signal == 19) then signal = "tstp" end
-  return sent("pidfd_send_signal", with_signal(signal, function() return self.child:kill(signal) end))
+  return sent(self, "pidfd_send_signal", with_signal(signal, function() return self.child:kill(signal) end))
 end
 
 --- Sends a signal to the program's process group: to what a terminal would call the foreground.
@@ -226,7 +236,7 @@ function Process:signal_group(signal)
     return self:kill "kill"
   end
   if self.starting then return self.starting:refuse "kill" end
-  return sent("kill", with_signal(signal, function() return self.child:kill_group(signal) end))
+  return sent(self, "kill", with_signal(signal, function() return self.child:kill_group(signal) end))
 end
 
 --- Asks the program to end ("term"), and ends it and everything in there if it has not done so after a time.
@@ -366,6 +376,7 @@ function Process:detach()
     local reason = needed_for(self)
     if reason then blame("detach: " .. reason) end
   end
+  if self.detached then return self.detached:refuse "detach" end
   if self:step() then
     return nil, Error.new { op = "detach", code = "ESRCH", errno = 3, message = "the program has ended" }
   end
@@ -374,7 +385,7 @@ function Process:detach()
   local ok, message, errno = self.child:detach()
   if not ok then return nil, Error.new { op = "detach", errno = errno, message = message } end
   self.failure = Error.new { op = "wait", code = "ECHILD", errno = 10, message = "the process was detached" }
-  self.detached = true
+  self.detached = setmetatable({ pid = self.pid }, Detached)
   serve.let_go(self)
   return true
 end

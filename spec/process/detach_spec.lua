@@ -64,7 +64,17 @@ describe("a program that is detached", function()
     local result, err = process:wait()
     assert.is_nil(result)
     assert.same({ "wait", "ECHILD" }, { err.op, err.code })
-    assert.is_nil((process:kill "term"))
+    for op, refuse in pairs {
+      pidfd_send_signal = function() return process:kill "term" end,
+      kill = function() return process:signal_group "term" end,
+      detach = function() return process:detach() end,
+      enter = function() return process:enter {} end,
+    } do
+      local ok
+      ok, err = refuse()
+      assert.is_nil(ok)
+      assert.same({ op, "ESRCH", "the process was detached" }, { err.op, err.code, err.message })
+    end
     assert.is_true(trial.runs(pid))
     finish(pid)
     trial.wait_for(function()

@@ -81,6 +81,7 @@ function M.of(process)
   if process.starting then
     return process.starting:refuse "enter"
   end
+  if process.detached then return process.detached:refuse "enter" end
   if process.result or not child:pidfd() then return nil, gone(process.pid) end
   local self, err = M.hold(process.pid)
   if not self then return nil, err end
