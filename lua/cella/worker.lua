@@ -256,6 +256,7 @@ end
 local function look_after(self)
   if not self.process then return end
   local ended = step_process(self)
+  if not self.process then blame "the worker is closed" end -- by the function that gets the output
   if ended and self.process.failure and self.process.failure.code == "ECHILD" then
     return self.process.failure -- a copy of the process that has it
   end
@@ -418,6 +419,7 @@ function Worker:step()
   check_self(self, "step")
   if not self.job then return true end
   local ended = step_process(self)
+  if not self.job then return true end -- the function that gets the output has closed the worker
   -- It may have answered before it is heard of that it was executed.
   local data = not self.verdict and not self.process.starting and self.inbox:take()
   if data then take_answer(self, data) end

@@ -286,13 +286,33 @@ describe("a worker", function()
     assert.is_true((free:call("look", "executes")))
   end)
 
+  it("has one process also where its user has no limit: of the host's root nobody counts any", function()
+    local source = [[
+      function executes() local ok = os.execute "exit 0" return ok == true or ok == 0 end
+      function opens() local pipe = io.popen "echo 1" return pipe and pipe:read "*l" end
+    ]]
+    local keys = { libraries = { "io", "os" } }
+    local one = worker(keys, { ids = cella.policy.root() })
+    assert.is_true(one:load("start", source))
+    assert.is_false((one:call("start", "executes")))
+    assert.is_nil((one:call("start", "opens")))
+    local free = worker(keys, { ids = cella.policy.root(), rlimits = { nproc = 50 } })
+    assert.is_true(free:load("start", source))
+    assert.is_true((free:call("start", "executes")))
+    assert.equal("1", (free:call("start", "opens")))
+  end)
+
   it("has a filter of system calls, which leaves what its libraries need", function()
     local function filters(one) return tonumber((trial.status(one.pid, "Seccomp_filters"))) end
     local computing, free = worker(), worker(nil, { seccomp = false })
     assert.equal(filters(free) + 1, filters(computing))
     assert.equal("strict", computing.description.seccomp:name())
     local one = worker { libraries = { "base", "io" } }
-    assert.equal("default", one.description.seccomp:name())
+    local policy = one.description.seccomp
+    assert.same({ "EPERM", "EPERM", "allow", "EPERM", "allow" }, { policy:answer "mount", policy:answer("clone", 17),
+      policy:answer("clone", 65536), policy:answer "vfork", policy:answer "openat" })
+    local many = worker({ libraries = { "base", "io" } }, { rlimits = { nproc = 50 } })
+    assert.equal("default", many.description.seccomp:name())
     assert.is_true(one:load("write", [[
       function write()
         local file, message = io.open("/tmp/file", "w")
@@ -324,6 +344,13 @@ describe("a worker", function()
     assert.equal(pid, bounded.pid)
     assert.is_true(bounded:load("loud", "function f() while true do print 'x' end end"))
     assert.equal("output", select(2, bounded:call("loud", "f")).reason)
+    local closing
+    closing = worker { output = function() closing:close() end }
+    assert.is_true(closing:load("plugin", PLUGIN))
+    local nothing, ended = closing:call("plugin", "say", "x")
+    assert.is_nil(nothing)
+    assert.equal("ended", ended.reason)
+    assert.matches("the worker was closed", ended.message, 1, true)
     local raising = worker { output = function() error("not mine", 0) end }
     assert.equal("not mine", select(2, pcall(function()
       for _ = 1, 100 do raising:call("plugin", "say", "x") end

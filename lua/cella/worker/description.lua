@@ -109,12 +109,21 @@ local COMPUTING = {}
 for name in ("base bit bit32 coroutine debug jit math string table utf8 os.clock os.date os.difftime os.exit os.getenv "
   .. "os.setlocale os.time"):gmatch "%S+" do COMPUTING[name] = true end
 
--- The name of the filter of system calls: see doc/seccomp.md.
-local function filter_for(libraries)
+-- What makes a process, and no thread.
+local FORKS = { "fork", "vfork", clone = { { 0, "&==", "thread", 0 } } }
+local single
+
+-- The filter of system calls: see doc/seccomp.md. RLIMIT_NPROC holds neither for the host's root nor before Linux 5.14,
+-- so the filter refuses other processes too, where the box does not say how many there may be.
+local function filter_for(box, libraries)
   for _, name in ipairs(libraries) do
-    if not COMPUTING[name] and not COMPUTING[name:match "^[^.]*"] then return "default" end
+    if not COMPUTING[name] and not COMPUTING[name:match "^[^.]*"] then
+      if box.cgroup or box.rlimits and box.rlimits.nproc then return seccomp.named "default" end
+      single = single or seccomp.named "default" - FORKS
+      return single
+    end
   end
-  return "strict"
+  return seccomp.named "strict"
 end
 
 local function copy(list)
@@ -171,7 +180,7 @@ function M.box(box, own)
   whole.command = nil
   whole.rlimits = limit_each(box, own)
   if box.seccomp == nil and box.no_new_privs ~= false then
-    whole.seccomp = seccomp.rule(filter_for(own.libraries), "seccomp")
+    whole.seccomp = seccomp.rule(filter_for(box, own.libraries), "seccomp")
   end
   if box.cgroup then whole.cgroup = limit_by_cgroup(box, own) end
   if own.interpreter then return whole end
