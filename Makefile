@@ -66,7 +66,7 @@ $(BUILD)/obj/%.o: csrc/%.c $(BUILD)/obj/command
 # This runs on a stack of its own and never returns, which ASan takes for a mistake and says so.
 $(BUILD)/obj/executor/boot.o: extra = -fno-sanitize=all
 
-$(runner) $(runner_asan): $(wildcard csrc/runner/*.c) $(shared) $(wildcard csrc/*.h) $(BUILD)/obj/command
+$(runner) $(runner_asan): $(wildcard csrc/runner/*.c) $(shared) $(wildcard csrc/*/*.h) $(BUILD)/obj/command
 
 $(runner):
 	@echo 'link $@'
