@@ -48,6 +48,12 @@ describe("the table of system calls", function()
     assert.equal(32, (calls.width(calls.of "socket", 0)))
     assert.equal(64, (calls.width(calls.of "unshare", 0)))
     assert.equal(16, (calls.width(calls.of "fchmod", 1)))
+    -- Where it takes a long, and goes on with an int of it.
+    for name, index in pairs { clone = 0, mbind = 2, mmap = 4, preadv = 0, preadv2 = 0, pwritev = 0, pwritev2 = 0,
+      readv = 0, writev = 0 } do
+      assert.equal(32, (calls.width(calls.of(name), index)), name)
+    end
+    assert.equal(64, (calls.width(calls.of "mmap", 5)))
     assert.is_nil((calls.width(calls.of "socket", 3)))
     assert.same({ 64, true }, { calls.width(calls.of "openat", 1) })
   end)

@@ -7,13 +7,14 @@ local M = {}
 
 -- NAME:NUMBER on x86_64:NUMBER on aarch64 and riscv64:ARGUMENTS. "-": it has none; behind a number "a" and "r": on
 -- the one of the two alone. Of an argument the kernel reads "h" 16 bits, "i" 32, "l" 64; "p" is an address of 64, of
--- which a filter does not see what lies there.
+-- which a filter does not see what lies there. What is declared as a long, and goes on as an int in there, is 32 bits
+-- (a descriptor of writev, the flags of clone).
 local CALLS = [[
   _sysctl:156:-: accept:43:202:ipp accept4:288:242:ippi access:21:-:pi acct:163:89:p add_key:248:217:pppli
   adjtimex:159:171:p afs_syscall:183:-: alarm:37:-:i arch_prctl:158:-:il bind:49:200:ipi bpf:321:280:ipi brk:12:214:l
   cachestat:451:451:ippi capget:125:90:pp capset:126:91:pp chdir:80:49:p chmod:90:-:ph chown:92:-:pii chroot:161:51:p
   clock_adjtime:305:266:ip clock_getres:229:114:ip clock_gettime:228:113:ip clock_nanosleep:230:115:iipp
-  clock_settime:227:112:ip clone:56:220:llppp clone3:435:435:pl close:3:57:i close_range:436:436:iii
+  clock_settime:227:112:ip clone:56:220:ilppp clone3:435:435:pl close:3:57:i close_range:436:436:iii
   connect:42:203:ipi copy_file_range:326:285:ipipli creat:85:-:ph create_module:174:-: delete_module:176:106:pi
   dup:32:23:i dup2:33:-:ii dup3:292:24:iii epoll_create:213:-:i epoll_create1:291:20:i epoll_ctl:233:21:iiip
   epoll_ctl_old:214:-: epoll_pwait:281:22:ipiipl epoll_pwait2:441:441:ipippl epoll_wait:232:-:ipii
@@ -42,9 +43,9 @@ local CALLS = [[
   listen:50:201:ii listmount:458:458:ppli listxattr:194:11:ppl listxattrat:465:465:ipipl llistxattr:195:12:ppl
   lookup_dcookie:212:18:lpl lremovexattr:198:15:pp lseek:8:62:ili lsetxattr:189:6:pppli lsm_get_self_attr:459:459:ippi
   lsm_list_modules:461:461:ppi lsm_set_self_attr:460:460:ipii lstat:6:-:pp madvise:28:233:lli
-  map_shadow_stack:453:453:lli mbind:237:235:lllpli membarrier:324:283:iii memfd_create:319:279:pi
+  map_shadow_stack:453:453:lli mbind:237:235:llipli membarrier:324:283:iii memfd_create:319:279:pi
   memfd_secret:447:447:i migrate_pages:256:238:ilpp mincore:27:232:llp mkdir:83:-:ph mkdirat:258:34:iph
-  mknod:133:-:phi mknodat:259:33:iphi mlock:149:228:ll mlock2:325:284:lli mlockall:151:230:i mmap:9:222:llllll
+  mknod:133:-:phi mknodat:259:33:iphi mlock:149:228:ll mlock2:325:284:lli mlockall:151:230:i mmap:9:222:llllil
   modify_ldt:154:-:ipl mount:165:40:ppplp mount_setattr:442:442:ipipl move_mount:429:429:ipipi
   move_pages:279:239:ilpppi mprotect:10:226:lll mq_getsetattr:245:185:ipp mq_notify:244:184:ip mq_open:240:180:pihp
   mq_timedreceive:243:183:iplpp mq_timedsend:242:182:iplip mq_unlink:241:181:p mremap:25:216:lllll mseal:462:462:lll
@@ -54,11 +55,11 @@ local CALLS = [[
   openat:257:56:ipih openat2:437:437:ippl pause:34:-: perf_event_open:298:241:piiil personality:135:92:i
   pidfd_getfd:438:438:iii pidfd_open:434:434:ii pidfd_send_signal:424:424:iipi pipe:22:-:p pipe2:293:59:pi
   pivot_root:155:41:pp pkey_alloc:330:289:ll pkey_free:331:290:i pkey_mprotect:329:288:llli poll:7:-:pii
-  ppoll:271:73:pippl prctl:157:167:illll pread64:17:67:ipll preadv:295:69:lplll preadv2:327:286:lpllli
+  ppoll:271:73:pippl prctl:157:167:illll pread64:17:67:ipll preadv:295:69:iplll preadv2:327:286:ipllli
   prlimit64:302:261:iipp process_madvise:440:440:iplii process_mrelease:448:448:ii process_vm_readv:310:270:iplpll
   process_vm_writev:311:271:iplpll pselect6:270:72:ippppp ptrace:101:117:llll putpmsg:182:-: pwrite64:18:68:ipll
-  pwritev:296:70:lplll pwritev2:328:287:lpllli query_module:178:-: quotactl:179:60:ipip quotactl_fd:443:443:iiip
-  read:0:63:ipl readahead:187:213:ill readlink:89:-:ppi readlinkat:267:78:ippi readv:19:65:lpl reboot:169:142:iiip
+  pwritev:296:70:iplll pwritev2:328:287:ipllli query_module:178:-: quotactl:179:60:ipip quotactl_fd:443:443:iiip
+  read:0:63:ipl readahead:187:213:ill readlink:89:-:ppi readlinkat:267:78:ippi readv:19:65:ipl reboot:169:142:iiip
   recvfrom:45:207:iplipp recvmmsg:299:243:ipiip recvmsg:47:212:ipi remap_file_pages:216:234:lllll
   removexattr:197:14:pp removexattrat:466:466:ipip rename:82:-:pp renameat:264:38a:ipip renameat2:316:276:ipipi
   request_key:249:218:pppi restart_syscall:219:128: riscv_flush_icache:-:259r:lll riscv_hwprobe:-:258r:pllpi
@@ -86,7 +87,7 @@ local CALLS = [[
   unlink:87:-:p unlinkat:263:35:ipi unshare:272:97:l uprobe:336:-: uretprobe:335:-: uselib:134:-:p
   userfaultfd:323:282:i ustat:136:-:ip utime:132:-:pp utimensat:280:88:ippi utimes:235:-:pp vfork:58:-:
   vhangup:153:58: vmsplice:278:75:ipli vserver:236:-: wait4:61:260:ipip waitid:247:95:iipip write:1:64:ipl
-  writev:20:66:lpl
+  writev:20:66:ipl
 ]]
 
 --- The machines whose numbers are known.
