@@ -144,8 +144,11 @@ enum { EXIT_SETUP_FAILED = 125 };
 
 static inline _Noreturn void raw_leave(int status)
 {
+	RAW(SYS_exit_group, status);
+	/* A seccomp filter may refuse the one and the other: then it ends by a signal, and does not loop for ever. */
+	RAW(SYS_exit, status);
 	for (;;)
-		RAW(SYS_exit_group, status);
+		__builtin_trap();
 }
 
 #define RAW_EINTR 4

@@ -9,6 +9,8 @@ local named = require "cella.seccomp.named"
 local seccomp = require "cella.seccomp"
 local trial = require "spec.support.trial"
 
+local unpack = table.unpack or unpack -- luacheck: ignore 143
+
 local needs = able.needs(function(reason) pending(reason) end)
 local MACHINE = core.machine
 local X32 = 0x40000000
@@ -116,6 +118,36 @@ describe("a program under a policy", function()
     assert.same({ "ENOTTY", "0", "0" }, answers(nil, nil, call("ioctl", 0, "0xdead000000005412"),
       call("socket", "0x100000002", 1), call("umask", "0x700000012")))
   end)
+
+  it_needs("is held where the kernel takes a long, and goes on with an int of it", "user_namespaces", function()
+    local function with(condition, name)
+      return { default = "allow", errno = { EXFULL = { [name] = { condition } } } }
+    end
+    -- The kernel's own answer shows that it takes the one for the other: 10 is no open descriptor.
+    for _, name in ipairs { "readv", "writev", "preadv", "pwritev", "preadv2", "pwritev2" } do
+      local words = { call(name, "10"), call(name, "0x10000000a") }
+      assert.same({ "EBADF", "EBADF" }, answers(nil, nil, unpack(words)))
+      assert.same({ "EXFULL", "EXFULL" }, answers(with({ 0, "==", 10 }, name), nil, unpack(words)), name)
+    end
+    local map = call("mmap", "0", "4096", "1", "2", "0x10000000a", "0")
+    assert.same({ "EBADF" }, answers(nil, nil, map))
+    assert.same({ "EXFULL" }, answers(with({ 4, "==", 10 }, "mmap"), nil, map))
+    local bind = call("mbind", "0", "0", "0x100000000")
+    assert.same(answers(nil, nil, call("mbind", "0", "0", "0")), answers(nil, nil, bind))
+    assert.same({ "EXFULL" }, answers(with({ 2, "==", 0 }, "mbind"), nil, bind))
+    -- (Without a filter this makes a process.)
+    assert.same({ "EXFULL" }, answers(with({ 0, "==", 17 }, "clone"), nil, call("clone", "0x100000011")))
+  end)
+
+  it_needs("that could not be executed is told of, also where it may neither write nor exit", "user_namespaces",
+    function()
+      for _, init in ipairs { true, false } do
+        local result, err = box({ default = "EXFULL", allow = { "execve" } }, { init = init }):run { "/probe/nothing",
+          setup_timeout = 5 }
+        assert.is_nil(result)
+        assert.same({ "execve", "ENOENT" }, { err.op, err.code })
+      end
+    end)
 
   it_needs("has no way around by the numbers of others #vm", "user_namespaces", function()
     if MACHINE ~= "x86_64" then return pending "needs x86_64, which has three sets of numbers" end
