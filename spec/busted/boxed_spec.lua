@@ -234,6 +234,42 @@ describe("cella.busted", function()
     assert(io.open(directory .. "/made")):close()
   end)
 
+  it("refuses in hooks what busted refuses there", function()
+    local text = [[
+      describe("a", function()
+        before_each(function() pending "later" end)
+        it("is not reached", function() print "here" end)
+      end)
+      describe("b", function()
+        after_each(function() pending "later" end)
+        it("is good", function() end)
+      end)
+      describe("c", function()
+        before_each(function() finally(function() print "here" end) end)
+        it("is not reached", function() print "here" end)
+      end)
+      describe("d", function()
+        before_each(function() value = 1 end)
+        after_each(function() print("after: " .. tostring(value)) end)
+        it("is good", function()
+          assert.equal(1, value)
+          value = 2
+          finally(function() print("finally: " .. value) end)
+        end)
+        it("may wait", function() pending "later" end)
+      end)
+    ]]
+    for _, arguments in ipairs { "x_spec.lua", "--helper=cella.busted x_spec.lua" } do
+      local report, status = run({ ["x_spec.lua"] = text }, arguments)
+      has(report, "2 successes / 0 failures / 3 errors / 1 pending", "finally: 2\n", "after: 1\n",
+        "x_spec.lua:2: 'pending' not supported", "x_spec.lua:6: 'pending' not supported",
+        "x_spec.lua:10: attempt to call")
+      has_not(report, "here\n")
+      has_not(report, "after: 2")
+      assert.equal(1, status)
+    end
+  end)
+
   it("leaves hooks outside that are written outside, and shows the body what they did", function()
     local report = run { ["x_spec.lua"] = [[
       local boxed = require "cella.busted"

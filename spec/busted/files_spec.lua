@@ -169,6 +169,30 @@ describe("cella busted", function()
     assert.equal(1, status)
   end)
 
+  it("tells of a file that does not end as busted does, and of its tests", function()
+    local ends = { exits = "os.exit(0)", fails = "os.exit(7)", crashes = "os.execute 'kill -SEGV $PPID'" }
+    local words = { exits = "left by os.exit, with the status 0", fails = "left by os.exit, with the status 7",
+      crashes = "was killed by SIGSEGV (11)" }
+    local text = [[
+      it("is good", function() end)
+      it("fails", function() assert(BAD ~= "exits", "bad") end)
+      teardown(function() if WHERE == "teardown" then END end end)
+      require "busted".subscribe({ "exit" }, function() if WHERE == "exit" then END end return nil, true end)
+    ]]
+    suite.write(directory, {})
+    for how, statement in pairs(ends) do
+      for _, where in ipairs { "teardown", "exit" } do
+        suite.write(directory, { ["a_spec.lua"] = text:gsub("END end", statement .. " end"):gsub("WHERE",
+          ("%q"):format(where)):gsub("BAD", ("%q"):format(how)) })
+        local report, status = run "a_spec.lua"
+        has(report, how == "exits" and "1 success / 1 failure / 1 error" or "2 successes / 0 failures / 1 error",
+          "Error -> a_spec.lua @ 1\n", "a_spec.lua:1: the process of this file"
+            .. (where == "exit" and ", done with its tests, " or " ") .. words[how])
+        assert.equal(1, status)
+      end
+    end
+  end)
+
   it("runs as many files at once as is said, and tells of them in their order", function()
     -- Each of two waits for the other.
     local function waiting(mine, other)

@@ -109,10 +109,22 @@ local function each_level(subject, name, from, step)
   return nil
 end
 
--- In `finally`, as in busted's.
+-- In `finally` and in hooks, as in busted's.
 local function refuse_pending()
   local at = getinfo(2, "Sl")
   error(("%s:%d: 'pending' not supported inside current context block"):format(at.short_src, at.currentline), 0)
+end
+
+-- What a hook has in place of the test's: all that a test refuses is refused, and `finally` and `pending` with it, which
+-- are for tests alone. Globals that it sets are the block's, as busted has it.
+local function environment_of_hooks(refused, block)
+  local environment = {}
+  for name, value in pairs(refused) do environment[name] = value end
+  environment.finally, environment.pending = nil, refuse_pending
+  return setmetatable(environment, { __newindex = function(_, name, value)
+    block.env = block.env or {}
+    block.env[name] = value
+  end })
 end
 
 --- Runs the test. `subject` is what replay.lua has made of the element.
@@ -131,9 +143,18 @@ function M.run(subject)
     return false
   end
   local element, finally = subject.element, nil
+  local refused = {}
+  for name, value in pairs(element.env) do refused[name] = value end
+  local function perform_hook(at, hook, block, number)
+    local own = element.env
+    element.env = environment_of_hooks(refused, subject.blocks[block])
+    local result = outcome(subject, hook)
+    element.env = own
+    return note(at, result, block, number)
+  end
   element.env.finally = function(f) finally = f end
   local stopped = each_level(subject, "before_each", 1, function(f, block, number)
-    return note("before_each", outcome(subject, f), block, number)
+    return perform_hook("before_each", f, block, number)
   end)
   if not stopped then
     note("it", outcome(subject, subject.body))
@@ -143,7 +164,7 @@ function M.run(subject)
     end
   end
   each_level(subject, "after_each", stopped or #subject.blocks, function(f, block, number)
-    note("after_each", outcome(subject, f), block, number)
+    perform_hook("after_each", f, block, number)
     return true
   end)
   return outcomes, coverage.counted()

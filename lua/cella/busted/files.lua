@@ -173,7 +173,12 @@ end
 -- What became of a file that has not come to its end: of the test at work, or else of the file.
 local function blame_end(file)
   local record_of = file.record
-  if record_of.is_whole then return end
+  if record_of.is_whole then
+    -- Only then it ends as busted does that has told this.
+    local result = file.result
+    if result.reason == "exited" and result.code == (record_of.has_failed and 1 or 0) then return end
+    return replay.ended(result, "the process of this file, done with its tests,")
+  end
   local words = replay.ended(file.result, "the process of this file")
   local node = record_of.test
   if node then
@@ -200,9 +205,21 @@ local function performer(file)
     end
     file.nodes = {}
     local run = file.record and file.record.runs[file.runs]
+    words = words and ("%s:1: %s"):format(file.name, words)
+    if not run and words then error(words, 0) end
+    file.last_words = words -- told where the file ends: busted runs no test of one that has raised
     if run then declare(file, run) end
-    if words then error(("%s:1: %s"):format(file.name, words), 0) end
   end
+end
+
+-- What became of the file itself, beside what became of its tests.
+local function tell_end(file, element)
+  local words = file.last_words
+  if not words then return end
+  file.last_words = nil
+  local place = { source = "@" .. file.name, short_src = file.name, what = "main", currentline = 1, traceback = "",
+    message = words }
+  state.busted.publish({ "error", "file" }, element, state.busted.parent(element), words, place)
 end
 
 local events = {}
@@ -239,6 +256,7 @@ function events.file_end(element)
         if run.printed then print_part(file, run.printed[1], run.printed[2]) end
         tell_due(element, run.due)
       end
+      tell_end(file, element)
       if file.runs >= #file.record.runs then print_rest(file) end
     end
   end

@@ -64,6 +64,7 @@ function take.over(state, message)
 end
 
 function take.told(state, message)
+  if message.kind ~= "pending" then state.has_failed = true end
   if message.descriptor == "it" and state.test then
     table.insert(state.test.told, message)
   elseif message.descriptor == "describe" or message.descriptor == "file" then
@@ -83,7 +84,8 @@ end
 
 --- Reads it.
 ---@param data string
----@return { runs: cella.busted.node[], test: cella.busted.node?, is_whole: boolean?, lines: table?, printed: integer }
+---@return { runs: cella.busted.node[], test: cella.busted.node?, is_whole: boolean?, has_failed: boolean?, lines: table?,
+---  printed: integer }
 ---  `test` is the one that was at work when it ended before its time
 function M.read(data)
   local state = { runs = {}, printed = 0 }
