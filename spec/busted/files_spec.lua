@@ -169,6 +169,15 @@ describe("cella busted", function()
     assert.equal(1, status)
   end)
 
+  it("tells once of a file that is not there, and runs the others", function()
+    suite.write(directory, { ["a_spec.lua"] = "it('is good', function() end)" })
+    local plain, status = suite.run(directory, "a_spec.lua missing_spec.lua")
+    has(plain, "Cannot find file or directory: missing_spec.lua", "1 success / 0 failures / 1 error")
+    local report, own_status = run "a_spec.lua missing_spec.lua"
+    assert.equal(plain, report)
+    assert.same({ 1, 1 }, { status, own_status })
+  end)
+
   it("tells of a file that does not end as busted does, and of its tests", function()
     local ends = { exits = "os.exit(0)", fails = "os.exit(7)", crashes = "os.execute 'kill -SEGV $PPID'" }
     local words = { exits = "left by os.exit, with the status 0", fails = "left by os.exit, with the status 7",

@@ -115,8 +115,8 @@ local function refuse_pending()
   error(("%s:%d: 'pending' not supported inside current context block"):format(at.short_src, at.currentline), 0)
 end
 
--- What a hook has in place of the test's: all that a test refuses is refused, and `finally` and `pending` with it, which
--- are for tests alone. Globals that it sets are the block's, as busted has it.
+-- What a hook has in place of the test's: all that a test refuses is refused, and what is for tests alone with it,
+-- `finally` and `pending`. Globals that it sets are the block's, as busted has it.
 local function environment_of_hooks(refused, block)
   local environment = {}
   for name, value in pairs(refused) do environment[name] = value end

@@ -64,7 +64,6 @@ function take.over(state, message)
 end
 
 function take.told(state, message)
-  if message.kind ~= "pending" then state.has_failed = true end
   if message.descriptor == "it" and state.test then
     table.insert(state.test.told, message)
   elseif message.descriptor == "describe" or message.descriptor == "file" then
@@ -84,13 +83,15 @@ end
 
 --- Reads it.
 ---@param data string
----@return { runs: cella.busted.node[], test: cella.busted.node?, is_whole: boolean?, has_failed: boolean?, lines: table?,
----  printed: integer }
+---@return { runs: cella.busted.node[], test: cella.busted.node?, is_whole: boolean?, has_failed: boolean?,
+---  lines: table?, printed: integer }
 ---  `test` is the one that was at work when it ended before its time
 function M.read(data)
   local state = { runs = {}, printed = 0 }
   for message in each(data) do
     local f = take[message.event]
+    -- A file that busted does not find is told of before the run.
+    if message.event == "told" and message.kind ~= "pending" then state.has_failed = true end
     if f and (state.run or message.event == "run" or message.event == "exit") then f(state, message) end
   end
   return state

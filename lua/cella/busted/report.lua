@@ -86,6 +86,7 @@ function events.exit() send { event = "exit", lines = coverage.counted() } end
 
 local function subscribe()
   local busted = require "busted"
+  require "busted.languages.en" -- the words of its own errors, which a handler loads
   local wanted, seen = os.getenv(M.FILE), false
   -- One of a file that is there twice: what the other does is told by its own container.
   busted.subscribe({ "register", "file" }, function(name)
