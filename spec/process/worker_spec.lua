@@ -286,6 +286,18 @@ describe("a worker", function()
     assert.is_true((free:call("look", "executes")))
   end)
 
+  it("is not made without a function that it was to have", function()
+    for _, name in ipairs { "base.dofile", "base.loadfile", "base.require", "base.io", "base.nothing" } do
+      local one, err = cella.container({}):worker { interpreter = INTERPRETER, libraries = { "base", name } }
+      assert.is_nil(one, name)
+      assert.equal("start", err.reason)
+      assert.matches("has no " .. name .. ":", err.message, 1, true)
+    end
+    local one = worker { libraries = { "base.print", "base.load", "base.pairs" } }
+    assert.is_true(one:load("look", "function kinds() return (print and load and pairs) ~= nil, tostring == nil end"))
+    assert.same({ true, true }, { one:call("look", "kinds") })
+  end)
+
   it("has one process also where its user has no limit: of the host's root nobody counts any", function()
     local source = [[
       function executes() local ok = os.execute "exit 0" return ok == true or ok == 0 end

@@ -380,8 +380,11 @@ do
     local library, field = match(name, "^([^.]*)%.?(.*)$")
     if library == "base" then
       for key in string.gmatch(field == "" and BASE or field, "[^ ]+") do
-        if find(" " .. BASE, " " .. key .. " ", 1, true) then template[key] = globals[key] end
-        if globals[key] == nil and field ~= "" then missing[#missing + 1] = name end
+        local is_listed = find(" " .. BASE, " " .. key .. " ", 1, true)
+        if is_listed then template[key] = globals[key] end
+        if field ~= "" and (globals[key] == nil or not is_listed and not PROVIDED[key]) then
+          missing[#missing + 1] = name
+        end
       end
     elseif type(real[library]) ~= "table" or field ~= "" and real[library][field] == nil then
       missing[#missing + 1] = name
