@@ -207,16 +207,32 @@ end
 -- More than anything takes, and few enough to be looked at; the kernel takes more arguments of a program.
 local MOST, MOST_ITEMS = 65536, 1048576
 
+--- How many items a list has. One with a hole (a misspelt variable, say) is refused: how long that is each Lua decides
+--- differently, and what follows the hole would be lost without a word.
+---@param value table
+---@param path string
+---@param words string?  what it is, where that is not just a list
+---@param mixed boolean?  it may have keys that are no numbers
+function M.count_items(value, path, words, mixed)
+  local last = 0
+  for key in next, value do
+    if type(key) == "number" and key >= 1 and key == math.floor(key) and key < math.huge then
+      last = math.max(last, key)
+    elseif type(key) == "number" or not mixed then
+      fail(join(path, key), "no such key in %s", words or "a list")
+    end
+  end
+  for i = 1, last do
+    if value[i] == nil then fail(join(path, i), "missing") end
+  end
+  return last
+end
+
 --- A list of which each item follows the rule.
 function rule.list(item)
   return function(value, path)
     check_plain(value, path, "a list")
-    local length = #value
-    for key in next, value do
-      if type(key) ~= "number" or key < 1 or key > length or key ~= math.floor(key) then
-        fail(join(path, key), "no such key in a list")
-      end
-    end
+    local length = M.count_items(value, path)
     if length > MOST then fail(path, "%d items, and there may be %d", length, MOST) end
     local copy = {}
     for i = 1, length do copy[i] = item(value[i], join(path, i)) end

@@ -1529,7 +1529,8 @@ describe("a container table", function()
     ["an ID that is not a number"] = { { user = { uid = 0 / 0 } }, "user.uid: an integer" },
     ["a group of -1"] = { { user = { groups = { 0, -1 } } }, "user.groups[2]: an integer" },
     ["groups with a hole"] =
-      { { user = { groups = { [1] = 0, [3] = 1 } } }, "user.groups[3]: no such key in a list" },
+      { { user = { groups = { [1] = 0, [3] = 1 } } }, "user.groups[2]: missing" },
+    ["groups with a hole that is written"] = { { user = { groups = { 0, nil, 1 } } }, "user.groups[2]: missing" },
     ["a NUL in a name"] = { { hostname = "mo\0on" }, "hostname: the string has a NUL byte in it" },
     ["a newline in a name"] = { { hostname = "mo\non" }, "hostname: the string has a newline in it" },
     ["a name that is too long"] = { { hostname = ("x"):rep(65) }, "hostname: longer than 64 bytes" },

@@ -380,7 +380,7 @@ describe("a step that fails", function()
           recorder:record("execve", { "/bin/touch", "/usr/bin/touch" }, { "touch", marker })
           local child = assert(core.launch(recorder, {}))
           say(child:pid())
-        ]]):format(expected))
+        ]]):format(tostring(expected)))
         -- Now it may go on.
         assert.equal("x", (outside.sh("cat " .. fifo)))
         assert.is_true(ends(pid))

@@ -187,7 +187,7 @@ describe("a function as the program", function()
     end)
 
     it("may be a function in C", function()
-      assert.same({ "integer" }, { values({}, math.type, 1) })
+      assert.same({ "X" }, { values({}, string.upper, "x") })
     end)
 
     it("writes to its streams, once, and nothing that was there before", function()
@@ -257,7 +257,8 @@ describe("a function as the program", function()
         local a, b, c = os.execute "exit 3"
         return a, b, c, io.popen "hostname >/dev/null; echo $((6 * 7))":read "*n"
       end)
-      assert.same({ nil, "exit", 3, 42 }, { ok, how, code, said })
+      local ours = { os.execute "exit 3" }
+      assert.same({ ours[1], ours[2], ours[3], 42 }, { ok, how, code, said })
     end)
 
     it("starts containers of its own", function()
@@ -299,11 +300,12 @@ describe("a function as the program", function()
     end)
 
     it("many values, and says what it cannot hand over", function()
-      local result = run({}, function() return unpack({}, 1, 200000) end)
-      assert.equal(200000, result.values.n)
-      result = run({}, function() return unpack({ [1] = "first", [199999] = "last" }, 1, 200000) end)
-      assert.same({ "first", nil, "last", nil }, { result.values[1], result.values[2], result.values[199999],
-        result.values[200000] })
+      local most = pcall(unpack, {}, 1, 200000) and 200000 or 7000 -- the stack of 5.1 and of LuaJIT is small
+      local result = run({}, function() return unpack({}, 1, most) end)
+      assert.equal(most, result.values.n)
+      result = run({}, function() return unpack({ [1] = "first", [most - 1] = "last" }, 1, most) end)
+      assert.same({ "first", nil, "last", nil }, { result.values[1], result.values[2], result.values[most - 1],
+        result.values[most] })
     end)
 
     it("no more than result_limit, and says so", function()
@@ -327,7 +329,7 @@ describe("a function as the program", function()
       local err = result.error
       assert.truthy(err.message:find "^[^\n]*function_spec.lua:%d+: bad luck$", err.message)
       assert.equal(1, err.traceback:find(err.message, 1, true))
-      assert.truthy(err.traceback:find "in upvalue 'inner'", err.traceback)
+      assert.truthy(err.traceback:find "in %l+ 'inner'", err.traceback)
       assert.is_nil(err.traceback:find "xpcall", err.traceback)
       assert.is_nil(err.traceback:find "call.lua", err.traceback)
       assert.equal(err.traceback, tostring(err))
@@ -529,7 +531,7 @@ describe("a function as the program", function()
         PID = sys.getpid()
         local box = cella.container { namespaces = { pid = "host" }, mounts = {
           { type = "bind", source = directory, destination = directory } } }
-        local function object(what) return setmetatable({}, { __gc = function() note(what) end }) end
+        local function object(what) return portable.finalized(function() note(what) end) end
         local kept = object "kept"
         local exit = os.exit
         object "garbage"
@@ -674,7 +676,7 @@ describe("a function as the program", function()
           coroutine.yield()
         end)()
         local done
-        do setmetatable({}, { __gc = function() check(box, 2) done = true end }) end
+        do portable.finalized(function() check(box, 2) done = true end) end
         collectgarbage()
         assert(done)
         table.sort({ 2, 1 }, function(a, b) check(box, 2) return a < b end);

@@ -219,8 +219,7 @@ describe("a status that somebody else took", function()
           if ended[started[i] ] then table.remove(started, i) end
         end
       end
-      local ok, how, code = pipe:close()
-      return how == "exit" and "exited " .. code
+      return "exited " .. tostring(portable.closed(pipe, 7))
     ]]))
   end))
 end)

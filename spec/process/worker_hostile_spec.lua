@@ -47,7 +47,7 @@ local HOSTILE = {
       collectgarbage()
     ]], tame = "setmetatable({}, { __gc = print }) collectgarbage()" },
   { name = "os.exit", reason = "exited", code = 3, bad = "os.exit(3)", tame = "os.time()" },
-  { name = "os.exit that succeeds", reason = "exited", code = 0, bad = "os.exit(true)", tame = "os.time()" },
+  { name = "os.exit that succeeds", reason = "exited", code = 0, bad = "os.exit(0)", tame = "os.time()" },
   { name = "a crash", reason = "signaled", signal = "abrt",
     bad = "package.loadlib('libc.so.6', 'abort')()", tame = "package.loadlib('libc.so.6', 'abort')" },
   { name = "one that ends all processes", reason = "exited signaled timeout", timeout = 0.5,
@@ -63,16 +63,19 @@ local HOSTILE = {
   { name = "a hook that ends it where it returns", reason = "exited", code = 9,
     bad = "debug.sethook(function() os.exit(9) end, 'r')", tame = "debug.sethook()" },
   { name = "a forged answer", reason = "answer",
-    bad = "io.open('/proc/self/fd/1', 'w'):write('0000000005hello'):close() while true do end",
-    tame = "io.open('/dev/null', 'w'):write('x'):close()" },
+    bad = "local f = io.open('/proc/self/fd/1', 'w') f:write('0000000005hello') f:close() while true do end",
+    tame = "local f = io.open('/dev/null', 'w') f:write('x') f:close()" },
   { name = "a forged answer in good form", reason = "answer",
     bad = [[
       local answer = "cella 1 vs\8\0\0\0" .. ("x"):rep(8) .. "tz"
-      io.open("/proc/self/fd/1", "w"):write(("%010d"):format(#answer), answer):close()
+      local f = io.open("/proc/self/fd/1", "w")
+      f:write(("%010d"):format(#answer), answer)
+      f:close()
       while true do end
-    ]], tame = "io.open('/dev/null', 'w'):write('x'):close()" },
+    ]], tame = "local f = io.open('/dev/null', 'w') f:write('x') f:close()" },
   { name = "an answer that is larger than all", reason = "answer",
-    bad = "io.open('/proc/self/fd/1', 'w'):write('9999999999'):close() while true do end", tame = "return" },
+    bad = "local f = io.open('/proc/self/fd/1', 'w') f:write('9999999999') f:close() while true do end",
+    tame = "return" },
   { name = "a flood of answers", reason = "answer",
     bad = "local f = io.open('/proc/self/fd/1', 'w') while true do f:write(('0'):rep(100)) end", tame = "return" },
   { name = "an answer that does not end", reason = "timeout", timeout = 0.3,

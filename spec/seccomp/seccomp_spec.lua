@@ -133,6 +133,20 @@ describe("a policy", function()
       refused("no condition", { default = "allow", kill = { socket = {} } })
     end)
 
+    it("a list with a hole, whose rest would be lost", function()
+      local first, second = { 0, "==", 1 }, { 1, "==", 2 }
+      refused("kill.socket[2]: missing", { default = "allow", kill = { socket = { first, nil, second } } })
+      refused("kill.socket[2]: missing", { default = "allow", kill = { socket = { { first }, nil, { second } } } })
+      refused("kill.socket[1][2]: missing", { default = "allow", kill = { socket = { { first, nil, second } } } })
+      refused("kill[2]: missing", { default = "allow", kill = { "mount", nil, "socket" } })
+      refused("calls.socket[1][2]: missing", { default = "allow",
+        calls = { socket = { { first, nil, second, "kill" }, "log" } } })
+      refused("calls.socket.y: no such key", { default = "allow",
+        calls = { socket = { { first, "kill" }, "log", y = 1 } } })
+      refused("kill.socket[1][3][2]: missing", on { 0, "in", { 1, nil, 3 } })
+      refused("kill.socket[1][3][2]: missing", on { 0, "&", { 1, nil, 4 } })
+    end)
+
     it("operands that are none", function()
       assert.truthy(trial.raised(function() return policy + 5 end):find("a policy or a list", 1, true))
       assert.truthy(trial.raised(function() return policy - policy end):find("one * other", 1, true))

@@ -23,6 +23,27 @@ M.closes = (rawget(_G, "loadstring") or load) "local x <close> = nil" ~= nil
 --- What a number has after its digits where it is a float, and what it has not before 5.3: 3.0.
 M.float = M.integers and ".0" or ""
 
+--- os.exit can close the state; where it cannot, that does only who comes to the end of the program (5.1).
+M.exit_closes = M.jit or _VERSION ~= "Lua 5.1"
+--- A coroutine may yield from inside pcall, a metamethod or an iterator (not in 5.1).
+M.yields_anywhere = M.exit_closes
+
+--- An object whose finalizer calls f.
+function M.finalized(f)
+  local new = rawget(_G, "newproxy") -- tables have none before 5.2
+  local object = new and new(true) or setmetatable({}, {})
+  local meta = getmetatable(object)
+  meta.__gc = function() f() end
+  return new and object or setmetatable(object, meta)
+end
+
+--- How the shell of a pipe has ended, of what its close returns: before 5.2 that is whether somebody knows, alone.
+---@return integer? status
+function M.closed(pipe, otherwise)
+  local ok, how, status = pipe:close()
+  return how == "exit" and status or how == nil and ok and otherwise or nil
+end
+
 function M.pack(...)
   return { n = select("#", ...), ... }
 end

@@ -78,11 +78,7 @@ function M.mask_rule(value, path)
   local mask, problem, item, name = core.caps.read(value)
   if mask then return mask end
   if not item and kind == "table" then
-    for key in pairs(value) do
-      if type(key) ~= "number" or key < 1 or key > #value or key ~= math.floor(key) then
-        fail(validate.join(path, key), "no such key in a list of capabilities")
-      end
-    end
+    validate.count_items(value, path, "a list of capabilities")
   end
   fail(item and validate.join(path, item) or path, "%s%s", problem, name and names.instead_of(name) or "")
 end

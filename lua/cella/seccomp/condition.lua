@@ -70,8 +70,8 @@ local function mask_word(value, path, call, index, bits)
   if type(value) ~= "table" then return value_word(value, path, call, index, bits) end
   validate.check_plain(value, path, "a list")
   local result = word.ZERO
-  for i, item in ipairs(value) do
-    result = word.either(result, value_word(item, join(path, i), call, index, bits))
+  for i = 1, validate.count_items(value, path) do
+    result = word.either(result, value_word(value[i], join(path, i), call, index, bits))
   end
   return result
 end
@@ -86,10 +86,10 @@ local function sorted_set(words)
   return result
 end
 
-local function count_items(value, path, expected)
-  if #value == expected then return end
+local function expect_items(value, path, expected, got)
+  if got == expected then return end
   fail(path, "%d items expected, { ARGUMENT, %q, %s }, got %d", expected, value[2],
-    value[2] == "in" and "{ VALUE, ... }" or value[2] == "&==" and "MASK, VALUE" or "VALUE", #value)
+    value[2] == "in" and "{ VALUE, ... }" or value[2] == "&==" and "MASK, VALUE" or "VALUE", got)
 end
 
 --- A rule: checks a condition on an argument of `call`.
@@ -99,11 +99,7 @@ end
 ---@return cella.seccomp.condition
 function M.rule(value, path, call)
   validate.check_plain(value, path, '{ ARGUMENT, "==", VALUE }')
-  for key in pairs(value) do
-    if type(key) ~= "number" or key < 1 or key > #value or key ~= math.floor(key) then
-      fail(join(path, key), "no such key in a condition")
-    end
-  end
+  local count = validate.count_items(value, path, "a condition")
   local index = index_rule(value[1], join(path, 1))
   local op = operator_rule(value[2], join(path, 2))
   local bits, is_address = calls.width(call, index)
@@ -113,22 +109,23 @@ function M.rule(value, path, call)
   elseif is_address then
     fail(join(path, 1), "argument %d of %s is an address, and a filter does not see what lies there", index, call.name)
   end
-  count_items(value, path, op == "&==" and 4 or 3)
+  expect_items(value, path, op == "&==" and 4 or 3, count)
   local condition = { index = index, op = op, bits = bits, values = {} }
   if op == "in" then
     local items = value[3]
     validate.check_plain(items, join(path, 3), "a list")
-    if #items == 0 then fail(join(path, 3), "an empty list: the condition would never hold") end
-    if #items > MOST_VALUES then fail(join(path, 3), "%d values, and no filter has room for them", #items) end
-    for i, item in ipairs(items) do
-      condition.values[i] = value_word(item, join(join(path, 3), i), call, index, bits)
+    local many = validate.count_items(items, join(path, 3))
+    if many == 0 then fail(join(path, 3), "an empty list: the condition would never hold") end
+    if many > MOST_VALUES then fail(join(path, 3), "%d values, and no filter has room for them", many) end
+    for i = 1, many do
+      condition.values[i] = value_word(items[i], join(join(path, 3), i), call, index, bits)
     end
     condition.values = sorted_set(condition.values)
     if #condition.values == 1 then condition.op = "==" end
     return condition
   end
   local is_mask = op == "&" or op == "&=="
-  for i = 3, #value do
+  for i = 3, count do
     local read = is_mask and mask_word or value_word
     condition.values[i - 2] = read(value[i], join(path, i), call, index, bits)
   end

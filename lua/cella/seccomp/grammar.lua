@@ -23,19 +23,18 @@ end
 -- Conditions that all have to hold.
 local function conditions_rule(value, path, call)
   local list = {}
-  for i, item in ipairs(value) do list[i] = condition.rule(item, join(path, i), call) end
+  for i = 1, validate.count_items(value, path, "a list of conditions") do
+    list[i] = condition.rule(value[i], join(path, i), call)
+  end
   return list
 end
 
 -- { CONDITION, ... }, or a list of several of them, of which one has to hold.
 local function alternatives_rule(value, path, call)
   validate.check_plain(value, path, "a list of conditions")
-  for key in pairs(value) do
-    if type(key) ~= "number" or key < 1 or key > #value or key ~= math.floor(key) then
-      fail(join(path, key), "no such key in a list of conditions")
-    end
+  if validate.count_items(value, path, "a list of conditions") == 0 then
+    fail(path, "no condition: a call without any is an item of the list, %q", call.name)
   end
-  if #value == 0 then fail(path, "no condition: a call without any is an item of the list, %q", call.name) end
   local first = value[1]
   if type(first) ~= "table" or type(rawget(first, 1)) ~= "table" then
     return { conditions_rule(value, path, call) }
@@ -55,10 +54,10 @@ end
 ---@param add fun(call: cella.seccomp.call, conditions: cella.seccomp.condition[]?, path: string)
 function M.each(value, path, add)
   validate.check_plain(value, path, "a list of system calls")
+  validate.count_items(value, path, nil, true)
   for _, key in ipairs(lists.sorted_keys(value)) do
     local at = join(path, key)
     if type(key) == "number" then
-      if key < 1 or key > #value or key ~= math.floor(key) then fail(at, "no such key in a list") end
       add(M.call_rule(value[key], at), nil, at)
     else
       local call = M.call_rule(key, at)
@@ -86,17 +85,18 @@ end
 -- An answer in full: { { CONDITION, ..., ACTION }, ..., ACTION }
 local function answer_rule(value, path, call)
   validate.check_plain(value, path, "a list of answers")
-  local clauses = {}
-  for i = 1, #value - 1 do
+  local answers, clauses = validate.count_items(value, path, "a list of answers"), {}
+  for i = 1, answers - 1 do
     local at = join(path, i)
     validate.check_plain(value[i], at, "{ CONDITION, ACTION }")
-    if #value[i] < 2 then fail(at, "{ CONDITION, ..., ACTION } expected") end
+    local last = validate.count_items(value[i], at, "{ CONDITION, ..., ACTION }")
+    if last < 2 then fail(at, "{ CONDITION, ..., ACTION } expected") end
     local conditions = {}
-    for j = 1, #value[i] - 1 do conditions[j] = value[i][j] end
+    for j = 1, last - 1 do conditions[j] = value[i][j] end
     clauses[i] = { conditions = conditions_rule(conditions, at, call),
-      action = action.rule(value[i][#value[i]], join(at, #value[i])) }
+      action = action.rule(value[i][last], join(at, last)) }
   end
-  return { clauses = clauses, final = action.rule(value[#value], join(path, #value)) }
+  return { clauses = clauses, final = action.rule(value[answers], join(path, answers)) }
 end
 
 local function anything(value) return value end
