@@ -178,6 +178,23 @@ describe("cella busted", function()
     assert.same({ 1, 1 }, { status, own_status })
   end)
 
+  it("does not take a file that is not in its container for one without tests", function()
+    suite.write(directory, { ["a_spec.lua"] = "it('is good', function() end)" })
+    local elsewhere = trial.directory()
+    suite.write(elsewhere, {})
+    local own = directory
+    directory = elsewhere
+    local report, status = run(own .. "/a_spec.lua")
+    local given, given_status = run(
+      ("--keys='mounts = { { type = \"bind\", source = %q, destination = %q } }' %s/a_spec.lua"):format(own, own, own))
+    directory = own
+    trial.remove_directory(elsewhere)
+    has(report, "0 successes / 0 failures / 1 error", "busted has not found this file in its container")
+    assert.equal(1, status)
+    has(given, "1 success / 0 failures / 0 errors")
+    assert.equal(0, given_status)
+  end)
+
   it("tells of a file that does not end as busted does, and of its tests", function()
     local ends = { exits = "os.exit(0)", fails = "os.exit(7)", crashes = "os.execute 'kill -SEGV $PPID'" }
     local words = { exits = "left by os.exit, with the status 0", fails = "left by os.exit, with the status 7",

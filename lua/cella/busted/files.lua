@@ -176,6 +176,9 @@ local function blame_end(file)
   if record_of.is_whole then
     -- Only then it ends as busted does that has told this.
     local result = file.result
+    if not record_of.has_file then
+      return "busted has not found this file in its container, which has the working directory, and what mounts say"
+    end
     if result.reason == "exited" and result.code == (record_of.has_failed and 1 or 0) then return end
     return replay.ended(result, "the process of this file, done with its tests,")
   end

@@ -40,6 +40,8 @@ function take.run(state)
   state.runs[#state.runs + 1], state.open, state.test = state.run, { state.run }, nil
 end
 
+function take.file(state) state.has_file = true end
+
 function take.block(state, message)
   local node = block(message)
   table.insert(state.open[#state.open].children, node)
@@ -81,10 +83,13 @@ function take.exit(state, message)
   state.is_whole, state.lines = true, message.lines
 end
 
+-- What may come while there is no run.
+local EARLY = { run = true, exit = true, file = true }
+
 --- Reads it.
 ---@param data string
 ---@return { runs: cella.busted.node[], test: cella.busted.node?, is_whole: boolean?, has_failed: boolean?,
----  lines: table?, printed: integer }
+---  has_file: boolean?, lines: table?, printed: integer }
 ---  `test` is the one that was at work when it ended before its time
 function M.read(data)
   local state = { runs = {}, printed = 0 }
@@ -92,7 +97,7 @@ function M.read(data)
     local f = take[message.event]
     -- A file that busted does not find is told of before the run.
     if message.event == "told" and message.kind ~= "pending" then state.has_failed = true end
-    if f and (state.run or message.event == "run" or message.event == "exit") then f(state, message) end
+    if f and (state.run or EARLY[message.event]) then f(state, message) end
   end
   return state
 end

@@ -92,6 +92,7 @@ local function subscribe()
   busted.subscribe({ "register", "file" }, function(name)
     local is_it = not seen and name == wanted
     seen = seen or is_it
+    if is_it then send { event = "file" } end
     return nil, is_it
   end, { priority = 1 })
   coverage.begin()
