@@ -50,6 +50,9 @@ describe("the key `sysctl`", function()
     err = refused { sysctl = { ["net.ipv4.ip_forward"] = "many" } }
     assert.same({ "write_file", "EINVAL" }, { err.op, err.code })
     assert.truthy(tostring(err):find("does not take this value", 1, true), tostring(err))
+    err = refused { sysctl = { ["net.ipv4"] = 1 } }
+    assert.equal("EISDIR", err.code)
+    assert.truthy(tostring(err):find("the name of several parameters", 1, true), tostring(err))
   end))
 
   it("is refused where it is the host's, or none", function()

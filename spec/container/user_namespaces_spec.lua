@@ -59,6 +59,8 @@ describe("the key `user_namespaces`", function()
     for expected, keys in pairs {
       ["needs a new user namespace"] = { user_namespaces = false, namespaces = { user = "host" } },
       ["sys_resource do not go together"] = { user_namespaces = false, capabilities = "all" },
+      ['sysctl["user.max_user_namespaces"] says too'] = { user_namespaces = false,
+        sysctl = { ["user.max_user_namespaces"] = 5 } },
       ["user_namespaces: true or false expected"] = { user_namespaces = 0 },
     } do
       local said = raised(cella.container, keys)

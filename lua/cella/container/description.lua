@@ -174,6 +174,11 @@ local function check_user_namespaces(box)
   elseif box.capabilities and box.capabilities:has "sys_resource" then
     blame("user_namespaces: false and the capability sys_resource do not go together: it could lift the limit")
   end
+  for _, one in ipairs(box.sysctl or {}) do
+    if one.file == "user/max_user_namespaces" then
+      blame(("user_namespaces: false is what sysctl[%q] says too: leave one of the two away"):format(one.name))
+    end
+  end
 end
 
 --- Where the kind of a namespace decides about other keys, say so now.

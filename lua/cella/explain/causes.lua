@@ -162,6 +162,10 @@ why.write_file = {
       and "a clock would be before its beginning or beyond 146 years (time_namespaces(7))" or nil
   end,
   EXDEV = "what is mounted on /proc here is not a procfs",
+  EISDIR = function(fields)
+    return parameter(fields) and "this is the name of several parameters, not of one" or nil
+  end,
+  EIO = function(fields) return parameter(fields) and "the parameter does not take all of this value" or nil end,
   ENOENT = function(fields)
     local path = fields.args.path
     if parameter(fields) and core.inode "/proc/self" then
