@@ -198,9 +198,9 @@ test:
 	@tools/deps test
 	@tools/test
 
-# On other kernels, in virtual machines: spec/vm.
+# On other kernels and another machine, in virtual machines: spec/vm.
 test-kernels:
-	@tools/deps test
+	@tools/deps kernels
 	@$(MAKE) --no-print-directory build
 	@tools/test-kernels
 
