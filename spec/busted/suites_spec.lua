@@ -18,8 +18,7 @@ describe("a suite of others", function()
     return (result.stdout:match "^[^\n]+")
   end
 
-  local BY_COMMAND = [[-e 'local words = {} for i = 1, #arg do words[i] = arg[i] end ]]
-    .. [[os.exit(require("cella.cli").main(words), true)' /dev/null busted -j 2]]
+  local BY_COMMAND = trial.top .. "/bin/cella busted -j 2"
 
   local function counts(directory, arguments, program)
     local report = suite.run(directory, arguments, nil, program)

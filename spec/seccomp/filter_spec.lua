@@ -13,6 +13,9 @@ local unpack = table.unpack or unpack -- luacheck: ignore 143
 
 local needs = able.needs(function(reason) pending(reason) end)
 local MACHINE = core.machine
+-- What an interpreter of every day loads.
+local BUILD = os.getenv "CELLA_BUILD" or "build/lua5.4"
+if BUILD:find "sanitized" then BUILD = "build/lua5.4" end
 local X32 = 0x40000000
 
 describe("a program under a policy", function()
@@ -247,10 +250,10 @@ describe("a program under a policy", function()
     local function nested(policy)
       local result, err = cella.container {
         seccomp = policy, root = "/", capabilities = "all",
-        environment = { LUA_PATH = "/mnt/lua/?.lua;;", LUA_CPATH = "/mnt/build/lua5.4/?.so;;" },
+        environment = { LUA_PATH = "/mnt/lua/?.lua;;", LUA_CPATH = "/mnt/" .. BUILD .. "/?.so;;" },
         mounts = { { type = "bind", source = trial.top, destination = "/mnt", readonly = true },
           { type = "tmpfs", destination = "/tmp", mode = 1023 } },
-      }:run { "lua5.4", "-e", [[
+      }:run { trial.lua, "-e", [[
         local box = require("cella").container { seccomp = "default" }
         local result, err = box:run { "sh", "-c", "unshare --user true", stderr = "capture" }
         print(result and result.stderr or err)
