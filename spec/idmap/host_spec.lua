@@ -130,7 +130,7 @@ describe("the host", function()
   it("is one in a namespace of its own too", function()
     local unshare = program.find "unshare"
     if not unshare then return pending("no unshare(1)") end
-    local result = assert(program.run { unshare, "--user", "--map-root-user", assert(program.find(portable.program)),
+    local result = assert(program.run { unshare, "--user", "--map-root-user", assert(portable.path()),
       "-e", [[
       local facts = require("cella.host").facts()
       print(facts.uid, facts.uid_map, facts.setgroups, facts.initial, facts.capabilities.setuid)]] })
@@ -141,7 +141,7 @@ describe("the host", function()
   it("is one in a namespace without maps, where nothing is mapped", function()
     local unshare = program.find "unshare"
     if not unshare then return pending("no unshare(1)") end
-    local result = assert(program.run { unshare, "--user", assert(program.find(portable.program)), "-e", [[
+    local result = assert(program.run { unshare, "--user", assert(portable.path()), "-e", [[
       local facts = require("cella.host").facts()
       print(facts.uid, #facts.uid_map, facts.uid_map:covers(facts.uid))]] })
     if result.code ~= 0 then return pending("no user namespaces: " .. result.stderr) end

@@ -16,7 +16,7 @@ local facts = host.facts()
 local uid, gid = facts.uid, facts.gid
 local privileged = facts.capabilities.setuid and facts.capabilities.setgid and facts.capabilities.setfcap
   and facts.capabilities.sys_admin
-local LUA = program.find(portable.program)
+local LUA = portable.path()
 
 local function readable(text)
   text = #text > 60 and text:sub(1, 40) .. ("... (%d bytes)"):format(#text) or text

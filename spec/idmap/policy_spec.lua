@@ -780,7 +780,7 @@ describe("the policy", function()
     end)
 
     it("also where many processes ask at the same time", function()
-      local lua = assert(program.find(portable.program))
+      local lua = assert(portable.path())
       local script = directory .. ".lua"
       local file = assert(io.open(script, "w"))
       file:write(([[

@@ -324,7 +324,7 @@ describe("subordinate IDs", function()
       local unshare = program.find "unshare"
       if not unshare then return pending("no unshare(1)") end
       local result = assert(program.run { unshare, "--mount", "/bin/sh", "-c", script, directory,
-        assert(program.find(portable.program)) })
+        assert(portable.path()) })
       if result.stderr:find("unshare failed", 1, true) then return pending("needs CAP_SYS_ADMIN: " .. result.stderr) end
       assert.equal("", result.stderr)
       local seen = {}
@@ -336,7 +336,7 @@ describe("subordinate IDs", function()
         if not seen[source]:find("not installed", 1, true) then assert.equal(seen.files, seen[source]) end
       end
       -- The control: asked as it wants to be asked, libsubid gives bob what is carol's.
-      assert.equal("bob gid: 700000\n", seen.naive)
+      if not seen.libsubid:find("not installed", 1, true) then assert.equal("bob gid: 700000\n", seen.naive) end
     end)
 
     it("are asked for by a program all of whose streams are read to their ends", function()
@@ -347,7 +347,7 @@ describe("subordinate IDs", function()
     end)
 
     it("leave the standard error to the program: libsubid does not write there", function()
-      local path = assert(program.find(portable.program))
+      local path = assert(portable.path())
       local result = assert(program.run { path, "-e", [[
         local core = require "cella.core"
         for _, name in ipairs { "nobody", "no such", "" } do core.subid_ranges(name, "gid") end]] })

@@ -7,6 +7,11 @@ local M = {}
 M.program = os.getenv "CELLA_LUA" or "lua5.4"
 M.name = M.program:match "[^/]+$"
 
+--- Where it is, for who does not look along PATH.
+function M.path()
+  return M.program:find("/", 1, true) and M.program or require "cella.subid.program".find(M.program)
+end
+
 --- What a C compiler needs for a program that has it inside.
 function M.flags()
   local built = M.program:match "^(/.*)/"

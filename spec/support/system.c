@@ -1,8 +1,13 @@
-/* What busted asks of the module "system" (lua-system), for a Lua that has none: tools/interpreter. */
+/*
+ * What busted asks of the modules "system" (lua-system) and "term" (lua-term), for a Lua that has none:
+ * tools/interpreter, tools/musl.
+ */
 #include <errno.h>
 #include <lauxlib.h>
 #include <lua.h>
+#include <stdio.h>
 #include <time.h>
+#include <unistd.h>
 
 static int push_clock(lua_State *L, clockid_t clock)
 {
@@ -37,8 +42,19 @@ static int l_sleep(lua_State *L)
 	return 0;
 }
 
+/* isatty(file) -> whether that is a terminal */
+static int l_isatty(lua_State *L)
+{
+	const luaL_Stream *stream = luaL_checkudata(L, 1, LUA_FILEHANDLE);
+
+	luaL_argcheck(L, stream->closef != NULL, 1, "a closed file");
+	lua_pushboolean(L, isatty(fileno(stream->f)));
+	return 1;
+}
+
 static const luaL_Reg functions[] = {
 	{ "gettime", l_gettime },
+	{ "isatty", l_isatty },
 	{ "monotime", l_monotime },
 	{ "sleep", l_sleep },
 	{ NULL, NULL },
