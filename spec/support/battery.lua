@@ -83,6 +83,11 @@ function M.try(user_namespaces)
   assert(plan():fork():exec(shell "exec sleep 60"):spawn())
   collectgarbage()
   collectgarbage()
+  -- Who takes longer than a moment to end, on a busy machine, is reaped when another child is let go.
+  for _ = 1, 50 do
+    if #children() == 0 then break end
+    assert(plan():exec(shell "exec sleep 60"):spawn()):close()
+  end
   expect("what was dropped", "", table.concat(children(), " "))
   return problems
 end
