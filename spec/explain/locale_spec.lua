@@ -34,6 +34,7 @@ describe("a locale", function()
     -- It is Turkish that has another idea of the letter i.
     local slow = locale ~= "tr_TR.ISO-8859-9" and " #slow" or ""
     it(locale .. " changes nothing about what is ASCII by definition" .. slow, function()
+      if (os.getenv "CELLA_BUILD" or ""):find "musl" then return pending "musl has no other rules for letters" end
       local language, charset = locale:match "^(.-)%.(.*)$"
       trial.sh(("localedef -i %s -f %s %s/%s >/dev/null 2>&1 || true"):format(language, charset, directory, locale))
       -- Without its sources the one of glibc 2.41 leaves an empty directory.
