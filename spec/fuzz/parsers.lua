@@ -6,6 +6,7 @@ local check = require "cella.idmap.check.parse"
 local cgroup = require "cella.cgroup.description"
 local cgroup_usage = require "cella.cgroup.usage"
 local core = require "cella.core"
+local cpulist = require "cella.cpulist"
 local idmap = require "cella.idmap"
 local mountinfo = require "cella.mountinfo"
 local subid = require "cella.subid.files"
@@ -37,7 +38,7 @@ local parsers = {
     subid.ranges(text, "user", 1000)
     subid.users(text)
   end },
-  cgroup = { cgroup.numbers, function(text)
+  cgroup = { cpulist.parse, function(text)
     local function read() return text end
     cgroup_usage.read(read)
     cgroup_usage.cpu_seconds(read)
