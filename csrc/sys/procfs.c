@@ -40,9 +40,8 @@ int procfs_fd_path(char *buffer, int room, int64_t fd, const char *path, int64_t
 	return size;
 }
 
-long procfs_read(const char *path, char *text, size_t room)
+long procfs_take(int fd, char *text, size_t room)
 {
-	int fd = procfs_open(path, O_RDONLY);
 	if (fd < 0)
 		return fd;
 	long count;
@@ -50,6 +49,11 @@ long procfs_read(const char *path, char *text, size_t room)
 	RAW(SYS_close, fd);
 	text[count < 0 ? 0 : count] = '\0';
 	return count;
+}
+
+long procfs_read(const char *path, char *text, size_t room)
+{
+	return procfs_take(procfs_open(path, O_RDONLY), text, room);
 }
 
 long procfs_read_of(int pid, const char *name, char *text, size_t room)

@@ -14,6 +14,9 @@ int procfs_open(const char *path, int flags);
 long procfs_read(const char *path, char *text, size_t room);
 long procfs_read_of(int pid, const char *name, char *text, size_t room);
 
+/* The same of a file that is open, which is closed, or is a negative errno. */
+long procfs_take(int fd, char *text, size_t room);
+
 /* "/proc/self/fd/N", and then "/path" if its length is not 0. Returns its length, or -ENAMETOOLONG. */
 int procfs_fd_path(char *buffer, int room, int64_t fd, const char *path, int64_t length);
 

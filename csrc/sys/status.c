@@ -1,5 +1,6 @@
 /* See status.h. Raw calls only: see raw.h. */
 #include "sys/status.h"
+#include "sys/procfs.h"
 #include "sys/raw.h"
 
 #include <errno.h>
@@ -33,13 +34,7 @@ long status_read(char *text, size_t room)
 		return proc;
 	int fd = open_status(proc);
 	RAW(SYS_close, proc);
-	if (fd < 0)
-		return fd;
-	long count;
-	RAW_RETRY(count, SYS_read, fd, text, room - 1);
-	RAW(SYS_close, fd);
-	text[count < 0 ? 0 : count] = '\0';
-	return count;
+	return procfs_take(fd, text, room);
 }
 
 /* Where the line goes on behind "\nLABEL:\t"; NULL where there is none. */

@@ -9,15 +9,7 @@ local function lines(text)
   return list
 end
 
-local function has(report, ...)
-  for _, text in ipairs { ... } do
-    assert(report:find(text, 1, true), ("%q is missing in:\n%s"):format(text, report))
-  end
-end
-
-local function has_not(report, text)
-  assert(not report:find(text, 1, true), ("%q is in:\n%s"):format(text, report))
-end
+local has, has_not = suite.has, suite.has_not
 
 -- With `it` and `describe` of busted's, or, where BOXED is set, of cella's.
 local CHOICE = [[

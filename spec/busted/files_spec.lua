@@ -4,15 +4,7 @@ local json = require "dkjson"
 local suite = require "spec.support.suite"
 local trial = require "spec.support.trial"
 
-local function has(report, ...)
-  for _, text in ipairs { ... } do
-    assert(report:find(text, 1, true), ("%q is missing in:\n%s"):format(text, report))
-  end
-end
-
-local function has_not(report, text)
-  assert(not report:find(text, 1, true), ("%q is in:\n%s"):format(text, report))
-end
+local has, has_not = suite.has, suite.has_not
 
 local FILES = {
   ["a_spec.lua"] = [[

@@ -27,4 +27,16 @@ function M.run(directory, arguments, prefix, program)
   return same(result.stdout), result.status
 end
 
+--- Fails where one of the texts is not in a report.
+function M.has(report, ...)
+  for _, text in ipairs { ... } do
+    assert(report:find(text, 1, true), ("%q is missing in:\n%s"):format(text, report))
+  end
+end
+
+--- Fails where a text is in a report.
+function M.has_not(report, text)
+  assert(not report:find(text, 1, true), ("%q is in:\n%s"):format(text, report))
+end
+
 return M
