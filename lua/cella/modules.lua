@@ -16,6 +16,7 @@ local NAMES = [[
   explain explain.causes explain.everywhere explain.filter explain.mounts explain.obstacles explain.program
   host host.accounts host.file host.grant host.kernel host.status
   idmap idmap.algebra idmap.check idmap.check.parse idmap.check.setgroups idmap.check.warnings idmap.read idmap.value
+  oci.json
   plan plan.failure plan.held plan.join plan.log plan.render plan.spawn plan.stage plan.start
   policy policy.allot policy.combine policy.hold policy.ranges policy.registry policy.result policy.slice
   policy.subordinate policy.via

@@ -6,7 +6,7 @@ local trial = require "spec.support.trial"
 -- From the lowest up. A name that ends in a star stands for all below it that no other layer names.
 local LAYERS = {
   { "values", "lazy modules everything blame ascii list words printable paint plain kinds cpulist sysctl size error "
-    .. "hints validate mode explain.everywhere idmap.algebra idmap.read idmap.value caps.names caps.set "
+    .. "hints validate mode oci.json explain.everywhere idmap.algebra idmap.read idmap.value caps.names caps.set "
     .. "caps.named caps.securebits caps.rules caps.text caps.state caps.exec caps.fileset" },
   { "facts of the host", "host host.* mountinfo subid subid.* open groups root.system cgroup.place cgroup.usage "
     .. "tree.*" },
