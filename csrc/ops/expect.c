@@ -12,7 +12,10 @@
 #include <linux/prctl.h>
 #include <linux/limits.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/statvfs.h>
 
 static int verdict(bool as_asked)
 {
@@ -260,6 +263,24 @@ static int act_expect_cwd(const struct arg *a)
 	return verdict(path[0] == '/');
 }
 
+/* expect_locked_mounts() [in a plan]
+ * That the kernel has locked the mount at the root, and with it, in one go, all below it: what is locked has its setting
+ * of access times locked, and no other can be put in its place. Nothing else tells. */
+static int act_expect_locked_mounts(const struct arg *a)
+{
+	(void)a;
+	struct statfs root;
+	long result = RAW(SYS_statfs, "/", &root);
+	if (result < 0)
+		return (int)result;
+	unsigned long is = (unsigned long)root.f_flags;
+	/* These have one number in statfs(2) and mount(2). */
+	unsigned long same = is & (ST_RDONLY | ST_NOSUID | ST_NODEV | ST_NOEXEC | ST_NODIRATIME);
+	unsigned long other = is & ST_NOATIME ? MS_RELATIME : MS_NOATIME;
+	result = RAW(SYS_mount, 0, "/", 0, MS_REMOUNT | MS_BIND | same | other, 0);
+	return result == -EPERM ? 0 : result < 0 ? (int)result : -ENOTRECOVERABLE;
+}
+
 /* The next number of a text, or -1 at its end. */
 static int64_t next_number(const char **text, const char *end)
 {
@@ -321,6 +342,7 @@ static const struct op rows[] = {
 	{ "expect_not_root", act_expect_not_root, 0, RESULT_TRUE, { { "fd", K_FD } } },
 	{ "expect_same_filesystem", act_expect_same_filesystem, 0, RESULT_TRUE,
 	  { { "fd", K_FD }, { "other_fd", K_FD } } },
+	{ "expect_locked_mounts", act_expect_locked_mounts, OP_LATER, RESULT_TRUE, { { 0 } } },
 	{ "expect_cwd", act_expect_cwd, 0, RESULT_TRUE, { { 0 } } },
 };
 

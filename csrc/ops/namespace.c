@@ -3,11 +3,15 @@
 #include "sys/raw.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/limits.h>
 #include <linux/sched.h>
+#include <linux/wait.h>
 #include <net/if.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 /* unshare(namespaces) -> true | nil, message, errno
  * Moves this process into new namespaces: unshare(2). A pid or time namespace takes its children only. */
@@ -22,6 +26,69 @@ static int act_unshare(const struct arg *a)
 static int act_setns(const struct arg *a)
 {
 	return (int)RAW(SYS_setns, a[0].n, a[1].n);
+}
+
+static int open_mounts(void)
+{
+	return (int)RAW(SYS_openat, AT_FDCWD, "/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+}
+
+/* Puts its own mount namespace in the place of another, in descriptors that it shares with its parent: who may not look
+ * at its memory, as its parent may not where both are copies of the caller, gets no namespaces of it either. */
+static _Noreturn void hand_mounts_over(int place)
+{
+	int fd = open_mounts();
+	long result = fd < 0 ? fd : RAW(SYS_dup3, fd, place, O_CLOEXEC);
+	RAW(SYS_close, fd);
+	raw_leave(result < 0 ? (int)-result : 0);
+}
+
+/* Joins the mount namespace of a child that is born with it into a new user namespace, and does nothing else. */
+static int join_mounts_below(void)
+{
+	struct clone_args args = { .flags = CLONE_NEWUSER | CLONE_NEWNS | CLONE_FILES };
+	int fd = open_mounts(), status = 0;
+	if (fd < 0)
+		return fd;
+	long result = RAW(SYS_clone3, &args, sizeof args);
+	if (result == 0)
+		hand_mounts_over(fd);
+	if (result > 0)
+		RAW_RETRY(result, SYS_wait4, result, &status, __WALL, 0);
+	if (result >= 0 && status != 0)
+		result = status & 0x7f ? -ECHILD : -(status >> 8 & 0xff);
+	if (result >= 0)
+		result = RAW(SYS_setns, fd, CLONE_NEWNS);
+	RAW(SYS_close, fd);
+	return (int)result;
+}
+
+/* unshare_mounts_below([keep_cwd]) [in a plan]
+ * Moves this process into a new mount namespace, a copy of its own, that belongs to a new user namespace below its own.
+ * A copy that is made of that later, by `unshare`, belongs to its own again, and the kernel locks in it every mount:
+ * none can be unmounted, moved or given more than it allows (mount_namespaces(7)).
+ * keep_cwd: the working directory stays what it is, or the step fails; without, it may be "/" then */
+static int act_unshare_mounts_below(const struct arg *a)
+{
+	char path[PATH_MAX];
+	struct stat was, is;
+	bool keep = given(&a[0]) && a[0].n;
+	long known = RAW(SYS_getcwd, path, sizeof path);
+	if (known >= 0 && path[0] != '/')
+		known = -ENOENT; /* "(unreachable)" */
+	if (known >= 0)
+		known = RAW(SYS_newfstatat, AT_FDCWD, ".", &was, 0);
+	if (known < 0 && keep)
+		return (int)known;
+	int result = join_mounts_below();
+	if (result < 0 || known < 0)
+		return result;
+	known = RAW(SYS_chdir, path);
+	if (known == 0)
+		known = RAW(SYS_newfstatat, AT_FDCWD, ".", &is, 0);
+	if (known == 0 && (was.st_dev != is.st_dev || was.st_ino != is.st_ino))
+		known = -ESTALE;
+	return keep && known < 0 ? (int)known : 0;
 }
 
 /* sethostname(name) -> true | nil, message, errno
@@ -63,6 +130,8 @@ static int act_link_up(const struct arg *a)
 static const struct op rows[] = {
 	{ "unshare", act_unshare, OP_CREDENTIALS, RESULT_TRUE,
 	  { { "namespaces", K_FLAGS, false, &names_namespace } } },
+	{ "unshare_mounts_below", act_unshare_mounts_below, OP_LATER | OP_CREDENTIALS, RESULT_TRUE,
+	  { { "keep_cwd", K_BOOL, true } } },
 	{ "setns", act_setns, OP_CREDENTIALS | OP_JOIN, RESULT_TRUE,
 	  { { "fd", K_FD }, { "namespaces", K_FLAGS, true, &names_namespace } } },
 	{ "sethostname", act_sethostname, 0, RESULT_TRUE, { { "name", K_TEXT } } },

@@ -13,6 +13,8 @@ local blame = require "cella.blame"
 local core = require "cella.core"
 local cpulist = require "cella.cpulist"
 local capabilities = require "cella.caps.set"
+---@module "cella.caps.five"
+local five = lazy "cella.caps.five"
 local mode = require "cella.mode"
 local rlimits = require "cella.rlimits"
 local status = require "cella.host.status"
@@ -253,9 +255,15 @@ attributes.undumpable = {
   unexpected = "exec makes the program dumpable or not by itself",
 }
 
+-- One set, which is all five; or each by its name.
+local function capabilities_rule(value, path)
+  local by_name = type(value) == "table" and getmetatable(value) == nil and type(next(value)) == "string"
+  return (by_name and five.rule or capabilities.rule)(value, path)
+end
+
 -- The five, as masks. The bounding set is dropped from while there is CAP_SETPCAP.
 attributes.capabilities = {
-  rules = { container = { capabilities = capabilities.rule }, enter = { capabilities = capabilities.rule } },
+  rules = { container = { capabilities = capabilities_rule }, enter = { capabilities = capabilities_rule } },
   steps = {
     drop = function(plan, value)
       plan:ambient_clear()

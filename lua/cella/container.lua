@@ -10,6 +10,8 @@ local caps_read = lazy "cella.caps.read"
 ---@module "cella.caps.walk"
 local caps_walk = lazy "cella.caps.walk"
 local capabilities = require "cella.caps.set"
+---@module "cella.caps.five"
+local five = lazy "cella.caps.five"
 local command_module = require "cella.command"
 local compiled = require "cella.container.compiled"
 local confinement = require "cella.confinement"
@@ -119,9 +121,18 @@ end
 -- 022: the caller's is the caller's business, and must not decide what is made in the root.
 local UMASK = 18
 
+local function is_set(value) return capabilities.is(value) end
+
+-- The five sets.
+local function masks_of(value)
+  if not is_set(value) then return value end
+  local keep = capabilities.mask(value)
+  return { effective = keep, permitted = keep, inheritable = keep, bounding = keep, ambient = keep }
+end
+
 -- What the program is confined by.
 local function confinement_of(box, user, host)
-  local keep = capabilities.mask(box.capabilities)
+  local sets = masks_of(box.capabilities)
   local no_new_privs = box.no_new_privs ~= false
   return confinement.complete {
     cgroups = { limits = box.cgroup },
@@ -133,13 +144,29 @@ local function confinement_of(box, user, host)
     groups = { list = user.groups, sets = user.sets_groups },
     ids = user,
     undumpable = false,
-    capabilities = { effective = keep, permitted = keep, inheritable = keep, bounding = keep, ambient = keep },
+    capabilities = sets,
     no_new_privs = no_new_privs,
     keys = { which = box.keyrings or "none", before = not no_new_privs },
     tie = box.die_with_parent ~= false and not box.init and "before exec",
     memory = { are_default = host.memory_defaults },
     seccomp = box.seccomp and seccomp.filter_of(box.seccomp) or false,
   }
+end
+
+-- Whether anything is named as it is seen from the caller's working directory.
+local function names_relative(box)
+  local function is_relative(path) return type(path) == "string" and path:sub(1, 1) ~= "/" end
+  if is_relative(box.root.source) then return true end
+  for _, list in ipairs { box.root, box.mounts } do
+    for _, mount in ipairs(list) do
+      if is_relative(mount.source) or is_relative(mount.work) then return true end
+      if is_relative(mount.upper) and mount.upper ~= "tmpfs" then return true end
+      for _, path in ipairs(mount.lower or {}) do
+        if is_relative(path) then return true end
+      end
+    end
+  end
+  return false
 end
 
 -- The plan up to what depends on the command.
@@ -152,6 +179,7 @@ local function begin(box, cwd, host)
   local who
   who, err = identity.resolve(box, host, joined_maps)
   if not who then return nil, err end
+  if not is_set(box.capabilities) then five.check(box.capabilities, who.user.uid, box.no_new_privs ~= false) end
   local usable
   usable, err = owner.check(box, who.maps, host)
   if not usable then return nil, err end
@@ -164,9 +192,11 @@ local function begin(box, cwd, host)
   end
   local hooks, confined = box.hooks, confinement_of(box, who.user, host)
   local options = { namespaces = new, join = join, ids = who.ids, groups = who.groups_before, created = hooks.created }
+  -- Its mounts are made in the mount namespace of another user namespace, of which it has a copy in the end.
+  if box.lock_mounts then options.namespaces = lists.without(options.namespaces, "mount") end
   if #join == 0 and not who.groups_before and lists.contains(new, "net") then
     -- It takes the kernel longer than all others together: the child makes it, while the caller goes on.
-    options.namespaces, options.unshare = lists.without(new, "net"), { "net" }
+    options.namespaces, options.unshare = lists.without(options.namespaces, "net"), { "net" }
   end
   confinement.record(options, "birth", confined)
   local plan = Plan.new(options, host)
@@ -184,6 +214,11 @@ local function begin(box, cwd, host)
     plan:close(slot)
   end
   identity.record_builder(plan, host, who)
+  if box.lock_mounts then
+    plan:unshare_mounts_below(names_relative(box) or nil)
+    plan:expect_namespace("/proc/self/ns/mnt", host.namespaces.mount, false)
+    plan.new_namespaces = new
+  end
   confinement.record(plan, "files", confined)
   if box.sysctl then sysctl.record(plan, box.sysctl) end
   if box.user_namespaces == false and not who.user.unmapped then
@@ -196,6 +231,7 @@ local function begin(box, cwd, host)
     plan.box = own.complete(box, host)
     root.record(plan, plan.box, {
       maps = who.maps, unknown_maps = who.unknown_maps, host = host, obeyed = identity.is_obeyed(who, host),
+      lock = box.lock_mounts,
       unprivileged = who.ids ~= nil or who.unknown_maps or who.maps ~= nil,
       maps_group = function(gid)
         if who.maps then return who.maps.gid:outside(gid) ~= nil end

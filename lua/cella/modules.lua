@@ -7,8 +7,8 @@ local NAMES = [[
   busted busted.body busted.box busted.coverage busted.files busted.keys busted.pristine busted.record busted.replay
   busted.report
   call call.modules
-  caps caps.apply caps.exec caps.explain caps.file caps.fileset caps.named caps.names caps.over caps.prctl caps.read
-  caps.rules caps.securebits caps.set caps.state caps.text caps.walk
+  caps caps.apply caps.exec caps.explain caps.file caps.fileset caps.five caps.named caps.names caps.over caps.prctl
+  caps.read caps.rules caps.securebits caps.set caps.state caps.text caps.walk
   cgroup cgroup.base cgroup.description cgroup.place cgroup.usage
   container container.compiled container.description container.identity container.owner
   doctor doctor.features doctor.remedies doctor.report

@@ -83,6 +83,22 @@ local function pivot(plan, state)
   plan:expect_root(state.root)
 end
 
+-- The finished root is copied into a mount namespace of another user namespace than that in which it was made: so the
+-- kernel locks all of its mounts. By that those that are shared become slaves, of nobody, and others private.
+local function lock(plan, state)
+  plan:unshare("mount"):expect_locked_mounts()
+  local root = plan:openat2("/", { "path", "directory" })
+  for _, one in ipairs(state.propagated) do
+    if place.is_seen(state, one.destination, one.number) then
+      local target = plan:openat2(one.destination, "path", place.IN_ROOT, root)
+      plan:only_with(one.slot)
+      plan:mount_setattr(target, one.recursive, {}, nil, one.propagation)
+      plan:close(target)
+    end
+  end
+  return root
+end
+
 ---@class cella.root.facts
 ---@field maps_group fun(gid: integer): boolean  whether a group exists inside
 ---@field unprivileged boolean  whether a new user namespace owns what is mounted
@@ -90,6 +106,7 @@ end
 ---@field unknown_maps boolean?  it has, but they are not known
 ---@field host cella.Host?  this one if nil
 ---@field obeyed boolean?   whether the container has an ID that the host's /proc obeys
+---@field lock boolean?     whether the mounts are to be locked
 
 --- Records the steps from the caller's mount namespace (a copy of it) to the finished root.
 ---@param plan cella.plan
@@ -103,7 +120,7 @@ function M.record(plan, box, facts)
     mounts = 0, mounted = {}, early = {}, keys = {}, below = 0, user_namespaces = {},
     maps_group = facts.maps_group, unprivileged = facts.unprivileged, maps = facts.maps,
     unknown_maps = facts.unknown_maps, host = facts.host or host.facts(), staged = 0, obeyed = facts.obeyed or false,
-    masked = {}, made = {}, links = {}, led = 0,
+    masked = {}, made = {}, links = {}, led = 0, propagated = {},
   }
   for key, list in pairs { root = root, own = box.own or {}, mounts = box.mounts } do
     for i, mount in ipairs(list) do state.keys[mount] = ("%s[%d]"):format(key, i) end
@@ -165,7 +182,8 @@ function M.record(plan, box, facts)
   -- What a later part lies over is not seen any more.
   local shared = state.shared_root
   if shared == nil then shared = root.propagation == "shared" end
-  if shared then plan:mount_setattr(state.root, false, {}, nil, "shared") end
+  local top = facts.lock and lock(plan, state) or state.root
+  if shared then plan:mount_setattr(top, false, {}, nil, "shared") end
   return done
 end
 

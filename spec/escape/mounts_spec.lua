@@ -60,6 +60,46 @@ describe("mounts #slow", function()
     end)
   end
 
+  -- With every capability inside, and as who is root there.
+  local function with_all(lock, attempts)
+    local directory = trial.directory()
+    trial.sh("chmod 777 " .. directory)
+    local ok, said = pcall(escape.inside, { capabilities = "all", lock_mounts = lock, user_namespaces = true,
+      user = { uid = 0, gid = 0 }, ids = policy.available(), masked_paths = { "/etc/passwd" },
+      mounts = { { type = "bind", source = directory, destination = "/data", readonly = true } } }, attempts)
+    trial.remove_directory(directory)
+    if not ok then error(said, 2) end
+    return said
+  end
+
+  local ATTEMPTS = { "setattr=/data", "remount=/data", "rebind=/data", "clone=/data", "move=/data", "uncover=/",
+    "umount=/etc/passwd", "umount=/data", "umount=/proc", "nested_remount=/data", "nested_bind=/data",
+    "nested_clone=/data", "nested_umount=/data", "nested_uncover=/", "create=/data/file", "content=/etc/passwd" }
+
+  it("cannot be changed with every capability, where they are locked", function()
+    if trial.lacks_user_namespaces() then return pending(trial.lacks_user_namespaces()) end
+    local said = with_all(nil, ATTEMPTS) -- by default
+    assert.equal("no EROFS", said["create=/data/file"])
+    assert.is_nil(said["content=/etc/passwd"]:find("root", 1, true))
+    said["create=/data/file"], said["content=/etc/passwd"] = nil, nil
+    for attempt, answer in pairs(said) do
+      local refused = answer == "no EPERM" or answer == "no EINVAL"
+        or answer == "no ENOSYS" and attempt:find "clone" or answer == "no ENOSYS" and attempt:find "setattr"
+      assert.truthy(refused, attempt .. ": " .. answer)
+    end
+  end)
+
+  it("can be changed with every capability, where they are not", function()
+    if trial.lacks_user_namespaces() then return pending(trial.lacks_user_namespaces()) end
+    for _, attempt in ipairs { "remount=/data", "rebind=/data", "move=/data", "uncover=/", "umount=/etc/passwd",
+      "umount=/data", "umount=/proc" } do
+      assert.equal("yes", with_all(false, { attempt })[attempt], attempt)
+    end
+    assert.matches("root", with_all(false, { "umount=/etc/passwd", "content=/etc/passwd" })["content=/etc/passwd"], 1,
+      true)
+    assert.equal("yes", with_all(false, { "remount=/data", "create=/data/file" })["create=/data/file"])
+  end)
+
   it("can be changed in a user namespace on the host, where that is allowed", function()
     if trial.lacks_user_namespaces() then return pending(trial.lacks_user_namespaces()) end
     local said = escape.outside { "nested", "nested_pivot", "nested_bind=/tmp" }

@@ -7,7 +7,7 @@ local trial = require "spec.support.trial"
 local LAYERS = {
   { "values", "lazy modules everything blame ascii list words printable paint plain kinds cpulist sysctl size error "
     .. "hints validate mode oci.json explain.everywhere idmap.algebra idmap.read idmap.value caps.names caps.set "
-    .. "caps.named caps.securebits caps.rules caps.text caps.state caps.exec caps.fileset" },
+    .. "caps.named caps.securebits caps.rules caps.text caps.state caps.exec caps.fileset caps.five" },
   { "facts of the host", "host host.* mountinfo subid subid.* open groups root.system cgroup.place cgroup.usage "
     .. "tree.*" },
   { "policy and prediction", "policy policy.* idmap idmap.check idmap.check.* caps caps.* seccomp seccomp.* sys "

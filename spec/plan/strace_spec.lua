@@ -15,6 +15,8 @@ local function traced(...) return needs("strace", "plain_memory", ...) end
 -- or "+" behind it as in regular expressions; or several names, of which there may be any number in any order.
 local CALLS = {
   unshare = { "unshare" },
+  unshare_mounts_below = { "getcwd", "newfstatat?", "openat", "clone3", "wait4", "setns", "close", "chdir?",
+    "newfstatat?" },
   setns = { "setns" },
   sethostname = { "sethostname" },
   setdomainname = { "setdomainname" },
@@ -121,6 +123,7 @@ local CALLS = {
   expect_not_root = { "newfstatat", "newfstatat" },
   expect_no_user_namespaces = { "unshare CLONE_NEWUSER" },
   expect_cwd = { "getcwd" },
+  expect_locked_mounts = { "statfs", "mount" },
 }
 
 -- Operations of which the first so many texts are arguments of the system calls as they are.
@@ -367,6 +370,7 @@ describe("strace shows", function()
       plan:fchdir(root):pivot_root(".", "."):umount2(".", "detach"):chdir("/"):expect_cwd()
       plan:chdir_first { "/nonexistent", "/a" }
       plan:chroot("/"):chdir "/"
+      plan:unshare_mounts_below(true):unshare("mount"):expect_locked_mounts()
       plan:setrlimit("core", 0, 0):setrlimit("nofile", 200, "unlimited" and 200)
       plan:setpriority(19):expect_priority(19):sched_setaffinity { 0 }:expect_affinity { 0 }
       plan:dup2(2, 20):close_range(21, 4294967295, "cloexec"):close(20)

@@ -23,6 +23,7 @@ local function id(name) return optional(p(name, "id", 0)) end
 
 return {
   unshare = { flags("namespaces", "uts") },
+  unshare_mounts_below = { optional(p("keep_cwd", "boolean", true)) },
   setns = { fd(), optional(flags("namespaces", "uts")) },
   sethostname = { text "name" },
   setdomainname = { text "name" },
@@ -133,4 +134,5 @@ return {
   expect_not_root = { fd() },
   expect_root = { fd() },
   expect_cwd = {},
+  expect_locked_mounts = {},
 }

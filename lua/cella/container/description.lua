@@ -1,10 +1,12 @@
 --- What a container table may say: its keys, their types and ranges, and what they are where nothing is said.
 
+local lazy = require "cella.lazy"
 local blame = require "cella.blame"
 local capabilities = require "cella.caps.set"
+---@module "cella.caps.five"
+local five = lazy "cella.caps.five"
 local command = require "cella.command"
 local confinement = require "cella.confinement"
-local lazy = require "cella.lazy"
 local lists = require "cella.list"
 local mapping = require "cella.mapping"
 local root = require "cella.root.description"
@@ -105,6 +107,7 @@ local fields = confinement.add_rules({
   readonly_paths = root.readonly_rule,
   proc = rule.boolean,
   user_namespaces = rule.boolean,
+  lock_mounts = rule.boolean,
   sysctl = function(value, path) return sysctl.rule(value, path) end,
   new_session = rule.boolean,
   init = rule.boolean,
@@ -119,13 +122,27 @@ local container_rule = rule.record(fields, nil, nil, "container")
 ---@return string[]
 function M.keys() return lists.sorted_keys(fields) end
 
+local function keeps_admin(box) return box.capabilities ~= nil and box.capabilities:has "sys_admin" end
+
+-- What sys_admin could undo is locked where it is kept, unless somebody says otherwise. Over the host's user namespace
+-- it needs no mount to be undone: it is over the file systems themselves.
+local function decide_lock(box)
+  local kinds = box.namespaces
+  if box.lock_mounts and kinds.user == "host" then
+    blame('lock_mounts: needs a user namespace of the container\'s own: with namespaces.user = "host" its sys_admin '
+      .. "would be over the host's file systems themselves")
+  elseif box.lock_mounts == nil then
+    box.lock_mounts = keeps_admin(box) and kinds.mount == "new" and kinds.user ~= "host"
+  end
+end
+
 local function check_idmap(box, mount, path)
   if not mount or not mount.idmap then return end
   if box.namespaces.user ~= "host" then
     -- It does not come through the copy of a mount namespace, which is where the kernel locks (mount_namespaces(7)).
-    if box.capabilities and box.capabilities:has "sys_admin" then
+    if keeps_admin(box) and not box.lock_mounts then
       blame(path .. ".idmap: flags of the host's and mounts below are not locked in an ID-mapped mount, and a "
-        .. "container that keeps sys_admin could take them away")
+        .. "container that keeps sys_admin could take them away: leave lock_mounts true")
     end
   elseif mount.idmap == true then
     blame(path .. '.idmap: true is the container\'s own map, and namespaces.user is "host": give { uid =, gid = }')
@@ -149,7 +166,8 @@ end
 ---@param box table
 function M.check_filter(box)
   if not box.seccomp or box.no_new_privs ~= false then return end
-  if box.capabilities and box.capabilities:has "sys_admin" then return end
+  local kept = box.capabilities
+  if kept and (capabilities.is(kept) and kept:has "sys_admin" or five.in_effect(kept, "sys_admin")) then return end
   blame("seccomp: without no_new_privs the kernel takes a filter only of who has sys_admin (seccomp(2)): leave "
     .. "no_new_privs true, or keep sys_admin in `capabilities`")
 end
@@ -196,6 +214,10 @@ local function check_together(box)
       blame(key .. ": needs a new mount namespace: what is mounted would appear in the other one")
     end
   end
+  if box.lock_mounts and kinds.mount ~= "new" then
+    blame "lock_mounts: needs a new mount namespace, in which all is the container's own"
+  end
+  decide_lock(box)
   if box.sysctl then sysctl.check(box.sysctl, kinds) end
   check_idmap(box, box.root, "root")
   for key, list in pairs { root = box.root or {}, mounts = box.mounts or {} } do

@@ -1,7 +1,10 @@
 --- Who enters: what a process is, said in the IDs of where one goes, and never more than it has.
 
+local lazy = require "cella.lazy"
 local Error = require "cella.error"
 local caps = require "cella.caps.set"
+---@module "cella.caps.five"
+local five = lazy "cella.caps.five"
 local groups = require "cella.groups"
 local lists = require "cella.list"
 
@@ -171,15 +174,19 @@ function M.resolve(facts, where, options, host)
     no_new_privs = false
   end
   local sets = sets_of(facts, where, uid, no_new_privs)
-  local keep = options.capabilities and caps.mask(options.capabilities)
+  local keep = options.capabilities and five.masks(options.capabilities)
   if keep then
-    local beyond = keep - sets.permitted * sets.bounding
+    local beyond = keep.permitted + keep.inheritable - sets.permitted * sets.bounding + (keep.bounding - sets.bounding)
     if not beyond:empty() and not consented(options, "capabilities") then
       return nil, refuse(("capabilities: %s: process %d %s"):format(tostring(beyond), where.pid,
         where.foreign and "is in another user namespace, where its own count" or "does not have it"),
         "what enters has at most what is there" .. CONSENT:format "capabilities")
     end
-    sets = { effective = keep, permitted = keep, inheritable = keep, bounding = keep, ambient = keep }
+    local key, changed
+    if five.is(keep) then key, changed = five.exec_changes(keep, uid, no_new_privs) end
+    if key then return nil, refuse(("capabilities.%s: %s"):format(key, changed)) end
+    sets = { effective = keep.effective, permitted = keep.permitted, inheritable = keep.inheritable,
+      bounding = keep.bounding, ambient = keep.ambient }
   end
   return { user = { uid = uid, gid = gid, groups = choice.groups, sets_groups = choice.inside },
     groups_before = choice.before, sets = sets, no_new_privs = no_new_privs, policy = policy }

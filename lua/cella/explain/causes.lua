@@ -261,6 +261,18 @@ why.unshare = {
   EINVAL = "the process shares its memory with another",
 }
 
+local BELOW = { "user", "mount" }
+why.unshare_mounts_below = {
+  ENOSPC = function() return limited(BELOW) end,
+  EUSERS = function() return limited(BELOW) end,
+  EPERM = function() return refused_namespace("clone3", BELOW) end,
+  EACCES = denied_namespace,
+  EAGAIN = no_more_processes,
+  ENOENT = "the working directory, from which paths of the description are seen, is deleted or not to be reached",
+  ESTALE = "the working directory, from which paths of the description are seen, is another by now",
+}
+why.expect_locked_mounts = { ENOTRECOVERABLE = "the kernel has not locked the mounts: sys_admin could undo them" }
+
 require "cella.explain.mounts" (why, { needs = needs, read = read, older_than = older_than,
   needs_linux = needs_linux })
 

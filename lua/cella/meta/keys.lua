@@ -21,12 +21,15 @@ error "for editors and readers, not for running"
 ---  what is not there needs no covering. "default": those that the OCI runtimes take
 ---@field readonly_paths (string[]|"default")?  paths inside that are made read-only, with all below
 ---@field proc boolean?  false: no `/proc` at all. One of its own with a pid namespace of its own, if not given
----@field capabilities cella.capabilities?  what stays, in all five sets, through exec: "net_bind_service", a list, a
----  set of cella.caps. None, if not given: capabilities(7)
+---@field capabilities (cella.capabilities|cella.capabilities.keys)?  what stays, in all five sets, through exec:
+---  "net_bind_service", a list, a set of cella.caps; or each of the sets. None, if not given: capabilities(7)
 ---@field no_new_privs boolean?  no program gets more by its file (set-user-ID, file capabilities): prctl(2). True, if
 ---  not given
 ---@field user_namespaces boolean?  false: nobody inside can make a user namespace, and gain in it what the kernel gives
 ---  there. Needs one of the container's own. True, if not given
+---@field lock_mounts boolean?  no mount of the root can be unmounted, moved or made writable inside, whatever is kept
+---  in `capabilities`: mount_namespaces(7). Needs a user and a mount namespace of its own. True where `sys_admin` is
+---  kept, if not given
 ---@field keyrings ("none"|"own"|"host")?  the kernel's keys, keyrings(7). "none": its three calls answer ENOSYS, by a
 ---  filter; "own": a session keyring of its own; "host": the caller's
 ---@field seccomp ("default"|"nesting"|"strict"|cella.seccomp.policy|cella.seccomp.keys|false)?  what the program's
@@ -53,6 +56,14 @@ error "for editors and readers, not for running"
 ---@field cwd string?  the working directory, an absolute path inside. "/", if not given
 ---@field command (cella.command.keys|cella.call.keys|function)?  what `run`, `spawn` and `plan` start where they name
 ---  nothing
+
+--- Five sets of capabilities, as the program has them after exec; one that is left out is empty: capabilities(7).
+---@class cella.capabilities.keys
+---@field bounding cella.capabilities?     what any program in there could come to have
+---@field permitted cella.capabilities?    what the program may have in effect. In `bounding`
+---@field effective cella.capabilities?    what it has. In `permitted`
+---@field inheritable cella.capabilities?  what it may hand on to programs whose file says so. In `bounding`
+---@field ambient cella.capabilities?      what it hands on to others. In `permitted` and `inheritable`
 
 --- Whose namespaces a container has: namespaces(7). Each is "new", "host", the path of one to join
 --- (`/proc/PID/ns/net`), or a table that says whose.
@@ -422,7 +433,7 @@ error "for editors and readers, not for running"
 ---@field process cella.process?  a handle
 ---@field namespaces cella.namespace[]?  of these kinds only: all that differ from the caller's, if not given
 ---@field user (cella.enter.user.keys|"host")?  as IDs inside. "host": as the caller
----@field capabilities cella.capabilities?  what stays, in all five sets
+---@field capabilities (cella.capabilities|cella.capabilities.keys)?  what stays, in all five sets, or in each
 ---@field no_new_privs boolean?     as the process has it, if not given
 ---@field keyrings ("none"|"own"|"host")?  "none", if not given, whatever the process has
 ---@field seccomp ("default"|"nesting"|"strict"|cella.seccomp.policy|cella.seccomp.keys|false)?  as of a container. The

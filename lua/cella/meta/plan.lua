@@ -11,6 +11,13 @@ local plan = {}
 
 ---@class cella.slot  what a step yields: a descriptor that there will be
 
+--- Moves this process into a new mount namespace, a copy of its own, that belongs to a new user namespace below its
+--- own. A copy that is made of that later, by `unshare`, belongs to its own again, and the kernel locks in it every
+--- mount: none can be unmounted, moved or given more than it allows (mount_namespaces(7)).
+---@param keep_cwd boolean?  the working directory stays what it is, or the step fails; without, it may be "/" then
+---@return cella.plan
+function plan:unshare_mounts_below(keep_cwd) end
+
 --- Closes every descriptor but these, whatever was open: close_range(2). The one by which the parent learns of failures
 --- detached, until exec closes it.
 ---@param keep integer[]
@@ -45,5 +52,10 @@ function plan:expect_no_user_namespaces() end
 ---@param fd cella.fd
 ---@return cella.plan
 function plan:send_fd(fd) end
+
+--- That the kernel has locked the mount at the root, and with it, in one go, all below it: what is locked has its
+--- setting of access times locked, and no other can be put in its place. Nothing else tells.
+---@return cella.plan
+function plan:expect_locked_mounts() end
 
 return plan

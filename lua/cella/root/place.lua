@@ -153,6 +153,19 @@ function M.attach(plan, state, mount, slot, kind, ours, set, recursive)
     plan:close(slot)
   end
   M.note(plan, state, destination, ours and slot or nil, mount.create)
+  if not at_root and (mount.propagation == "shared" or mount.propagation == "unbindable") then
+    state.propagated[#state.propagated + 1] = { slot = slot, destination = destination, number = state.mounts,
+      propagation = mount.propagation, recursive = recursive or false }
+  end
+end
+
+--- Whether nothing that was mounted later lies over a mount, or over what it is in.
+---@param destination string
+---@param number integer  state.mounts, when it was attached
+---@return boolean
+function M.is_seen(state, destination, number)
+  local latest = covering(state, destination)
+  return state.mounted[destination].number == number and (not latest or latest.number <= number)
 end
 
 -- The directory of something that is to be made, on a file system of ours, its name, and whether the slot is to be

@@ -16,11 +16,54 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#ifndef SYS_open_tree
+#define SYS_open_tree 428
+#endif
+#ifndef SYS_mount_setattr
+#define SYS_mount_setattr 442
+#endif
+
 static void unmount(const char *path) { verdict(umount2(path, MNT_DETACH)); }
 
 static void remount(const char *path) { verdict(mount(NULL, path, NULL, MS_REMOUNT | MS_BIND, NULL)); }
 
 static void mount_tmpfs(const char *path) { verdict(mount("none", path, "tmpfs", 0, NULL)); }
+
+/* The same by the other call. */
+static int clear_readonly(int fd, const char *path, unsigned flags) {
+  struct {
+    unsigned long long set, clear, propagation, userns;
+  } change = {.clear = MS_RDONLY};
+  return (int)syscall(SYS_mount_setattr, fd, path, flags, &change, sizeof change);
+}
+
+static void set_attributes(const char *path) { verdict(clear_readonly(AT_FDCWD, path, 0)); }
+
+/* Elsewhere: of a mount of the program's own, what came along is to be as it was. */
+static void rebind(const char *path) {
+  if (mount(path, "/tmp", NULL, MS_BIND | MS_REC, NULL) < 0) return verdict(-1);
+  verdict(mount(NULL, "/tmp", NULL, MS_REMOUNT | MS_BIND, NULL));
+  umount2("/tmp", MNT_DETACH);
+}
+
+static void clone_tree(const char *path) {
+  int tree = (int)syscall(SYS_open_tree, AT_FDCWD, path, 1 /* OPEN_TREE_CLONE */ | 0x8000 /* AT_RECURSIVE */);
+  verdict(tree < 0 ? -1 : clear_readonly(tree, "", AT_EMPTY_PATH));
+  if (tree >= 0) close(tree);
+}
+
+/* What lies below a mount: what it is mounted on, bound without it. */
+static void uncover(const char *path) {
+  int returned = mount(path, "/tmp", NULL, MS_BIND, NULL);
+  verdict(returned);
+  if (returned == 0) umount2("/tmp", MNT_DETACH);
+}
+
+static void move(const char *path) {
+  int returned = mount(path, "/tmp", NULL, MS_MOVE, NULL);
+  verdict(returned);
+  if (returned == 0) mount("/tmp", path, NULL, MS_MOVE, NULL);
+}
 
 static void make_device(const char *path) {
   int returned = mknod(path, S_IFCHR | 0666, makedev(1, 3));
@@ -82,6 +125,11 @@ static void mounts(const char *unused) {
 const struct attempt mount_attempts[] = {
     {"umount", unmount},
     {"remount", remount},
+    {"setattr", set_attributes},
+    {"rebind", rebind},
+    {"clone", clone_tree},
+    {"uncover", uncover},
+    {"move", move},
     {"mount", mount_tmpfs},
     {"mknod", make_device},
     {"chroot", change_root},
