@@ -80,6 +80,21 @@ static int act_sigunblock(const struct arg *a)
 	return (int)RAW(SYS_rt_sigprocmask, SIG_SETMASK, &none, 0, sizeof none);
 }
 
+/* pidfd_open(pid) -> fd | nil, message, errno
+ * pidfd_open(2): a descriptor that stands for a process, and never for another that gets its number. Readable once it
+ * has ended. */
+static int act_pidfd_open(const struct arg *a)
+{
+	return (int)RAW(SYS_pidfd_open, a[0].n, 0);
+}
+
+/* pidfd_send_signal(pidfd, signal) -> true | nil, message, errno
+ * pidfd_send_signal(2). ESRCH once the process has ended and is waited for. */
+static int act_pidfd_send_signal(const struct arg *a)
+{
+	return (int)RAW(SYS_pidfd_send_signal, a[0].n, a[1].n, 0, 0);
+}
+
 /* pdeathsig(signal) -> true | nil, message, errno
  * PR_SET_PDEATHSIG: the signal that this process gets when the thread that started it ends. An ID switch erases it. */
 static int act_pdeathsig(const struct arg *a)
@@ -245,6 +260,9 @@ static const struct op rows[] = {
 	  { { "program_fd", K_FD }, { "status_fd", K_FD }, { "detached", K_BOOL, true } } },
 	{ "sigdefault", act_sigdefault, 0, RESULT_TRUE, { { "signals", K_SIGNALS } } },
 	{ "sigunblock", act_sigunblock, 0, RESULT_TRUE, { { 0 } } },
+	{ "pidfd_open", act_pidfd_open, 0, RESULT_FD, { { "pid", K_INT } } },
+	{ "pidfd_send_signal", act_pidfd_send_signal, 0, RESULT_TRUE,
+	  { { "pidfd", K_FD }, { "signal", K_NAME, false, &names_signal } } },
 	{ "pdeathsig", act_pdeathsig, OP_TIE, RESULT_TRUE, { { "signal", K_NAME, false, &names_signal } } },
 	{ "expect_parent", act_expect_parent, OP_LATER, RESULT_TRUE, { { "channel", K_CHANNEL } } },
 	{ "dumpable", act_dumpable, 0, RESULT_TRUE, { { "on", K_BOOL } } },

@@ -115,11 +115,11 @@ local function apply(group, setting, pid)
   local found
   found, message, errno = group.handle:read(setting.file)
   if not found then return failed("read", path, message, errno) end
-  if not description.holds({ file = setting.file, text = text }, found) then
+  if not description.holds({ file = setting.file, text = text, unified = setting.unified }, found) then
     return not_recoverable(path, ("%q was written, and the kernel says %q"):format(text, (found:gsub("\n$", ""))),
       NOT_RUN)
   end
-  if setting.controller == "cpuset" then return expect_cpuset(group, setting, text, pid) end
+  if ALLOWED[setting.file] then return expect_cpuset(group, setting, text, pid) end
   return true
 end
 
@@ -166,7 +166,9 @@ function M.create(options, new_plan)
   end
   -- Until it has executed the runner, the child shares this process's memory. If its cgroup ran out of memory before
   -- that, the kernel would kill with it all that share it.
-  local bounded = options.memory or options.memory_high or options.swap or options.parent and handle:read "memory.max"
+  local bounded = options.memory or options.memory_high or options.swap
+    or options.parent and handle:read "memory.max"
+  for file in pairs(options.unified or {}) do bounded = bounded or file:find "^memory%." end
   group.bounded = bounded and true or false
   return group
 end

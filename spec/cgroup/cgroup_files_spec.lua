@@ -44,6 +44,53 @@ describe("the key `cgroup`", function()
     assert.equal("io.max=%s wbps=1", texts { io = { { device = "/dev/vda", wbps = 1 } } })
   end)
 
+  it("has other files of controllers as they are said, and after the keys", function()
+    assert.equal("pids.max=7;io.weight=default 50;memory.low=1M", texts { pids = 7,
+      unified = { ["memory.low"] = "1M", ["io.weight"] = "default 50" } })
+    assert.equal("io.latency=8:0 target=5;io.latency=8:16 target=6;pids.max=9", texts { unified = {
+      ["io.latency"] = "8:0 target=5\n8:16 target=6\n", ["pids.max"] = 9 } })
+    -- Who says so says it instead of what a key brings along.
+    assert.equal("memory.max=4096;memory.oom.group=0", texts { memory = 4096,
+      unified = { ["memory.oom.group"] = "0" } })
+    local settings = description.settings(description.rule({ unified = { ["rdma.max"] = "x", ["hugetlb.2MB.max"] = 0,
+      ["misc.max"] = "x" } }, "cgroup"))
+    assert.equal("hugetlb rdma misc", table.concat(description.controllers(settings), " "))
+  end)
+
+  it("has other files read back, as the kernel writes them", function()
+    local function holds(file, text, found)
+      return description.holds({ file = file, text = text, unified = true }, found)
+    end
+    for _, case in ipairs {
+      { "memory.low", "1M", "1048576\n" }, { "memory.high", "5000", "4096\n" }, { "memory.high", "max", "max\n" },
+      { "memory.oom.group", "1", "1\n" }, { "hugetlb.2MB.max", "5M", "4194304\n" },
+      { "cpu.max", "5000", "5000 100000\n" }, { "io.weight", "50", "default 50\n" },
+      { "cpu.max", "5000 20000", "5000 20000\n" }, { "cpu.weight.nice", "3", "3\n" },
+      { "io.latency", "8:16 target=6", "8:0 target=5\n8:16 target=6\n" }, { "cpuset.mems", "0", "0\n" },
+      { "io.max", "8:0 rbps=5", "8:0 rbps=5 wbps=max riops=max wiops=max\n" },
+    } do
+      assert.is_true(holds(case[1], case[2], case[3]), case[1] .. " " .. case[2])
+    end
+    for _, case in ipairs {
+      { "memory.low", "1M", "0\n" }, { "memory.low", "1M", "2097152\n" }, { "memory.high", "max", "5\n" },
+      { "memory.oom.group", "1", "0\n" }, { "pids.max", "9", "8\n" }, { "cpu.max", "5000 20000", "5000 100000\n" },
+      { "io.weight", "50", "default 100\n" }, { "io.latency", "8:16 target=6", "8:16 target=66\n" },
+      { "cpuset.cpus.partition", "root", "root invalid (x)\n" }, { "hugetlb.2MB.max", "5M", "0\n" },
+    } do
+      assert.is_false(holds(case[1], case[2], case[3]), case[1] .. " " .. case[2])
+    end
+  end)
+
+  it("has no file twice", function()
+    for file, key in pairs { ["memory.max"] = "memory", ["pids.max"] = "pids", ["cpuset.cpus"] = "cpuset" } do
+      local value = key == "memory" and 4096 or key == "pids" and 5 or "0"
+      assert.matches(("cgroup.unified: %s is what the key `%s` says too"):format(file, key),
+        refused { [key] = value, unified = { [file] = "5" } }, 1, true)
+    end
+    assert.matches("io.max is what the key `io` says too", refused { io = { { device = "8:0", rbps = 1 } },
+      unified = { ["io.max"] = "8:0 rbps=1" } }, 1, true)
+  end)
+
   it("names the controllers that it needs, each once", function()
     local function controllers(cgroup)
       return table.concat(description.controllers(description.settings(description.rule(cgroup, "cgroup"))), " ")
@@ -55,6 +102,15 @@ describe("the key `cgroup`", function()
   end)
 
   for _, case in ipairs {
+    { "unified", { ["cgroup.kill"] = "1" }, 'cgroup.unified["cgroup.kill"]: what is of the cgroup itself is cella' },
+    { "unified", { ["../x"] = "1" }, 'cgroup.unified["../x"]: a file of a controller' },
+    { "unified", { ["memory./x"] = "1" }, 'cgroup.unified["memory./x"]: a file of a controller' },
+    { "unified", { ["foo.max"] = "1" }, 'cgroup.unified["foo.max"]: a file of a controller' },
+    { "unified", { ["memory.low"] = " " }, 'cgroup.unified["memory.low"]: a number, or a text that is not empty' },
+    { "unified", { ["memory.low"] = -1 }, 'cgroup.unified["memory.low"]: an integer from 0' },
+    { "unified", { ["memory.low"] = "a\0b" }, 'cgroup.unified["memory.low"]: the string has a NU' },
+    { "unified", { "memory.low" }, 'cgroup.unified[1]: a file of a controller' },
+    { "unified", "memory.low=1", 'cgroup.unified: a table expected' },
     { "memory", 4095, "cgroup.memory: an integer from 4096 to 9007199254740991 expected, got 4095" },
     { "memory", "64MB", 'cgroup.memory: bytes, a string such as "64M", or "unlimited" expected, got the string' },
     { "memory", "1K", 'cgroup.memory: the string "1K" is not from 4096 to 9007199254740991 bytes' },

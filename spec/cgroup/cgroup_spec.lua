@@ -537,6 +537,20 @@ describe("a container's cgroup #slow", function()
       end
     end)
 
+    with("memory pids", "has what is written to other files of controllers", function()
+      local found, err, refused = lua [[
+        local function failure(unified)
+          local result, why = box({ unified = unified }):run(script "true")
+          return result and "it ran" or tostring(why)
+        end
+        return limits({ pids = 7, unified = { ["memory.high"] = "16M", ["memory.low"] = 4096 } }, "pids.max",
+          "memory.high", "memory.low"), failure { ["memory.nosuch"] = 1 }, failure { ["pids.max"] = "many" }
+      ]]
+      assert.equal("7, 16777216, 4096", found)
+      assert.matches("controller memory has no such file", err, 1, true)
+      assert.matches('cgroup.unified["pids.max"] was refused', refused, 1, true)
+    end)
+
     with("pids", "has no more processes than that, the init among them", function()
       local held, output, usage, one = lua [[
         local held = limits({ pids = 5 }, "pids.max")

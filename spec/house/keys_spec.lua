@@ -83,8 +83,8 @@ local TABLES = {
   ["cella.slice.keys"] = function(keys) cella.policy.slice("name", 1, keys) end,
 }
 
-for _, name in ipairs { "bind", "tmpfs", "overlay", "proc", "sysfs", "cgroup2", "mqueue", "devpts", "dev", "file",
-  "symlink", "directory", "remount", "chmod" } do
+for _, name in ipairs { "bind", "tmpfs", "overlay", "proc", "sysfs", "cgroup2", "mqueue", "devpts", "dev",
+  "filesystem", "file", "symlink", "directory", "remount", "chmod" } do
   TABLES["cella.mount." .. name] = function(keys)
     cella.container { mounts = { with(keys, { type = name }) } }
   end

@@ -17,6 +17,23 @@ describe("a result #vm", function()
   before_each(leaks.watch)
   after_each(leaks.check)
 
+  it("gets signals by sys.pidfd_send_signal, which reach no other once it has ended", function()
+    local process = assert(cella.plan():exec({ "sleep", "300", stdin = "null" }):spawn())
+    local pidfd = assert(cella.sys.pidfd_open(process.pid))
+    local sent = cella.sys.pidfd_send_signal(pidfd, "term")
+    local result = assert(process:wait())
+    local late, _, errno = cella.sys.pidfd_send_signal(pidfd, "term")
+    cella.sys.close(pidfd)
+    assert.is_true(sent)
+    assert.equal("signaled", result.reason)
+    assert.equal("term", result.signal)
+    assert.is_nil(late)
+    assert.equal(3, errno) -- ESRCH
+    local none, _, missing = cella.sys.pidfd_open(2147483647)
+    assert.is_nil(none)
+    assert.equal(3, missing)
+  end)
+
   it("has the exit status, of all there are", function()
     for _, code in ipairs { 0, 1, 2, 42, 124, 125, 126, 127, 128, 129, 137, 254, 255 } do
       local result = run(sh("exit " .. code))

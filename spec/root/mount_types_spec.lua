@@ -57,6 +57,14 @@ local ROWS = {
   { "devpts", {}, script = FSTYPE .. "; test -c /mnt/ptmx && echo ptmx", says = "devpts\nptmx" },
   { "dev", {}, script = "echo x > /mnt/null && stat -c '%F %t:%T' /mnt/null /mnt/zero /mnt/full && readlink /mnt/fd",
     says = "character special file 1:3\ncharacter special file 1:5\ncharacter special file 1:7\n/proc/self/fd" },
+  { "filesystem", { fstype = "tmpfs", source = "shm", options = { "size=64k", "mode=700", "nr_inodes=9" } },
+    script = "echo $(stat -c %a /mnt) $(stat -f -c '%c' /mnt); grep -c ' /mnt .* - tmpfs shm .*size=64k' "
+      .. "/proc/self/mountinfo; " .. FLAGS, has = { "nosuid", "nodev" } },
+  { "filesystem", { fstype = "ramfs", readonly = true }, script = "grep -c ' /mnt ro,.* - ramfs ramfs' "
+    .. "/proc/self/mountinfo", says = "1" },
+  { "filesystem", { fstype = "tmpfs", options = { "colour=blue" } },
+    always = { "fsconfig", "EINVAL", "does not know the option" } },
+  { "filesystem", { fstype = "nosuchfs" }, always = { "fsopen", "ENODEV", "does not know the file system" } },
   { "overlay", { lower = "/usr/bin" }, overlay = true,
     always = { "fsconfig", "EINVAL", "at least two lower directories, or an upper one" } },
   { "overlay", { lower = { "/usr/bin", "/usr/lib" } }, overlay = true,

@@ -89,6 +89,8 @@ return {
   init = { fd "program_fd", fd "status_fd", optional(p("detached", "boolean", true)) },
   sigdefault = { p("signals", "signals", { "usr1" }) },
   sigunblock = {},
+  pidfd_open = { p("pid", "int", 2147483647) }, -- more than there can be
+  pidfd_send_signal = { fd "pidfd", p("signal", "name", "term") },
   pdeathsig = { p("signal", "name", "term") },
   expect_parent = {},
   dumpable = { p("on", "boolean", true) },

@@ -1,6 +1,7 @@
 --- What the key `cgroup` may say, and which files of cgroup v2 it becomes (Documentation/admin-guide/cgroup-v2.rst).
 
 local cpulist = require "cella.cpulist"
+local lists = require "cella.list"
 local sizes = require "cella.size"
 local validate = require "cella.validate"
 
@@ -106,7 +107,33 @@ end
 --- The key `parent`, which is also an argument of others.
 M.parent_rule = parent
 
+local CONTROLLERS = { "cpuset", "cpu", "io", "memory", "hugetlb", "pids", "rdma", "misc", "dmem" }
+local IS_CONTROLLER = {}
+for _, controller in ipairs(CONTROLLERS) do IS_CONTROLLER[controller] = true end
+
+-- A file of a controller: "memory.high".
+local function file_name(value, path)
+  local controller = type(value) == "string" and value:match "^([a-z]+)%.[A-Za-z0-9_.]+$"
+  if controller == "cgroup" then
+    validate.fail(path, "what is of the cgroup itself is cella's business")
+  elseif not controller or not IS_CONTROLLER[controller] then
+    validate.fail(path, 'a file of a controller (%s), such as "memory.high", expected', table.concat(CONTROLLERS, ", "))
+  end
+  return value
+end
+
+-- A number, or a text of one line or several, each of which is written by itself.
+local function file_text(value, path)
+  if type(value) == "number" then return ("%.0f"):format(rule.integer(0, MOST)(value, path)) end
+  rule.string(value, path)
+  if not value:find "%S" or #value > 4096 then
+    validate.fail(path, "a number, or a text that is not empty, of up to 4096 bytes, expected")
+  end
+  return value
+end
+
 local record = rule.record {
+  unified = rule.map(file_name, file_text),
   memory = bytes(4096),
   memory_high = bytes(4096),
   swap = bytes(0),
@@ -121,9 +148,12 @@ local record = rule.record {
   name = name,
 }
 
+local check_unified
+
 --- The rule of the key.
 function M.rule(value, path)
   local copy = record(value, path)
+  if copy.unified then check_unified(copy, path) end
   if copy.io and #copy.io == 0 then validate.fail(validate.join(path, "io"), "the list is empty") end
   return copy
 end
@@ -139,6 +169,20 @@ local FILES = {
   { "cpu", "cpu", "cpu.max", cpu_text },
   { "cpu_weight", "cpu", "cpu.weight", number_text },
 }
+
+local FILE_OF_IO = "io.max"
+
+-- A file is said once.
+function check_unified(options, path)
+  local function twice(key, file)
+    if options[key] and options.unified[file] then
+      validate.fail(validate.join(path, "unified"), "%s is what the key `%s` says too: leave one of the two away", file,
+        key)
+    end
+  end
+  for _, entry in ipairs(FILES) do twice(entry[1], entry[3]) end
+  twice("io", FILE_OF_IO)
+end
 
 local function io_text(throttled, number)
   local words = { number }
@@ -167,7 +211,8 @@ function M.settings(options)
       list[#list + 1] = { key = "cgroup." .. key, controller = controller, file = file, text = text(options[key]) }
     end
   end
-  if options.memory and options.memory ~= "unlimited" then
+  local unified = options.unified or {}
+  if options.memory and options.memory ~= "unlimited" and not unified["memory.oom.group"] then
     -- A container of which the kernel has killed a part would go on as something else.
     list[#list + 1] = { key = "cgroup.memory", controller = "memory", file = "memory.oom.group", text = "1" }
   end
@@ -175,6 +220,12 @@ function M.settings(options)
     local number = not throttled.device:find "^/" and throttled.device
     list[#list + 1] = { key = ("cgroup.io[%d]"):format(i), controller = "io", file = "io.max",
       text = io_text(throttled, number or "%s"), device = not number and throttled.device or nil }
+  end
+  for _, file in ipairs(lists.sorted_keys(unified)) do
+    for line in unified[file]:gmatch "[^\n]+" do
+      list[#list + 1] = { key = ("cgroup.unified[%q]"):format(file), controller = file:match "^[a-z]+", file = file,
+        text = line, unified = true }
+    end
   end
   return list
 end
@@ -185,7 +236,7 @@ end
 function M.controllers(settings)
   local wanted, list = {}, {}
   for _, setting in ipairs(settings) do wanted[setting.controller] = true end
-  for _, controller in ipairs { "cpuset", "cpu", "io", "memory", "pids" } do
+  for _, controller in ipairs(CONTROLLERS) do
     if wanted[controller] then list[#list + 1] = controller end
   end
   return list
@@ -201,11 +252,13 @@ local function same_set(one, other)
   return true
 end
 
--- The kernel holds whole pages, of at most 64 KiB.
+local MOST_PAGE = 65536
+
+-- The kernel holds whole pages.
 local function same_bytes(wanted, found)
   if wanted == "max" or found == "max" then return wanted == found end
   local difference = tonumber(wanted) - (tonumber(found) or -1)
-  return difference >= 0 and difference < 65536 and (tonumber(found) > 0 or tonumber(wanted) == 0)
+  return difference >= 0 and difference < MOST_PAGE and (tonumber(found) > 0 or tonumber(wanted) == 0)
 end
 
 local function same_rates(wanted, found)
@@ -222,6 +275,23 @@ local function same_rates(wanted, found)
   return not wanted:find "=%d"
 end
 
+-- What somebody has written in words of his own, and the kernel in its: bytes as whole pages, or huge ones; a line
+-- among others; a word before what the kernel adds.
+local function same_words(file, wanted, found)
+  if wanted == found then return true end
+  local bytes_wanted = sizes.bytes(wanted)
+  if bytes_wanted and found:find "^%d+$" and (file:find "^memory%." or file:find "^hugetlb%.") then
+    local size, unit = file:match "^hugetlb%.(%d+)([KMG]B)%."
+    local page = size and sizes.bytes(size .. unit:sub(1, 1)) or MOST_PAGE
+    local less = bytes_wanted - tonumber(found)
+    return less >= 0 and less < page and (tonumber(found) > 0 or bytes_wanted == 0)
+  end
+  for line in (found .. "\n"):gmatch "(.-)\n" do
+    if line == wanted or line == "default " .. wanted then return true end
+  end
+  return false
+end
+
 --- Whether the kernel holds what was written. `found` is the file's text now.
 ---@param setting cella.cgroup.setting
 ---@param found string
@@ -229,13 +299,15 @@ end
 function M.holds(setting, found)
   local file = setting.file
   found = found:gsub("\n$", "")
-  if file == "io.max" then return same_rates(setting.text, found) end
+  if file == FILE_OF_IO then return same_rates(setting.text, found) end
   if file == "cpuset.cpus" or file == "cpuset.mems" then
     return same_set(cpulist.parse(setting.text), cpulist.parse(found) or {})
-  elseif file:find "^memory%." and file ~= "memory.oom.group" then
+  elseif file:find "^memory%." and file ~= "memory.oom.group" and not setting.unified then
     return same_bytes(setting.text, found)
   end
-  return setting.text == found
+  if not setting.unified then return setting.text == found end
+  -- Without a period it is the one that there was.
+  return same_words(file, setting.text, file == "cpu.max" and not setting.text:find " " and found:match "^%S+" or found)
 end
 
 --- Of a list of CPUs or nodes that is in force: those that were asked for and are not in it; nil where all are.

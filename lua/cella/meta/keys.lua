@@ -166,6 +166,7 @@ error "for editors and readers, not for running"
 ---@field cpuset string?                 numbers and ranges of CPUs, "0-2,5": cpuset.cpus
 ---@field cpuset_mems string?            of memory nodes: cpuset.mems
 ---@field io cella.cgroup.io.keys[]?     rates of disks: io.max
+---@field unified table<string, string|integer>?  other files of controllers, and what is written to them
 ---@field parent string?                 the cgroup below which it is made: the caller's own, if not given
 ---@field name string?                   of its directory: up to 200 letters, digits and _ + . -; a number, if not given
 
@@ -215,6 +216,7 @@ error "for editors and readers, not for running"
 ---|cella.mount.mqueue
 ---|cella.mount.devpts
 ---|cella.mount.dev
+---|cella.mount.filesystem
 ---|cella.mount.file
 ---|cella.mount.symlink
 ---|cella.mount.directory
@@ -305,6 +307,13 @@ error "for editors and readers, not for running"
 --- Pseudo-terminals of its own: pts(4). nosuid and noexec, if not given.
 ---@class cella.mount.devpts : cella.mount.shared
 ---@field type "devpts"
+
+--- A file system of any type that the kernel has. nosuid and nodev, if not given.
+---@class cella.mount.filesystem : cella.mount.shared
+---@field type "filesystem"
+---@field fstype string      "ramfs", "hugetlbfs", "ext4", ...: filesystems(5). Not "proc" and "sysfs", which are types
+---@field source string?     of a disk its device, of others any word. The type, if not given
+---@field options string[]?  "key=value" or "key", as the kernel takes them: fsconfig(2)
 
 --- A minimal /dev: null, zero, full, random, urandom, tty, each proved to be that device; pts, shm and the usual links.
 ---@class cella.mount.dev : cella.mount.shared

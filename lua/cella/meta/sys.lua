@@ -432,6 +432,17 @@ function sys.sigdefault(signals) end
 --- Unblocks every signal.
 function sys.sigunblock() end
 
+--- pidfd_open(2): a descriptor that stands for a process, and never for another that gets its number. Readable once it
+--- has ended.
+---@param pid integer
+---@return cella.fd
+function sys.pidfd_open(pid) end
+
+--- pidfd_send_signal(2). ESRCH once the process has ended and is waited for.
+---@param pidfd cella.fd
+---@param signal cella.signal
+function sys.pidfd_send_signal(pidfd, signal) end
+
 --- PR_SET_PDEATHSIG: the signal that this process gets when the thread that started it ends. An ID switch erases it.
 ---@param signal cella.signal
 function sys.pdeathsig(signal) end

@@ -86,6 +86,34 @@ end
 local propagation = rule.one_of { "private", "shared", "unbindable" }
 local bind_propagation = rule.one_of { "private", "shared", "slave", "unbindable" }
 
+-- Those that have a type of their own, which sees to what in them is the host's.
+local OWN_TYPE = { proc = "proc", sysfs = "sysfs" }
+
+local function fstype(value, path)
+  rule.line(value, path)
+  if OWN_TYPE[value] then
+    validate.fail(path, '%s is a type of its own, which protects what acts on the host: type = "%s"',
+      validate.show(value), OWN_TYPE[value])
+  end
+  return value
+end
+
+local LONGEST_OPTION = 255
+
+-- "key=value", or "key" alone: as they are for the kernel (fsconfig(2)).
+local function option(value, path)
+  rule.text(value, path)
+  local key, text = value:match "^([^=]+)=?(.*)$"
+  if not key then
+    validate.fail(path, '"key=value" or "key" expected, got %s', validate.show(value))
+  elseif key == "source" then
+    validate.fail(path, "what is mounted is said by the key `source`")
+  elseif #key > LONGEST_OPTION or #text > LONGEST_OPTION then
+    validate.fail(path, "a key and a value have at most %d bytes each", LONGEST_OPTION)
+  end
+  return value
+end
+
 local PRIVATE = { nosuid = true, nodev = true, noexec = true }
 
 local types = {
@@ -124,6 +152,12 @@ local types = {
   mqueue = { attributes = PRIVATE },
   devpts = { attributes = { nosuid = true, noexec = true } },
   dev = { attributes = { nosuid = true, noexec = true } },
+  -- Any that the kernel has, by its name.
+  filesystem = {
+    fields = { fstype = fstype, source = rule.text, options = rule.list(option) },
+    required = { "fstype" },
+    attributes = { nosuid = true, nodev = true },
+  },
   -- These mount nothing: they are made on a file system of the container's own.
   -- `existing`: what is there already is as good (of a file: it is overwritten, and has another mode only if one is
   -- given).

@@ -16,7 +16,7 @@ M.make = make
 function M.new(plan, fstype, options, mount, before_create)
   local context = plan:fsopen(fstype)
   if mount.target then plan:only_with(mount.target) end
-  plan:fsconfig(context, "string", "source", fstype)
+  plan:fsconfig(context, "string", "source", mount.fstype and mount.source or fstype)
   for _, option in ipairs(options) do
     plan:fsconfig(context, option[2] and "string" or "flag", option[1], option[2])
   end
@@ -85,6 +85,19 @@ function make.sysfs(plan, state, mount)
       .. "obeys: give it other IDs (`ids`), or leave it read-only")
   end
   place.attach(plan, state, mount, M.new(plan, "sysfs", {}, mount), "directory")
+end
+
+-- In memory, and nobody else's: what later mounts need may be made in them.
+local IN_MEMORY = { tmpfs = true, ramfs = true }
+
+function make.filesystem(plan, state, mount)
+  local options = {}
+  for i, option in ipairs(mount.options or {}) do
+    local key, value = option:match "^([^=]+)=(.*)$"
+    options[i] = { key or option, value }
+  end
+  place.attach(plan, state, mount, M.new(plan, mount.fstype, options, mount), "directory",
+    IN_MEMORY[mount.fstype] and not mount.readonly)
 end
 
 -- 5 is the group `tty` of most distributions, which terminals belong to; it may be unmapped.
