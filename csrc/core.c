@@ -46,6 +46,7 @@ int luaopen_cella_core(lua_State *L)
 	open_cgroup(L);
 	open_ids(L);
 	open_inherited(L);
+	open_listener(L);
 	lua_pushliteral(L, MACHINE);
 	lua_setfield(L, -2, "machine");
 	return 1;

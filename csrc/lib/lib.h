@@ -13,6 +13,7 @@ void open_fd(lua_State *L);
 void open_file(lua_State *L);
 void open_ids(lua_State *L);
 void open_inherited(lua_State *L);
+void open_listener(lua_State *L);
 void open_nsfs(lua_State *L);
 void open_number_name(lua_State *L);
 void open_poll(lua_State *L); /* after open_fd, as the next */

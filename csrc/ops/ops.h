@@ -98,6 +98,7 @@ extern const struct op_table ops_keys;
 extern const struct op_table ops_inherited;
 extern const struct op_table ops_scheduling;
 extern const struct op_table ops_terminal;
+extern const struct op_table ops_listener;
 extern const struct op_table ops_expect;
 
 /* All of them, in one numbering that recorded plans use; NULL after the last. */

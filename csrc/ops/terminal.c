@@ -105,21 +105,8 @@ static int act_setctty(const struct arg *a)
  * (parent/wait_for_exec.c): there may be no room for it there, and then the program must not run. */
 static int act_send_fd(const struct arg *a)
 {
-	int fd = (int)a[0].n;
-	union {
-		char space[CMSG_SPACE(sizeof fd)];
-		struct cmsghdr header;
-	} control = {
-		.header = { .cmsg_len = CMSG_LEN(sizeof fd), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS },
-	};
-	*(int *)(void *)CMSG_DATA(&control.header) = fd;
-	char byte = MESSAGE_DESCRIPTOR[0];
-	struct iovec data = { &byte, 1 };
-	struct msghdr message = { .msg_iov = &data, .msg_iovlen = 1, .msg_control = &control,
-				  .msg_controllen = sizeof control };
-	long result;
-	RAW_RETRY(result, SYS_sendmsg, a[1].n, &message, MSG_NOSIGNAL);
-	return result < 0 ? (int)result : channel_await(a[1].n);
+	int result = channel_send(a[1].n, MESSAGE_DESCRIPTOR, (int)a[0].n);
+	return result < 0 ? result : channel_await(a[1].n);
 }
 
 static const struct op rows[] = {

@@ -275,7 +275,8 @@ int launch_plan(lua_State *L)
 	struct process *process = lua_newuserdata(L, sizeof *process);
 	memset(process, 0, sizeof *process);
 	process->generation = fork_generation();
-	process->pidfd = process->channel = process->sent = process->monitor_pidfd = -1;
+	process->pidfd = process->channel = process->sent = process->listener =
+		process->monitor_pidfd = -1;
 	process->reaped = true;
 	luaL_getmetatable(L, PROCESS_TYPE);
 	lua_setmetatable(L, -2);

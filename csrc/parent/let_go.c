@@ -92,6 +92,7 @@ static void release(struct process *process)
 	launch_end(process);
 	close_once(&process->pidfd);
 	close_once(&process->sent);
+	close_once(&process->listener);
 	close_once(&process->monitor_pidfd);
 	if (process->report)
 		munmap(process->report, process->report_size);
@@ -141,7 +142,8 @@ static void owe(struct process *process)
 	process->launch = NULL;
 	process->report = NULL;
 	process->boot = NULL;
-	process->pidfd = process->channel = process->sent = process->monitor_pidfd = -1;
+	process->pidfd = process->channel = process->sent = process->listener =
+		process->monitor_pidfd = -1;
 	process->reaped = true;
 }
 

@@ -20,7 +20,7 @@ struct process *check_process(lua_State *L)
 	struct process *process = luaL_checkudata(L, 1, PROCESS_TYPE);
 	if (process->generation == fork_generation())
 		return process;
-	nobody = (struct process){ .pidfd = -1, .channel = -1, .reaped = true };
+	nobody = (struct process){ .pidfd = -1, .channel = -1, .sent = -1, .listener = -1, .reaped = true };
 	return &nobody;
 }
 
@@ -272,6 +272,19 @@ static int process_sent(lua_State *L)
 	return 1;
 }
 
+/* process:listener() -> fd object | nil
+ * Of its seccomp filter, once it has sent it: wait_for_exec(), which returns EINTR then, does not wait for whoever
+ * answers. It is the caller's from now on. */
+static int process_listener(lua_State *L)
+{
+	struct process *process = check_process(L);
+	if (process->listener < 0)
+		return 0;
+	*new_fd(L) = process->listener;
+	process->listener = -1;
+	return 1;
+}
+
 static int process_tostring(lua_State *L)
 {
 	lua_pushfstring(L, "%s (pid %d)", PROCESS_TYPE, check_process(L)->pid);
@@ -304,6 +317,7 @@ void open_process(lua_State *L)
 		{ "channel", process_channel },
 		{ "monitor", process_monitor },
 		{ "sent", process_sent },
+		{ "listener", process_listener },
 		{ "close", process_gc },
 		{ 0 },
 	};

@@ -22,6 +22,7 @@ struct process {
 	int pidfd;
 	int channel;
 	int sent; /* a descriptor that the child has sent, until somebody takes it */
+	int listener; /* of its seccomp filter, likewise */
 	struct launch *launch; /* until the program runs */
 	size_t launch_size;
 	const uint64_t *stamps; /* in the launch, while that is there; later a copy; NULL where there are none */

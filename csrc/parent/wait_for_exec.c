@@ -53,7 +53,7 @@ int open_child(int pid, int parent, bool may_be_unknown)
 static bool is_kind(char kind)
 {
 	return kind == MESSAGE_SUCCESSOR[0] || kind == MESSAGE_PROGRAM[0] || kind == MESSAGE_DESCRIPTOR[0] ||
-	       kind == MESSAGE_AWAITING[0];
+	       kind == MESSAGE_AWAITING[0] || kind == MESSAGE_LISTENER[0];
 }
 
 /* Somebody inside who has got hold of the channel is not believed. The kernel vouches for the sender (unix(7)); who
@@ -93,15 +93,15 @@ static int adopt(struct process *process, int pid)
 }
 
 /* What the kernel has put in for a message with descriptors: one is kept, and only the first that there is. */
-static void keep_descriptor(struct process *process, const struct cmsghdr *header)
+static void keep_descriptor(int *place, const struct cmsghdr *header)
 {
 	const unsigned char *data = CMSG_DATA(header);
 	size_t size = header->cmsg_len - (size_t)(data - (const unsigned char *)header);
 	for (size_t i = 0; i + sizeof(int) <= size; i += sizeof(int)) {
 		int fd;
 		memcpy(&fd, data + i, sizeof fd);
-		if (process->sent < 0)
-			process->sent = move_up(fd, MIN_FD);
+		if (*place < 0)
+			*place = move_up(fd, MIN_FD);
 		else
 			close(fd);
 	}
@@ -134,11 +134,12 @@ static int receive(struct process *process)
 	if (count == 0)
 		return message.msg_controllen ? -EPROTO : 0;
 	int sender = 0;
-	bool brought = process->sent >= 0;
+	int *place = kind == MESSAGE_LISTENER[0] ? &process->listener : &process->sent;
+	bool brought = *place >= 0;
 	for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header; header = header_behind(&message, header)) {
 		struct ucred credentials;
 		if (header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS) {
-			keep_descriptor(process, header);
+			keep_descriptor(place, header);
 		} else if (header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_CREDENTIALS) {
 			memcpy(&credentials, CMSG_DATA(header), sizeof credentials);
 			sender = credentials.pid;
@@ -146,11 +147,13 @@ static int receive(struct process *process)
 	}
 	if (!sender || !is_kind(kind) || !is_expected(process, kind, sender))
 		return -EPROTO;
-	if (kind == MESSAGE_DESCRIPTOR[0]) {
-		/* There was no room for it, or it is the second: it stays unanswered, and the program does not run. */
-		if (brought || process->sent < 0)
+	if (kind == MESSAGE_DESCRIPTOR[0] || kind == MESSAGE_LISTENER[0]) {
+		/* There was no room for it, or it is the second: it stays unanswered, and the program does not run. Nor
+		 * does one whose filter has lost its listener: its execve(2) fails. */
+		if (brought || *place < 0)
 			return brought ? -EEXIST : -EMFILE;
-		channel_answer(process->channel);
+		if (kind == MESSAGE_DESCRIPTOR[0])
+			channel_answer(process->channel);
 		return kind;
 	}
 	if (kind == MESSAGE_PROGRAM[0])
@@ -172,7 +175,8 @@ static struct timespec time_until(struct timespec end)
 	return left;
 }
 
-/* Waits for the next message that is a matter of the caller's. Returns MESSAGE_AWAITING, 0, or a negative errno. */
+/* Waits for the next message that is a matter of the caller's. Returns MESSAGE_AWAITING, MESSAGE_LISTENER, 0, or a
+ * negative errno. */
 static int listen_to(struct process *process, const struct timespec *timeout)
 {
 	struct pollfd channel = { .fd = process->channel, .events = POLLIN };
@@ -192,7 +196,7 @@ static int listen_to(struct process *process, const struct timespec *timeout)
 		if (ready <= 0)
 			return ready == 0 ? -ETIMEDOUT : -errno;
 		int said = receive(process);
-		if (said <= 0 || said == MESSAGE_AWAITING[0])
+		if (said <= 0 || said == MESSAGE_AWAITING[0] || said == MESSAGE_LISTENER[0])
 			return said;
 	}
 }
@@ -200,6 +204,8 @@ static int listen_to(struct process *process, const struct timespec *timeout)
 int launch_ready(struct process *process, const struct timespec *timeout)
 {
 	int said = listen_to(process, timeout);
+	if (said == MESSAGE_LISTENER[0])
+		return -EPROTO; /* behind the filter it awaits nobody */
 	if (said != MESSAGE_AWAITING[0])
 		return said;
 	/* It has executed the runner, or is a copy that never had any, and may wait for long. */
@@ -216,6 +222,8 @@ int launch_wait_for_exec(struct process *process, const struct timespec *timeout
 	int result = listen_to(process, timeout);
 	if (result < 0)
 		return result;
+	if (result == MESSAGE_LISTENER[0])
+		return -EINTR; /* from here on it is to be served */
 	if (result == MESSAGE_AWAITING[0])
 		return -EPROTO; /* it awaits somebody who will not come */
 	close_once(&process->channel);

@@ -23,11 +23,33 @@
 /* From a process in an await step. */
 #define MESSAGE_AWAITING "a"
 
+/* Comes with the listener of a seccomp filter (ops/listener.c), and is not answered. */
+#define MESSAGE_LISTENER "l"
+
 /* Returns 0 or a negative errno. */
 static inline int channel_say(int64_t channel, const char *what)
 {
 	long result;
 	RAW_RETRY(result, SYS_sendto, channel, what, 1, MSG_NOSIGNAL, 0, 0);
+	return result < 0 ? (int)result : 0;
+}
+
+/* The same, with a copy of a descriptor: unix(7), SCM_RIGHTS. */
+static inline int channel_send(int64_t channel, const char *what, int fd)
+{
+	union {
+		char space[CMSG_SPACE(sizeof fd)];
+		struct cmsghdr header;
+	} control = {
+		.header = { .cmsg_len = CMSG_LEN(sizeof fd), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS },
+	};
+	*(int *)(void *)CMSG_DATA(&control.header) = fd;
+	char byte = *what;
+	struct iovec data = { &byte, 1 };
+	struct msghdr message = { .msg_iov = &data, .msg_iovlen = 1, .msg_control = &control,
+				  .msg_controllen = sizeof control };
+	long result;
+	RAW_RETRY(result, SYS_sendmsg, channel, &message, MSG_NOSIGNAL);
 	return result < 0 ? (int)result : 0;
 }
 

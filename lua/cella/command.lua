@@ -125,7 +125,7 @@ M.rule = command_rule(program_fields)
 M.call_rule = call.rule(fields)
 
 local function for_container(keys)
-  local result = { cwd = rule.absolute }
+  local result = { cwd = rule.absolute, denied = rule.callable }
   for key, check in pairs(keys) do result[key] = check end
   result.rlimits = nil -- which are the container's
   for key, check in pairs(M.spawn_fields) do result[key] = check end

@@ -16,6 +16,8 @@ local command_module = require "cella.command"
 local compiled = require "cella.container.compiled"
 local confinement = require "cella.confinement"
 local core = require "cella.core"
+---@module "cella.denied"
+local denied = lazy "cella.denied"
 local description = require "cella.container.description"
 local held = require "cella.plan.held"
 local host_facts = require "cella.host"
@@ -259,6 +261,10 @@ end
 local function record_command(plan, box, command)
   local refused = box.seccomp and box.seccomp:refuses_start(call.is(command))
   if refused then blame("seccomp: " .. refused) end
+  if command.denied then
+    if call.is(command) then blame "command.denied: a program expected: what a function is denied nobody can tell" end
+    plan.filter = denied.filter(box.seccomp or false, command.denied)
+  end
   command_module.record(plan, command_module.for_plan(command, box.environment, "/tmp",
     with_backstop(box.rlimits or {}, command.cpu_limit)), box)
 end
@@ -349,7 +355,9 @@ end
 --- still holds; who does not prepare gets the same from the second on.
 ---@return true?, cella.error?
 function Container:prepare()
-  local plan, err = make_plan(self, M.checked_command(self, { "true" }), core.now())
+  local filter, command = self.description.seccomp, { "true" }
+  if filter and filter:notifies() then command.denied = function() end end
+  local plan, err = make_plan(self, M.checked_command(self, command), core.now())
   if not plan then return nil, err end
   return true
 end

@@ -277,6 +277,9 @@ function Entrance.build(options, command, host)
         .. "say `exceed = { \"interpreter\" }`",
     }
   end
+  if command.denied then
+    blame "command.denied: what enters is told nobody of: it is for programs that a container is made for"
+  end
   return command_module.record(plan, command_module.for_plan(command, options.environment), options)
 end
 

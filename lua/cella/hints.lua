@@ -86,7 +86,6 @@ local tables = {
     { "1", "it is a table with keys: { type = \"bind\", source = \"/src\", destination = \"/src\" }" },
   },
   seccomp = by_key {
-    { "notify", "there is no supervisor yet that could answer" },
     { "trap trace", "there is `kill`, which ends the process, and `log`" },
     { "deny block refuse", "what is refused stands under its error: errno = { EPERM = { \"mount\" } }" },
     { "1", "names of calls stand in a list: allow = { ... }, kill = { ... }, errno = { EPERM = { ... } }" },

@@ -11,6 +11,7 @@ local NAMES = [[
   caps.read caps.rules caps.securebits caps.set caps.state caps.text caps.walk
   cgroup cgroup.base cgroup.description cgroup.place cgroup.usage
   container container.compiled container.description container.identity container.owner
+  denied denied.address denied.caller denied.calls denied.cause denied.files denied.key
   doctor doctor.features doctor.remedies doctor.report
   enter enter.cgroups enter.identity enter.process enter.target
   explain explain.causes explain.everywhere explain.filter explain.mounts explain.obstacles explain.program
@@ -25,7 +26,7 @@ local NAMES = [[
   root root.bind root.description root.device root.entry root.filesystem root.idmap root.overlay root.own root.place
   root.readonly root.system
   seccomp seccomp.action seccomp.calls seccomp.compile seccomp.condition seccomp.constants seccomp.grammar
-  seccomp.named seccomp.rules seccomp.text seccomp.word
+  seccomp.named seccomp.rules seccomp.text seccomp.told seccomp.word
   show show.data show.text
   subid subid.files subid.program
   tree tree.ask tree.data tree.dot tree.maps tree.node tree.order tree.related tree.scan tree.svg tree.text tree.words

@@ -229,7 +229,13 @@ local function record_end(self, command, open_more)
   self:sigdefault("all")
   self:sigunblock()
   local filter = self.filter
-  if filter then self:seccomp(filter.program, filter.name):expect_seccomp(filter.mark) end
+  if filter then
+    if filter.unheard then
+      blame("seccomp: the policy has `notify`, and nobody is told: the command needs a function `denied`")
+    end
+    self[filter.supervise and "seccomp_listener" or "seccomp"](self, filter.program, filter.name)
+    self:expect_seccomp(filter.mark)
+  end
   return commands.environment_list(command.environment), more
 end
 

@@ -359,6 +359,7 @@ local function needed_for(self)
   if self.limits:any() then return "nobody would see to its limits: timeout, cpu_limit, output_limit" end
   if self.cgroup then return "nobody would remove its cgroup" end
   if self.exited then return "nobody would call hooks.exited" end
+  if self.supervisor then return "nobody would answer the calls that its filter holds back for `denied`" end
   if self.pty then return "nobody would be at the other end of its terminal" end
   if next(self.outputs) then return "nobody would take its output: give it a file, or \"null\"" end
   if self.input then return 'nobody would write to its standard input: stdin = "pipe"' end

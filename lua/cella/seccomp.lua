@@ -9,12 +9,12 @@
 ---     }
 ---     cella.container { seccomp = policy - { "ptrace" } }
 --
--- `default` is what all calls get that are not named: "allow", "log", "kill", or the name of an error. `allow`, `log`
--- and `kill` are lists of calls, and `errno` has such a list for each error. An item of a list is a name; a key is one
--- too, with conditions on the arguments that all have to hold: { { 0, "==", 5 }, ... }, or a list of several such
--- lists, of which one has to. Of conditions that hold the strictest counts; where none does, the list that has the call
--- without one; where there is no such list, the default; and what `allow` has on a condition alone is else refused
--- (EPERM).
+-- `default` is what all calls get that are not named: "allow", "log", "notify", "kill", or the name of an error.
+-- `allow`, `log`, `notify` and `kill` are lists of calls, and `errno` has such a list for each error. An item of a list
+-- is a name; a key is one too, with conditions on the arguments that all have to hold: { { 0, "==", 5 }, ... }, or a
+-- list of several such lists, of which one has to. Of conditions that hold the strictest counts; where none does, the
+-- list that has the call without one; where there is no such list, the default; and what `allow` has on a condition
+-- alone is else refused (EPERM).
 
 local blame = require "cella.blame"
 local action = require "cella.seccomp.action"
@@ -26,6 +26,7 @@ local grammar = require "cella.seccomp.grammar"
 local named = require "cella.seccomp.named"
 local rules_of = require "cella.seccomp.rules"
 local text = require "cella.seccomp.text"
+local told = require "cella.seccomp.told"
 local validate = require "cella.validate"
 local word = require "cella.seccomp.word"
 
@@ -187,16 +188,49 @@ function methods:filter(machine)
   return mine.programs[machine]
 end
 
---- What a start takes of a policy: cella.confinement.
----@param policy cella.seccomp.policy|false|nil
----@return { program: string, mark: integer, name: string, policy: cella.seccomp.policy }|false
-function M.filter_of(policy)
-  if not policy then return false end
+local function title(policy)
   local count = 0
   for _ in pairs(own(policy).rules.calls) do count = count + 1 end
-  local name = policy:name() or ("default %s, %d calls otherwise"):format(own(policy).rules.default, count)
-  return { program = assert(policy:filter()), mark = policy:mark(), name = name, policy = policy }
+  return policy:name() or ("default %s, %d calls otherwise"):format(own(policy).rules.default, count)
 end
+
+---@class cella.seccomp.filter
+---@field program string
+---@field mark integer
+---@field name string                   for a printed plan
+---@field policy cella.seccomp.policy?  that decides
+---@field unheard boolean?              it has "notify", and nobody hears of that
+---@field supervise (fun(listener: cella.fd): cella.denied.supervisor)?  who does: cella.denied
+
+--- What a start takes of a policy: cella.confinement.
+---@param policy cella.seccomp.policy|false|nil
+---@return cella.seccomp.filter|false
+function M.filter_of(policy)
+  if not policy then return false end
+  return { program = assert(policy:filter()), mark = policy:mark(), name = title(policy), policy = policy,
+    unheard = told.notify(own(policy).rules) }
+end
+
+--- The same, where somebody hears of calls: see cella.seccomp.told.
+---@param policy cella.seccomp.policy|false
+---@param more table<string, true>
+---@return cella.seccomp.filter
+function M.told_filter(policy, more)
+  local decides = policy or M.policy { default = "allow" }
+  local mine = own(decides)
+  mine.told = mine.told or setmetatable({}, { __mode = "k" })
+  mine.told[more] = mine.told[more] or of_rules(told.rules(mine.rules, more))
+  local filter = mine.told[more]
+  return { program = assert(filter:filter()), mark = filter:mark(), policy = policy or nil,
+    name = (policy and title(policy) .. ", " or "") .. "what is denied is told" }
+end
+
+--- What is answered to a call, by its registers: six words (cella.seccomp.word).
+---@param policy cella.seccomp.policy
+---@param name string
+---@param words string[]
+---@return string action
+function M.decide(policy, name, words) return rules_of.decide(own(policy).rules, name, words) end
 
 --- Its name, where it has one.
 ---@return string?
@@ -205,7 +239,7 @@ function methods:name() return own(self).name end
 local function call_of(name) return validate.check(grammar.call_rule, name, "name").name end
 
 --- What a call is answered, with these arguments (integers, or hexadecimal text; 0 if not given): "allow", "log",
---- "kill", or the name of an error.
+--- "notify", "kill", or the name of an error.
 ---@param name string
 ---@param ... integer|string
 ---@return string action
@@ -246,6 +280,10 @@ function methods:lacking(machine)
   return names
 end
 
+--- Whether it has calls of which the caller is to hear first (`notify`).
+---@return boolean
+function methods:notifies() return told.notify(own(self).rules) end
+
 -- What is still called behind the filter, and could be the end of the process.
 local LATER = { "prctl", "faccessat", "clock_gettime", "exit_group" }
 local FUNCTIONS = { "write", "exit_group" }
@@ -256,6 +294,7 @@ local FUNCTIONS = { "write", "exit_group" }
 function methods:refuses_start(is_function)
   local rules = own(self).rules
   if is_function then
+    if told.notify(rules) then return "a policy that has `notify` cannot have a function as the program" end
     for _, name in ipairs(FUNCTIONS) do
       local answer = rules_of.of(rules, name)
       if #answer.clauses > 0 or not action.permits(answer.final) then

@@ -14,8 +14,8 @@ local LAYERS = {
     .. "enter.target tree same" },
   { "plans and processes", "plan plan.* explain explain.* interpreter runner streams terminal rlimits mapping command "
     .. "call call.* process process.* cgroup cgroup.* root.description" },
-  { "containers", "confinement root root.* container container.* enter enter.* namespace pool worker worker.* show "
-    .. "show.* doctor doctor.* busted busted.*" },
+  { "containers", "confinement denied denied.* root root.* container container.* enter enter.* namespace pool worker "
+    .. "worker.* show show.* doctor doctor.* busted busted.*" },
   { "top", "cella cli cli.*" },
 }
 

@@ -71,6 +71,7 @@ local CALLS = {
   no_new_privs = { "prctl PR_SET_NO_NEW_PRIVS" },
   seccomp = { "prctl PR_SET_SECCOMP" },
   expect_seccomp = { "prctl PR_GET_SECCOMP" },
+  seccomp_listener = { "clone3", "seccomp", "seccomp?" },
   deny_keys = { "prctl PR_SET_SECCOMP" },
   join_session_keyring = { "keyctl", "keyctl", "keyctl" },
   personality = { "personality" },

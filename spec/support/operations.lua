@@ -98,6 +98,7 @@ return {
   wait_for_byte = { fd() },
   seccomp = { p("filter", "data", "x"), optional(p("policy", "text", "default")) },
   expect_seccomp = { p("mark", "u32", 1) },
+  seccomp_listener = { p("filter", "data", "x"), optional(p("policy", "text", "default")) },
   deny_keys = {},
   join_session_keyring = {},
   personality = { p("persona", "u32", 0) },

@@ -46,7 +46,7 @@ local function request_of(arguments)
       arguments.command)
   end
   local request = { file = file, keys = keys, arguments = arguments.file_arguments, command = command }
-  request.debug = arguments.debug
+  request.debug, request.denied = arguments.debug, arguments.denied
   request.seccomp = arguments.seccomp
   if arguments.terminal or arguments.no_terminal then request.terminal = arguments.terminal == true end
   return request

@@ -7,8 +7,9 @@ local M = { summary = "Start a container: of a file, of keys in the line, or the
 --- Describes the command to the parser.
 ---@param command table  of argparse
 function M.configure(command)
-  containers.configure(command, "[--debug]")
+  containers.configure(command, "[--debug] [--denied]")
   command:flag("--debug", "Tell each step on the standard error once it is done, with its time.")
+  command:flag("--denied", "Tell on the standard error what the program is denied, and which key opens it.")
   command:description [[
 Runs FILE.lua, starts the container that it returns, and waits for its program
 to end. Without a file it is the default container, or the one whose keys are
@@ -23,6 +24,7 @@ the container names (its key `command`).
   cella run web.lua 8080
   cella run -- sh
   cella run --debug -- true
+  cella run --denied -- cat ~/.profile
   cella run --seccomp strict -- lua5.4 -e 'print(2^10)'
   cella run -e 'hostname = "moon", ids = policy.root()' -- sh]])
 end

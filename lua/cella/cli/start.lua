@@ -137,6 +137,11 @@ function M.run(box, request, streams)
     for key, value in pairs(given) do command[key] = value end
     command.log = log.steps(streams.err)
   end
+  if request.denied and type(given) == "table" then
+    command = command or {}
+    for key, value in pairs(given) do command[key] = value end
+    command.denied = require("cella.cli.denied").teller(streams.err)
+  end
   local held = hold_signals(box, FORWARDED)
   local ok, process, err = common.try(box.spawn, box, command)
   if ok and err and err.op == "openpt" and may_be_ours then

@@ -386,6 +386,8 @@ error "for editors and readers, not for running"
 ---@field capture_limit integer? bytes that are kept of each captured stream: 16 MiB, if not given
 ---@field result_limit integer?  bytes that the values of a function may take: 16 MiB, if not given
 ---@field log (fun(step: cella.plan.done))?  called with each step of the plan once it is done, with its time
+---@field denied (fun(event: cella.denied.event))?  called with what the program is denied, and the key that opens it.
+---  Of programs alone
 
 --- What is run in a container: the program with its arguments, as items, and how.
 ---@class cella.command.keys : cella.command.shared
@@ -523,9 +525,11 @@ error "for editors and readers, not for running"
 --- A policy of system calls: the table of `seccomp.policy`. A list has names of calls as items, and as keys those that
 --- are meant on a condition: `{ "mount", socket = { { 0, "in", { "unix", "inet" } } } }`.
 ---@class cella.seccomp.keys
----@field default "allow"|"log"|"kill"|string  what is answered to calls that are not named: "EPERM" is an error
+---@field default "allow"|"log"|"notify"|"kill"|string  what is answered to calls that are not named: "EPERM" is an
+---  error
 ---@field allow table?  which calls are performed
 ---@field log table?    which are performed, and told of in the kernel's log
+---@field notify table?  which are performed once the caller has heard of them: by the key `denied` of the command
 ---@field kill table?   which end the process, by SIGSYS
 ---@field errno table<string, table>?  which fail, by the error: `{ EPERM = { "mount" } }`
 ---@field calls table<string, table>?  answers in full, by call: `{ { CONDITION, ..., ACTION }, ..., ACTION }`, of which

@@ -53,6 +53,14 @@ function plan:expect_no_user_namespaces() end
 ---@return cella.plan
 function plan:send_fd(fd) end
 
+--- As seccomp, with a filter that has answers of the kind SECCOMP_RET_USER_NOTIF. Its listener goes to the parent, who
+--- has to answer: execve(2) is to be among them, so that nothing is executed before. EBUSY where this process has such
+--- a filter already; EAGAIN where it may have no thread for a moment, by its limits.
+---@param filter string  a compiled classic BPF program
+---@param policy string?  what a printed plan calls it
+---@return cella.plan
+function plan:seccomp_listener(filter, policy) end
+
 --- That the kernel has locked the mount at the root, and with it, in one go, all below it: what is locked has its
 --- setting of access times locked, and no other can be put in its place. Nothing else tells.
 ---@return cella.plan

@@ -573,6 +573,8 @@ function sys.sched_setaffinity(cpus) end
 ---@param cpus integer[]
 function sys.expect_affinity(cpus) end
 
+-- A filter whose calls somebody else hears of and answers: seccomp_unotify(2).
+
 -- Reading back: each of these operations reads from the kernel what an earlier step was to bring about, and fails with
 -- ENOTRECOVERABLE if it is not so.
 

@@ -86,6 +86,7 @@ end
 local function give_up(options, context)
   if context.cgroup then context.cgroup:remove() end
   for _, fd in pairs(context.captures) do fd:close() end
+  if context.supervisor then context.supervisor:close() end
   if options.set then options.set:close() end
 end
 
@@ -151,7 +152,11 @@ local function complete(plan, child, options, context)
     local process = starting.new(function(pause)
       start.pausing(context, pause)
       return start.finish(plan, child, options, context)
-    end, function() mapping.end_helpers(context) end)
+    end, function()
+      mapping.end_helpers(context)
+      if context.both then context.both:close() end
+      if context.supervisor then context.supervisor:close() end
+    end)
     return Process.new(child, context.captures, options, process)
   end
   local err

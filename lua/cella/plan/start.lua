@@ -5,6 +5,7 @@ local core = require "cella.core"
 local Error = require "cella.error"
 local failures = require "cella.plan.failure"
 local Terminal = require "cella.terminal"
+local words = require "cella.words"
 
 local M = {}
 
@@ -80,7 +81,7 @@ local function patiently(plan, child, options, context, wait)
       return nil, Error.new { op = "clone3", message = step, errno = errno }
     end
     left = M.seconds_left(options)
-    if context.pause and left > 0 then context.pause(child:channel(), left) end
+    if context.pause and left > 0 then context.pause(context.supervised or child:channel(), left) end
   end
 end
 
@@ -114,14 +115,57 @@ local function pass_sync_points(plan, child, options, context)
   return true
 end
 
+-- The child has sent the listener of its filter: from here on it waits, at its execve(2) for one, for who answers.
+local function take_listener(plan, child, context)
+  local listener = child:listener()
+  if not listener then return true end
+  context.supervisor = plan.filter.supervise(listener)
+  local set, message, errno = core.poll_set()
+  if not set then return nil, message, errno end
+  context.both = set
+  context.supervised = set:number()
+  for _, number in ipairs { child:channel(), listener:number() } do
+    local ok
+    ok, message, errno = set:watch(number)
+    if not ok then return nil, message, errno end
+  end
+  return true
+end
+
+-- Answers while nobody has a process yet that could be waited for.
+local function serve(context, left)
+  local supervisor = context.supervisor
+  local ready, message, errno = core.poll({ context.supervised }, left)
+  if not ready then return nil, message, errno end
+  local ok, raised = pcall(supervisor.serve, supervisor)
+  if ok then return true end
+  if not Error.is(raised) then raised = Error.new { op = "denied", message = words.of(raised), cause = raised } end
+  context.raised = raised
+  return false
+end
+
 local function wait_for_exec(plan, child, options, context)
   local call
   local group = context.cgroup
   local ok, step, errno = patiently(plan, child, options, context, function(left)
-    local executed, number, code, failed = child:wait_for_exec(left)
+    local done, message, problem
+    if context.supervisor then
+      done, message, problem = serve(context, left)
+      if not done then return done, message, problem end
+    end
+    local executed, number, code, failed = child:wait_for_exec(context.supervisor and 0 or left)
     call = failed
+    if executed == nil and core.errno_name(code) == "EINTR" then
+      done, message, problem = take_listener(plan, child, context)
+      if not done then return nil, message, problem end
+    end
     return executed, number, code
   end)
+  if context.both then
+    context.both:close()
+    context.both, context.supervised = nil, nil
+  end
+  if context.raised then return nil, context.raised end
   if ok then return true end
   if ok == nil then return nil, step end
   if step > plan.recorder:size() then
@@ -188,6 +232,7 @@ function M.finish(plan, child, options, context)
     if ok and context.log.failure then ok, err = nil, context.log.failure end
   end
   if not ok then return nil, err end
+  options.supervisor = context.supervisor
   return adopt_terminal(plan, child, context.captures)
 end
 

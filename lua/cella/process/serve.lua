@@ -27,7 +27,7 @@ M.DYING = 5
 local ASKING = 0.02
 
 -- What may call a function of the caller's: if that raises, the container ends, and step() raises the same.
-local function call_protected(self, call)
+local function call_protected(self, call, what)
   self.calling = true
   local ok, raised = pcall(call)
   self.calling = false
@@ -40,7 +40,7 @@ local function call_protected(self, call)
   end
   self.raised = { raised }
   self.failure = self.failure or Error.new { op = "wait",
-    message = "a function that got the program's output raised: " .. words.of(raised) }
+    message = ("%s raised: %s"):format(what or "a function that got the program's output", words.of(raised)) }
 end
 
 local function close_output(self, stream)
@@ -87,6 +87,16 @@ function M.divert(self, name, sink)
   stream.sink, stream.admit = sink, function(size) return size end
 end
 
+-- Answers the calls that its filter holds back: cella.denied.
+local function add_supervisor(self, supervisor)
+  self.supervisor = supervisor
+  return self.set:add(supervisor:number(), function()
+    call_protected(self, function()
+      if not supervisor:serve() then self.set:remove(supervisor:number()) end
+    end, "the function `denied`")
+  end)
+end
+
 --- The program has been executed: from now on its end is waited for.
 ---@param pty cella.terminal|false|nil
 ---@return boolean?, cella.error?
@@ -101,6 +111,7 @@ function M.begin(self, pty)
   end
   local ok, err = self.set:add(self.child:pidfd(), function() self.ended = true end)
   if ok then ok, err = M.add_outputs(self) end
+  if ok and self.options.supervisor then ok, err = add_supervisor(self, self.options.supervisor) end
   self.ends, self.options = nil, nil -- which hold the plan
   return ok, err
 end
@@ -131,6 +142,10 @@ function M.let_go(self)
   if self.input then self.input:fail("the program has ended", EPIPE) end
   if self.typing then self.typing:fail("the program has ended", EPIPE) end
   for _, stream in pairs(self.outputs) do close_output(self, stream) end
+  if self.supervisor then
+    self.set:remove(self.supervisor:number())
+    self.supervisor:close()
+  end
   self.child:close()
   if self.cgroup then self.cgroup:remove() end
   if self.exposed then self.set:set_time(0) else self.set:close() end

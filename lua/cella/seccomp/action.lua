@@ -1,4 +1,4 @@
---- What a filter answers to a system call: "allow", "log", the name of an error, or "kill".
+--- What a filter answers to a system call: "allow", "log", "notify", the name of an error, or "kill".
 
 local ascii = require "cella.ascii"
 local core = require "cella.core"
@@ -39,26 +39,26 @@ end
 
 --- A rule: an action.
 function M.rule(value, path)
-  if value == "allow" or value == "log" or value == "kill" or M.errno(value) then return value end
-  local near = type(value) == "string" and validate.nearest(value, { "allow", "log", "kill" })
-  validate.fail(path, '%s is not "allow", "log", "kill" or the name of an error%s', validate.show(value),
+  if value == "allow" or value == "log" or value == "notify" or value == "kill" or M.errno(value) then return value end
+  local near = type(value) == "string" and validate.nearest(value, { "allow", "log", "notify", "kill" })
+  validate.fail(path, '%s is not "allow", "log", "notify", "kill" or the name of an error%s', validate.show(value),
     near and "; did you mean '" .. near .. "'?" or "")
 end
 
 --- Whether a program's call is performed.
 ---@param action string
 ---@return boolean
-function M.permits(action) return action == "allow" or action == "log" end
+function M.permits(action) return action == "allow" or action == "log" or action == "notify" end
 
--- As the kernel has it where several filters answer.
-local STRICTNESS = { allow = 1, log = 2, kill = 4 }
+-- As the kernel has it where several filters answer. An error is 4.
+local STRICTNESS = { allow = 1, log = 2, notify = 3, kill = 5 }
 
 --- Of two actions the stricter; of two errors the first.
 ---@param one string
 ---@param other string
 ---@return string
 function M.stricter(one, other)
-  return (STRICTNESS[other] or 3) > (STRICTNESS[one] or 3) and other or one
+  return (STRICTNESS[other] or 4) > (STRICTNESS[one] or 4) and other or one
 end
 
 --- Of two actions the one that is less strict; of two errors the first.
@@ -66,7 +66,7 @@ end
 ---@param other string
 ---@return string
 function M.milder(one, other)
-  return (STRICTNESS[other] or 3) < (STRICTNESS[one] or 3) and other or one
+  return (STRICTNESS[other] or 4) < (STRICTNESS[one] or 4) and other or one
 end
 
 --- Whether of two conditions the one with this action is asked first, where the order is not said.
@@ -74,9 +74,9 @@ end
 ---@param other string
 ---@return boolean
 function M.is_asked_before(one, other)
-  local first, second = STRICTNESS[one] or 3, STRICTNESS[other] or 3
+  local first, second = STRICTNESS[one] or 4, STRICTNESS[other] or 4
   if first ~= second then return first > second end
-  return first == 3 and one < other
+  return first == 4 and one < other
 end
 
 return M

@@ -145,4 +145,21 @@ function M.width(call, index)
   return WIDTHS[letter], letter == "p"
 end
 
+local by_number = {}
+
+--- The name of the call that has a number on a machine; nil where none has.
+---@param number integer
+---@param machine string
+---@return string?
+function M.name_of(number, machine)
+  if not by_number[machine] then
+    by_number[machine] = {}
+    for _, name in ipairs(M.names()) do
+      local its = by_name[name].numbers[machine]
+      if its then by_number[machine][its] = name end
+    end
+  end
+  return by_number[machine][number]
+end
+
 return M

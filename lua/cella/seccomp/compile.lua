@@ -23,7 +23,7 @@ local EQUAL, ABOVE, AT_LEAST, ANY_BIT = 0x15, 0x25, 0x35, 0x45
 -- struct seccomp_data
 local NUMBER, ARCHITECTURE, ARGUMENTS = 0, 4, 16
 
-local ALLOW, LOG, ERRNO, KILL = 0x7fff0000, 0x7ffc0000, 0x00050000, 0x80000000
+local ALLOW, LOG, NOTIFY, ERRNO, KILL = 0x7fff0000, 0x7ffc0000, 0x7fc00000, 0x00050000, 0x80000000
 
 local PR_GET_SECCOMP = 21
 
@@ -69,6 +69,7 @@ end
 local function code_of(given)
   if given == "allow" then return ALLOW end
   if given == "log" then return LOG end
+  if given == "notify" then return NOTIFY end
   if given == "kill" then return KILL end
   return ERRNO + action.errno(given)
 end

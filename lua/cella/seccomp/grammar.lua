@@ -101,8 +101,8 @@ end
 
 local function anything(value) return value end
 
-local fields = { default = action.rule, allow = anything, log = anything, kill = anything, errno = anything,
-  calls = anything }
+local fields = { default = action.rule, allow = anything, log = anything, notify = anything, kill = anything,
+  errno = anything, calls = anything }
 local table_rule = rule.record(fields, nil, nil, "seccomp")
 
 --- A rule: a policy's table, as rules.
@@ -127,7 +127,7 @@ function M.rule(value, path)
       end
     end)
   end
-  for _, name in ipairs { "allow", "log", "kill" } do
+  for _, name in ipairs { "allow", "log", "notify", "kill" } do
     if said[name] ~= nil then read(said[name], join(path, name), name) end
   end
   if said.errno ~= nil then

@@ -143,6 +143,18 @@ function M.reason(name)
   return nil
 end
 
+--- Whether it is what it takes to make containers inside that "default" refuses, and "nesting" does not.
+---@param name string
+---@return boolean
+function M.is_nesting(name)
+  for _, group in ipairs(NESTING) do
+    for key, value in pairs(group.calls) do
+      if key == name or type(key) == "number" and value == name then return true end
+    end
+  end
+  return false
+end
+
 --- The groups of "default", for the document.
 ---@return cella.seccomp.group[]
 function M.groups()

@@ -82,7 +82,7 @@ end
 function M.of(rules)
   local groups, ordered = sort_out(rules)
   local lines = { "{", ("  default = %q,"):format(rules.default) }
-  for _, name in ipairs { "allow", "log", "kill" } do
+  for _, name in ipairs { "allow", "log", "notify", "kill" } do
     if groups[name] then lines[#lines + 1] = ("  %s = %s,"):format(name, group_text(groups[name], "  ")) end
   end
   local errors = {}
@@ -104,7 +104,8 @@ function M.of(rules)
   return table.concat(lines, "\n")
 end
 
-local WORDS = { allow = "allowed", log = "allowed, and logged by the kernel", kill = "the end of the process (SIGSYS)" }
+local WORDS = { allow = "allowed", log = "allowed, and logged by the kernel",
+  notify = "allowed, once the caller has heard of it", kill = "the end of the process (SIGSYS)" }
 
 local function action_words(given) return WORDS[given] or "refused with " .. given end
 

@@ -1,0 +1,173 @@
+--- What is to be expected of a call on a file: whether the container has it, and as what.
+
+local caller = require "cella.denied.caller"
+local core = require "cella.core"
+local open = require "cella.open"
+
+local M = {}
+
+-- The same on all machines (asm-generic/fcntl.h).
+local CREAT, EXCL, TRUNC, O_PATH = 0x40, 0x80, 0x200, 0x200000
+
+local READ, WRITE, EXECUTE = 4, 2, 1
+local UNKNOWN = 65534 -- who has no ID here is called so, and so is somebody else
+
+local function has(number, bit) return math.floor(number / bit) % 2 == 1 end
+
+-- What lies there is of another process's choosing, and /proc has what belongs to whoever looks.
+local function is_of_nobody(path)
+  return path:find "^/+proc%f[/%z]" or path:find "^/+dev/+fd%f[/%z]" or path:find "^/+dev/+std" or path:find "%z"
+end
+
+local MOST_REMEMBERED = 4096
+
+local function look_at_host(path, looks)
+  if not caller.waits_for_nobody("self", looks) then return (open.status(path)) end
+  local fd = core.open(path, { "path" })
+  if not fd then return nil end
+  local place = core.readlink(("/proc/self/fd/%d"):format(fd:number())) or ""
+  local status = not is_of_nobody(place) and core.file_status(fd:number()) or nil
+  fd:close()
+  return status
+end
+
+--- What the host has at a path, as core.file_status; nil where that is nothing.
+---@param path string
+---@param looks table
+---@return table?
+function M.of_host(path, looks)
+  if not looks.host or looks.count >= MOST_REMEMBERED then looks.host, looks.count = {}, 0 end
+  if looks.host[path] == nil then
+    looks.host[path], looks.count = look_at_host(path, looks) or false, looks.count + 1
+  end
+  return looks.host[path] or nil
+end
+
+local function parent_of(path)
+  local parent = path:match "^(.*)/+[^/]+/*$"
+  return parent and (parent == "" and "/" or parent)
+end
+
+-- Whether the mode of a file denies something to the program that the caller himself may do.
+local function denies(who, status, want)
+  local uid, gid = who:numbers "Uid"[4], who:numbers "Gid"[4]
+  local _, me = core.sys.getresuid()
+  if not uid or status.uid == UNKNOWN or uid == UNKNOWN or status.uid == uid then return false end
+  if me ~= 0 and me ~= status.uid then return false end
+  if who:has(1) or who:has(2) and want == READ then return false end
+  local groups = who:numbers "Groups"
+  groups[#groups + 1] = gid
+  local bits = status.mode % 8
+  for _, group in ipairs(groups) do
+    if group == status.gid then bits = math.floor(status.mode / 8) % 8 end
+  end
+  for _, bit in ipairs { READ, WRITE, EXECUTE } do
+    if has(want, bit) and not has(bits, bit) then return true end
+  end
+  return false
+end
+
+-- What a call wants of a file, by its arguments.
+local function wish_of(who, use)
+  local wish = { does = use.does, want = 0 }
+  if use.does == "create" then
+    wish.creates, wish.writes, wish.want = true, true, WRITE
+  elseif use.does == "read" then
+    local flags = use.flags and who:int(use.flags)
+    if use.how then
+      local bytes = who:bytes(use.how, 8) or ""
+      if #bytes < 8 then return nil end
+      local a, b, c, d = bytes:byte(1, 4)
+      flags = a + b * 256 + c * 65536 + d * 16777216
+    end
+    if has(flags, O_PATH) then return wish end
+    local mode = flags % 4
+    wish.creates, wish.alone = has(flags, CREAT), has(flags, CREAT) and has(flags, EXCL)
+    wish.writes = mode ~= 0 or has(flags, TRUNC)
+    wish.want = (mode ~= 1 and READ or 0) + (wish.writes and WRITE or 0)
+  elseif use.does == "make" or use.does == "put" then
+    wish.creates, wish.alone = true, use.does == "make"
+  elseif use.does == "write" or use.does == "change" then
+    wish.writes, wish.want = true, use.does == "write" and WRITE or 0
+  elseif use.does == "look" then
+    wish.writes = use.mode and has(who:int(use.mode), WRITE)
+  elseif use.does == "enter" or use.does == "execute" then
+    wish.want = EXECUTE
+  elseif use.does == "connect" then
+    wish.want = WRITE
+  end
+  return wish
+end
+
+local function found(cause, errno, path, object, writes, status)
+  return { cause = cause, errno = errno, path = path, object = object, writes = writes, status = status }
+end
+
+local PERMISSION = "its owner and mode do not let the program do that"
+
+-- Of a directory in which the call makes or removes something.
+local function in_directory(who, path, looks)
+  local directory = parent_of(path)
+  if not directory then return nil end
+  local number = who:find(directory, false, looks)
+  if number == nil then return nil end
+  if number == false then
+    local status = M.of_host(directory, looks)
+    return status and found("file", "ENOENT", path, directory, true, status)
+  end
+  local status, result = core.file_status(number), nil
+  if core.listener.is_readonly(number) then
+    result = found("read-only", "EROFS", path, directory, true, M.of_host(directory, looks))
+  elseif status and denies(who, status, WRITE + EXECUTE) then
+    result = found("permission", "EACCES", path, directory, true, status)
+    result.why = PERMISSION
+  end
+  core.sys.close(number)
+  return result
+end
+
+local function of_present(who, path, number, wish, looks)
+  local status = core.file_status(number)
+  if not status then return nil end
+  if wish.does == "remove" or wish.does == "put" then return in_directory(who, path, looks) end
+  local is_data = status.type == "file" or status.type == "directory"
+  if wish.writes and is_data and core.listener.is_readonly(number) then
+    return found("read-only", "EROFS", path, path, true, M.of_host(path, looks))
+  elseif denies(who, status, wish.want) then
+    local result = found("permission", "EACCES", path, path, wish.writes, status)
+    result.why = PERMISSION
+    return result
+  end
+  return nil
+end
+
+--- What is to be told of a call on a file; nil where it is nothing.
+---@param who cella.denied.caller
+---@param use cella.denied.use
+---@param looks table
+---@param path string?  where it is not in an argument
+---@return table?
+function M.of(who, use, looks, path)
+  path = path or who:text(use.path)
+  if not path or path == "" then return nil end
+  path = who:absolute(path, use.at)
+  if not path or is_of_nobody(path) then return nil end
+  local wish = wish_of(who, use)
+  local number = wish and who:find(path, use.unfollowed, looks)
+  if number == nil then return nil end
+  local result
+  if number then
+    -- That something is there already is nothing that the container is the cause of.
+    if not wish.alone then result = of_present(who, path, number, wish, looks) end
+    core.sys.close(number)
+  elseif wish.creates then
+    result = in_directory(who, path, looks)
+  else
+    local status = M.of_host(path, looks)
+    result = status and found("file", "ENOENT", path, path, wish.writes or wish.does == "remove", status)
+  end
+  if result then result.does = wish.does end
+  return result
+end
+
+return M

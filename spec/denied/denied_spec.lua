@@ -1,0 +1,315 @@
+-- What a program is denied, told to its caller: each thing that is told happened to the program, and the key that is
+-- named with it opens it.
+
+local cella = require "cella"
+local core = require "cella.core"
+local lists = require "cella.list"
+local seccomp = require "cella.seccomp"
+local trial = require "spec.support.trial"
+
+local load_text = loadstring or load -- luacheck: ignore 143
+
+describe("what a program is denied", function()
+  local directory
+
+  trial.around(before_each, after_each)
+
+  setup(function()
+    directory = trial.directory()
+    trial.sh(("cc -O1 -static -o %s/denied spec/support/denied.c; chmod 755 %s %s/denied; echo told > %s/file"):format(
+      directory, directory, directory, directory))
+    trial.sh(("chmod 644 %s/file"):format(directory))
+  end)
+
+  teardown(function() trial.remove_directory(directory) end)
+
+  -- Runs a shell script; returns what was told, and the result.
+  local function told(keys, script, more)
+    local events = {}
+    local command = trial.script(script)
+    function command.denied(event) events[#events + 1] = event end
+    for key, value in pairs(more or {}) do command[key] = value end
+    local result, err = cella.container(keys):run(command)
+    if not result then error(tostring(err), 2) end
+    return events, result
+  end
+
+  local function only(events, wanted)
+    local found
+    for _, event in ipairs(events) do
+      local fits = true
+      for key, value in pairs(wanted) do fits = fits and event[key] == value end
+      if fits then
+        assert.is_nil(found, "told twice: " .. tostring(event))
+        found = event
+      end
+    end
+    if found then return found end
+    local lines = {}
+    for i, event in ipairs(events) do lines[i] = tostring(event) end
+    error("not told; what was:\n" .. table.concat(lines, "\n"), 2)
+  end
+
+  -- The container's keys with that of an event.
+  local function opened(keys, event)
+    local made = assert(load_text("local seccomp = ... return { " .. event.key .. " }"))(seccomp)
+    for key, value in pairs(keys) do made[key] = made[key] or value end
+    return made
+  end
+
+  it("is what the filter refuses, for certain, with its error and the key", function()
+    local keys = { seccomp = "default" }
+    local script = "unshare --user true || echo refused"
+    local events, result = told(keys, script)
+    assert.equal("refused\n", result.stdout)
+    local event = only(events, { call = "unshare" })
+    assert.same({ "filter", true, "EPERM", "unshare", 'seccomp = "nesting"' },
+      { event.cause, event.certain, event.errno, event.comm, event.key })
+    assert.is_number(event.arguments[1])
+    assert.equal("", trial.inside(opened(keys, event), script))
+  end)
+
+  it("and a call that depends on an argument, with that alone", function()
+    local probe = "import socket, sys\ntry: socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM)\n"
+      .. "except OSError as e: print(e.errno)"
+    if trial.sh "command -v python3" == "" then return pending "needs python3" end
+    local keys = { seccomp = "default" }
+    local script = "python3 -c '" .. probe .. "'"
+    local event = only(told(keys, script), { call = "socket" })
+    assert.equal('seccomp = seccomp.named "default" + { socket = { { 0, "==", "vsock" } } }', event.key)
+    assert.is_true(opened(keys, event).seccomp:answer("socket", 40) == "allow")
+    assert.equal("EAFNOSUPPORT", opened(keys, event).seccomp:answer("socket", 38))
+  end)
+
+  it("is a file that the container has not and the host has, to be expected", function()
+    local script = ("cat %s/file || true"):format(directory)
+    local event = only(told({}, script), { call = "openat" })
+    assert.same({ "file", false, "ENOENT", directory .. "/file", "cat" },
+      { event.cause, event.certain, event.errno, event.path, event.comm })
+    assert.equal("told\n", trial.inside(opened({}, event), script))
+    -- What the host has not either is nobody's denial.
+    local events, result = told({}, ("cat %s/other"):format(directory))
+    assert.equal(1, result.code)
+    for _, one in ipairs(events) do assert.is_nil((one.path or ""):find("other", 1, true)) end
+  end)
+
+  it("is a file by a relative path, from the working directory and from a descriptor's", function()
+    local keys = { mounts = { { type = "directory", destination = directory } } }
+    only(told(keys, ("cd %s; cat file"):format(directory)), { call = "openat", path = directory .. "/file" })
+  end)
+
+  it("is what the container has read-only", function()
+    trial.sh(("mkdir -p %s/own; chmod 777 %s/own; : > %s/own/old; chmod 666 %s/own/old"):format(directory, directory,
+      directory, directory))
+    local keys = { mounts = { { type = "bind", source = directory, destination = directory, readonly = true } } }
+    local script = ("echo new > %s/own/new"):format(directory)
+    local event = only(told(keys, script), { call = "openat", cause = "read-only" })
+    assert.same({ "EROFS", directory .. "/own/new", false }, { event.errno, event.path, event.certain })
+    local more = opened({}, event).mounts[1]
+    table.insert(keys.mounts, more)
+    assert.equal("", trial.inside(keys, script .. "; rm " .. directory .. "/own/new"))
+    event = only(told({ mounts = { keys.mounts[1] } }, ("rm -f %s/own/old"):format(directory)), { call = "unlinkat" })
+    assert.equal("EROFS", event.errno)
+  end)
+
+  it("is a socket of the host's", function()
+    local server = ("%s/server"):format(directory)
+    if trial.sh "command -v python3" == "" then return pending "needs python3" end
+    trial.sh(("python3 -c 'import socket; s = socket.socket(socket.AF_UNIX); s.bind(\"%s\")'; chmod 777 %s"):format(
+      server, server))
+    local function connect(to) return ("python3 -c 'import socket; s = %s' 2>/dev/null"):format(to) end
+    local events = told({}, connect(('socket.socket(socket.AF_UNIX); s.connect("%s")'):format(server)))
+    local event = only(events, { call = "connect" })
+    assert.same({ "file", "ENOENT", server }, { event.cause, event.errno, event.address })
+    assert.truthy(event.key:find(server, 1, true))
+    -- 192.0.2.0/24 is nobody's (RFC 5737), and the container has no way to it.
+    event = only(told({}, connect 'socket.socket(); s.connect(("192.0.2.7", 443))'), { call = "connect" })
+    assert.same({ "network", "ENETUNREACH", "192.0.2.7:443" }, { event.cause, event.errno, event.address })
+  end)
+
+  it("is a capability that a call takes", function()
+    if trial.sh "command -v python3" == "" then return pending "needs python3" end
+    local script = "python3 -c 'import socket; s = socket.socket(); s.bind((\"127.0.0.1\", 80)); print(1)' 2>/dev/null"
+    local events, result = told({}, script)
+    local event = only(events, { call = "bind" })
+    assert.same({ 1, "EACCES", 'capabilities = { "net_bind_service" }' }, { result.code, event.errno, event.key })
+    assert.equal("1\n", trial.inside(opened({}, event), script))
+  end)
+
+  it("is nothing where nothing is denied", function()
+    local events, result = told({ seccomp = "default" }, "echo $(cat /etc/passwd | wc -l); exec 3>/dev/null; sleep 0")
+    assert.equal(0, result.code)
+    for _, event in ipairs(events) do assert.equal("ENOSYS", event.errno, tostring(event)) end
+  end)
+
+  it("is told while the caller has a loop of his own, and waits for nobody", function()
+    local events = {}
+    local command = trial.script(("cat %s/file; exit 7"):format(directory))
+    command.wait, command.denied = false, function(event) events[#events + 1] = event end
+    local process = assert(cella.container {}:spawn(command))
+    while not process:step() do core.poll({ process:pollfd() }, process:timeout()) end
+    assert.equal(7, process:wait().code)
+    only(events, { call = "openat", path = directory .. "/file" })
+    process:close()
+  end)
+
+  it("is told from execve on: a program that only the host has", function()
+    trial.sh(("printf '#!/bin/sh\\n' > %s/program; chmod 755 %s/program"):format(directory, directory))
+    local events = {}
+    local result, err = cella.container {}:run { directory .. "/program", denied = function(event)
+      events[#events + 1] = event
+    end }
+    assert.is_nil(result)
+    assert.equal("ENOENT", err.code)
+    only(events, { call = "execve", path = directory .. "/program" })
+  end)
+
+  it("raises what the function raises, and ends the program", function()
+    local command = trial.script(("cat %s/file; sleep 60"):format(directory))
+    function command.denied() error "of the caller" end
+    local ok, message = pcall(function() return cella.container {}:run(command) end)
+    assert.is_false(ok)
+    assert.truthy(tostring(message):find("of the caller", 1, true))
+    command = { directory .. "/nothing/denied", denied = function() error "of the caller" end }
+    trial.sh(("mkdir -p %s/nothing; cp %s/denied %s/nothing"):format(directory, directory, directory))
+    local result, err = cella.container {}:run(command)
+    assert.is_nil(result)
+    assert.truthy(tostring(err):find("of the caller", 1, true))
+  end)
+
+  it("is not for functions, nor for who enters, nor detached", function()
+    local function said(call)
+      local ok, message = pcall(call)
+      assert.is_false(ok)
+      return tostring(message)
+    end
+    local nothing = function() end
+    local box = cella.container {}
+    assert.truthy(said(function() box:run { nothing, denied = nothing } end):find("a program expected", 1, true))
+    assert.truthy(said(function() box:run { "true", denied = 5 } end):find("command.denied", 1, true))
+    local process = assert(cella.container { die_with_parent = false }:spawn { "sleep", "60", denied = nothing })
+    assert.truthy(said(function() process:detach() end):find("denied", 1, true))
+    local entrance = assert(cella.enter { process = process })
+    assert.truthy(said(function() entrance:run { "true", denied = nothing } end):find("command.denied", 1, true))
+    entrance:close()
+    process:close()
+  end)
+
+  it("leaves no listener with the program", function()
+    local _, result = told({}, "ls -l /proc/self/fd /proc/1/fd 2>/dev/null; cat /proc/self/status")
+    assert.is_nil(result.stdout:find("seccomp]", 1, true))
+    assert.truthy(result.stdout:find "Seccomp:%s+2") -- the control: it is there
+  end)
+
+  it("fails with ENOSYS once nobody answers any more", function()
+    trial.sh(("mkdir %s/open; chmod 777 %s/open; : > %s/open/out; chmod 666 %s/open/out"):format(directory,
+      directory, directory, directory))
+    local place = directory .. "/open"
+    local text = ([[
+      local cella = require "cella"
+      local box = cella.container { die_with_parent = false, mounts = {
+        { type = "bind", source = "%s", destination = "/out" } } }
+      local process = assert(box:spawn { "sh", "-c", "exec 3>/out/out; cd /tmp && echo answered >&3;"
+        .. " while cd /tmp 2>/dev/null; do :; done; (: < /tmp) 2>&3; echo end >&3", stderr = "null",
+        stdout = "null", denied = function() end })
+      local till = os.time() + 20
+      local function said()
+        local file = io.open "%s/out"
+        local text = file:read "*a"
+        file:close()
+        return text
+      end
+      while said() == "" and os.time() < till do process:wait(0.01) end
+      print(process.pid)
+      io.stdout:flush()
+      os.execute("kill -9 $PPID")
+    ]]):format(place, place)
+    trial.write(directory .. "/caller.lua", text)
+    trial.sh(("%s %s/caller.lua"):format(trial.interpreter(), directory))
+    local till, said = core.now() + 20, ""
+    while core.now() < till and not said:find "end\n" do
+      said = trial.read(place .. "/out")
+      core.poll({}, 0.02)
+    end
+    assert.equal("answered\n", said:match "^answered\n")
+    assert.truthy(said:find("Function not implemented", 1, true), said)
+  end)
+
+  describe("under a policy with `notify`", function()
+    local policy = seccomp.policy { default = "allow", notify = { "uname" }, errno = { EPERM = { "sethostname" } } }
+
+    it("has those calls performed, and told", function()
+      local events, result = told({ seccomp = policy }, "uname -s")
+      assert.equal("Linux\n", result.stdout)
+      local event = only(events, { call = "uname" })
+      assert.same({ "notify", false }, { event.cause, event.certain })
+      assert.is_nil(event.errno)
+    end)
+
+    it("needs somebody who is told", function()
+      local ok, message = pcall(function() return cella.container { seccomp = policy }:run { "true" } end)
+      assert.is_false(ok)
+      assert.truthy(tostring(message):find("`notify`", 1, true))
+      assert.is_true(cella.container { seccomp = policy }:prepare())
+    end)
+
+    it("prints, compares and explains it", function()
+      assert.truthy(tostring(policy):find('notify = { "uname" }', 1, true))
+      assert.equal("notify", policy:answer "uname")
+      local refuses = seccomp.policy { default = "allow", errno = { EPERM = { "uname" } } }
+      assert.equal("EPERM", (policy * refuses):answer "uname")
+      assert.equal("notify", (policy * seccomp.policy { default = "log" }):answer "uname")
+      assert.truthy(policy:explain "uname":find("heard", 1, true))
+      assert.is_true(lists.contains({ "allow", "notify" }, seccomp.policy { default = "notify" }:answer "read"))
+    end)
+
+    it("can have it for all calls", function()
+      local events, result = told({ seccomp = { default = "notify" } }, "echo all")
+      assert.equal("all\n", result.stdout)
+      only(events, { call = "exit_group", cause = "notify" })
+    end)
+  end)
+
+  describe("by a program that wants to confuse", function()
+    local function attack(keys, ...)
+      keys.mounts = { { type = "bind", source = directory, destination = "/probe", readonly = true } }
+      local events, command = {}, { "/probe/denied", ... }
+      command.stdout, command.timeout, command.denied = "capture", 60, function(event) events[#events + 1] = event end
+      local result, err = cella.container(keys):run(command)
+      if not result then error(tostring(err), 2) end
+      return result, events
+    end
+
+    it("with pointers to nothing", function()
+      local result, events = attack({}, "pointers")
+      -- ENAMETOOLONG, EFAULT
+      assert.equal("whole 36\ncut 14\nnull 14\nkernel 14\nlow 14\n", result.stdout)
+      for _, event in ipairs(events) do assert.is_nil(event.call == "openat" and event.path) end
+    end)
+
+    it("with calls that are killed while they wait", function()
+      local result = attack({}, "killed", "30")
+      assert.equal(0, result.code)
+    end)
+
+    it("with memory that changes: what is refused is refused", function()
+      local result, events = attack({ seccomp = "default" }, "changing", "200")
+      assert.equal("wrong 0\n", result.stdout)
+      only(events, { call = "mount", certain = true })
+    end)
+
+    it("with more than anybody can remember", function()
+      collectgarbage()
+      local before, count = collectgarbage "count", 0
+      local box = cella.container { mounts = {
+        { type = "bind", source = directory .. "/denied", destination = "/denied", readonly = true } } }
+      trial.sh(("mkdir %s/many; cd %s/many; seq 0 5999 | xargs touch"):format(directory, directory))
+      local result = assert(box:run { "/denied", "flood", "6000", directory .. "/many/", timeout = 60,
+        denied = function() count = count + 1 end })
+      assert.equal(0, result.code)
+      assert.is_true(count >= 6000)
+      collectgarbage()
+      assert.is_true(collectgarbage "count" - before < 4096, "KiB more")
+    end)
+  end)
+end)
