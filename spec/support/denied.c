@@ -1,12 +1,16 @@
 /* What a program does that wants to confuse whoever is told what it is denied: denied MODE. */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -29,12 +33,12 @@ static int pointers(void)
 	return 0;
 }
 
-/* So many paths, of which none is there, each with the prefix. */
+/* So many paths, of which none is there, each with the prefix; and the first again. */
 static int flood(const char *prefix, int count)
 {
 	char path[256];
-	for (int i = 0; i < count; i++) {
-		snprintf(path, sizeof path, "%s%d", prefix, i);
+	for (int i = 0; i <= count; i++) {
+		snprintf(path, sizeof path, "%s%d", prefix, i % count);
 		if (call(path) != ENOENT)
 			return 1;
 	}
@@ -70,13 +74,36 @@ static int changing(int rounds)
 		}
 	int wrong = 0;
 	for (int i = 0; i < rounds; i++) {
-		long result = syscall(SYS_mount, path, path, path, 0, 0) < 0 ? errno : 0;
-		wrong += result != EPERM;
+		long result = syscall(SYS_chdir, path) < 0 ? errno : 0;
+		wrong += result != EDOM;
 		call(path);
 	}
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 	printf("wrong %d\n", wrong);
+	return 0;
+}
+
+/* One call on a socket; prints its errno. */
+static int sockets(const char *what, const char *path)
+{
+	struct sockaddr_un local = { .sun_family = AF_UNIX };
+	struct sockaddr_in there = { .sin_family = AF_INET, .sin_port = htons(443), .sin_addr = { htonl(0xc0000207) } };
+	struct sockaddr_in here = { .sin_family = AF_INET, .sin_port = htons(80), .sin_addr = { htonl(INADDR_LOOPBACK) } };
+	int result = -1;
+	if (path)
+		snprintf(local.sun_path, sizeof local.sun_path, "%s", path);
+	if (!strcmp(what, "listen"))
+		result = bind(socket(AF_UNIX, SOCK_STREAM, 0), (void *)&local, sizeof local);
+	else if (!strcmp(what, "unix"))
+		result = connect(socket(AF_UNIX, SOCK_STREAM, 0), (void *)&local, sizeof local);
+	else if (!strcmp(what, "there"))
+		result = connect(socket(AF_INET, SOCK_STREAM, 0), (void *)&there, sizeof there);
+	else if (!strcmp(what, "low"))
+		result = bind(socket(AF_INET, SOCK_STREAM, 0), (void *)&here, sizeof here);
+	else if (!strcmp(what, "vsock"))
+		result = socket(AF_VSOCK, SOCK_STREAM, 0);
+	printf("%d\n", result < 0 ? errno : 0);
 	return 0;
 }
 
@@ -92,5 +119,7 @@ int main(int count, char **argv)
 		return killed(number);
 	if (!strcmp(mode, "changing"))
 		return changing(number);
+	if (!strcmp(mode, "socket"))
+		return sockets(argv[2], argv[3]);
 	return 2;
 }

@@ -142,11 +142,9 @@ function M.let_go(self)
   if self.input then self.input:fail("the program has ended", EPIPE) end
   if self.typing then self.typing:fail("the program has ended", EPIPE) end
   for _, stream in pairs(self.outputs) do close_output(self, stream) end
-  if self.supervisor then
-    self.set:remove(self.supervisor:number())
-    self.supervisor:close()
-  end
+  if self.supervisor then self.set:remove(self.supervisor:number()) end
   self.child:close()
+  if self.supervisor then self.supervisor:close() end -- not before: what is about to die would hear of ENOSYS
   if self.cgroup then self.cgroup:remove() end
   if self.exposed then self.set:set_time(0) else self.set:close() end
 end
