@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #define REGISTRY_TYPE "cella.id_registry"
@@ -302,8 +303,9 @@ static void set_number(lua_State *L, const char *name, int64_t value)
 	lua_setfield(L, -2, name);
 }
 
-/* file_status(fd | path) -> { type, mode, uid, gid, links, size, device, inode, changed } | nil, message, errno
- * stat(2); `changed` is the time of the last change, in nanoseconds, as text. */
+/* file_status(fd | path) -> { type, mode, uid, gid, links, size, device, inode, changed, number } | nil, message, errno
+ * stat(2); `changed` is the time of the last change, in nanoseconds, as text; `number` that of a device, "MAJOR:MINOR",
+ * and nil of others. */
 static int file_status(lua_State *L)
 {
 	struct stat status;
@@ -319,9 +321,14 @@ static int file_status(lua_State *L)
 	}
 	if (result < 0)
 		return push_error(L, path, errno);
-	char changed[48];
+	char changed[48], number[48];
 	snprintf(changed, sizeof changed, "%lld.%09ld", (long long)status.st_ctim.tv_sec, status.st_ctim.tv_nsec);
-	lua_createtable(L, 0, 9);
+	lua_createtable(L, 0, 10);
+	if (S_ISCHR(status.st_mode) || S_ISBLK(status.st_mode)) {
+		snprintf(number, sizeof number, "%u:%u", major(status.st_rdev), minor(status.st_rdev));
+		lua_pushstring(L, number);
+		lua_setfield(L, -2, "number");
+	}
 	lua_pushstring(L, type_name(status.st_mode));
 	lua_setfield(L, -2, "type");
 	lua_pushstring(L, changed);

@@ -18,6 +18,7 @@ int query_status(int fd, const char *path, struct stat *status)
 	}
 	memset(status, 0, sizeof *status);
 	status->st_dev = makedev(answer.dev_major, answer.dev_minor);
+	status->st_rdev = makedev(answer.rdev_major, answer.rdev_minor);
 	status->st_ino = answer.inode;
 	status->st_mode = answer.mode;
 	status->st_nlink = answer.links;

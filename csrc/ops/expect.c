@@ -16,6 +16,11 @@
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
+
+#ifndef SYS_faccessat2
+#define SYS_faccessat2 439
+#endif
 
 static int verdict(bool as_asked)
 {
@@ -201,6 +206,28 @@ static int act_expect_node(const struct arg *a)
 		       status.st_rdev == device_number((unsigned)a[2].n, (unsigned)a[3].n));
 }
 
+/* expect_device(path) -> true | nil, message, errno
+ * That this process may open the device at a path, for reading or for writing, or search the directory: EACCES where
+ * neither its mode nor a list of access lets it, EPERM where its mount has nodev. */
+static int act_expect_device(const struct arg *a)
+{
+	struct statfs mount;
+	struct stat status;
+	long result = RAW(SYS_newfstatat, AT_FDCWD, a[0].p, &status, 0);
+	if (result == 0)
+		result = RAW(SYS_statfs, a[0].p, &mount);
+	if (result < 0)
+		return (int)result;
+	if ((unsigned long)mount.f_flags & ST_NODEV)
+		return -EPERM;
+	if (S_ISDIR(status.st_mode))
+		return (int)RAW(SYS_faccessat2, AT_FDCWD, a[0].p, X_OK, AT_EACCESS);
+	if (!S_ISCHR(status.st_mode) && !S_ISBLK(status.st_mode))
+		return -ENOTRECOVERABLE;
+	result = RAW(SYS_faccessat2, AT_FDCWD, a[0].p, R_OK, AT_EACCESS);
+	return (int)(result < 0 ? RAW(SYS_faccessat2, AT_FDCWD, a[0].p, W_OK, AT_EACCESS) : result);
+}
+
 static int look_at(int directory, const char *path, int flags, struct kernel_statx *found)
 {
 	return (int)raw_statx(directory, path, flags | AT_STATX_DONT_SYNC, KNOW_INODE | KNOW_MOUNT, found);
@@ -338,6 +365,7 @@ static const struct op rows[] = {
 	{ "expect_map", act_expect_map, 0, RESULT_TRUE, { { "path", K_PATH }, { "text", K_TEXT } } },
 	{ "expect_node", act_expect_node, 0, RESULT_TRUE,
 	  { { "fd", K_FD }, { "type", K_NAME, false, &names_node }, { "major", K_MAJOR }, { "minor", K_MINOR } } },
+	{ "expect_device", act_expect_device, 0, RESULT_TRUE, { { "path", K_PATH } } },
 	{ "expect_root", act_expect_root, 0, RESULT_TRUE, { { "fd", K_FD } } },
 	{ "expect_not_root", act_expect_not_root, 0, RESULT_TRUE, { { "fd", K_FD } } },
 	{ "expect_same_filesystem", act_expect_same_filesystem, 0, RESULT_TRUE,

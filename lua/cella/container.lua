@@ -19,6 +19,7 @@ local core = require "cella.core"
 ---@module "cella.denied"
 local denied = lazy "cella.denied"
 local description = require "cella.container.description"
+local device = require "cella.root.device"
 local held = require "cella.plan.held"
 local host_facts = require "cella.host"
 local identity = require "cella.container.identity"
@@ -183,7 +184,8 @@ local function begin(box, cwd, host)
   if not who then return nil, err end
   if not is_set(box.capabilities) then five.check(box.capabilities, who.user.uid, box.no_new_privs ~= false) end
   local usable
-  usable, err = owner.check(box, who.maps, host)
+  usable, err = device.check(box.devices, host)
+  if usable then usable, err = owner.check(box, who.maps, host) end
   if not usable then return nil, err end
   if box.namespaces.user == "host" and #new > 0 and not host.capabilities.sys_admin then
     return nil, Error.new {
@@ -243,6 +245,7 @@ local function begin(box, cwd, host)
   end
   confinement.record(plan, "limits", confined)
   confinement.record(plan, "privileges", confined)
+  device.expect(plan, box.devices, host)
   if box.user_namespaces == false then plan:expect_no_user_namespaces() end
   plan.hides_interpreter = interpreter.is_exposed(who.maps, host)
   plan.guards_null = identity.is_obeyed(who, host) and host.capabilities.sys_admin

@@ -228,7 +228,7 @@ function find.namespaces()
   return answers(function(kind) return (core.sys.namespace(kind)) end)
 end
 
-local STATUS = { "type", "mode", "uid", "gid", "inode", "device" }
+local STATUS = { "type", "mode", "uid", "gid", "inode", "device", "number" }
 
 -- "/" answers without asking anybody. Returns a status; or nil, an errno and a message.
 local function look(path)

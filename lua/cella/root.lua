@@ -65,10 +65,10 @@ local function empty_root(plan, state, root)
   place.note(plan, state, "/", state.root)
 end
 
--- Calls visit(mount) for every part of the root, for what the container has to itself, and for every mount, in their
--- order.
+-- Calls visit(mount) for every part of the root, for what the container has to itself, for every mount, and every
+-- device that is named, in their order.
 local function each(box, visit)
-  for _, list in ipairs { box.root, box.own or {}, box.mounts } do
+  for _, list in ipairs { box.root, box.own or {}, box.mounts, box.devices or {} } do
     for _, mount in ipairs(list) do visit(mount) end
   end
 end
@@ -122,7 +122,7 @@ function M.record(plan, box, facts)
     unknown_maps = facts.unknown_maps, host = facts.host or host.facts(), staged = 0, obeyed = facts.obeyed or false,
     masked = {}, made = {}, links = {}, led = 0, propagated = {},
   }
-  for key, list in pairs { root = root, own = box.own or {}, mounts = box.mounts } do
+  for key, list in pairs { root = root, own = box.own or {}, mounts = box.mounts, devices = box.devices or {} } do
     for i, mount in ipairs(list) do state.keys[mount] = ("%s[%d]"):format(key, i) end
   end
   -- Whether anything hears of what the host mounts.

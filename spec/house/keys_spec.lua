@@ -38,6 +38,7 @@ end
 local TABLES = {
   ["cella.container.keys"] = function(keys) cella.container(keys) end,
   ["cella.capabilities.keys"] = in_key "capabilities",
+  ["cella.device.keys"] = function(keys) cella.container { devices = { keys } } end,
   ["cella.namespaces.keys"] = in_key "namespaces",
   ["cella.namespaces.target"] = function(keys) cella.container { namespaces = { net = keys } } end,
   ["cella.namespaces.offsets"] = function(keys)

@@ -121,6 +121,7 @@ local CALLS = {
   expect_namespace = { "newfstatat" },
   expect_map = { "openat", "read+", "close" },
   expect_node = { "newfstatat" },
+  expect_device = { "newfstatat", "statfs", "faccessat2+" },
   expect_root = { "statx", "statx", "statx" },
   expect_same_filesystem = { "newfstatat", "newfstatat" },
   expect_not_root = { "newfstatat", "newfstatat" },
@@ -347,7 +348,7 @@ describe("strace shows", function()
       plan:write(file, "and more"):fchown(file, 0):fchmod(file, 384)
       plan:close(file)
       local null = plan:openat2("/dev/null", "path")
-      plan:expect_node(null, "char", 1, 3)
+      plan:expect_node(null, "char", 1, 3):expect_device "/dev/null"
       plan:mount("none", "/tmp/gone", "tmpfs"):umount2("/tmp/gone", "detach")
 
       local context = plan:fsopen "tmpfs"

@@ -133,6 +133,7 @@ return {
   expect_namespace = { path "link", p("inode", "limit", 1), p("same", "boolean", true), optional(fd "dirfd") },
   expect_map = { path(), text "text" },
   expect_node = { fd(), p("type", "name", "char"), p("major", "major", 1), p("minor", "minor", 3) },
+  expect_device = { path() },
   expect_same_filesystem = { fd(), fd "other_fd" },
   expect_not_root = { fd() },
   expect_root = { fd() },

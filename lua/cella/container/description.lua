@@ -103,6 +103,7 @@ local fields = confinement.add_rules({
   user = user_rule,
   root = root.root_rule,
   mounts = root.mounts_rule,
+  devices = root.devices_rule,
   masked_paths = root.masked_rule,
   readonly_paths = root.readonly_rule,
   proc = rule.boolean,
@@ -209,7 +210,7 @@ local function check_together(box)
   end
   needs("hostname", "uts")
   needs("domainname", "uts")
-  for _, key in ipairs { "root", "mounts", "proc", "masked_paths", "readonly_paths" } do
+  for _, key in ipairs { "root", "mounts", "devices", "proc", "masked_paths", "readonly_paths" } do
     if box[key] ~= nil and kinds.mount ~= "new" then
       blame(key .. ": needs a new mount namespace: what is mounted would appear in the other one")
     end

@@ -83,6 +83,19 @@ local function is_new(plan, namespace)
   return false
 end
 
+-- Whose a device is, and how somebody in the container could be let in.
+local function device_denied(destination, plan)
+  local source
+  for _, device in ipairs(plan.box and plan.box.devices or {}) do
+    if device.destination == destination then source = device.path end
+  end
+  local status = source and core.file_status(source)
+  if not status then return "its mode lets the program neither read nor write" end
+  return ("%s belongs to uid %.0f and gid %.0f on the host, with mode %04o: the program is neither of them there, and "
+    .. "others may not. The group comes along where `ids` map it and `user.groups` names it, or with those of the "
+    .. "caller that stay (`policy.keep_groups`)"):format(source, status.uid, status.gid, status.mode)
+end
+
 local MOST_LOWER = 500 -- OVL_MAX_STACK
 
 local function overlay_invalid(fields, plan)
@@ -286,5 +299,10 @@ return function(why, with)
       .. "has no more than a read-only view: somebody has exchanged it",
   }
   why.expect_node = { ENOTRECOVERABLE = "what the host has there is not the device of that name" }
+  why.expect_device = {
+    EACCES = function(fields, plan) return device_denied(fields.args.path, plan) end,
+    EPERM = "its mount on the host has nodev: nothing that is a device opens there, and a user namespace keeps it so",
+    ENOTRECOVERABLE = "what is there now is no device",
+  }
   why.dup = { EBADF = "the caller has no such descriptor" }
 end

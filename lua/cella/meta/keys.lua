@@ -17,6 +17,8 @@ error "for editors and readers, not for running"
 ---  and what belongs to them, read-only), the path of a directory, or a list of parts. "/" is all of the host,
 ---  read-only
 ---@field mounts cella.mount.entry[]?  what lies over the root, mounted in this order
+---@field devices (string|cella.device.keys)[]?  devices of the host that can be opened: "/dev/fuse", or a directory of
+---  some, "/dev/dri". None but null, zero, full, random, urandom and tty, if not given
 ---@field masked_paths (string[]|"default")?  paths inside that are covered, by an empty directory or a null device;
 ---  what is not there needs no covering. "default": those that the OCI runtimes take
 ---@field readonly_paths (string[]|"default")?  paths inside that are made read-only, with all below
@@ -64,6 +66,12 @@ error "for editors and readers, not for running"
 ---@field effective cella.capabilities?    what it has. In `permitted`
 ---@field inheritable cella.capabilities?  what it may hand on to programs whose file says so. In `bounding`
 ---@field ambient cella.capabilities?      what it hands on to others. In `permitted` and `inheritable`
+
+--- A device of the host.
+---@class cella.device.keys
+---@field path string          an absolute path of the host
+---@field destination string?  an absolute path inside. The same, if not given
+---@field optional boolean?    there may be none: then there is none inside
 
 --- Whose namespaces a container has: namespaces(7). Each is "new", "host", the path of one to join
 --- (`/proc/PID/ns/net`), or a table that says whose.

@@ -623,6 +623,11 @@ function sys.expect_map(path, text) end
 ---@param minor integer
 function sys.expect_node(fd, type, major, minor) end
 
+--- That this process may open the device at a path, for reading or for writing, or search the directory: EACCES where
+--- neither its mode nor a list of access lets it, EPERM where its mount has nodev.
+---@param path string
+function sys.expect_device(path) end
+
 --- That the root is the mount that the descriptor stands for, and that nothing lies over it: an old root that has
 --- stayed would be found by going up from there.
 ---@param fd cella.fd

@@ -321,6 +321,45 @@ function M.root_rule(value, path)
   return root
 end
 
+local device_fields = rule.record({ path = rule.absolute, destination = rule.absolute, optional = boolean }, { "path" },
+  nil, "device")
+
+-- What is no device of its own, and of which nobody can say what is in it.
+local NOT_TO_BE_HAD = {
+  ["/"] = "a device, or a directory of some, expected",
+  ["/dev"] = "these are all that the host has: name those that are to be there",
+  ["/dev/pts"] = "these are the terminals of others: a container has its own",
+}
+
+local function device(value, path)
+  if type(value) == "string" then value = { path = rule.absolute(value, path) } end
+  validate.check_plain(value, path, '"/dev/fuse", or { path = "/dev/fuse", optional = true }')
+  local one = device_fields(value, path)
+  one.path = M.clean(one.path)
+  if NOT_TO_BE_HAD[one.path] then validate.fail(validate.join(path, "path"), "%s", NOT_TO_BE_HAD[one.path]) end
+  one.destination = M.clean(one.destination or one.path)
+  if one.destination == "/" then validate.fail(validate.join(path, "destination"), "a device cannot be a root") end
+  one.type = "device"
+  return one
+end
+
+local list_of_devices = rule.list(device)
+
+--- `devices`: what of the host's /dev is there: paths, or { path =, destination =, optional = }.
+function M.devices_rule(value, path)
+  if type(value) == "string" then
+    validate.fail(path, 'a list expected, { %q }, got a string', #value < 80 and value or "/dev/fuse")
+  end
+  local list, seen = list_of_devices(value, path), {}
+  for i, one in ipairs(list) do
+    if seen[one.destination] then
+      validate.fail(validate.join(path, i), "there is one at %s already", validate.show(one.destination))
+    end
+    seen[one.destination] = true
+  end
+  return list
+end
+
 -- What the OCI runtimes cover or make read-only in /proc and /sys (their "default" lists): facts about the host that
 -- tell, or switches that act, beyond the container.
 local MASKED = { "/proc/acpi", "/proc/asound", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/scsi",

@@ -1,6 +1,8 @@
 --- Devices of the host, each proved to be the one that it should be (CVE-2025-31133): a minimal /dev, and masks.
 
+local core = require "cella.core"
 local description = require "cella.root.description"
+local Error = require "cella.error"
 local filesystem = require "cella.root.filesystem"
 local place = require "cella.root.place"
 
@@ -51,6 +53,58 @@ function M.make.dev(plan, state, mount)
   inner.nodev = true
   put("shm", filesystem.new(plan, "tmpfs", { { "mode", "1777" } }, inner), "directory")
   if mount.readonly then plan:mount_setattr(tmpfs, false, "rdonly") end
+end
+
+-- Whether there is one, of those that need not be there.
+local function is_there(device, host) return host.files[device.path].type ~= nil or not device.optional end
+
+--- A device of the host's that somebody has named, or a directory of some: the node is bound, and nothing made of a
+--- number. In a user namespace that is the only one that opens: whatever mknod(2) makes in there does not.
+function M.make.device(plan, state, device)
+  if not is_there(device, state.host) then return end
+  local found = state.host.files[device.path]
+  local is_directory = found.type == "directory"
+  local slot = plan:open_tree(device.path, is_directory and { "clone", "recursive" } or "clone")
+  if is_directory then
+    plan:expect_not_root(slot)
+  else
+    local major, minor = found.number:match "^(%d+):(%d+)$"
+    plan:expect_node(slot, found.type, math.floor(tonumber(major)), math.floor(tonumber(minor)))
+  end
+  place.attach(plan, state, device, slot, is_directory and "directory" or "file", false, DEVICE_FLAGS, is_directory)
+end
+
+--- Records, for who the program will be, that each can be opened.
+---@param plan cella.plan
+---@param devices table[]?
+---@param host cella.Host
+function M.expect(plan, devices, host)
+  for _, device in ipairs(devices or {}) do
+    if is_there(device, host) then plan:expect_device(device.destination) end
+  end
+end
+
+--- Whether what is named is there, and a device.
+---@param devices table[]?
+---@param host cella.Host
+---@return true?, cella.error?
+function M.check(devices, host)
+  for i, device in ipairs(devices or {}) do
+    local found = host.files[device.path]
+    local function refuse(code, message, why)
+      return nil, Error.new { op = ("devices[%d]"):format(i), path = device.path, code = code, errno = found.errno,
+        message = message, why = why }
+    end
+    if found.errno and not (device.optional and core.errno_name(found.errno) == "ENOENT") then
+      local missing = core.errno_name(found.errno) == "ENOENT"
+      return refuse(core.errno_name(found.errno), missing and "this host has no such device" or nil, missing
+        and "its driver is not there, or not loaded; with `optional = true` the container starts without it" or nil)
+    elseif found.type and found.type ~= "char" and found.type ~= "block" and found.type ~= "directory" then
+      return refuse("ENODEV", ("this is a %s, and no device"):format(found.type),
+        "other files of the host come into a container by `mounts`")
+    end
+  end
+  return true
 end
 
 --- Covers paths: directories with an empty one, anything else with /dev/null.
