@@ -59,19 +59,6 @@ end
 local namespace_fields = { time = time_namespace }
 for _, name in ipairs(NAMESPACES) do namespace_fields[name] = namespace end
 
-local namespaces_record = rule.record(namespace_fields, nil, nil, "namespaces")
-
--- "host" is none of its own.
-local function namespaces_rule(value, path)
-  if type(value) == "table" then return namespaces_record(value, path) end
-  if value ~= "host" then
-    validate.fail(path, 'a table, { net = "host" }, or "host" expected, got %s', validate.show(value))
-  end
-  local all = {}
-  for _, name in ipairs(NAMESPACES) do all[name] = "host" end
-  return all
-end
-
 -- Names are in a file that is the container's business.
 local function id(value, path)
   if type(value) == "string" and value:find "^[a-z_]" then
@@ -111,7 +98,7 @@ local hooks = rule.record { created = rule.callable, mapped = rule.callable, bef
 local fields = confinement.add_rules({
   hostname = hostname,
   domainname = hostname,
-  namespaces = namespaces_rule,
+  namespaces = rule.record(namespace_fields, nil, nil, "namespaces"),
   ids = ids_rule,
   user = user_rule,
   root = root.root_rule,
@@ -175,26 +162,15 @@ local function check_proc(box)
   end
 end
 
--- Whether the program has it, effective.
-local function has_admin(box)
-  local kept = box.capabilities
-  return kept and (capabilities.is(kept) and kept:has "sys_admin" or five.in_effect(kept, "sys_admin"))
-end
-
 --- Raises where a container cannot have the filter that it asks for, which comes last, when what is not kept has been
 --- given up.
 ---@param box table
 function M.check_filter(box)
-  if not box.seccomp or box.no_new_privs ~= false or has_admin(box) then return end
+  if not box.seccomp or box.no_new_privs ~= false then return end
+  local kept = box.capabilities
+  if kept and (capabilities.is(kept) and kept:has "sys_admin" or five.in_effect(kept, "sys_admin")) then return end
   blame("seccomp: without no_new_privs the kernel takes a filter only of who has sys_admin (seccomp(2)): leave "
     .. "no_new_privs true, or keep sys_admin in `capabilities`")
-end
-
--- The same of Landlock's rules.
-local function check_landlock(box)
-  if not box.landlock or box.no_new_privs ~= false or has_admin(box) then return end
-  blame("landlock: without no_new_privs the kernel takes rules only of who has sys_admin (landlock_restrict_self(2)): "
-    .. "leave no_new_privs true, or keep sys_admin in `capabilities`")
 end
 
 -- Without a map there is nobody inside, and what is inside is over a user namespace that governs nothing.
@@ -261,7 +237,6 @@ local function check_together(box)
   check_unmapped(box)
   check_user_namespaces(box)
   M.check_filter(box)
-  check_landlock(box)
 end
 
 M.NAMESPACES = NAMESPACES
@@ -276,6 +251,7 @@ function M.check(description)
     box.namespaces[name] = box.namespaces[name] or "new"
   end
   check_together(box)
+  box.chosen = { init = box.init == nil } -- what nobody has asked for
   box.capabilities = box.capabilities or capabilities.none
   box.hooks = box.hooks or {}
   if box.init == nil then box.init = box.namespaces.pid == "new" end
