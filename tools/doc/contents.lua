@@ -55,6 +55,12 @@ local SECTIONS = {
     makers = { ["lua/cella/enter.lua"] = "enter" }, internal = "build", there = methods(function()
       return require("cella.enter").new { pid = require("cella.sys").getpid() }
     end) },
+  { title = "Finding", shown = "found:", from = { { "lua/cella/found.lua", "^Found:" },
+    { "lua/cella/found.lua", "^M%.find$" } }, classes = { "cella.found" }, text = "What `cella.find` returns.",
+    makers = { ["lua/cella/found.lua"] = "find" }, there = methods(function()
+      local own = require("cella.process.identity").of(require("cella.sys").getpid())
+      return require("cella.found").find(own)
+    end) },
   { title = "Plans", shown = "plan:", from = { { "lua/cella/plan.lua", "^methods:" },
     { "lua/cella/plan.lua", "^M%.new$" }, { "lua/cella/meta/plan.lua", "^plan:" } },
     classes = { "cella.plan", "cella.slot", "cella.plan.step", "cella.plan.done" },
