@@ -20,7 +20,7 @@ local PAGES = {
   { "reference", nil, "Reference" },
   { "operations", "doc/operations.md", "Operations" }, { "idmap", "doc/idmap.md", "ID maps" },
   { "caps", "doc/caps.md", "Capabilities" }, { "cgroup", "doc/cgroup.md", "cgroups" },
-  { "seccomp", "doc/seccomp.md", "System calls" }, { "oci", "doc/oci.md", "Other runtimes" },
+  { "network", "doc/network.md", "Networks" }, { "seccomp", "doc/seccomp.md", "System calls" },
   { "worker", "doc/worker.md", "Workers" },
   { "busted", "doc/busted.md", "busted" }, { "seeing", "doc/seeing.md", "Seeing" },
   { "doctor", "doc/doctor.md", "Doctor" }, { "security", "doc/security.md", "What it holds" },

@@ -25,8 +25,8 @@ local host_facts = require "cella.host"
 local identity = require "cella.container.identity"
 local interpreter = require "cella.interpreter"
 local lists = require "cella.list"
----@module "cella.oci.export.config"
-local oci_config = lazy "cella.oci.export.config"
+---@module "cella.network.start"
+local network = lazy "cella.network.start"
 local open = require "cella.open"
 local own = require "cella.root.own"
 local owner = require "cella.container.owner"
@@ -196,6 +196,11 @@ local function begin(box, cwd, host)
         .. "namespace of its own has it in there"):format(new[1]),
     }
   end
+  local prepared
+  if box.network then
+    prepared, err = network.prepare(box, host)
+    if not prepared then return nil, err end
+  end
   local hooks, confined = box.hooks, confinement_of(box, who.user, host)
   local options = { namespaces = new, join = join, ids = who.ids, groups = who.groups_before, created = hooks.created }
   -- Its mounts are made in the mount namespace of another user namespace, of which it has a copy in the end.
@@ -233,8 +238,9 @@ local function begin(box, cwd, host)
   if box.hostname then plan:sethostname(box.hostname) end
   if box.domainname then plan:setdomainname(box.domainname) end
   if box.namespaces.net == "new" then plan:link_up("lo") end
+  if prepared then network.record(plan, box, prepared, who.ids, host) end
   if box.root then
-    plan.box = own.complete(box, host)
+    plan.box = own.complete(box, host, prepared and prepared.mounts)
     root.record(plan, plan.box, {
       maps = who.maps, unknown_maps = who.unknown_maps, host = host, obeyed = identity.is_obeyed(who, host),
       lock = box.lock_mounts,
@@ -397,20 +403,6 @@ function Container:worker(keys)
     local box = setmetatable({ description = whole }, Container)
     return function(command) return box:spawn(command) end
   end)
-end
-
---- The container as a config.json (the OCI's runtime specification), as a Lua table, and what is otherwise than here of
---- what nobody has asked for, in sentences. Raises where it cannot say something that the container's table does,
---- naming the key. Where the root is put together of parts, its path is that of a directory beside the config.json,
---- which `cella oci bundle` makes.
----@param command (cella.command.keys|function)?  as for plan
----@return table? config  nil where the policy finds no map on this host
----@return string[]|cella.error notes
-function Container:oci(command)
-  command = M.checked_command(self, command)
-  local made, err = oci_config.of(self.description, command, host_facts.facts())
-  if not made then return nil, err --[[@as cella.error]] end
-  return made.config, made.notes
 end
 
 --- True for containers made here.

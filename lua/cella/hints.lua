@@ -22,8 +22,8 @@ local function by_key(groups)
   return result
 end
 
-local NETWORK = "`namespaces = { net = \"host\" }` is the caller's network; a container that says nothing has one of "
-  .. "its own, with a loopback device"
+local NETWORK = "`network = \"host\"` is the caller's network, \"user\" a way out of one's own; a container that says "
+  .. "nothing has one of its own, with a loopback device"
 
 local tables = {
   container = by_key {
@@ -43,7 +43,7 @@ local tables = {
     { "affinity cpu_affinity cpulist", called "cpus" },
     { "priority niceness", called "nice" },
     { "oom_score oom_adj", called "oom_score_adj" },
-    { "net network net_host", NETWORK },
+    { "net net_host share_net networking", NETWORK },
     { "pid ipc uts time mnt", function(key)
       return ("it is a key of `namespaces`: namespaces = { %s = \"host\" }"):format(key == "mnt" and "mount" or key)
     end },
@@ -58,8 +58,9 @@ local tables = {
     { "1", "the program is named by `command = { \"program\", ... }`, or given to box:run { \"program\", ... }" },
   },
   command = by_key {
-    { "hostname domainname namespaces ids user root mounts proc masked_paths readonly_paths cgroup capabilities "
-      .. "no_new_privs keyrings seccomp new_session init die_with_parent hooks rlimits", of_container },
+    { "network hostname domainname namespaces ids user root mounts proc masked_paths readonly_paths "
+      .. "cgroup capabilities no_new_privs keyrings seccomp new_session init die_with_parent hooks "
+      .. "rlimits", of_container },
     { "uid gid groups", "who the program is, is said by the key `user` of the container" },
     { "cmd args argv program command", "the program and its arguments are the items of the table: { \"ls\", \"-l\" }" },
     { "env environ variables", called "environment" },

@@ -4,6 +4,9 @@
 local core = require "cella.core"
 local file = require "cella.host.file"
 local idmap = require "cella.idmap.value"
+local lazy = require "cella.lazy"
+---@module "cella.plan.helper"
+local helper = lazy "cella.plan.helper"
 local program = require "cella.subid.program"
 local render = require "cella.plan.render"
 local validate = require "cella.validate"
@@ -103,7 +106,10 @@ local function open_child(child)
   return nil, { message = errno and core.strerror(errno) or message, errno = errno }
 end
 
--- Calls a function with the child's directory in /proc.
+--- Calls a function with a descriptor of the child's directory in /proc.
+---@param child userdata
+---@param call fun(directory: userdata): any, table?
+---@return any, table?  what it returns; or nil and the fields of an error
 local function with_child(child, call)
   local directory, err = open_child(child)
   if not directory then return nil, err end
@@ -112,6 +118,8 @@ local function with_child(child, call)
   directory:close()
   return ok, err
 end
+
+M.with_child = with_child
 
 -- What the kernel shows has to be what was asked for.
 local function read_back(directory, kind, wanted)
@@ -154,37 +162,6 @@ local function parent_steps(ids)
   return steps
 end
 
--- Who starts a container and does not wait does not wait for its helpers.
-local function wait_for(process, seconds, context)
-  local till = core.now() + seconds
-  while context.pause and not process:step() and core.now() < till do
-    context.pause(process:pollfd(), math.min(till - core.now(), process:timeout() or seconds))
-  end
-  local result, err = process:wait(math.max(0, till - core.now()))
-  if result then process:close() end -- or what it was waited for with would stay
-  return result, err
-end
-
--- The whole group of a helper that takes too long, while its number is still its own.
-local function end_helper(process)
-  process:signal_group "kill"
-  process:close()
-end
-
--- Notes a helper that runs, for who gives up the start of the container.
-local function note_helper(process, context)
-  context.helpers = context.helpers or {}
-  context.helpers[#context.helpers + 1] = process
-end
-
---- Ends those that run still for a start that nobody goes on with.
-function M.end_helpers(context)
-  for _, process in ipairs(context.helpers or {}) do
-    if not process.result and not process.failure then end_helper(process) end
-  end
-  context.helpers = nil
-end
-
 -- Newer helpers take a descriptor of /proc/PID in place of the pid; their usage says so. Asked once.
 local takes_fd = {}
 
@@ -194,9 +171,9 @@ local function helper_takes_fd(new_plan, path, seconds, context)
     plan:setsid()
     local process = plan:exec({ path, stdin = "null", stdout = "null", stderr = "capture" })
       :spawn { capture_limit = 4096 }
-    if process then note_helper(process, context) end
-    local result = process and wait_for(process, math.min(10, seconds), context)
-    if process and not result then end_helper(process) end
+    if process then helper.note(process, context) end
+    local result = process and helper.wait_for(process, math.min(10, seconds), context)
+    if process and not result then helper.finish(process) end
     if not result then return false end -- is asked again
     takes_fd[path] = result.stderr:find("fd:", 1, true) ~= nil
   end
@@ -219,7 +196,7 @@ local function start_helper(new_plan, path, child, ids, kind, takes, context)
   local process
   process, err = plan:exec(command):spawn { capture_limit = 4096, wait = false }
   directory:close()
-  if process then note_helper(process, context) end
+  if process then helper.note(process, context) end
   return process, err
 end
 
@@ -228,12 +205,12 @@ local function finish_helper(process, err, child, kind, ids, till, context)
   -- Why not, is for explain to say of a helper, not of a program in a container.
   if not process then return nil, { message = err.message, errno = err.errno, path = err.path } end
   local result
-  result, err = wait_for(process, math.max(0, till - core.now()), context)
+  result, err = helper.wait_for(process, math.max(0, till - core.now()), context)
   if not result and not process.pid and err.code ~= "ETIMEDOUT" then
     return nil, { message = err.message, errno = err.errno, path = err.path }
   elseif not result then
     local late = err.code == "ETIMEDOUT"
-    end_helper(process)
+    helper.finish(process)
     return nil, { message = late and "has not ended in time" or tostring(err), map = { kind = kind, ids = ids } }
   end
   if result.code ~= 0 then
@@ -270,14 +247,14 @@ local function helper_steps(new_plan, ids)
     local uid_process, uid_error = start_helper(new_plan, paths.uid, child, ids, "uid", takes.uid, context)
     local gid_process, gid_error = start_helper(new_plan, paths.gid, child, ids, "gid", takes.gid, context)
     local ok, problem = finish_helper(uid_process, uid_error, child, "uid", ids, till, context)
-    if not ok and gid_process then end_helper(gid_process) end -- nobody will ask for it
+    if not ok and gid_process then helper.finish(gid_process) end -- nobody will ask for it
     context.gid_helper = { process = gid_process, err = gid_error, till = till }
     return ok, problem
   end)
   steps[#steps + 1] = step(call "gid", function(child, context)
-    local helper = context.gid_helper
+    local gid = context.gid_helper
     context.gid_helper = nil
-    return finish_helper(helper.process, helper.err, child, "gid", ids, helper.till, context)
+    return finish_helper(gid.process, gid.err, child, "gid", ids, gid.till, context)
   end)
   return steps
 end

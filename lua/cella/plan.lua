@@ -200,6 +200,13 @@ function methods:rest()
   return setmetatable(plan, Plan)
 end
 
+--- Here the child waits for steps of the parent: { op =, args =, text =, perform = function(child, context) } each.
+---@param steps table[]
+function methods:await_steps(steps)
+  if #steps > 0 then add_sync_point(self, steps) end
+  return self
+end
+
 --- A descriptor that the parent opens before there is a child. `perform` returns it (and the end that the
 --- parent keeps); false where there is none and the steps that use it are left out; or nil, a message and an errno, as
 --- the core does; or nil and the fields of an error.

@@ -37,7 +37,7 @@ describe("a newcomer is told", function()
     ["another's word for mounts"] = { { volumes = {} }, "volumes: unknown key; here it is called `mounts`",
       { mounts = {} } },
     ["a namespace in the container"] = { { net = "host" },
-      "net: unknown key; `namespaces = { net = \"host\" }` is the caller's network",
+      "net: unknown key; `network = \"host\"` is the caller's network",
       { namespaces = { net = "host" } } },
     ["another namespace in the container"] = { { mnt = "host" },
       "mnt: unknown key; it is a key of `namespaces`: namespaces = { mount = \"host\" }",

@@ -31,6 +31,10 @@ local function in_mount(key)
   return function(keys) cella.container { mounts = { { type = "bind", [key] = keys } } } end
 end
 
+local function in_network(key, more)
+  return function(keys) cella.container { network = { type = "user", [key] = { with(keys, more) } } } end
+end
+
 local function in_command(key)
   return function(keys) cella.container { command = { "true", [key] = keys } } end
 end
@@ -44,6 +48,11 @@ local TABLES = {
   ["cella.namespaces.offsets"] = function(keys)
     cella.container { namespaces = { time = with(keys, { monotonic = 1 }) } }
   end,
+  ["cella.network.keys"] = in_key "network",
+  ["cella.network.allow.host"] = in_network("allow", {}),
+  ["cella.network.allow.address"] = in_network("allow", { address = "192.0.2.7" }),
+  ["cella.network.port.keys"] = in_network("ports", {}),
+  ["cella.network.host_port.keys"] = in_network("host_ports", {}),
   ["cella.ids.keys"] = in_key "ids",
   ["cella.user.keys"] = in_key "user",
   ["cella.hooks.keys"] = in_key "hooks",

@@ -19,6 +19,9 @@ local NEEDS = {
     local ids, reason = trial.several_ids()
     return not ids and reason or nil
   end,
+  nft = function()
+    return trial.sh "PATH=$PATH:/usr/sbin:/sbin command -v nft" == "" and "needs nft" or nil
+  end,
   limits = function()
     local there = {}
     for _, name in ipairs(cgroup.controllers() or {}) do there[name] = true end

@@ -24,7 +24,8 @@ local SECTIONS = {
   { title = "cella", shown = "cella.", from = {}, more = { "lua/cella.lua" }, classes = { "cella" },
     text = '`local cella = require "cella"`: each field is loaded when it is first used.', there = value "cella" },
   { title = "Tables that you write", shown = "", from = {}, classes = { "^cella%.container%.keys$", "%.keys$",
-    "^cella%.namespaces%.", "^cella%.rlimits%.", "^cella%.root%.", "^cella%.mount%.", "^cella%.streams%.",
+    "^cella%.namespaces%.", "^cella%.network%.",
+    "^cella%.rlimits%.", "^cella%.root%.", "^cella%.mount%.", "^cella%.streams%.",
     "^cella%.command%." },
     text = "The keys of tables that describe something. An unknown one is refused, with the nearest that there is." },
   { title = "Containers", shown = "box:", from = { { "lua/cella/container.lua", "^Container:" },
@@ -55,17 +56,11 @@ local SECTIONS = {
     makers = { ["lua/cella/enter.lua"] = "enter" }, internal = "build", there = methods(function()
       return require("cella.enter").new { pid = require("cella.sys").getpid() }
     end) },
-  { title = "Finding", shown = "found:", from = { { "lua/cella/found.lua", "^Found:" },
-    { "lua/cella/found.lua", "^M%.find$" } }, classes = { "cella.found" }, text = "What `cella.find` returns.",
-    makers = { ["lua/cella/found.lua"] = "find" }, there = methods(function()
-      local own = require("cella.process.identity").of(require("cella.sys").getpid())
-      return require("cella.found").find(own)
-    end) },
   { title = "Plans", shown = "plan:", from = { { "lua/cella/plan.lua", "^methods:" },
     { "lua/cella/plan.lua", "^M%.new$" }, { "lua/cella/meta/plan.lua", "^plan:" } },
     classes = { "cella.plan", "cella.slot", "cella.plan.step", "cella.plan.done" },
     makers = { ["lua/cella/plan.lua"] = "plan" },
-    internal = "branch input input_descriptor optional only_with rest visit", text = "Every operation of "
+    internal = "await_steps branch input input_descriptor optional only_with rest visit", text = "Every operation of "
       .. "cella.sys is a method too.", there = methods(function() return require("cella.plan").new() end) },
   { title = "cella.sys: operations and queries", shown = "sys.", from = { { "lua/cella/meta/sys.lua", "^sys%." },
     { "lua/cella/sys.lua", "^sys%." } }, classes = { "cella.sys", "cella.capability_sets" },
@@ -95,7 +90,7 @@ local SECTIONS = {
   { title = "Capabilities of files", shown = "fileset:", from = { { "lua/cella/caps/fileset.lua", "^methods:" } },
     classes = { "cella.caps.fileset" }, there = methods(function() return require("cella.caps.fileset").wrap {} end) },
   { title = "cella.seccomp", shown = "seccomp.", module = "lua/cella/seccomp.lua", from = {
-    { "lua/cella/seccomp.lua", "^M%." } }, internal = "rule rules filter_of told_filter decide",
+    { "lua/cella/seccomp.lua", "^M%." } }, internal = "rule filter_of told_filter decide",
     there = value "cella.seccomp" },
   { title = "Policies of system calls", shown = "policy:", from = { { "lua/cella/seccomp.lua", "^methods:" } },
     classes = { "cella.seccomp.policy" }, internal = "refuses_start",

@@ -19,6 +19,10 @@ end
 -- Whether nobody but the host decides about the steps. A policy of the caller's may ask whom it likes, a number means
 -- another file tomorrow, and what is joined is what it is when it is named.
 local function rests_on_facts(box)
+  -- A name has other addresses tomorrow.
+  for _, one in ipairs(box.network and box.network.allow or {}) do
+    if one.host then return false end
+  end
   for _, kind in pairs(box.namespaces) do
     if type(kind) == "table" and not kind.offsets then return false end
   end

@@ -10,6 +10,8 @@ local confinement = require "cella.confinement"
 local lists = require "cella.list"
 local mapping = require "cella.mapping"
 local root = require "cella.root.description"
+---@module "cella.network"
+local networks = lazy "cella.network"
 ---@module "cella.sysctl"
 local sysctl = lazy "cella.sysctl"
 local validate = require "cella.validate"
@@ -99,6 +101,7 @@ local fields = confinement.add_rules({
   hostname = hostname,
   domainname = hostname,
   namespaces = rule.record(namespace_fields, nil, nil, "namespaces"),
+  network = function(value, path) return networks.rule(value, path, namespace) end,
   ids = ids_rule,
   user = user_rule,
   root = root.root_rule,
@@ -248,10 +251,10 @@ function M.check(description)
   local box = validate.check(container_rule, description, "")
   box.namespaces = box.namespaces or {}
   for _, name in ipairs(NAMESPACES) do
-    box.namespaces[name] = box.namespaces[name] or "new"
+    if name ~= "net" or not box.network then box.namespaces[name] = box.namespaces[name] or "new" end
   end
+  if box.network then networks.settle(box) end
   check_together(box)
-  box.chosen = { init = box.init == nil } -- what nobody has asked for
   box.capabilities = box.capabilities or capabilities.none
   box.hooks = box.hooks or {}
   if box.init == nil then box.init = box.namespaces.pid == "new" end

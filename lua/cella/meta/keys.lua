@@ -9,6 +9,9 @@ error "for editors and readers, not for running"
 ---@field hostname string?    up to 64 bytes: sethostname(2). The host's, if not given. Needs a uts namespace of its own
 ---@field domainname string?  the NIS domain, up to 64 bytes: setdomainname(2)
 ---@field namespaces cella.namespaces.keys?  which are new (all but time, if not given), the host's, or joined
+---@field network ("none"|"host"|"user"|string|cella.namespaces.target|cella.network.keys)?  "none": one of its own with
+---  a loopback device; the host's; "user": a way out by a helper, pasta(1); or one to join. What `namespaces.net` says
+---  too: a table has one of the two
 ---@field ids (cella.Policy|cella.ids.keys|false)?  which IDs there are inside; `policy.default()`, if not given: some
 ---  that nobody else has. false: none at all. Needs a new user namespace
 ---@field user cella.user.keys?  who the program is, as IDs inside: credentials(7). The caller, where the map has him;
@@ -98,6 +101,52 @@ error "for editors and readers, not for running"
 ---@class cella.namespaces.offsets
 ---@field monotonic number?  seconds, to the nanosecond: CLOCK_MONOTONIC
 ---@field boottime number?   seconds: CLOCK_BOOTTIME
+
+--- A network that is more than its namespace: where a program may send, and by what way.
+---@class cella.network.keys
+---@field type "none"|"host"|"user"   as the word alone
+---@field allow (string|cella.network.allow.host|cella.network.allow.address)[]?  where it may send: "192.0.2.7:443",
+---  "10.0.0.0/8", "[2001:db8::]/32:8000-8010"; the rest is rejected. Everywhere, if not given
+---@field program ("pasta"|"slirp4netns"|string)?  of "user", the helper, or its path: pasta, or slirp4netns where only
+---  that is there, if not given
+---@field ports (integer|cella.network.port.keys)[]?  of "user", ports outside that lead to some of the container
+---@field host_ports (integer|cella.network.host_port.keys)[]?  of "user", ports of the container's loopback that lead
+---  to some of the host's
+---@field nameservers (string[]|false)?  of "user", whom /etc/resolv.conf inside names: the helper, which asks whom the
+---  host asks, if not given. false: the file is left as it is
+---@field addresses string[]?  of "user", its own: at most one of each version, "10.0.2.100/24". The host's, if not
+---  given
+---@field gateways string[]?   of "user", at most one of each version
+---@field interface string?    of "user", the host's interface whose addresses and routes it has: that of the default
+---  route, if not given
+---@field mtu integer?         of "user", 1280 to 65520 bytes
+---@field ipv4 boolean?        of "user", false: none
+---@field ipv6 boolean?        of "user", false: none
+
+--- A host that may be sent to, by its name, of which the addresses are asked for at each start.
+---@class cella.network.allow.host
+---@field host string                its name
+---@field port integer?              all, if not given
+---@field protocol ("tcp"|"udp")?    both, if not given
+
+--- An address or a network that may be sent to.
+---@class cella.network.allow.address
+---@field address string             "192.0.2.7", "10.0.0.0/8", also with a port
+---@field port integer?              all, if not given
+---@field protocol ("tcp"|"udp")?    both, if not given
+
+--- A port outside that leads to one inside. One of the two is enough, if they are the same; of UDP they have to be.
+---@class cella.network.port.keys
+---@field outside integer?           of the host
+---@field inside integer?            of the container
+---@field address string?            of the host: "127.0.0.1", if not given; "0.0.0.0" is all of IPv4
+---@field protocol ("tcp"|"udp")?    "tcp", if not given
+
+--- A port of the container's loopback that leads to one of the host's loopback.
+---@class cella.network.host_port.keys
+---@field inside integer?            of the container
+---@field outside integer?           of the host
+---@field protocol ("tcp"|"udp")?    "tcp", if not given
 
 --- ID maps, said outright: the text of the kernel ("0 100000 65536"), an extent, a list of them, or a value of
 --- cella.idmap.

@@ -7,13 +7,14 @@ local file = require "cella.host.file"
 local events = require "cella.process.events"
 local failures = require "cella.plan.failure"
 local lazy = require "cella.lazy"
-local mapping = require "cella.mapping"
 local Process = require "cella.process"
 local start = require "cella.plan.start"
 local starting = require "cella.process.starting"
 local status = require "cella.host.status"
 local usage = require "cella.process.usage"
 
+---@module "cella.plan.helper"
+local helpers = lazy "cella.plan.helper"
 ---@module "cella.plan.log"
 local logs = lazy "cella.plan.log"
 
@@ -82,8 +83,14 @@ local function exposed(why)
       .. "hold of", why = "that it takes a copy is because " .. why .. " (credentials(7))" }
 end
 
+-- Ends the programs that take part in a start.
+local function end_helpers(context)
+  if context.helpers then helpers.finish_all(context) end
+end
+
 -- What has been begun comes to nothing.
 local function give_up(options, context)
+  end_helpers(context)
   if context.cgroup then context.cgroup:remove() end
   for _, fd in pairs(context.captures) do fd:close() end
   if context.supervisor then context.supervisor:close() end
@@ -151,9 +158,11 @@ local function complete(plan, child, options, context)
   if options.wait == false then
     local process = starting.new(function(pause)
       start.pausing(context, pause)
-      return start.finish(plan, child, options, context)
+      local terminal, err = start.finish(plan, child, options, context)
+      options.network = context.network
+      return terminal, err
     end, function()
-      mapping.end_helpers(context)
+      end_helpers(context)
       if context.both then context.both:close() end
       if context.supervisor then context.supervisor:close() end
     end)
@@ -161,6 +170,7 @@ local function complete(plan, child, options, context)
   end
   local err
   options.terminal, err = start.finish(plan, child, options, context)
+  options.network = context.network
   if options.terminal ~= nil then return Process.new(child, context.captures, options) end
   child:close()
   give_up(options, context)
@@ -216,7 +226,7 @@ function M.park(plan)
   parked.starting = starting.new(function(pause)
     start.pausing(context, pause)
     return start.park(plan, child, options, context)
-  end, function() mapping.end_helpers(context) end)
+  end, function() end_helpers(context) end)
   return parked
 end
 
@@ -257,6 +267,7 @@ function M.hand_over(parked, plan, options)
   end
   for name, fd in pairs(parked.context.captures) do context.captures[name] = fd end
   context.cgroup, context.filtered = parked.context.cgroup, parked.context.filtered
+  context.network, context.helpers = parked.context.network, parked.context.helpers
   return complete(plan, parked.child, options, context)
 end
 

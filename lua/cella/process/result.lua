@@ -11,6 +11,7 @@ local printable = require "cella.printable"
 ---@field signal_number integer?
 ---@field stdout string?   what was captured
 ---@field stderr string?
+---@field network_lost string?  how the helper of a user-mode network ended, where that was before the program
 ---@field truncated boolean?  true where more was written than the bounds let through; the rest was discarded
 ---@field values table?    what a function returned, as table.pack has it
 ---@field error cella.failure?  what a function raised

@@ -97,12 +97,23 @@ local function add_supervisor(self, supervisor)
   end)
 end
 
+-- The program that is its way out: what that says is taken, and its end is noted.
+local function add_network(self)
+  local process = self.network
+  return self.set:add(process:pollfd(), function()
+    if not process:step() then return end
+    self.set:remove(process:pollfd())
+    self.network_lost = process.result and tostring(process.result) or tostring(process.failure)
+  end)
+end
+
 --- The program has been executed: from now on its end is waited for.
 ---@param pty cella.terminal|false|nil
 ---@return boolean?, cella.error?
 function M.begin(self, pty)
   self.pid = self.child:program()
   self.exited = self.options.exited
+  self.network = self.options.network
   if pty then
     self.pty = pty
     self.terminal = self.ends.stdout ~= pty.master and pty.master:number() or nil
@@ -112,6 +123,7 @@ function M.begin(self, pty)
   local ok, err = self.set:add(self.child:pidfd(), function() self.ended = true end)
   if ok then ok, err = M.add_outputs(self) end
   if ok and self.options.supervisor then ok, err = add_supervisor(self, self.options.supervisor) end
+  if ok and self.network then ok, err = add_network(self) end
   self.ends, self.options = nil, nil -- which hold the plan
   return ok, err
 end
@@ -145,6 +157,10 @@ function M.let_go(self)
   if self.supervisor then self.set:remove(self.supervisor:number()) end
   self.child:close()
   if self.supervisor then self.supervisor:close() end -- not before: what is about to die would hear of ENOSYS
+  if self.network then
+    self.set:remove(self.network:pollfd())
+    self.network:close()
+  end
   if self.cgroup then self.cgroup:remove() end
   if self.exposed then self.set:set_time(0) else self.set:close() end
 end
@@ -299,6 +315,7 @@ local function finish(self)
     end
   end)
   set_reason(self, result, oom)
+  result.network_lost = self.network_lost
   if result.values then
     local data = result.values
     result.values = nil

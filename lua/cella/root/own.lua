@@ -40,12 +40,23 @@ local function add(list, box, mount, reserved)
   list[#list + 1] = copy
 end
 
+-- Where the root is the host's.
+local function add_places(own, box, host)
+  for _, place in ipairs(PLACES) do add(own, box, place, place.type ~= "dev") end
+  -- The host's network is of little use to who does not know whom to ask for names.
+  local resolver = box.namespaces.net == "host" and host.resolver
+  if resolver and (box.root.system or resolver:find "^/run/") then
+    add(own, box, { type = "bind", source = resolver, destination = resolver, readonly = true, optional = true })
+  end
+end
+
 --- A container's description with what a system root is made of on this host, and with what the container has to
 --- itself, `own`.
 ---@param box table
 ---@param host cella.Host
+---@param more table[]?  what its network puts there
 ---@return table
-function M.complete(box, host)
+function M.complete(box, host, more)
   local whole = setmetatable({ own = {} }, { __index = box })
   local root = box.root
   local of_host = root.source ~= nil and bind.of_host_root(root, host)
@@ -58,13 +69,8 @@ function M.complete(box, host)
   elseif box.namespaces.pid ~= "host" then
     add(own, box, { type = "proc", destination = "/proc" }, true)
   end
-  if not root.system and not of_host then return whole end
-  for _, place in ipairs(PLACES) do add(own, box, place, place.type ~= "dev") end
-  -- The host's network is of little use to who does not know whom to ask for names.
-  local resolver = box.namespaces.net == "host" and host.resolver
-  if resolver and (root.system or resolver:find "^/run/") then
-    add(own, box, { type = "bind", source = resolver, destination = resolver, readonly = true, optional = true })
-  end
+  if root.system or of_host then add_places(own, box, host) end
+  for _, mount in ipairs(more or {}) do add(own, box, mount) end
   return whole
 end
 
