@@ -15,6 +15,7 @@ local FIELDS = {
   container = { "cella.container", "new", enter = true },
   plan = { "cella.plan", "new", enter = true },
   enter = { "cella.enter", "new", enter = true },
+  find = { "cella.found", "find" },
   wait = { "cella.process.wait", "wait" },
   pool = { "cella.pool", "new", enter = true },
   namespace = { "cella.namespace", enter = true },
@@ -36,6 +37,8 @@ local FIELDS = {
 ---@field plan fun(options: cella.plan.keys?): cella.plan               an empty plan; see cella.plan
 ---@field enter fun(options: cella.enter.keys): cella.entrance?, cella.error?  takes hold of a process to start programs
 ---  in its namespaces; see cella.enter
+---@field find fun(identity: string): cella.found?, cella.error?  a program that was detached, by what its handle said;
+---  see cella.found
 ---@field wait fun(processes: cella.process[], timeout: number?): cella.process[]?, cella.error?  waits for the first of
 ---  several processes to end; see cella.process.wait
 ---@field pool fun(description: table): cella.pool?, cella.error?  containers that are started before there is a command

@@ -27,6 +27,8 @@ local interpreter = require "cella.interpreter"
 local lists = require "cella.list"
 ---@module "cella.network.start"
 local network = lazy "cella.network.start"
+---@module "cella.oci.export.config"
+local oci_config = lazy "cella.oci.export.config"
 local open = require "cella.open"
 local own = require "cella.root.own"
 local owner = require "cella.container.owner"
@@ -403,6 +405,20 @@ function Container:worker(keys)
     local box = setmetatable({ description = whole }, Container)
     return function(command) return box:spawn(command) end
   end)
+end
+
+--- The container as a config.json (the OCI's runtime specification), as a Lua table, and what is otherwise than here of
+--- what nobody has asked for, in sentences. Raises where it cannot say something that the container's table does,
+--- naming the key. Where the root is put together of parts, its path is that of a directory beside the config.json,
+--- which `cella oci bundle` makes.
+---@param command (cella.command.keys|function)?  as for plan
+---@return table? config  nil where the policy finds no map on this host
+---@return string[]|cella.error notes
+function Container:oci(command)
+  command = M.checked_command(self, command)
+  local made, err = oci_config.of(self.description, command, host_facts.facts())
+  if not made then return nil, err --[[@as cella.error]] end
+  return made.config, made.notes
 end
 
 --- True for containers made here.

@@ -1,7 +1,7 @@
 --- The names of cella's modules, but the command line's and this library's own front, `cella`.
 
 local NAMES = [[
-  ascii blame command confinement cpulist error everything groups hints interpreter kinds lazy list mapping mode
+  ascii blame command confinement cpulist error everything found groups hints interpreter kinds lazy list mapping mode
   modules mountinfo namespace open paint plain pool printable rlimits runner same size streams sys sysctl terminal
   validate words
   busted busted.body busted.box busted.coverage busted.files busted.keys busted.pristine busted.record busted.replay
@@ -18,12 +18,14 @@ local NAMES = [[
   host host.accounts host.file host.grant host.kernel host.status
   idmap idmap.algebra idmap.check idmap.check.parse idmap.check.setgroups idmap.check.warnings idmap.read idmap.value
   network network.address network.allow network.names network.start network.user
-  oci.json
+  oci.bundle oci.json
+  oci.export.config oci.export.keys oci.export.mounts oci.export.resources oci.export.rootfs oci.export.seccomp
+  oci.export.user
   plan plan.failure plan.held plan.helper plan.join plan.log plan.render plan.spawn plan.stage plan.start
   policy policy.allot policy.combine policy.hold policy.ranges policy.registry policy.result policy.slice
   policy.subordinate policy.via
-  process process.capture process.events process.input process.limits process.lines process.output process.result
-  process.serve process.starting process.usage process.wait
+  process process.capture process.events process.identity process.input process.limits process.lines process.output
+  process.result process.serve process.starting process.usage process.wait
   root root.bind root.description root.device root.entry root.filesystem root.idmap root.overlay root.own root.place
   root.readonly root.system
   seccomp seccomp.action seccomp.calls seccomp.compile seccomp.condition seccomp.constants seccomp.grammar

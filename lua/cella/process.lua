@@ -1,5 +1,8 @@
 --- A started program: waiting for it, what it wrote, and how it ended.
 
+local lazy = require "cella.lazy"
+---@module "cella.process.identity"
+local identity = lazy "cella.process.identity"
 local blame = require "cella.blame"
 local core = require "cella.core"
 local Error = require "cella.error"
@@ -366,8 +369,21 @@ local function needed_for(self)
   return nil
 end
 
+--- What tells this program from every other, of this boot, as a text for a file: `cella.find` finds it by that, in
+--- whatever process. Also of one that is detached.
+---@return string?, cella.error?  nil where it has ended, or is not yet executed
+function Process:identity()
+  check_self(self, "identity")
+  if self.starting then return self.starting:refuse "identity" end
+  if self.detached and self.detached.identity then return self.detached.identity end
+  if self:step() or self.failure then
+    return nil, Error.new { op = "identity", code = "ESRCH", errno = 3, message = "the program has ended" }
+  end
+  return identity.of(self.pid)
+end
+
 --- Lets the program live without this handle, and without the caller (`die_with_parent = false`): it is not killed
---- when the handle is closed or collected, and nobody learns how it ends. It is found again by its `pid`: cella.enter.
+--- when the handle is closed or collected, and nobody learns how it ends. `cella.find` finds it by its identity.
 --- Raises where the caller is needed for what was asked for: captured streams, a terminal, limits, a cgroup.
 ---@return true?, cella.error?  nil where it has ended, or is not yet executed (`wait = false`)
 function Process:detach()
@@ -381,12 +397,13 @@ function Process:detach()
   if self:step() then
     return nil, Error.new { op = "detach", code = "ESRCH", errno = 3, message = "the program has ended" }
   end
+  local known = identity.of(self.pid) -- nil where there is no /proc: then there is its number
   self.set:remove(self.child:pidfd())
   self.set:remove(self.child:monitor())
   local ok, message, errno = self.child:detach()
   if not ok then return nil, Error.new { op = "detach", errno = errno, message = message } end
   self.failure = Error.new { op = "wait", code = "ECHILD", errno = 10, message = "the process was detached" }
-  self.detached = setmetatable({ pid = self.pid }, Detached)
+  self.detached = setmetatable({ pid = self.pid, identity = known }, Detached)
   serve.let_go(self)
   return true
 end

@@ -232,6 +232,12 @@ end
 ---@return string action
 function M.decide(policy, name, words) return rules_of.decide(own(policy).rules, name, words) end
 
+--- What a policy says, as cella keeps it: for who writes it in another form (cella.oci.export.seccomp), and changes
+--- nothing.
+---@param policy cella.seccomp.policy
+---@return cella.seccomp.rules
+function M.rules(policy) return own(policy).rules end
+
 --- Its name, where it has one.
 ---@return string?
 function methods:name() return own(self).name end

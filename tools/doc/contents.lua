@@ -56,6 +56,12 @@ local SECTIONS = {
     makers = { ["lua/cella/enter.lua"] = "enter" }, internal = "build", there = methods(function()
       return require("cella.enter").new { pid = require("cella.sys").getpid() }
     end) },
+  { title = "Finding", shown = "found:", from = { { "lua/cella/found.lua", "^Found:" },
+    { "lua/cella/found.lua", "^M%.find$" } }, classes = { "cella.found" }, text = "What `cella.find` returns.",
+    makers = { ["lua/cella/found.lua"] = "find" }, there = methods(function()
+      local own = require("cella.process.identity").of(require("cella.sys").getpid())
+      return require("cella.found").find(own)
+    end) },
   { title = "Plans", shown = "plan:", from = { { "lua/cella/plan.lua", "^methods:" },
     { "lua/cella/plan.lua", "^M%.new$" }, { "lua/cella/meta/plan.lua", "^plan:" } },
     classes = { "cella.plan", "cella.slot", "cella.plan.step", "cella.plan.done" },
@@ -90,7 +96,7 @@ local SECTIONS = {
   { title = "Capabilities of files", shown = "fileset:", from = { { "lua/cella/caps/fileset.lua", "^methods:" } },
     classes = { "cella.caps.fileset" }, there = methods(function() return require("cella.caps.fileset").wrap {} end) },
   { title = "cella.seccomp", shown = "seccomp.", module = "lua/cella/seccomp.lua", from = {
-    { "lua/cella/seccomp.lua", "^M%." } }, internal = "rule filter_of told_filter decide",
+    { "lua/cella/seccomp.lua", "^M%." } }, internal = "rule rules filter_of told_filter decide",
     there = value "cella.seccomp" },
   { title = "Policies of system calls", shown = "policy:", from = { { "lua/cella/seccomp.lua", "^methods:" } },
     classes = { "cella.seccomp.policy" }, internal = "refuses_start",

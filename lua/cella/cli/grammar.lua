@@ -7,7 +7,7 @@ local M = {}
 
 -- In the order of the help. Each is a module that has summary, configure(command) and run(arguments, io).
 local COMMANDS = { "run", "plan", "doctor", "enter", "tree", "show", "same", "idmap", "caps", "seccomp",
-  "busted", "repl", "completion" }
+  "oci", "busted", "repl", "completion" }
 
 -- A word that is wrong is for the command that it was said to, which alone can tell how it is called.
 local function refuse(parser, message)

@@ -255,6 +255,7 @@ function M.check(description)
   end
   if box.network then networks.settle(box) end
   check_together(box)
+  box.chosen = { init = box.init == nil } -- what nobody has asked for
   box.capabilities = box.capabilities or capabilities.none
   box.hooks = box.hooks or {}
   if box.init == nil then box.init = box.namespaces.pid == "new" end

@@ -52,6 +52,7 @@ end
 local SWITCHES = { "sys", "sysrq-trigger", "irq", "bus", "fs", "dynamic_debug", "mtrr", "asound" }
 local TELLTALES = { "kcore", "keys", "timer_list", "sched_debug", "latency_stats", "acpi", "scsi", "interrupts",
   "kallsyms", "kmsg" }
+M.SWITCHES, M.TELLTALES = SWITCHES, TELLTALES
 
 --- Whether the switches of a proc mount are to be read-only: where the host's /proc obeys one of the container's IDs,
 --- unless the mount says otherwise.

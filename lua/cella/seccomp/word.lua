@@ -61,6 +61,12 @@ function M.either(one, other)
   return each_digit(one, other, function(a, b) return a == 1 or b == 1 end)
 end
 
+--- The bits of one that are not in the other.
+---@return string
+function M.without(one, other)
+  return each_digit(one, other, function(a, b) return a == 1 and b == 0 end)
+end
+
 M.ZERO = ("0"):rep(16)
 
 --- As Lua has it: a decimal number, or hexadecimal text above 2^53.

@@ -91,6 +91,17 @@ function __fish_cella_print_command
                     end
                 end
                 break
+            case oci
+                set cmd $cmd oci
+                set -e cmdline[1]
+                for arg in $cmdline
+                    switch $arg
+                        case bundle
+                            set cmd $cmd bundle
+                            break
+                    end
+                end
+                break
             case busted
                 set cmd $cmd busted
                 break
@@ -127,6 +138,7 @@ complete -c cella -n '__fish_cella_using_command' -xa 'same' -d 'Say whether two
 complete -c cella -n '__fish_cella_using_command' -xa 'idmap' -d 'Show, check, translate and compose ID maps'
 complete -c cella -n '__fish_cella_using_command' -xa 'caps' -d 'Show, decode and explain capabilities, and predict exec'
 complete -c cella -n '__fish_cella_using_command' -xa 'seccomp' -d 'Show, explain and check policies of system calls'
+complete -c cella -n '__fish_cella_using_command' -xa 'oci' -d 'Write a container as a bundle, for other runtimes'
 complete -c cella -n '__fish_cella_using_command' -xa 'busted' -d 'Run busted, with each spec file in a container of its own'
 complete -c cella -n '__fish_cella_using_command' -xa 'repl' -d 'Lua at a prompt, with cella\'s operations and values at hand'
 complete -c cella -n '__fish_cella_using_command' -xa 'completion' -d 'Print what a shell reads to complete these commands'
@@ -278,6 +290,13 @@ complete -c cella -n '__fish_cella_seen_command seccomp explain' -s h -l help -d
 
 complete -c cella -n '__fish_cella_seen_command seccomp check' -s h -l help -d 'Show this help message and exit'
 complete -c cella -n '__fish_cella_seen_command seccomp check' -s m -l machine -xa 'x86_64 aarch64 riscv64' -d 'The machine, if it is not to be this one'
+
+complete -c cella -n '__fish_cella_using_command oci' -xa 'bundle' -d 'Write config.json, and a root: for runc, crun and their like'
+complete -c cella -n '__fish_cella_seen_command oci' -s h -l help -d 'Show this help message and exit'
+
+complete -c cella -n '__fish_cella_seen_command oci bundle' -s h -l help -d 'Show this help message and exit'
+complete -c cella -n '__fish_cella_seen_command oci bundle' -s e -l eval -r -d 'The container\'s keys, in Lua, as for `cella run`'
+complete -c cella -n '__fish_cella_seen_command oci bundle' -l seccomp -r -d 'Its system calls, as for `cella run`'
 
 complete -c cella -n '__fish_cella_seen_command busted' -s h -l help -d 'Show this help message and exit'
 

@@ -1,0 +1,99 @@
+-- Programs that are found again: process:identity() and cella.find.
+
+local able = require "spec.support.able"
+local cella = require "cella"
+local outside = require "spec.support.outside"
+local trial = require "spec.support.trial"
+
+trial.around(before_each, after_each)
+
+local needs = able.needs(function(reason) pending(reason) end)
+local raised = trial.raised
+
+-- The identity of a program that a process has left behind, which has ended.
+local function left(keys)
+  return outside.lua(([[
+    local box = cella.container { die_with_parent = false, hostname = "lasting", namespaces = { net = "host" }, %s }
+    local process = assert(box:spawn { "sleep", "1000", stdout = "null", stderr = "null" })
+    local before = assert(process:identity())
+    assert(process:detach())
+    assert(process:identity() == before)
+    return before
+  ]]):format(keys or ""))
+end
+
+describe("a program that is detached", function()
+  for _, init in ipairs { "true", "false" } do
+    it("is found again by another process, entered, and ended: init = " .. init, needs("user_namespaces", function()
+      local identity = left("init = " .. init)
+      local found = assert(cella.find(identity))
+      assert.equal(identity, found.identity)
+      assert.matches("sleep", trial.read(("/proc/%d/cmdline"):format(found.pid)), 1, true)
+      assert.matches("^cella.found %(pid %d+, running%)$", tostring(found))
+      assert.is_false(found:ended())
+      assert.is_false(found:wait(0))
+      -- Whose filters nobody can tell here are not put on another: only an init says which they are.
+      local entrance = trial.hold(found:enter { exceed = init == "false" and { "seccomp" } or nil })
+      assert.equal("lasting\n", assert(entrance:run { "hostname", stdout = "capture" }).stdout)
+      assert.is_true(found:kill "kill")
+      assert.is_true(found:wait(30))
+      assert.is_true(found:ended())
+      assert.matches("ended", tostring(found), 1, true)
+      found:close()
+      trial.wait_for(function() return (cella.find(identity)) == nil end, "its end")
+      local none, why = cella.find(identity)
+      assert.is_nil(none)
+      assert.equal("find ESRCH", why.op .. " " .. why.code)
+    end))
+  end
+
+  it("is let go without an end", needs("user_namespaces", function()
+    local identity = left()
+    local found = assert(cella.find(identity))
+    found:close()
+    assert.matches("closed", tostring(found), 1, true)
+    assert.matches("kill: it is closed", raised(found.kill, found, "term"), 1, true)
+    found = assert(cella.find(identity)) -- it runs
+    assert.is_true(found:kill "kill")
+    assert.is_true(found:wait(30))
+    found:close()
+  end))
+end)
+
+describe("an identity", function()
+  it("is of one process: no other with its number is found, nor one of another boot", function()
+    local process = assert(cella.plan():exec({ "sleep", "1000", stdin = "null" }):spawn())
+    local identity = assert(process:identity())
+    local found = assert(cella.find(identity)) -- the control
+    assert.equal(process.pid, found.pid)
+    found:close()
+    local pid, start, boot = identity:match "^(%d+)%-(%d+)%-(%x+)$"
+    assert.equal(process.pid, tonumber(pid))
+    local other, err = cella.find(("%s-%.0f-%s"):format(pid, tonumber(start) - 1, boot))
+    assert.is_nil(other)
+    assert.equal("ESRCH", err.code)
+    assert.matches(("it was process %s, and another has that number by now"):format(pid), tostring(err), 1, true)
+    other, err = cella.find(("%s-%s-%s"):format(pid, start, boot:reverse()))
+    assert.is_nil(other)
+    assert.matches("before the machine was started anew", tostring(err), 1, true)
+    process:close()
+    other, err = cella.find(identity)
+    assert.is_nil(other)
+    assert.matches(("it was process %s, which has ended"):format(pid), tostring(err), 1, true)
+    local none, gone = process:identity()
+    assert.is_nil(none)
+    assert.equal("ESRCH", gone.code)
+  end)
+
+  it("is what was told, and nothing else", function()
+    for _, wrong in ipairs { "", "5", "0-1-aa", "5-1", "-1-2-aa", "5-1-xyz", "99999999999-1-aa", "5-1-aa\n",
+      ("1"):rep(200), 5, {}, false } do
+      assert.matches("identity: what process:identity() returns expected, got", raised(cella.find, wrong), 1, true)
+    end
+    local own = assert(require("cella.process.identity").of(cella.sys.getpid()))
+    local found = trial.hold(cella.find(own))
+    assert.matches("signal: ", raised(found.kill, found, "nosuch"), 1, true)
+    assert.matches("timeout", raised(found.wait, found, -1), 1, true)
+    assert.matches("has a colon, not a dot", raised(found.kill, "term"), 1, true)
+  end)
+end)
