@@ -74,6 +74,7 @@ M.ROWS = {
     hostname = { oci = "hostname", kube = "hostname" },
     domainname = here "domainname",
     namespaces = { oci = "linux.namespaces", kube = "hostPID, hostIPC, hostNetwork, hostUsers" },
+    network = refused "rules and a way out are made by cella: elsewhere there is the namespace alone",
     ids = { oci = "linux.uidMappings, linux.gidMappings", kube = no(IDS) },
     user = { oci = "process.user", kube = "securityContext.runAsUser, runAsGroup, supplementalGroups" },
     root = { oci = "root, mounts", kube = "image" },
@@ -251,7 +252,9 @@ M.ROWS = {
 --- their keys.
 M.ELSEWHERE = { "cella.plan.ids.keys", "cella.exec.keys", "cella.streams.input_file", "cella.streams.output_file",
   "cella.streams.content", "cella.enter.keys", "cella.enter.user.keys", "cella.plan.keys", "cella.plan.join.keys",
-  "cella.spawn.keys", "cella.worker.keys", "cella.slice.keys", "cella.seccomp.keys" }
+  "cella.spawn.keys", "cella.worker.keys", "cella.slice.keys", "cella.seccomp.keys",
+  "cella.network.keys", "cella.network.allow.host", "cella.network.allow.address", "cella.network.port.keys",
+  "cella.network.host_port.keys" }
 
 -- Which classes the table of a mount has its keys from.
 local function classes_of_mount(mount)
