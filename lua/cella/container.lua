@@ -212,11 +212,9 @@ local function begin(box, cwd, host)
   end
   local hooks, confined = box.hooks, confinement_of(box, who.user, host)
   local options = { namespaces = new, join = join, ids = who.ids, groups = who.groups_before, created = hooks.created }
-  -- Its mounts are made in the mount namespace of another user namespace, of which it has a copy in the end.
-  if box.lock_mounts then options.namespaces = lists.without(options.namespaces, "mount") end
   if #join == 0 and not who.groups_before and lists.contains(new, "net") then
     -- It takes the kernel longer than all others together: the child makes it, while the caller goes on.
-    options.namespaces, options.unshare = lists.without(options.namespaces, "net"), { "net" }
+    options.namespaces, options.unshare = lists.without(new, "net"), { "net" }
   end
   confinement.record(options, "birth", confined)
   local plan = Plan.new(options, host)
@@ -234,11 +232,8 @@ local function begin(box, cwd, host)
     plan:close(slot)
   end
   identity.record_builder(plan, host, who)
-  if box.lock_mounts then
-    plan:unshare_mounts_below(names_relative(box) or nil)
-    plan:expect_namespace("/proc/self/ns/mnt", host.namespaces.mount, false)
-    plan.new_namespaces = new
-  end
+  -- The mounts are made in the mount namespace of another user namespace, of which the container has a copy in the end.
+  if box.lock_mounts then plan:unshare_mounts_below(names_relative(box) or nil) end
   confinement.record(plan, "files", confined)
   if box.sysctl then sysctl.record(plan, box.sysctl) end
   if box.user_namespaces == false and not who.user.unmapped then

@@ -257,7 +257,7 @@ describe("a plan", function()
       end
       table.sort(slots)
       assert.same({ "fsmount userdata", "fsopen userdata", "open_tree userdata", "open_tree_of userdata",
-        "openat2 userdata", "openpt userdata", "ptpeer userdata" }, slots)
+        "openat2 userdata", "openpt userdata", "pidfd_open userdata", "ptpeer userdata" }, slots)
     end)
 
     it("gives each slot a name of its own, by which its step and those that use it are printed", function()
