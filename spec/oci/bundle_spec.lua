@@ -145,6 +145,7 @@ describe("a config.json cannot say, and box:oci refuses by name,", function()
     die_with_parent = { die_with_parent = true },
     new_session = { new_session = false },
     cpus = { cpus = "0" },
+    network = { network = { type = "none", allow = { "192.0.2.7" } } },
     keyrings = { keyrings = "host", no_new_privs = true },
     environment = { environment = "inherit" },
     ["environment.HOME"] = { environment = { HOME = false } },

@@ -4,7 +4,7 @@ local common = require "cella.cli.common"
 local containers = require "cella.cli.container"
 local printable = require "cella.printable"
 
-local M = { summary = "Write a container as a bundle, for other runtimes." }
+local M = { summary = "Write a container as a bundle or an image, for other runtimes." }
 
 local function add_container(command, name, what)
   command:usage(("Usage: cella oci %s [-h] [--seccomp POLICY] FILE.lua DIR [ARGS] [-- COMMAND ...]\n"
@@ -28,7 +28,8 @@ the container names (its key `command`).
 
 Exit status: 0; 125 where it could not be written.
 
-  cella oci bundle web.lua web && runc run --bundle web web]]
+  cella oci bundle web.lua web && runc run --bundle web web
+  cella oci image web.lua web-image && skopeo inspect oci:web-image]]
   local subcommand = common.with_subcommands(command, "oci_command")
   local bundle = subcommand("bundle", "Write config.json, and a root: for runc, crun and their like.", [[
 Writes a bundle of the OCI's runtime specification to DIR, which must not be
@@ -38,12 +39,22 @@ together of parts. Binds and directories stay where they are on this host.]])
   bundle:epilog [[
   cella oci bundle examples/first.lua moon
   cella oci bundle -e 'hostname = "moon"' moon -- sh]]
+  local image = subcommand("image", "Write an image: for podman, skopeo and registries.", [[
+Writes an image layout of the OCI's image specification to DIR, which must not
+be there yet: the root as its one layer, and of the other keys `user`, `cwd`,
+`environment` and `command`. Everything else is said where it is started.]])
+  add_container(image, "image", "Where to; it is made.")
+  image:epilog "  cella oci image examples/fleet/program.lua image && podman pull oci:image"
 end
 
 local actions = {}
 
 function actions.bundle(box, directory, command)
   return require("cella.oci.bundle").write(box, directory, command)
+end
+
+function actions.image(box, directory, command)
+  return require("cella.oci.image").write(box, directory, command)
 end
 
 local function command_of(box, request)

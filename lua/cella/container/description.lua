@@ -169,7 +169,7 @@ end
 --- given up.
 ---@param box table
 function M.check_filter(box)
-  if not box.seccomp or box.no_new_privs ~= false or box.seccomp:may_be_first() then return end
+  if not box.seccomp or box.no_new_privs ~= false then return end
   local kept = box.capabilities
   if kept and (capabilities.is(kept) and kept:has "sys_admin" or five.in_effect(kept, "sys_admin")) then return end
   blame("seccomp: without no_new_privs the kernel takes a filter only of who has sys_admin (seccomp(2)): leave "
@@ -255,7 +255,8 @@ function M.check(description)
   end
   if box.network then networks.settle(box) end
   check_together(box)
-  box.chosen = { init = box.init == nil } -- what nobody has asked for
+  box.said = {} -- what somebody has asked for
+  for key in pairs(description) do box.said[key] = true end
   box.capabilities = box.capabilities or capabilities.none
   box.hooks = box.hooks or {}
   if box.init == nil then box.init = box.namespaces.pid == "new" end

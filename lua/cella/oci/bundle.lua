@@ -11,6 +11,7 @@ local Error = require "cella.error"
 local Plan = require "cella.plan"
 local config = require "cella.oci.export.config"
 local core = require "cella.core"
+local files = require "cella.oci.export.files"
 local host = require "cella.host"
 local json = require "cella.oci.json"
 local printable = require "cella.printable"
@@ -19,37 +20,15 @@ local validate = require "cella.validate"
 
 local M = {}
 
-local function failed(op, path, message, errno)
-  return nil, Error.new { op = op, path = path, errno = errno, message = message }
-end
-
-local function make_directory(path)
-  local ok, message, errno = core.sys.mkdir(path, 493)
-  if ok then return true end
-  local _, err = failed("mkdir", path, message, errno)
-  if err.code == "EEXIST" then err.why = "nothing is written over: name a directory that is not there yet" end
-  return nil, err
-end
-
-local function write(path, content)
-  local file, message, errno = io.open(path, "wb")
-  if not file then return failed("open", path, message, errno) end
-  local ok
-  ok, message, errno = file:write(content)
-  if ok then ok, message, errno = file:close() else file:close() end
-  if not ok then return failed("write", path, message, errno) end
-  return true
-end
-
 -- The files that are nowhere else, as the container would make them.
 local function write_files(state, directory)
   if #state.files == 0 then return true end
-  local ok, err = make_directory(directory .. "/files")
+  local ok, err = files.make_directory(directory .. "/files")
   for i, file in ipairs(ok and state.files or {}) do
     local path = ("%s/files/%d"):format(directory, i)
     local fd, message, errno = core.open(path, { "wronly", "creat", "excl", "nofollow" }, 384) -- 0600
-    if not fd then return failed("open", path, message, errno) end
-    ok, err = write(path, file.content)
+    if not fd then return files.failed("open", path, message, errno) end
+    ok, err = files.write(path, file.content)
     if ok then ok, err = rootfs.give(state, fd:number(), path) end
     if ok then core.sys.fchmod(fd:number(), file.mode or 384) end
     fd:close()
@@ -88,9 +67,9 @@ function M.write(box, directory, command)
   local made, err = config.of(box.description, command, host.facts())
   if not made then return nil, err end
   local ok
-  ok, err = make_directory(directory)
+  ok, err = files.make_directory(directory, true)
   if not ok then return nil, err end
-  ok, err = write(directory .. "/config.json", json.encode(made.config, true) .. "\n")
+  ok, err = files.write(directory .. "/config.json", json.encode(made.config, true) .. "\n")
   if ok then ok, err = write_files(made.state, directory) end
   if ok and made.state.parts then ok, err = rootfs.make(made.state, directory .. "/rootfs") end
   if not ok then

@@ -99,6 +99,9 @@ function __fish_cella_print_command
                         case bundle
                             set cmd $cmd bundle
                             break
+                        case image
+                            set cmd $cmd image
+                            break
                     end
                 end
                 break
@@ -138,7 +141,7 @@ complete -c cella -n '__fish_cella_using_command' -xa 'same' -d 'Say whether two
 complete -c cella -n '__fish_cella_using_command' -xa 'idmap' -d 'Show, check, translate and compose ID maps'
 complete -c cella -n '__fish_cella_using_command' -xa 'caps' -d 'Show, decode and explain capabilities, and predict exec'
 complete -c cella -n '__fish_cella_using_command' -xa 'seccomp' -d 'Show, explain and check policies of system calls'
-complete -c cella -n '__fish_cella_using_command' -xa 'oci' -d 'Write a container as a bundle, for other runtimes'
+complete -c cella -n '__fish_cella_using_command' -xa 'oci' -d 'Write a container as a bundle or an image, for other runtimes'
 complete -c cella -n '__fish_cella_using_command' -xa 'busted' -d 'Run busted, with each spec file in a container of its own'
 complete -c cella -n '__fish_cella_using_command' -xa 'repl' -d 'Lua at a prompt, with cella\'s operations and values at hand'
 complete -c cella -n '__fish_cella_using_command' -xa 'completion' -d 'Print what a shell reads to complete these commands'
@@ -292,11 +295,16 @@ complete -c cella -n '__fish_cella_seen_command seccomp check' -s h -l help -d '
 complete -c cella -n '__fish_cella_seen_command seccomp check' -s m -l machine -xa 'x86_64 aarch64 riscv64' -d 'The machine, if it is not to be this one'
 
 complete -c cella -n '__fish_cella_using_command oci' -xa 'bundle' -d 'Write config.json, and a root: for runc, crun and their like'
+complete -c cella -n '__fish_cella_using_command oci' -xa 'image' -d 'Write an image: for podman, skopeo and registries'
 complete -c cella -n '__fish_cella_seen_command oci' -s h -l help -d 'Show this help message and exit'
 
 complete -c cella -n '__fish_cella_seen_command oci bundle' -s h -l help -d 'Show this help message and exit'
 complete -c cella -n '__fish_cella_seen_command oci bundle' -s e -l eval -r -d 'The container\'s keys, in Lua, as for `cella run`'
 complete -c cella -n '__fish_cella_seen_command oci bundle' -l seccomp -r -d 'Its system calls, as for `cella run`'
+
+complete -c cella -n '__fish_cella_seen_command oci image' -s h -l help -d 'Show this help message and exit'
+complete -c cella -n '__fish_cella_seen_command oci image' -s e -l eval -r -d 'The container\'s keys, in Lua, as for `cella run`'
+complete -c cella -n '__fish_cella_seen_command oci image' -l seccomp -r -d 'Its system calls, as for `cella run`'
 
 complete -c cella -n '__fish_cella_seen_command busted' -s h -l help -d 'Show this help message and exit'
 

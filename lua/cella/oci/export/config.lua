@@ -43,8 +43,8 @@ local FIRST_MASK = 18 -- 022
 function M.check(found, target, box, command)
   local said = {}
   for _, key in ipairs(description.keys()) do
-    local chosen = box.chosen and box.chosen[key]
-    if not chosen then said[key] = box[key] end
+    -- There is an init unless somebody says otherwise: that is no wish for one.
+    if key ~= "init" or box.said.init then said[key] = box[key] end
   end
   said.command = command
   keys.check(found, target, "cella.container.keys", said, "")
@@ -59,6 +59,9 @@ function M.check(found, target, box, command)
         keys.check(found, target, "cella.namespaces.target", value, at)
       end
     end
+  end
+  if target == "kube" and box.network then
+    keys.check(found, target, "cella.network.keys", box.network, "network")
   end
   if type(box.ids) == "table" then keys.check(found, target, "cella.ids.keys", box.ids, "ids") end
   if not capabilities.is(box.capabilities) then
@@ -357,7 +360,12 @@ local function rank(version)
   return tonumber(major) * 1e6 + tonumber(minor) * 1e3 + tonumber(patch)
 end
 
-local function new_state(box, host, found)
+--- What is gathered of a container; `refuse` adds a line to `found`.
+---@param box table
+---@param host cella.Host
+---@param found string[]
+---@return table
+function M.new_state(box, host, found)
   local state = { box = box, host = host, mounts = {}, files = {}, made = {}, notes = {}, readonly_paths = {},
     masked_paths = {}, devices = {}, at = {}, version = VERSION, mapping = users.mapping }
   function state.refuse(at, why) found[#found + 1] = ("%s: %s"):format(at, why) end
@@ -405,7 +413,7 @@ end
 function M.of(box, command, host)
   local found = {}
   M.check(found, "oci", box, command)
-  local state = new_state(box, host, found)
+  local state = M.new_state(box, host, found)
   if box.ids == nil and box.unmapped then state.refuse("ids", "a runtime needs a map: false is none at all") end
   if type(box.namespaces.user) == "table" then
     state.refuse("namespaces.user", "a runtime joins none without knowing its maps")

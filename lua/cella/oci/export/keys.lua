@@ -65,6 +65,12 @@ local SHARED = { propagation = { oci = "mounts[].options", kube = no(NODE, is "p
 local CHANGE = "it changes what is there, and a config.json says only what is mounted"
 local CONTENT = { oci = "rootfs", kube = "" } -- of a root of parts; elsewhere it is refused with its entry
 
+local NO_NETWORK = "a runtime has neither rules for a network nor a way out of one"
+local OF_PODS = "a pod's network is the cluster's: rules for it are a NetworkPolicy of its own"
+local function of_network(names)
+  return all(names, { oci = no(NO_NETWORK), kube = no(OF_PODS) })
+end
+
 local RLIMITS = "as core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack"
 
 --- By the classes of lua/cella/meta/keys.lua.
@@ -74,7 +80,6 @@ M.ROWS = {
     hostname = { oci = "hostname", kube = "hostname" },
     domainname = here "domainname",
     namespaces = { oci = "linux.namespaces", kube = "hostPID, hostIPC, hostNetwork, hostUsers" },
-    network = refused "rules and a way out are made by cella: elsewhere there is the namespace alone",
     ids = { oci = "linux.uidMappings, linux.gidMappings", kube = no(IDS) },
     user = { oci = "process.user", kube = "securityContext.runAsUser, runAsGroup, supplementalGroups" },
     root = { oci = "root, mounts", kube = "image" },
@@ -82,6 +87,8 @@ M.ROWS = {
     devices = here("mounts, linux.resources.devices"),
     masked_paths = here("linux.maskedPaths", "the runtime of the node has a list of its own"),
     readonly_paths = here("linux.readonlyPaths", "the runtime of the node has a list of its own"),
+    network = { oci = no 'a runtime has neither rules for it nor a way out: "none", "host", or the path of one to join',
+      kube = "NetworkPolicy" },
     proc = here("linux.maskedPaths", "every container of a pod has a /proc", is(true)),
     capabilities = { oci = "process.capabilities", kube = "securityContext.capabilities" },
     lock_mounts = refused("a runtime locks no mounts: false says that whoever has sys_admin inside may undo them",
@@ -118,6 +125,12 @@ M.ROWS = {
     fd = refused(MOVED .. ": name a path that stays (cella.namespace)"),
   },
   ["cella.namespaces.offsets"] = all("monotonic boottime", here "linux.timeOffsets"),
+  ["cella.network.keys"] = with(of_network("allow program ports host_ports nameservers addresses gateways interface "
+    .. "mtu ipv4 ipv6"), { type = { oci = no(NO_NETWORK), kube = "" } }),
+  ["cella.network.allow.host"] = of_network "host port protocol",
+  ["cella.network.allow.address"] = of_network "address port protocol",
+  ["cella.network.port.keys"] = of_network "outside inside address protocol",
+  ["cella.network.host_port.keys"] = of_network "inside outside protocol",
   ["cella.ids.keys"] = {
     uid = here("linux.uidMappings", IDS),
     gid = here("linux.gidMappings", IDS),
@@ -252,9 +265,7 @@ M.ROWS = {
 --- their keys.
 M.ELSEWHERE = { "cella.plan.ids.keys", "cella.exec.keys", "cella.streams.input_file", "cella.streams.output_file",
   "cella.streams.content", "cella.enter.keys", "cella.enter.user.keys", "cella.plan.keys", "cella.plan.join.keys",
-  "cella.spawn.keys", "cella.worker.keys", "cella.slice.keys", "cella.seccomp.keys",
-  "cella.network.keys", "cella.network.allow.host", "cella.network.allow.address", "cella.network.port.keys",
-  "cella.network.host_port.keys" }
+  "cella.spawn.keys", "cella.worker.keys", "cella.slice.keys", "cella.seccomp.keys" }
 
 -- Which classes the table of a mount has its keys from.
 local function classes_of_mount(mount)

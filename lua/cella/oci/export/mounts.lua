@@ -3,6 +3,7 @@
 local bind = require "cella.root.bind"
 local core = require "cella.core"
 local description = require "cella.root.description"
+local files = require "cella.oci.export.files"
 local filesystem = require "cella.root.filesystem"
 local json = require "cella.oci.json"
 
@@ -47,12 +48,6 @@ local function new_filesystem(mount, fstype, more)
   return entry(mount.destination, fstype, fstype, options)
 end
 
--- A path of the host, from wherever it is written.
-local function absolute(path)
-  if path:sub(1, 1) == "/" then return path end
-  return assert(core.readlink "/proc/self/cwd") .. "/" .. path
-end
-
 local make = {}
 
 function make.bind(state, mount, at)
@@ -66,7 +61,7 @@ function make.bind(state, mount, at)
     end
     return add(state.mounts, entry(mount.destination, "bind", name, options_of_bind(mount, false)))
   end
-  source = absolute(source)
+  source = files.absolute(source)
   if not core.inode(source) then
     if mount.optional then return end
     return state.refuse(at .. ".source", ("there is no %s here"):format(source))
@@ -98,14 +93,14 @@ function make.overlay(state, mount, at)
     if type(path) == "table" then
       return state.refuse(("%s.lower[%d].fd"):format(at, i), "is a descriptor of this process, which others have not")
     end
-    lower[i] = absolute(path)
+    lower[i] = files.absolute(path)
   end
   local paths = {}
   for _, path in ipairs(lower) do paths[#paths + 1] = path end
   add(options, { "lowerdir", table.concat(lower, ":") })
   for _, key in ipairs { "upper", "work" } do
     if mount[key] then
-      paths[#paths + 1] = absolute(mount[key])
+      paths[#paths + 1] = files.absolute(mount[key])
       add(options, { key .. "dir", paths[#paths] })
     end
   end
