@@ -129,6 +129,66 @@ describe("an ID-mapped mount", function()
     assert.equal("65534:65534\n", as_root "")
   end)
 
+  -- What the lower directories of an overlay look like, on a tmpfs with a directory more.
+  local function overlay(idmap, script, more, after)
+    return private_host.sh(([[
+      D=%s; mount -t tmpfs disk $D && cd $D && chmod 755 . && mkdir one two w up && touch one/a two/b && chown 7:8 two/b
+      %s 2>&1
+      %s
+    ]]):format(directory, private_host.run(container(IDS, ('{ type = "overlay", lower = { %q, %q }, '
+      .. 'destination = "/mnt", %s %s }'):format(directory .. "/one", directory .. "/two", idmap and "idmap = " .. idmap
+      .. "," or "", more or 'upper = "tmpfs"')), script), after or ""), true)
+  end
+
+  -- The kernel that is here: an overlay of such mounts came later than they did.
+  local function overlays(name, body)
+    able(name, function()
+      local said = overlay("true", "true")
+      if said:find("needs Linux 5.19", 1, true) then return pending "needs Linux 5.19" end
+      body()
+    end)
+  end
+
+  overlays("may be each of the lower directories of an overlay #slow", function()
+    assert.equal("a=0:0\nb=7:8\n", overlay("true", STAT))
+    assert.equal("a=65534:65534\nb=0:5\n", overlay('{ uid = "0 7 1", gid = "5 8 1" }', STAT))
+    assert.equal("a=0:0\nb=7:8\n", overlay("true", STAT, "noexec = true")) -- and without an upper one
+    -- Without it they are nobody's.
+    assert.equal("a=65534:65534\nb=65534:65534\n", overlay(nil, STAT))
+  end)
+
+  overlays("of an overlay is written to above, as who is root there, and not below #slow", function()
+    local write = "echo x >> /mnt/a && stat -c %u:%g=%s /mnt/a"
+    assert.equal("0:0=2\n0:0=0\n", overlay("true", write, nil, "stat -c %u:%g=%s $D/one/a"))
+    assert.is_nil(overlay(nil, write):find "=2")
+  end)
+
+  overlays("of an overlay has a name of any length, is relative, or a descriptor #slow", function()
+    local long = ("x"):rep(200)
+    local function of(lower)
+      return private_host.sh(([[
+        D=%s; mount -t tmpfs disk $D && cd $D && chmod 755 . && mkdir -p %s/%s "a:b,c" && touch %s/%s/a "a:b,c/b"
+        mkdir fd; touch fd/c; exec 7< fd
+        %s 2>&1
+      ]]):format(directory, long, long, long, long, private_host.run(container(IDS, ('{ type = "overlay", '
+        .. 'lower = { %s }, destination = "/mnt", idmap = true }'):format(lower)),
+        "cd /mnt && stat -c %n=%u:%g *")), true)
+    end
+    assert.equal("a=0:0\nb=0:0\n", of(("%q, %q"):format(("%s/%s/%s"):format(directory, long, long),
+      directory .. "/a:b,c")))
+    assert.equal("a=0:0\nb=0:0\n", of(('%q, "./a:b,c"'):format(("%s/%s"):format(long, long))))
+    assert.equal("b=0:0\nc=0:0\n", of '{ fd = 7 }, "./a:b,c"')
+  end)
+
+  it("of an overlay is refused by name before Linux 5.19", function()
+    local facts = require("cella.host").facts { kernel = { major = 5, minor = 15 } }
+    local description = { ids = trial.several_ids(), root = root.path, mounts = { { type = "overlay",
+      lower = { "/usr/bin", "/usr/lib" }, destination = "/mnt", idmap = true } } }
+    local box = cella.container(description)
+    local said = trial.raised(box.build, box.description, { "true" }, facts)
+    assert.matches("mounts[1].idmap: an overlay of ID-mapped directories needs Linux 5.19", said, 1, true)
+  end)
+
   able("keeps what is mounted on it from the host, which shares the mount that it was made of", function()
     for _, ids in ipairs { IDS, 'namespaces = { user = "host" }' } do
       local map = ids == IDS and "true" or '{ uid = "0 0 1", gid = "0 0 1" }'

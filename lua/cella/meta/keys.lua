@@ -339,6 +339,8 @@ error "for editors and readers, not for running"
 ---@field lower string|cella.mount.source.fd|(string|cella.mount.source.fd)[]  from the top down; two without `upper`
 ---@field upper string?    a directory that takes what is written, or "tmpfs": it is forgotten. Read-only, if not given
 ---@field work string?     an empty directory on the file system of `upper`
+---@field idmap (true|cella.mount.ids.keys)?  whose the files of `lower` are inside (Linux 5.19). Needs CAP_SYS_ADMIN
+---  over their file systems
 ---@field create boolean?  later parts may be made in it
 
 --- The processes of its own pid namespace: proc(5). nosuid, nodev and noexec, if not given.

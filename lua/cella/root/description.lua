@@ -133,7 +133,7 @@ local types = {
     at_root = true,
   },
   overlay = {
-    fields = { lower = lower, upper = rule.path, work = rule.path, create = boolean },
+    fields = { lower = lower, upper = rule.path, work = rule.path, create = boolean, idmap = idmap },
     required = { "lower" },
     attributes = { nosuid = true, nodev = true },
     at_root = true,

@@ -4,6 +4,9 @@
 local blame = require "cella.blame"
 local kernels = require "cella.host.kernel"
 local filesystem = require "cella.root.filesystem"
+local lazy = require "cella.lazy"
+---@module "cella.root.idmap"
+local idmap = lazy "cella.root.idmap"
 local place = require "cella.root.place"
 
 local M = { make = {} }
@@ -30,13 +33,14 @@ end
 
 --- Whether an overlay needs a place that nobody sees while it is made.
 function M.needs_staging(state, mount)
-  return mount.upper == "tmpfs" or not adds_one_by_one(state) and not sayable_at_once(mount.lower)
+  return mount.upper == "tmpfs" or mount.idmap ~= nil or not adds_one_by_one(state) and not sayable_at_once(mount.lower)
 end
 
 --- Opens what has a relative name: it may go up to the host's root, over which the new one is about to lie.
 function M.open_relative(plan, state, mount)
   local paths = {}
-  for i, path in ipairs(mount.lower) do paths[i] = path end
+  -- Of those that are ID-mapped the parent takes hold.
+  for i, path in ipairs(mount.idmap and {} or mount.lower) do paths[i] = path end
   if mount.work then
     paths[#paths + 1] = mount.upper
     paths[#paths + 1] = mount.work
@@ -74,41 +78,58 @@ local function short_name(number)
   return above > 0 and short_name(above) .. last or last
 end
 
--- All in one string before Linux 6.8: the directories are bound where their names are short.
-local function bind_lower(plan, state, lower)
+-- A lower directory as a mount that is nowhere yet.
+local function take(plan, state, mount, path)
+  if mount.idmap then
+    return idmap.open(plan, state, { source = path, idmap = mount.idmap, recursive = false }, state.keys[mount]
+      .. ".idmap")
+  end
+  local early = state.early[path]
+  return early and plan:open_tree("", "clone", early) or type(path) == "table" and opened(plan, path, "clone")
+    or plan:open_tree(path, "clone")
+end
+
+-- The directories are bound where their names are short. Returns a slot of that place, and the names.
+local function bind_lower(plan, state, mount)
   state.staged = state.staged + 1
   local at, names = ("lower%d"):format(state.staged), {}
   plan:mkdir(at, 448, state.staging)
   local directory = plan:openat2(at, { "path", "directory" }, { "beneath" }, state.staging)
-  for i, path in ipairs(lower) do
+  for i, path in ipairs(mount.lower) do
     names[i] = short_name(i)
-    local early = state.early[path]
-    local tree = early and plan:open_tree("", "clone", early) or type(path) == "table" and opened(plan, path, "clone")
-      or plan:open_tree(path, "clone")
+    local tree = take(plan, state, mount, path)
     plan:mkdir(names[i], 448, directory)
     plan:move_mount(tree, directory, names[i])
     plan:close(tree)
   end
-  local text = table.concat(names, ":")
-  if #text > LONGEST then
-    blame(("%s.lower: %d directories are too many before Linux 6.8"):format(state.keys[lower], #lower))
-  end
-  return directory, text
+  return directory, names
 end
 
-local function set_lower(plan, state, context, lower, open)
-  if adds_one_by_one(state) then
+-- All in one string before Linux 6.8.
+local function set_lower(plan, state, context, mount, open)
+  local lower = mount.lower
+  if adds_one_by_one(state) and not mount.idmap then
     for _, path in ipairs(lower) do set_path(plan, state, context, "lowerdir+", path, open) end
-  elseif sayable_at_once(lower) then
+    return nil
+  elseif not mount.idmap and sayable_at_once(lower) then
     plan:fsconfig(context, "string", "lowerdir", table.concat(lower, ":"))
-  else
-    local directory, names = bind_lower(plan, state, lower)
-    local before = plan:openat2(".", { "path", "directory" })
-    plan:fchdir(directory)
-    plan:close(directory)
-    plan:fsconfig(context, "string", "lowerdir", names)
-    return before
+    return nil
   end
+  local directory, names = bind_lower(plan, state, mount)
+  if adds_one_by_one(state) then
+    for _, name in ipairs(names) do plan:fsconfig_at(context, "lowerdir+", directory, name) end
+    open[#open + 1] = directory
+    return nil
+  end
+  local text = table.concat(names, ":")
+  if #text > LONGEST then
+    blame(("%s.lower: %d directories are too many before Linux 6.8"):format(state.keys[mount], #lower))
+  end
+  local before = plan:openat2(".", { "path", "directory" })
+  plan:fchdir(directory)
+  plan:close(directory)
+  plan:fsconfig(context, "string", "lowerdir", text)
+  return before
 end
 
 -- `upper = "tmpfs"` keeps what is written as long as the container.
@@ -131,10 +152,12 @@ function M.make.overlay(plan, state, mount)
   -- In a user namespace overlay keeps its notes in attributes that are allowed there.
   local options = state.unprivileged and { { "userxattr" } } or {}
   local open, before = {}, nil
-  state.keys[mount.lower] = state.keys[mount]
+  if mount.idmap and state.host.kernel and kernels.is_older(state.host.kernel, "5.19") then
+    blame(("%s.idmap: an overlay of ID-mapped directories needs Linux 5.19"):format(state.keys[mount]))
+  end
   local slot = filesystem.new(plan, "overlay", options, mount, function(context)
     set_upper(plan, state, context, mount, open)
-    before = set_lower(plan, state, context, mount.lower, open) -- last: it may go to another directory
+    before = set_lower(plan, state, context, mount, open) -- last: it may go to another directory
   end)
   if before then
     plan:fchdir(before)
