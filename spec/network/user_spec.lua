@@ -224,6 +224,16 @@ describe("the helper of a user-mode network", function()
     for _ = 1, 3 do assert.equal(0, assert(pool:run { "true" }).code) end
   end))
 
+  it("that may not open /dev/net/tun is refused, with who has tried", needs("user_namespaces", function()
+    if outer.lacks "pasta" then return pending(outer.lacks "pasta") end
+    local others = tonumber(trial.sh "stat -c %a /dev/net/tun":match "(%d)\n$") or 0
+    if others == 6 then return pending "needs a /dev/net/tun that is not for everybody" end
+    local err = select(2, cella.container { network = "user" }:run { "true" })
+    assert.same({ "pasta", "EACCES", "/dev/net/tun", "chmod 666 /dev/net/tun" },
+      { err.op, err.code, err.path, err.remedy })
+    assert.truthy(err.why:find("has the rights of the ID [1-9]%d+ outside"), err.why)
+  end))
+
   it("that is missing is named", needs("user_namespaces", function()
     local text = trial.sh(([[%s -e '
       package.loaded["cella.subid.program"] = { find = function() end }

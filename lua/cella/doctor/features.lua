@@ -316,6 +316,19 @@ add { name = "cgroup.io", group = "cgroups", about = "limits by the controller i
     return true
   end }
 
+add { name = "nft", group = "networks", about = "rules for where a container may send, by nft(8)", needs = "container",
+  try = function()
+    local ok, err = start { network = { type = "none", allow = {} } }
+    return ok, not ok and err or nil
+  end }
+
+add { name = "pasta", group = "networks", about = "a user-mode network, by pasta(1) or slirp4netns(1)",
+  needs = "container",
+  try = function()
+    local ok, err = start { network = "user" }
+    return ok, not ok and err or nil
+  end }
+
 add { name = "seccomp", group = "confinement", about = "seccomp filters, by which a container has no keys",
   needs = "user",
   try = function()

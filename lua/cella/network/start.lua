@@ -24,6 +24,9 @@ local SECONDS = 30 -- for a helper's answer, against a hang
 local LONGEST = 600 -- bytes of what it says that are told
 local MOST_LISTED, MOST_SAID = 16777216, 65536 -- bytes of rules, and of what a helper says
 
+local TUN = "/dev/net/tun"
+local NO_TUN = { EACCES = "chmod 666 /dev/net/tun", ENOENT = "modprobe tun" } -- as distributions have it
+
 local ENVIRONMENT = { PATH = "/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL = "C" }
 
 local NFT = "the rules of `network.allow` are set by nft(8) (Debian: nftables)"
@@ -98,6 +101,7 @@ local function helper_plan(situation, pidfd, kinds, kept)
     plan:setresgid(gid, gid, gid)
     plan:setresuid(uid, uid, uid)
     local outside = { uid = maps.uid:outside(uid), gid = maps.gid:outside(gid) }
+    situation.outside = outside.uid
     if host.capabilities.chown and (outside.uid ~= host.uid or outside.gid ~= host.gid) then
       plan.pipe_owner = outside
     end
@@ -213,6 +217,9 @@ local function start_helper(situation, path, network, child, context)
     local net, message, errno = core.open(("/proc/self/fd/%d/ns/net"):format(directory:number()), "rdonly")
     if not net then return nil, { message = message, errno = errno } end
     local plan = helper_plan(situation, pidfd, { new = { "pid" } }, { "sys_admin", "net_admin", "net_bind_service" })
+    -- Where it may not, the helper says little of it, or hangs. (One that somebody names by its path may be a wrapper,
+    -- which has it from elsewhere.)
+    if not (network.program or ""):find "/" then plan:close(plan:openat2(TUN, "rdwr")) end
     plan:init() -- which ends all of it when nobody is left who could hear of it
     command.stdin = net:number()
     plan:exec(command)
@@ -253,8 +260,14 @@ local function user_step(situation, path, network)
     end
     local result, err = process:wait(0)
     process:close()
-    if not result then return nil, fields_of(err) end
-    return failed(result, NO_NETWORK)
+    if result then return failed(result, NO_NETWORK) end
+    local fields = fields_of(err)
+    if err.path == TUN then
+      fields.why = ("the helper makes the container's interface by it, and has the rights of the ID %.0f outside, and "
+        .. "no privilege"):format(situation.outside)
+      fields.remedy = NO_TUN[err.code]
+    end
+    return nil, fields
   end
   return { op = path:match "[^/]*$", args = { argv = argv }, text = table.concat(words, " "), perform = perform }
 end
