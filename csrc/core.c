@@ -33,6 +33,7 @@ int luaopen_cella_core(lua_State *L)
 	open_file(L);
 	open_poll(L);
 	open_stream(L);
+	open_engine(L);
 	open_nsfs(L);
 	open_number_name(L);
 	open_answer(L);

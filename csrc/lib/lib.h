@@ -8,6 +8,7 @@ void open_answer(lua_State *L);
 void open_caps(lua_State *L);
 void open_cgroup(lua_State *L);
 void open_encode(lua_State *L);
+void open_engine(lua_State *L); /* after open_fd */
 void open_decode(lua_State *L); /* after open_encode */
 void open_fd(lua_State *L);
 void open_file(lua_State *L);

@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* await() [in a plan]
@@ -243,6 +244,27 @@ static int act_execve(const struct arg *a)
 	return exec_first(paths, count, a[1].p, environment);
 }
 
+/* expect_program(path | paths) [in a plan]
+ * That one of several paths is there and is a file that may be executed, as execve will try them, long before that
+ * does. */
+static int act_expect_program(const struct arg *a)
+{
+	int result = -ENOENT;
+	for (const char *const *path = a[0].p; *path; path++) {
+		struct stat status;
+		int found = (int)RAW(SYS_newfstatat, AT_FDCWD, *path, &status, 0);
+		if (found == 0 && !S_ISREG(status.st_mode))
+			found = -EACCES;
+		if (found == 0)
+			found = (int)RAW(SYS_faccessat, AT_FDCWD, *path, X_OK);
+		if (found == 0)
+			return 0;
+		if (result == -ENOENT || found == -EACCES)
+			result = found == -ENOTDIR ? -ENOENT : found;
+	}
+	return result;
+}
+
 /* call(what [, environment]) [in a plan]
  * The child, a copy of the caller, goes on with a Lua function of the caller's. See parent/forked.c. */
 static int act_call(const struct arg *a)
@@ -272,6 +294,7 @@ static const struct op rows[] = {
 	{ "seccomp", act_seccomp, OP_CREDENTIALS, RESULT_TRUE, { { "filter", K_DATA }, { "policy", K_TEXT, true } } },
 	{ "expect_seccomp", act_expect_seccomp, 0, RESULT_TRUE, { { "mark", K_U32 } } },
 	{ "expect_no_user_namespaces", act_expect_no_user_namespaces, OP_LATER, RESULT_TRUE, { { 0 } } },
+	{ "expect_program", act_expect_program, OP_LATER, RESULT_TRUE, { { "path", K_STRINGS } } },
 	{ "execve", act_execve, OP_EXEC, RESULT_TRUE,
 	  { { "path", K_STRINGS },
 	    { "argv", K_STRINGS },

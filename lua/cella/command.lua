@@ -179,6 +179,13 @@ function M.record(plan, command, box)
   if box.hooks.before_exec then plan:await(box.hooks.before_exec, "hooks.before_exec") end
   if box.hold_signals then plan:await(box.hold_signals, render.call "hold_signals") end
   if call.is(command) then return plan:call(command) end
+  -- What comes behind the program's streams, for who starts it for others (cella.oci).
+  if box.finish then
+    plan.finish = function(slave)
+      if slave then plan:setctty(slave):close(slave) end
+      box.finish(plan)
+    end
+  end
   return plan:exec(command)
 end
 

@@ -325,12 +325,18 @@ attributes.keys = {
 }
 
 -- { program =, mark =, name =, policy = } of cella.seccomp.filter_of, or false: a filter more than those that fork and
--- exec hand on. It is the last that is done before exec (plan.lua), or it would answer to the steps behind it.
+-- exec hand on. It is the last that is done before exec (plan.lua), or it would answer to the steps behind it; `first`
+-- is one that lets them pass, and needs a capability that is about to be given up.
 attributes.seccomp = {
   rules = { container = { seccomp = function(value, path) return seccomp.rule(value, path) end },
     enter = { seccomp = function(value, path) return seccomp.rule(value, path) end } },
   steps = {
-    set_last = function(plan, value) plan.filter = value or nil end,
+    set_first = function(plan, value)
+      if value and value.first then plan:put_filter(value) end
+    end,
+    set_last = function(plan, value)
+      if value and not value.first then plan.filter = value end
+    end,
   },
   read = function(facts, source)
     facts.seccomp = { mode = tonumber(status.field(source.status, "Seccomp") or "0"),
@@ -362,7 +368,8 @@ local SEQUENCES = {
   files = { "umask.set", "oom_score_adj.set" }, -- before anything is made that has a mode
   limits = { "umask.set_last", "nice.set", "cpus.set", "limits.set" },
   privileges = { "personality.set", "timer_slack.set", "securebits.keep_sets", "groups.set", "ids.set",
-    "ids.leave", "undumpable.set", "keys.make", "keys.deny_before", "capabilities.drop", "securebits.set",
+    "ids.leave", "undumpable.set", "keys.make", "keys.deny_before", "seccomp.set_first",
+    "capabilities.drop", "securebits.set",
     "capabilities.set", "no_new_privs.set", "keys.deny", "tie.set", "seccomp.set_last" },
   memory = { "memory.set", "memory.expect" },
   last = { "limits.set_last" },

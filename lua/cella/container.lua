@@ -137,6 +137,13 @@ local function masks_of(value)
   return { effective = keep, permitted = keep, inheritable = keep, bounding = keep, ambient = keep }
 end
 
+-- Without no_new_privs it takes a capability that is about to be given up: then it comes before.
+local function filter_of(box, no_new_privs)
+  local filter = box.seccomp and seccomp.filter_of(box.seccomp) or false
+  if filter and not no_new_privs then filter.first = filter.policy:may_be_first() end
+  return filter
+end
+
 -- What the program is confined by.
 local function confinement_of(box, user, host)
   local sets = masks_of(box.capabilities)
@@ -156,7 +163,7 @@ local function confinement_of(box, user, host)
     keys = { which = box.keyrings or "none", before = not no_new_privs },
     tie = box.die_with_parent ~= false and not box.init and "before exec",
     memory = { are_default = host.memory_defaults },
-    seccomp = box.seccomp and seccomp.filter_of(box.seccomp) or false,
+    seccomp = filter_of(box, no_new_privs),
   }
 end
 

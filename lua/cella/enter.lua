@@ -166,17 +166,25 @@ end
 local function check_policy(who, is_function)
   if not who.policy then return nil end
   local why = who.policy:refuses_start(is_function)
-  if not why and not who.no_new_privs and not who.sets.effective:has "sys_admin" then
+  if not why and not who.no_new_privs and not who.sets.effective:has "sys_admin" and not who.policy:may_be_first() then
     why = "without no_new_privs the kernel takes a filter only of who has sys_admin (seccomp(2))"
   end
   return why and Error.new { op = "seccomp", message = "the filter cannot be put on what enters", why = why }
+end
+
+-- Without no_new_privs it takes a capability that is about to be given up: then it comes before.
+local function filter_of(who)
+  local filter = who.policy and seccomp.filter_of(who.policy) or false
+  if filter and not who.no_new_privs then filter.first = who.policy:may_be_first() end
+  return filter
 end
 
 -- What it is confined by: what the process is, as far as `who` has not narrowed that down.
 local function confinement_of(options, facts, own, who, moves, host)
   return confinement.complete {
     cgroups = { moves = #moves > 0 and function(process) return cgroups.move(process.pid, moves) end or nil },
-    umask = { first = facts.umask },
+    umask = { first = facts.umask, program = options.umask },
+    oom_score_adj = options.oom_score_adj,
     limits = { theirs = facts.limits, ours = own.limits },
     groups = { list = who.user.groups, sets = who.user.sets_groups },
     ids = who.user,
@@ -186,7 +194,7 @@ local function confinement_of(options, facts, own, who, moves, host)
     keys = { which = options.keyrings or "none", before = not who.no_new_privs },
     tie = options.die_with_parent ~= false and "last",
     memory = { are_default = host.memory_defaults },
-    seccomp = who.policy and seccomp.filter_of(who.policy) or false,
+    seccomp = filter_of(who),
   }
 end
 
@@ -280,7 +288,8 @@ function Entrance.build(options, command, host)
   if command.denied then
     blame "command.denied: what enters is told nobody of: it is for programs that a container is made for"
   end
-  return command_module.record(plan, command_module.for_plan(command, options.environment), options)
+  return command_module.record(plan, command_module.for_plan(command, options.environment, nil, options.rlimits),
+    options)
 end
 
 --- Lets go of the process. What has been started in there runs on.

@@ -18,7 +18,8 @@ local NAMES = [[
   host host.accounts host.file host.grant host.kernel host.status
   idmap idmap.algebra idmap.check idmap.check.parse idmap.check.setgroups idmap.check.warnings idmap.read idmap.value
   network network.address network.allow network.names network.start network.user
-  oci.bundle oci.image oci.json
+  oci oci.bundle oci.cgroup oci.features oci.fields oci.hooks oci.image oci.json oci.mounts oci.read oci.runtime
+  oci.schema oci.seccomp oci.state
   oci.export.config oci.export.files oci.export.keys oci.export.mounts oci.export.resources oci.export.rootfs
   oci.export.seccomp oci.export.user
   plan plan.failure plan.held plan.helper plan.join plan.log plan.render plan.spawn plan.stage plan.start

@@ -240,7 +240,11 @@ local function record_end(self, command, open_more)
     if filter.unheard then
       blame("seccomp: the policy has `notify`, and nobody is told: the command needs a function `denied`")
     end
-    self[filter.supervise and "seccomp_listener" or "seccomp"](self, filter.program, filter.name)
+    if self.filter_is_first and filter.supervise then
+      blame("denied: it needs no_new_privs: without, the filter comes before the steps of the start themselves")
+    elseif not self.filter_is_first then
+      self[filter.supervise and "seccomp_listener" or "seccomp"](self, filter.program, filter.name)
+    end
     self:expect_seccomp(filter.mark)
   end
   return commands.environment_list(command.environment), more
@@ -334,6 +338,22 @@ function methods:await(call, name)
     if not result and message ~= nil then return nil, { message = words.of(message), cause = message } end
     return true
   end } })
+  return self
+end
+
+--- Puts a filter on the process before its other steps; the plan's end reads it back.
+---@param filter cella.seccomp.filter
+function methods:put_filter(filter)
+  self.filter, self.filter_is_first = filter, true
+  self:seccomp(filter.program, filter.name)
+end
+
+--- Here the child waits until `perform(child)` has returned in the parent: true, or nil and the fields of an error.
+---@param perform fun(child: userdata): true?, table?
+---@param name string
+function methods:meet(perform, name)
+  local printed = render.call(name)
+  add_sync_point(self, { { op = printed.op, args = {}, text = printed.text, is_call = true, perform = perform } })
   return self
 end
 

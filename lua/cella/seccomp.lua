@@ -294,6 +294,27 @@ function methods:notifies() return told.notify(own(self).rules) end
 local LATER = { "prctl", "faccessat", "clock_gettime", "exit_group" }
 local FUNCTIONS = { "write", "exit_group" }
 
+-- What a start calls behind the switch of IDs (spec/plan/strace_spec.lua has what each step calls).
+local BEHIND = { "capget", "capset", "chdir", "clock_gettime", "close", "close_range", "dup3", "execve", "exit_group",
+  "faccessat", "fcntl", "fstatfs", "getcwd", "getgroups", "getpriority", "getresgid", "getresuid", "ioctl",
+  "newfstatat", "openat2", "prctl", "prlimit64", "read", "recvmsg", "rt_sigaction", "rt_sigprocmask",
+  "sched_getaffinity", "sendmsg", "sendto", "setfsgid", "setfsuid", "setsid", "write" }
+
+--- Whether all steps of a start behind the switch of IDs may be done under it, so that it may come before them: where
+--- it needs a privilege that the program is not to have.
+---@return boolean
+function methods:may_be_first()
+  local rules = own(self).rules
+  for _, name in ipairs(BEHIND) do
+    local answer = rules_of.of(rules, name)
+    if not action.permits(answer.final) then return false end
+    for _, clause in ipairs(answer.clauses) do
+      if not action.permits(clause.action) then return false end
+    end
+  end
+  return action.permits(self:answer("personality", "0xffffffff"))
+end
+
 --- Why no program can be started under it, or nil.
 ---@param is_function boolean?  the program is a Lua function
 ---@return string?

@@ -44,6 +44,7 @@ describe("make install #slow", function()
     local list = {}
     local function add(mode, path) list[#list + 1] = ("%s %s%s%s"):format(mode, stage, prefix, path) end
     add(755, "/bin/cella")
+    add(755, "/bin/cella-oci")
     add(755, ("/lib/lua/%s/cella/bytecode.so"):format(ABI))
     add(755, ("/lib/lua/%s/cella/core.so"):format(ABI))
     for path in trial.sh "cd lua && find * -name '*.lua'":gmatch "[^\n]+" do

@@ -128,6 +128,7 @@ local CALLS = {
   expect_no_user_namespaces = { "unshare CLONE_NEWUSER" },
   expect_cwd = { "getcwd" },
   expect_locked_mounts = { "statfs", "mount" },
+  expect_program = { { "newfstatat", "faccessat" } },
 }
 
 -- Operations of which the first so many texts are arguments of the system calls as they are.

@@ -110,6 +110,7 @@ return {
   thp_disable = { p("on", "boolean", false) },
   memory_merge = { p("on", "boolean", false) },
   expect_no_user_namespaces = {},
+  expect_program = { p("path", "strings", { NOWHERE }) },
   execve = { p("path", "strings", { NOWHERE }), p("argv", "strings", { "x" }),
     optional(p("environment", "strings", {})), optional(p("pwd", "boolean", true)) },
   call = { text "what", optional(p("environment", "strings", {})) },

@@ -66,7 +66,8 @@ local SECTIONS = {
     { "lua/cella/plan.lua", "^M%.new$" }, { "lua/cella/meta/plan.lua", "^plan:" } },
     classes = { "cella.plan", "cella.slot", "cella.plan.step", "cella.plan.done" },
     makers = { ["lua/cella/plan.lua"] = "plan" },
-    internal = "await_steps branch input input_descriptor optional only_with rest visit", text = "Every operation of "
+    internal = "await_steps branch meet put_filter input input_descriptor optional only_with rest visit",
+    text = "Every operation of "
       .. "cella.sys is a method too.", there = methods(function() return require("cella.plan").new() end) },
   { title = "cella.sys: operations and queries", shown = "sys.", from = { { "lua/cella/meta/sys.lua", "^sys%." },
     { "lua/cella/sys.lua", "^sys%." } }, classes = { "cella.sys", "cella.capability_sets" },
@@ -99,7 +100,7 @@ local SECTIONS = {
     { "lua/cella/seccomp.lua", "^M%." } }, internal = "rule rules filter_of told_filter decide",
     there = value "cella.seccomp" },
   { title = "Policies of system calls", shown = "policy:", from = { { "lua/cella/seccomp.lua", "^methods:" } },
-    classes = { "cella.seccomp.policy" }, internal = "refuses_start",
+    classes = { "cella.seccomp.policy" }, internal = "may_be_first refuses_start",
     there = methods(function() return require("cella.seccomp").named "default" end) },
   { title = "What was denied", shown = "event.", from = {}, classes = { "cella.denied.event" },
     text = "What the key `denied` of a command is called with." },

@@ -94,6 +94,7 @@ wait_for_byte read(2): It goes on when somebody says so.
 seccomp seccomp(2): System calls that the program never needs are refused.
 deny_keys keyctl(2): Keys are the user's outside, whatever namespace the program is in; so the calls are not there.
 join_session_keyring keyctl(2): The keyring of the caller's session stays outside.
+expect_program access(2): The program is there, and may be executed.
 execve execve(2): The program. What was set up holds, and it cannot be undone from here.
 call fork(2): A function of the caller's, in a copy of its memory.
 openpt pts(4): A terminal of the program's own, never the caller's.

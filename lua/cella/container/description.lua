@@ -169,7 +169,7 @@ end
 --- given up.
 ---@param box table
 function M.check_filter(box)
-  if not box.seccomp or box.no_new_privs ~= false then return end
+  if not box.seccomp or box.no_new_privs ~= false or box.seccomp:may_be_first() then return end
   local kept = box.capabilities
   if kept and (capabilities.is(kept) and kept:has "sys_admin" or five.in_effect(kept, "sys_admin")) then return end
   blame("seccomp: without no_new_privs the kernel takes a filter only of who has sys_admin (seccomp(2)): leave "

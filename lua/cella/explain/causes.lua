@@ -325,6 +325,8 @@ why.execve = {
   ELOOP = "too many symbolic links in the path, or in the chain of interpreters",
 }
 
+why.expect_program = why.execve
+
 why.seccomp = {
   EINVAL = "no filter: it has to be a whole number of instructions of 8 bytes, 1 to 4096, that the kernel's checker "
     .. "accepts; or this kernel has no seccomp filters (CONFIG_SECCOMP_FILTER)",

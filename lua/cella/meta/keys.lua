@@ -366,6 +366,9 @@ error "for editors and readers, not for running"
 --- Pseudo-terminals of its own: pts(4). nosuid and noexec, if not given.
 ---@class cella.mount.devpts : cella.mount.shared
 ---@field type "devpts"
+---@field mode cella.mode?      of its terminals: "0620", if not given; "0600" where there is no group
+---@field group integer?        of its terminals: 5, "tty", where that is in the map and none of the three is given
+---@field ptmxmode cella.mode?  of its multiplexer: "0666", if not given
 
 --- A file system of any type that the kernel has. nosuid and nodev, if not given.
 ---@class cella.mount.filesystem : cella.mount.shared
@@ -377,6 +380,10 @@ error "for editors and readers, not for running"
 --- A minimal /dev: null, zero, full, random, urandom, tty, each proved to be that device; pts, shm and the usual links.
 ---@class cella.mount.dev : cella.mount.shared
 ---@field type "dev"
+---@field size (integer|string)?  as of a tmpfs
+---@field mode cella.mode?        of its top: "0755", if not given
+---@field inodes integer?         as of a tmpfs
+---@field owner cella.mount.owner.keys?  whose its top is; root's inside, if not given
 
 --- A file on a file system of the container's own. Nothing is mounted.
 ---@class cella.mount.file : cella.mount.place

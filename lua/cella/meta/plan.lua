@@ -47,6 +47,12 @@ function plan:expect_parent() end
 ---@return cella.plan
 function plan:expect_no_user_namespaces() end
 
+--- That one of several paths is there and is a file that may be executed, as execve will try them, long before that
+--- does.
+---@param path string|string[]
+---@return cella.plan
+function plan:expect_program(path) end
+
 --- Hands the parent a copy of a descriptor: unix(7), SCM_RIGHTS. The parent says that it has it
 --- (parent/wait_for_exec.c): there may be no room for it there, and then the program must not run.
 ---@param fd cella.fd

@@ -29,7 +29,8 @@ local OPERATIONS = {
   check = [[expect_ids expect_groups expect_capabilities expect_securebits expect_no_new_privs expect_no_keys
     expect_seccomp expect_personality expect_timer_slack expect_priority expect_affinity expect_memory_defaults]],
   command = [[expect_cwd init setsid setctty openpt ptpeer copy_tty tcsetwinsize send_fd dup2 close_others close_range
-    sigdefault sigunblock pdeathsig expect_parent execve call hold_signals]],
+    sigdefault sigunblock pdeathsig expect_parent expect_program execve call
+    hold_signals]],
 }
 
 local STAGE = {}

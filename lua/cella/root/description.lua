@@ -150,8 +150,15 @@ local types = {
   sysfs = { attributes = { nosuid = true, nodev = true, noexec = true, readonly = true } },
   cgroup2 = { attributes = { nosuid = true, nodev = true, noexec = true, readonly = true } },
   mqueue = { attributes = PRIVATE },
-  devpts = { attributes = { nosuid = true, noexec = true } },
-  dev = { attributes = { nosuid = true, noexec = true } },
+  -- `group`: that of its terminals.
+  devpts = {
+    fields = { mode = mode, group = rule.id, ptmxmode = mode },
+    attributes = { nosuid = true, noexec = true },
+  },
+  dev = {
+    fields = { size = size, mode = mode, inodes = inodes, owner = owner },
+    attributes = { nosuid = true, noexec = true },
+  },
   -- Any that the kernel has, by its name.
   filesystem = {
     fields = { fstype = fstype, source = rule.text, options = rule.list(option) },

@@ -35,7 +35,8 @@ function M.make.dev(plan, state, mount)
   local flags = {}
   for key, value in pairs(mount) do flags[key] = value end
   flags.readonly = false -- before anything is in it
-  local tmpfs = filesystem.new(plan, "tmpfs", { { "mode", "0755" } }, flags)
+  local tmpfs = filesystem.new(plan, "tmpfs", filesystem.tmpfs_options { size = mount.size, inodes = mount.inodes,
+    mode = mount.mode or "0755", owner = mount.owner }, flags)
   place.attach(plan, state, mount, tmpfs, "directory", true)
   local function put(name, slot, kind, set)
     place.attach(plan, state, { destination = at .. "/" .. name }, slot, kind, false, set)

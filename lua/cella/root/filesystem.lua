@@ -107,8 +107,17 @@ function M.devpts_options(state)
   return { { "ptmxmode", "0666" }, { "mode", "0620" }, { "gid", "5" } }
 end
 
+-- What somebody says, or as above.
+local function own_devpts_options(state, mount)
+  if not mount.mode and not mount.group and not mount.ptmxmode then return M.devpts_options(state) end
+  local options = { { "ptmxmode", mount.ptmxmode or "0666" },
+    { "mode", mount.mode or mount.group and "0620" or "0600" } }
+  if mount.group then options[3] = { "gid", ("%.0f"):format(mount.group) } end
+  return options
+end
+
 function make.devpts(plan, state, mount)
-  place.attach(plan, state, mount, M.new(plan, "devpts", M.devpts_options(state), mount), "directory")
+  place.attach(plan, state, mount, M.new(plan, "devpts", own_devpts_options(state, mount), mount), "directory")
 end
 
 return M

@@ -62,6 +62,7 @@ function M.complete(box, host, more)
   local of_host = root.source ~= nil and bind.of_host_root(root, host)
   if root.system then whole.root = system.parts(host.system or {}) end
   local own = whole.own
+  if box.plain then return whole end -- somebody has said all that there is to be
   if box.proc == false then
     -- Where the root has such a directory, whatever is in it is covered.
     whole.masked_paths = { "/proc" }

@@ -1,0 +1,194 @@
+--- The cgroup of a container of a runtime's: made before its process, which is born in there, and removed by another
+--- command later. cgroups(7), version 2.
+
+local core = require "cella.core"
+local description = require "cella.cgroup.description"
+local Error = require "cella.error"
+local file = require "cella.host.file"
+local mountinfo = require "cella.mountinfo"
+
+local sys = core.sys
+local M = {}
+
+local EEXIST, ENOENT = 17, 2
+local PATIENCE = 10 -- seconds
+
+local function failed(op, path, message, errno, why)
+  return nil, Error.new { op = op, path = path, errno = errno, why = why,
+    message = message and (message:match ": ([^:]*)$" or message) }
+end
+
+-- Where version 2 is mounted: the last one covers others.
+local function find_mount()
+  local found
+  for _, mount in ipairs(mountinfo.own()) do
+    if mount.kind == "cgroup2" then found = mount end
+  end
+  return found
+end
+
+local function own_cgroup()
+  return ("\n" .. (file.read "/proc/self/cgroup" or "")):match "\n0::([^\n]*)"
+end
+
+local function write(path, text)
+  local ok, message, errno = sys.write_file(path, text)
+  if not ok then return failed("write_file", path, message, errno) end
+  return true
+end
+
+-- Hands the controllers down that the files below need.
+local function enable(directory, files)
+  for _, one in ipairs(files) do
+    local controller = one[1]:match "^([a-z]+)%."
+    local control = directory .. "/cgroup.subtree_control"
+    if not (" " .. (file.read(control) or ""):gsub("%s", " ") .. " "):find(" " .. controller .. " ", 1, true) then
+      local ok, err = write(control, "+" .. controller)
+      if not ok then
+        err.why = ("%s needs the controller %s, which is not to be had here (cgroups(7))"):format(one[1], controller)
+        return nil, err
+      end
+    end
+  end
+  return true
+end
+
+local function make(directory, files)
+  local ok, message, errno = sys.mkdir(directory, 493) -- 0755
+  if not ok and errno ~= EEXIST then return failed("mkdir", directory, message, errno) end
+  return true, files
+end
+
+-- Writes a limit, and reads back what the kernel has made of it.
+local function apply(directory, name, text)
+  local path = directory .. "/" .. name
+  local ok, err = write(path, text)
+  if not ok then return nil, err end
+  local found = file.read_trimmed(path) or ""
+  if name:find "^memory%." or name:find "%.max$" or name:find "%.weight$" or name:find "^cpuset" then
+    if not description.holds({ file = name, text = text }, found) then
+      return failed("write_file", path, ("%q was written, and the kernel says %q"):format(text, found))
+    end
+  end
+  return true
+end
+
+--- Makes the cgroup that a bundle asks for, with its limits. Returns nil alone where it asks for none.
+---@param wanted { path: string?, files: table }
+---@return { directory: string }?, cella.error?
+function M.create(wanted)
+  if not wanted.path then return nil end
+  local mount = find_mount()
+  if not mount then
+    return failed("cgroup", nil, "cgroup v2 is not mounted here", nil, "linux.cgroupsPath asks for one: the bundle has "
+      .. "to be without, as podman makes it with --cgroups=disabled")
+  end
+  local parts = {}
+  -- What is relative is below where this process is.
+  local from = wanted.path:sub(1, 1) == "/" and "" or (own_cgroup() or "")
+  for part in (from .. "/" .. wanted.path):gmatch "[^/]+" do parts[#parts + 1] = part end
+  local directory = mount.point
+  for i, part in ipairs(parts) do
+    local ok, err = enable(directory, wanted.files)
+    if not ok then return nil, err end
+    directory = directory .. "/" .. part
+    ok, err = make(directory)
+    if not ok then return nil, err end
+    if i == #parts and (file.read(directory .. "/cgroup.procs") or "") ~= "" then
+      return failed("mkdir", directory, "there are processes in this cgroup already: it has to be the container's own")
+    end
+  end
+  for _, one in ipairs(wanted.files) do
+    local ok, err = apply(directory, one[1], one[2])
+    if not ok then
+      M.remove(directory)
+      return nil, err
+    end
+  end
+  return { directory = directory }
+end
+
+--- Moves this process there, so that what it starts is born there. Returns the way back.
+---@param place { directory: string }?
+---@return function?, cella.error?
+function M.enter(place)
+  if not place then return function() end end
+  local mount, was = find_mount(), own_cgroup()
+  local ok, err = write(place.directory .. "/cgroup.procs", "0")
+  if not ok then return nil, err end
+  return function() write(mount.point .. was .. "/cgroup.procs", "0") end
+end
+
+local function wait_for(directory, word)
+  local till = core.now() + PATIENCE
+  while not (file.read(directory .. "/cgroup.events") or word):find(word, 1, true) do
+    if core.now() > till then
+      return failed("cgroup", directory, ("not %q after %d seconds"):format(word, PATIENCE))
+    end
+    core.poll({}, 0.005)
+  end
+  return true
+end
+
+--- SIGKILL for all in there.
+---@param directory string
+---@return true?, cella.error?
+function M.kill(directory)
+  if not core.file_status(directory) then return true end
+  local ok, _, errno = sys.write_file(directory .. "/cgroup.kill", "1")
+  if ok then return true end
+  if errno ~= ENOENT then return failed("write_file", directory .. "/cgroup.kill", core.strerror(errno), errno) end
+  -- Before Linux 5.14: what stands still makes no new processes.
+  sys.write_file(directory .. "/cgroup.freeze", "1")
+  for pid in (file.read(directory .. "/cgroup.procs") or ""):gmatch "%d+" do
+    local pidfd = core.pidfd(tonumber(pid))
+    if pidfd then
+      pidfd:signal "kill"
+      pidfd:close()
+    end
+  end
+  sys.write_file(directory .. "/cgroup.freeze", "0")
+  return true
+end
+
+--- Stops all in there, or lets it go on; returns once that is so.
+---@param directory string
+---@param frozen boolean
+---@return true?, cella.error?
+function M.freeze(directory, frozen)
+  local ok, err = write(directory .. "/cgroup.freeze", frozen and "1" or "0")
+  if not ok then return nil, err end
+  return wait_for(directory, frozen and "frozen 1" or "frozen 0")
+end
+
+--- The processes in there.
+---@param directory string
+---@return integer[]
+function M.processes(directory)
+  local result = {}
+  for pid in (file.read(directory .. "/cgroup.procs") or ""):gmatch "%d+" do result[#result + 1] = tonumber(pid) end
+  return result
+end
+
+--- Kills what is left in there and removes it, with those below it. May be called again.
+---@param directory string?
+---@return true?, cella.error?
+function M.remove(directory)
+  if not directory or not core.file_status(directory) then return true end
+  M.kill(directory)
+  local ok, err = wait_for(directory, "populated 0")
+  if not ok then return nil, err end
+  for _, name in ipairs(core.list_directory(directory) or {}) do
+    local status = core.file_status(directory .. "/" .. name)
+    if status and status.type == "directory" then
+      ok, err = M.remove(directory .. "/" .. name)
+      if not ok then return nil, err end
+    end
+  end
+  local message, errno
+  ok, message, errno = os.remove(directory)
+  if not ok and errno ~= ENOENT then return failed("rmdir", directory, message, errno) end
+  return true
+end
+
+return M

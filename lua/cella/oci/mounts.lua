@@ -1,0 +1,216 @@
+--- The mounts of a config.json as those of a container.
+
+local ascii = require "cella.ascii"
+local core = require "cella.core"
+local schema = require "cella.oci.schema"
+
+local fail = schema.fail
+local M = {}
+
+-- What an option says of a mount: { key, value }, or true where it says how it is anyway.
+local FLAGS = {
+  defaults = true, rw = { "readonly", false }, ro = { "readonly", true }, rro = { "readonly", true },
+  rrw = { "readonly", false }, suid = { "nosuid", false }, nosuid = { "nosuid", true }, rnosuid = { "nosuid", true },
+  dev = { "nodev", false }, nodev = { "nodev", true }, rnodev = { "nodev", true }, exec = { "noexec", false },
+  noexec = { "noexec", true }, rnoexec = { "noexec", true }, noatime = { "noatime", true },
+  rnoatime = { "noatime", true }, atime = { "noatime", false }, strictatime = { "strictatime", true },
+  nostrictatime = { "strictatime", false }, nodiratime = { "nodiratime", true }, diratime = { "nodiratime", false },
+  relatime = true, norelatime = true, async = true, nosymfollow = { "nosymfollow", true },
+  symfollow = { "nosymfollow", false }, nolazytime = true, nomand = true, loud = true,
+}
+
+local PROPAGATION = { private = "private", rprivate = "private", shared = "shared", rshared = "shared", slave = "slave",
+  rslave = "slave", unbindable = "unbindable", runbindable = "unbindable" }
+
+-- Those that a type of file system takes beside: how each becomes a key.
+local function same(key) return function(value) return key, value end end
+local function number(key)
+  return function(value, path)
+    if not value:find "^[0-9]+$" or #value > 10 then fail(path, "a number expected, got %q", value) end
+    return key, tonumber(value)
+  end
+end
+local function octal(key)
+  return function(value, path)
+    if not value:find "^[0-7]+$" or #value > 5 then fail(path, "an octal mode expected, got %q", value) end
+    return key, value
+  end
+end
+
+local function size(value, path)
+  -- As the kernel reads it: k, m, g, t, p, e behind it, or a part of the memory.
+  local digits, unit = value:match "^([0-9]+)([kKmMgGtT%%]?)$"
+  if not digits then fail(path, "a size expected, got %q", value) end
+  return "size", digits:gsub("^0+(.)", "%1") .. ascii.upper(unit)
+end
+
+local VALUES = {
+  tmpfs = { size = size, mode = octal "mode", nr_inodes = number "inodes", uid = number "uid", gid = number "gid" },
+  devpts = { mode = octal "mode", gid = number "gid", ptmxmode = octal "ptmxmode" },
+  proc = { hidepid = same "hidepid", subset = same "subset" },
+}
+VALUES.dev = VALUES.tmpfs
+
+-- Words of a type that say how it is anyway.
+local WORDS = { devpts = { newinstance = true } }
+
+local HIDEPID = { ["0"] = "off", ["1"] = "noaccess", ["2"] = "invisible", ["4"] = "ptraceable" }
+
+local function take_option(mount, option, path)
+  local name, value = option:match "^([^=]*)=(.*)$"
+  local flag = FLAGS[option]
+  if flag == true or (WORDS[mount.type] or {})[option] then return end
+  if flag then
+    mount[flag[1]] = flag[2]
+  elseif PROPAGATION[option] then
+    mount.propagation = PROPAGATION[option]
+  elseif option == "bind" or option == "rbind" then
+    mount.recursive = option == "rbind"
+  elseif option == "tmpcopyup" and mount.type == "tmpfs" then
+    mount.copies_up = path
+  elseif option == "idmap" or option == "ridmap" then
+    mount.wants_idmap = true
+  elseif mount.type == "filesystem" then
+    table.insert(mount.options, option) -- for the kernel, which knows it or refuses
+  elseif name and (VALUES[mount.type] or {})[name] then
+    local key, result = VALUES[mount.type][name](value, path)
+    mount[key] = result
+  else
+    fail(path, "the option %q of a %s is not supported", option:sub(1, 80), mount.type)
+  end
+end
+
+local TYPES = { tmpfs = "tmpfs", proc = "proc", sysfs = "sysfs", mqueue = "mqueue", devpts = "devpts",
+  cgroup = "cgroup2", cgroup2 = "cgroup2", bind = "bind" }
+
+local function is_bind(entry)
+  if entry.type == "bind" then return true end
+  for _, option in ipairs(entry.options or {}) do
+    if option == "bind" or option == "rbind" then return true end
+  end
+  return false
+end
+
+local function type_of(entry, path)
+  if is_bind(entry) then return "bind" end
+  local name = schema.required(entry.type, path .. ".type")
+  if name == "" or name == "none" then fail(path .. ".type", "missing: a file system's, or bind among options") end
+  return TYPES[name] or "filesystem"
+end
+
+-- A list of mappings as that of a key.
+function M.mappings(list, path)
+  local result = {}
+  for i, one in ipairs(list) do
+    local at = ("%s[%d]"):format(path, i - 1)
+    local function field(name, low)
+      local value = schema.required(one[name], at .. "." .. name)
+      return schema.within(value, at .. "." .. name, low, 4294967295)
+    end
+    result[i] = { inside = field("containerID", 0), outside = field("hostID", 0), count = field("size", 1) }
+  end
+  return result
+end
+
+-- The text of a path that stands below a directory, if it does not start at the root.
+function M.below(path, directory)
+  return path:sub(1, 1) == "/" and path or directory .. "/" .. path
+end
+
+local DEV = "/dev"
+
+local function finish(mount, entry, path, bundle)
+  if mount.type == "bind" then
+    local source = schema.required(entry.source, path .. ".source")
+    if source == "" then fail(path .. ".source", "the path is empty") end
+    mount.source = M.below(source, bundle)
+    if mount.recursive == nil then mount.recursive = false end
+  end
+  if mount.uid or mount.gid then
+    mount.owner, mount.uid, mount.gid = { uid = mount.uid, gid = mount.gid }, nil, nil
+  end
+  if mount.type == "devpts" then mount.group, mount.gid = mount.owner and mount.owner.gid, nil end
+  if mount.type == "devpts" then mount.owner = nil end
+  if mount.hidepid then mount.hidepid = HIDEPID[mount.hidepid] or mount.hidepid end
+  local maps = { uid = entry.uidMappings or {}, gid = entry.gidMappings or {} }
+  if mount.wants_idmap or #maps.uid > 0 or #maps.gid > 0 then
+    if mount.type ~= "bind" then fail(path .. ".uidMappings", "only a bind can be ID-mapped") end
+    if #maps.uid == 0 or #maps.gid == 0 then fail(path, "uidMappings and gidMappings go together") end
+    mount.idmap = { uid = M.mappings(maps.uid, path .. ".uidMappings"),
+      gid = M.mappings(maps.gid, path .. ".gidMappings") }
+    mount.wants_idmap = nil
+  end
+end
+
+-- What a tmpfs is to begin with, is what the image has there: that is nothing, or it is refused. Looked up as a process
+-- in there would.
+local function check_copy(mount, rootfs)
+  local path = mount.copies_up
+  mount.copies_up = nil
+  local root = core.open(rootfs, { "path", "directory" })
+  local place = root and core.sys.openat2(mount.destination, { "rdonly", "directory", "nonblock" },
+    { "in_root", "no_magiclinks" }, root:number())
+  local names = place and core.list_directory(("/proc/self/fd/%d"):format(place))
+  if place then core.sys.close(place) end
+  if root then root:close() end
+  if names and #names > 0 then
+    fail(path, "tmpcopyup is not supported where the root has something at %s", mount.destination)
+  end
+end
+
+-- A cgroup file system shows what the cgroup namespace has: without one of the container's own, that of the host.
+local function check_cgroup(mount, kinds, path)
+  if kinds.cgroup ~= "host" then return end
+  if not mount.readonly then
+    fail(path .. ".options", "not supported without \"ro\" where there is no cgroup namespace: it is the host's")
+  end
+  if kinds.user == "host" then return end
+  -- In a user namespace of one's own only a cgroup namespace of one's own can be mounted.
+  for key in pairs(mount) do
+    if key ~= "destination" then mount[key] = nil end
+  end
+  mount.type, mount.source, mount.readonly, mount.recursive = "bind", "/sys/fs/cgroup", true, true
+  mount.nosuid, mount.nodev, mount.noexec = true, true, true
+end
+
+local function clean(path) return (path:gsub("/+", "/"):gsub("(.)/$", "%1")) end
+
+--- The mounts, as the key `mounts` takes them. What a runtime makes in /dev is there with the mount of it: six devices
+--- of the host, and links. Raises { refused = message }.
+---@param list table[]?
+---@param bundle string
+---@param rootfs string
+---@param kinds table  the namespaces
+---@return table[]
+function M.of(list, bundle, rootfs, kinds)
+  local result, has_dev = {}, false
+  for i, entry in ipairs(list or {}) do
+    local path = ("mounts[%d]"):format(i - 1)
+    local destination = schema.required(entry.destination, path .. ".destination")
+    if destination:sub(1, 1) ~= "/" then fail(path .. ".destination", "an absolute path expected") end
+    local mount = { type = type_of(entry, path), destination = destination,
+      nosuid = false, nodev = true, noexec = false }
+    if mount.type == "filesystem" then
+      mount.fstype, mount.source, mount.options = entry.type, entry.source ~= "" and entry.source or nil, {}
+    end
+    if mount.type == "sysfs" or mount.type == "cgroup2" then mount.readonly = false end
+    if mount.type == "proc" then mount.protect = false end -- readonlyPaths and maskedPaths say what is
+    if clean(destination) == DEV then
+      has_dev = true
+      if mount.type == "tmpfs" then mount.type, mount.nodev = "dev", nil end
+    end
+    if mount.type == "devpts" then mount.nodev = nil end
+    for j, option in ipairs(entry.options or {}) do
+      take_option(mount, option, ("%s.options[%d]"):format(path, j - 1))
+    end
+    if mount.type == "devpts" or mount.type == "dev" then mount.nodev = nil end
+    finish(mount, entry, path, bundle)
+    if mount.copies_up then check_copy(mount, rootfs) end
+    if mount.type == "cgroup2" then check_cgroup(mount, kinds, path) end
+    result[i] = mount
+  end
+  if not has_dev then table.insert(result, 1, { type = "dev", destination = DEV, nosuid = true, noexec = false }) end
+  return result
+end
+
+return M

@@ -1,0 +1,287 @@
+--- What a runtime knows of its containers: a directory for each, below a root that nobody else may write to.
+--
+-- state.json is replaced as a whole. Who changes anything holds the lock of the container; it ends with the process,
+-- however that ends. Whether a container lives is never written down: the kernel is asked for its process, by number
+-- and start time.
+
+local core = require "cella.core"
+local Error = require "cella.error"
+local file = require "cella.host.file"
+local json = require "cella.oci.json"
+
+local sys = core.sys
+local M = {}
+
+local EEXIST, ENOENT = 17, 2
+local PATIENCE = 10 -- seconds, for a lock
+local MOST_BYTES = 4 * 1024 * 1024
+
+local function failed(op, path, message, errno, why)
+  return nil, Error.new { op = op, path = path, errno = errno, why = why,
+    message = message and (message:match ": ([^:]*)$" or message) }
+end
+
+--- Whether a name can be one of a container's: it becomes one of a directory.
+---@param id any
+---@return true?, cella.error?
+function M.check_id(id)
+  if type(id) == "string" and id:find "^[A-Za-z0-9_+.-]+$" and id ~= "." and id ~= ".." and #id <= 200
+    and id:sub(1, 1) ~= "-" then
+    return true
+  end
+  return nil, Error.new { op = "id",
+    message = "no name of a container: letters, digits and _ + . - expected, up to 200, and no - at the beginning" }
+end
+
+-- Whoever may write there decides what the next command does.
+local function check_trusted(path)
+  local status, message, errno = core.file_status(path)
+  if not status then return failed("stat", path, message, errno) end
+  local _, uid = sys.getresuid()
+  if status.type ~= "directory" then return failed("stat", path, "no directory") end
+  if status.uid ~= uid and status.uid ~= 0 then
+    return failed("stat", path, ("belongs to uid %.0f, who is neither this user nor root"):format(status.uid))
+  elseif math.floor(status.mode / 16) % 2 == 1 or math.floor(status.mode / 2) % 2 == 1 then
+    return failed("stat", path, "others may write to this directory", nil, "chmod go-w")
+  end
+  return true
+end
+
+local function make_directories(path)
+  local ok, message, errno = sys.mkdir(path, 448) -- 0700
+  if ok or errno == EEXIST then return true end
+  local above = path:match "^(.+)/[^/]+/*$"
+  if errno ~= ENOENT or not above then return failed("mkdir", path, message, errno) end
+  local made, err = make_directories(above)
+  if not made then return nil, err end
+  ok, message, errno = sys.mkdir(path, 448)
+  if ok or errno == EEXIST then return true end
+  return failed("mkdir", path, message, errno)
+end
+
+--- Where containers are kept, if nobody says so: a directory of the system's, or of the user's session.
+---@return string?, cella.error?
+function M.default_root()
+  local _, uid = sys.getresuid()
+  local runtime = os.getenv "XDG_RUNTIME_DIR" or ""
+  if uid == 0 and runtime == "" then return "/run/cella-oci" end
+  if runtime:sub(1, 1) == "/" then return runtime .. "/cella-oci" end
+  return nil, Error.new { op = "root", message = "nowhere to keep what containers there are",
+    why = "XDG_RUNTIME_DIR is not set: say --root DIR, a directory of your own" }
+end
+
+--- The directory of all containers, made where it is missing.
+---@param root string
+---@return true?, cella.error?
+function M.prepare(root)
+  local ok, err = make_directories(root)
+  if not ok then return nil, err end
+  return check_trusted(root)
+end
+
+--- A process's start, which nobody else of its number has; nil where there is none, or it has ended.
+---@param pid integer
+---@return string?
+function M.start_time(pid)
+  local text = file.read(("/proc/%d/stat"):format(pid))
+  local rest = text and text:match "^.*%) (.*)$"
+  if not rest then return nil end
+  local fields = {}
+  for word in rest:gmatch "%S+" do fields[#fields + 1] = word end
+  if fields[1] == "Z" or fields[1] == "X" then return nil end
+  return fields[20] -- the 22nd of all (proc_pid_stat(5))
+end
+
+---@class cella.oci.state
+---@field root string
+---@field id string
+---@field path string   of its directory
+---@field lock table?   held while somebody changes it
+---@field data table?   what state.json says
+local State = {}
+State.__index = State
+
+local function new(root, id) return setmetatable({ root = root, id = id, path = root .. "/" .. id }, State) end
+
+local function take_lock(self, flags)
+  local path = self.path .. "/lock"
+  local fd, message, errno = core.open(path, flags, 384) -- 0600
+  if not fd then return failed("open", path, message, errno) end
+  local till = core.now() + PATIENCE
+  while true do
+    local ok
+    ok, message, errno = core.flock(fd:number())
+    if ok then break end
+    if ok == nil then
+      fd:close()
+      return failed("flock", path, message, errno)
+    elseif core.now() > till then
+      fd:close()
+      return failed("flock", path, ("another command holds the lock for more than %d seconds"):format(PATIENCE))
+    end
+    core.poll({}, 0.005)
+  end
+  -- Whoever held it may have deleted the container, and made another of the name.
+  local held, there = core.file_status(fd:number()), core.file_status(path)
+  if not held or not there or held.inode ~= there.inode or held.device ~= there.device then
+    fd:close()
+    return failed("open", self.path, nil, ENOENT)
+  end
+  self.lock = fd
+  return true
+end
+
+--- Makes the directory of a new container, and holds its lock.
+---@param root string
+---@param id string
+---@return cella.oci.state?, cella.error?
+function M.create(root, id)
+  local ok, err = M.check_id(id)
+  if ok then ok, err = M.prepare(root) end
+  if not ok then return nil, err end
+  local self = new(root, id)
+  local message, errno
+  ok, message, errno = sys.mkdir(self.path, 448)
+  if not ok then
+    return failed("mkdir", self.path, errno == EEXIST and "there is a container with that ID" or message,
+      errno ~= EEXIST and errno or nil)
+  end
+  ok, err = take_lock(self, { "rdwr", "creat", "nofollow", "nonblock" })
+  if not ok then return nil, err end
+  return self
+end
+
+-- What cella itself has written there, and nobody else could.
+local function read(self)
+  local text, _, errno = file.read(self.path .. "/state.json")
+  if not text then return errno == ENOENT and {} or nil end
+  local value = json.decode(text, MOST_BYTES)
+  return type(value) == "table" and value or nil
+end
+
+--- That of a container that there is: locked, where somebody is going to change it.
+---@param root string
+---@param id string
+---@param locks boolean?
+---@return cella.oci.state?, cella.error?
+function M.open(root, id, locks)
+  local ok, err = M.check_id(id)
+  if not ok then return nil, err end
+  local self = new(root, id)
+  local status = core.file_status(self.path)
+  if not status or status.type ~= "directory" then
+    return nil, Error.new { op = "state", path = self.path, code = "ENOENT", message = "container does not exist" }
+  end
+  ok, err = check_trusted(root)
+  if ok then ok, err = check_trusted(self.path) end
+  if ok and locks then ok, err = take_lock(self, { "rdwr", "creat", "nofollow", "nonblock" }) end
+  if not ok then return nil, err end
+  self.data = read(self)
+  if not self.data then
+    self:unlock()
+    return failed("read", self.path .. "/state.json", "what is written there is no state of a container")
+  end
+  return self
+end
+
+--- Replaces what is written.
+---@param data table
+---@return true?, cella.error?
+function State:write(data)
+  local path, new_path = self.path .. "/state.json", self.path .. "/state.new"
+  local ok, message, errno = sys.write_file(new_path, assert(json.encode(data)), { "wronly", "creat", "trunc" }, 384)
+  if not ok then return failed("write_file", new_path, message, errno) end
+  ok, message = os.rename(new_path, path)
+  if not ok then return failed("rename", path, message) end
+  self.data = data
+  return true
+end
+
+--- A pidfd of its process; nil where that has ended.
+---@return cella.fd?
+function State:hold()
+  local pid, start = self.data.pid, self.data.start
+  if not pid or not start then return nil end
+  local pidfd = core.pidfd(pid)
+  -- Whose it is cannot change any more: the number is this process's until the pidfd sees its end.
+  if pidfd and M.start_time(pid) == start then return pidfd end
+  if pidfd then pidfd:close() end
+  return nil
+end
+
+--- "creating", "created", "running", "paused" or "stopped" (runtime.md).
+---@return string
+function State:status()
+  local pidfd = self:hold()
+  if not pidfd then
+    return not self.data.pid and self:is_busy() and "creating" or "stopped"
+  end
+  pidfd:close()
+  local events = self.data.cgroup and file.read(self.data.cgroup .. "/cgroup.events")
+  if events and events:find "frozen 1" then return "paused" end
+  return core.file_status(self.path .. "/start") and "created" or "running"
+end
+
+--- Whether another command has its lock now.
+---@return boolean
+function State:is_busy()
+  if self.lock then return false end
+  local fd = core.open(self.path .. "/lock", { "rdwr", "nofollow", "nonblock" })
+  if not fd then return false end
+  local free = core.flock(fd:number())
+  fd:close()
+  return free == false
+end
+
+--- What `state` prints, and hooks get.
+---@param status string?
+---@return table
+function State:describe(status)
+  local data = self.data
+  status = status or self:status()
+  return { ociVersion = "1.0.2", id = self.id, status = status, pid = status ~= "stopped" and data.pid or 0,
+    bundle = data.bundle or "", annotations = data.annotations and next(data.annotations) and data.annotations or nil,
+    created = data.created, rootfs = data.rootfs, owner = data.owner }
+end
+
+function State:unlock()
+  if self.lock then self.lock:close() end
+  self.lock = nil
+end
+
+-- How what is being removed is called: no container's name begins so.
+local REMOVED = "-removed."
+
+local function sweep(path)
+  for _, name in ipairs { "start", "executed", "state.new", "state.json", "lock" } do os.remove(path .. "/" .. name) end
+  return os.remove(path)
+end
+
+--- Removes all that there is of it: at once, to others, and what who was killed while doing so has left.
+---@return true?, cella.error?
+function State:remove()
+  local path = ("%s/%s%d.%s"):format(self.root, REMOVED, sys.getpid(), self.id)
+  local ok, message, errno = os.rename(self.path, path)
+  if not ok then return failed("rename", self.path, message, errno) end
+  for _, name in ipairs(core.list_directory(self.root) or {}) do
+    if name:sub(1, #REMOVED) == REMOVED then sweep(self.root .. "/" .. name) end
+  end
+  self:unlock()
+  if core.file_status(path) then return failed("rmdir", path, "somebody has put something into it") end
+  return true
+end
+
+--- The IDs of all containers.
+---@param root string
+---@return string[]
+function M.list(root)
+  local result = {}
+  for _, name in ipairs(core.list_directory(root) or {}) do
+    local status = M.check_id(name) and core.file_status(root .. "/" .. name)
+    if status and status.type == "directory" then result[#result + 1] = name end
+  end
+  table.sort(result)
+  return result
+end
+
+return M

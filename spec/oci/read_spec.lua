@@ -1,0 +1,200 @@
+-- A config.json becomes a container's table, or is refused by the name of a field.
+local bundles = require "spec.support.bundle"
+local cella = require "cella"
+local fields = require "cella.oci.fields"
+local json = require "cella.oci.json"
+local oci = require "cella.oci"
+local trial = require "spec.support.trial"
+
+describe("a bundle", function()
+  local directory
+  trial.around(before_each, after_each, function(own) directory = own end)
+
+  local function read(change)
+    bundles.write(directory, { "sh" }, function(config)
+      config.linux.uidMappings, config.linux.gidMappings = nil, nil
+      for i, one in ipairs(config.linux.namespaces) do
+        if one.type == "user" then table.remove(config.linux.namespaces, i) end
+      end
+      if change then change(config) end
+    end)
+    return oci.read(directory)
+  end
+
+  local function refused(change)
+    local bundle, err = read(change)
+    assert.is_nil(bundle)
+    return tostring(err)
+  end
+
+  it("is a container's table, and what belongs to its command", function()
+    local bundle = assert(read(function(config)
+      config.domainname = "example"
+      config.process.user = { uid = 1, gid = 2, additionalGids = { 3 }, umask = 63 }
+      config.process.oomScoreAdj, config.process.cwd = 5, "/some/where"
+      config.process.rlimits[2] = { type = "RLIMIT_CORE", soft = 0, hard = json.integer "18446744073709551615" }
+      config.process.capabilities = { bounding = { "CAP_KILL", "CAP_CHOWN" }, permitted = { "CAP_KILL" },
+        effective = { "CAP_KILL" }, ambient = { "CAP_KILL" } }
+      config.linux.sysctl = { ["net.ipv4.ip_forward"] = "1" }
+      config.linux.namespaces[3] = { type = "ipc", path = "/proc/1/ns/ipc" }
+      config.annotations = { a = "b" }
+    end))
+    local keys = bundle.container
+    assert.equal("cella", keys.hostname)
+    assert.equal("example", keys.domainname)
+    assert.same({ uid = 1, gid = 2, groups = { 3 } }, keys.user)
+    assert.equal("077", keys.umask)
+    assert.equal(5, keys.oom_score_adj)
+    assert.same({ nofile = { soft = 1024, hard = 1024 }, core = { soft = 0, hard = "unlimited" } }, keys.rlimits)
+    assert.same({ bounding = { "kill", "chown" }, permitted = { "kill" }, effective = { "kill" },
+      inheritable = { "kill" }, ambient = { "kill" } }, keys.capabilities)
+    assert.equal("/proc/1/ns/ipc", keys.namespaces.ipc)
+    assert.equal("host", keys.namespaces.user)
+    assert.is_true(keys.no_new_privs)
+    assert.is_true(keys.root.readonly)
+    assert.equal("sh", bundle.command[1])
+    assert.equal("xterm", bundle.command.environment.TERM)
+    assert.is_false(bundle.command.environment.HOME)
+    assert.equal("b", bundle.annotations.a)
+    assert.truthy(cella.container(keys))
+  end)
+
+  it("is refused by the name of each field that is not supported", function()
+    local count = 0
+    for _, row in ipairs(fields.rows) do
+      if row[3] == false then
+        count = count + 1
+        local said = refused(function(config)
+          local at, parts = config, {}
+          for part in row[1]:gmatch "[^.]+" do parts[#parts + 1] = part end
+          for i = 1, #parts - 1 do
+            at[parts[i]] = at[parts[i]] or {}
+            at = at[parts[i]]
+          end
+          local values = { string = "x", integer = 1, boolean = true, any = { x = 1 } }
+          at[parts[#parts]] = values[row[2]]
+        end)
+        assert.matches(row[1] .. ": not supported", said, 1, true)
+      end
+    end
+    assert.is_true(count > 20)
+  end)
+
+  it("is refused where a value is not of its type, out of range, or there twice", function()
+    for message, change in pairs {
+      ["rooot: not supported: cella knows no such field; did you mean 'root'?"] = function(c) c.rooot = {} end,
+      ["process.args: the list is empty"] = function(c) c.process.args = json.array {} end,
+      ["process.args[0]: a string expected, got 1"] = function(c) c.process.args = { 1 } end,
+      ["process.user.uid: an integer from 0 to 4294967294 expected, got 4294967295"] = function(c)
+        c.process.user.uid = 4294967295
+      end,
+      ["process.user.uid: an integer from 0 to 4294967294 expected, got 18446744073709551616"] = function(c)
+        c.process.user.uid = json.integer "18446744073709551616"
+      end,
+      ["process.user.gid: an integer from 0 to 4294967294 expected, got -1"] = function(c)
+        c.process.user.gid = -1
+      end,
+      ["process.user.uid: an integer expected, got the string \"0\""] = function(c) c.process.user.uid = "0" end,
+      ["process.cwd: an absolute path expected"] = function(c) c.process.cwd = "tmp" end,
+      ["process.env[2]: PATH is there twice"] = function(c) c.process.env[3] = "PATH=/x" end,
+      ["process.env[0]: NAME=VALUE expected"] = function(c) c.process.env = { "x" } end,
+      ["process.rlimits[1].type: RLIMIT_NOFILE is there twice"] = function(c)
+        c.process.rlimits[2] = c.process.rlimits[1]
+      end,
+      ["linux.namespaces[1].type: pid is there twice"] = function(c) c.linux.namespaces[2] = { type = "pid" } end,
+      ["not supported without a new mount namespace"] = function(c)
+        c.linux.namespaces = { { type = "pid" } }
+      end,
+      ["linux.uidMappings: needs a user namespace"] = function(c)
+        c.linux.uidMappings = { { containerID = 0, hostID = 0, size = 1 } }
+      end,
+      ["mounts[0].destination: an absolute path expected"] = function(c) c.mounts[1].destination = "proc" end,
+      ["'..' in"] = function(c) c.mounts[1].destination = "/a/../proc" end,
+      ["the option \"exotic\" of a tmpfs is not supported"] = function(c)
+        c.mounts[4] = { destination = "/x", type = "tmpfs", options = { "exotic" } }
+      end,
+      ["linux.resources: memory.max needs a cgroup, and cgroupsPath is missing"] = function(c)
+        c.linux.resources = { memory = { limit = 1048576 } }
+      end,
+      ["linux.cgroupsPath: no path of a cgroup"] = function(c) c.linux.cgroupsPath = "/a/../../b" end,
+      ["linux.resources.devices[0]: not supported"] = function(c)
+        c.linux.resources = { devices = { { allow = true, type = "b", major = 8, minor = 0, access = "rwm" } } }
+      end,
+      ["ociVersion: \"2.0.0\" is not supported"] = function(c) c.ociVersion = "2.0.0" end,
+      ["root: missing"] = function(c) c.root = nil end,
+      ["hooks.poststop[0].path: an absolute path expected"] = function(c)
+        c.hooks = { poststop = { { path = "x" } } }
+      end,
+      ["CAP_NOTHING"] = function(c) c.process.capabilities.bounding[1] = "CAP_NOTHING" end,
+    } do
+      local said = refused(change)
+      if message == "CAP_NOTHING" then message = "nothing" end
+      assert.matches(message, said, 1, true)
+    end
+  end)
+
+  it("is read with a bound, and from a regular file", function()
+    trial.sh(("mkdir -p %s/bundle; mkfifo %s/bundle/config.json"):format(directory, directory))
+    local _, err = oci.read(directory .. "/bundle")
+    assert.matches("a regular file expected", tostring(err), 1, true)
+    os.remove(directory .. "/bundle/config.json")
+    trial.write(directory .. "/bundle/config.json", '{"a":"' .. ("x"):rep(4194304) .. '"}')
+    _, err = oci.read(directory .. "/bundle")
+    assert.matches("longer than 4194304 bytes", tostring(err), 1, true)
+    _, err = oci.read(directory .. "/nothing")
+    assert.equal("ENOENT", err.code)
+  end)
+end)
+
+describe("a filter of a bundle", function()
+  local seccomp = require "cella.oci.seccomp"
+  local core = require "cella.core"
+  local MACHINES = { x86_64 = "SCMP_ARCH_X86_64", aarch64 = "SCMP_ARCH_AARCH64", riscv64 = "SCMP_ARCH_RISCV64" }
+  local OWN = MACHINES[core.machine]
+
+  local function policy(change)
+    local described = { defaultAction = "SCMP_ACT_ERRNO", defaultErrnoRet = 38, architectures = { OWN }, syscalls = {
+      { names = { "read", "execve", "not_a_call" }, action = "SCMP_ACT_ALLOW" },
+      { names = { "personality" }, action = "SCMP_ACT_ALLOW",
+        args = { { index = 0, value = 8, op = "SCMP_CMP_EQ" } } },
+      { names = { "clone" }, action = "SCMP_ACT_ALLOW",
+        args = { { index = 0, value = 2114060288, valueTwo = 0, op = "SCMP_CMP_MASKED_EQ" } } },
+      { names = { "setns" }, action = "SCMP_ACT_ALLOW" },
+      { names = { "setns" }, action = "SCMP_ACT_ERRNO", errnoRet = 1 },
+      { names = { "ioperm" }, action = "SCMP_ACT_KILL" },
+    } }
+    if change then change(described) end
+    return seccomp.policy(described)
+  end
+
+  it("answers as it says", function()
+    local one = policy()
+    assert.equal("allow", one:answer "read")
+    assert.equal("ENOSYS", one:answer "write")
+    assert.equal("allow", one:answer("personality", 8))
+    assert.equal("ENOSYS", one:answer("personality", 9))
+    assert.equal("allow", one:answer("clone", 17))
+    assert.equal("ENOSYS", one:answer("clone", "0x10000000"))
+    assert.equal("EPERM", one:answer "setns") -- of two the strictest
+    assert.equal("kill", one:answer "ioperm")
+    assert.is_false(seccomp.policy(nil))
+  end)
+
+  it("is refused where it would not", function()
+    for message, change in pairs {
+      ["the action SCMP_ACT_NOTIFY is not supported"] = function(d) d.syscalls[1].action = "SCMP_ACT_NOTIFY" end,
+      ["which this machine is, is not among them"] = function(d) d.architectures = { "SCMP_ARCH_S390X" } end,
+      ["SECCOMP_FILTER_FLAG_LOG is not supported"] = function(d) d.flags = { "SECCOMP_FILTER_FLAG_LOG" } end,
+      ["no such comparison"] = function(d) d.syscalls[2].args[1].op = "SCMP_CMP_X" end,
+      ["is to be refused, and cella knows no such call"] = function(d)
+        d.defaultAction, d.defaultErrnoRet = "SCMP_ACT_ALLOW", nil
+        d.syscalls = { { names = { "not_a_call" }, action = "SCMP_ACT_ERRNO" } }
+      end,
+      ["defaultAction: missing"] = function(d) d.defaultAction = nil end,
+    } do
+      local ok, err = pcall(policy, change)
+      assert.is_false(ok)
+      assert.matches(message, err.refused, 1, true)
+    end
+  end)
+end)

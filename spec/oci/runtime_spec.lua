@@ -1,0 +1,191 @@
+-- cella-oci by hand: what a container engine does with a runtime.
+local bundles = require "spec.support.bundle"
+local json = require "cella.oci.json"
+local trial = require "spec.support.trial"
+
+local pending_without = trial.lacks_user_namespaces
+
+describe("cella-oci", function()
+  local directory
+
+  local function run(words) return bundles.runtime(directory, words) end
+  local function said(words) return bundles.said(directory, words) end
+  local function state(id) return json.decode(said { "state", id }) end
+  local function bundle(args, change) return bundles.make(directory, args, change) end
+
+  -- Whatever a spec has left there; before its directory goes.
+  after_each(function()
+    if not trial.read(directory .. "/bundle/config.json") then return end
+    for id in said { "list", "--quiet" }:gmatch "%S+" do run { "delete", "--force", id } end
+  end)
+  trial.around(before_each, after_each, function(own) directory = own end)
+
+  if pending_without() then
+    pending("needs user namespaces, which this host refuses")
+    return
+  end
+
+  it("runs a bundle, and ends as its program does", function()
+    local path = bundle { "sh", "-c", "echo $PWD; id -u; cat /proc/sys/kernel/hostname; exit 3" }
+    local result = run { "run", "--bundle", path, "one" }
+    assert.equal("/\n0\ncella\n", result.stdout, result.stderr)
+    assert.equal(3, result.status)
+    assert.equal("", said { "list", "--quiet" })
+  end)
+
+  it("creates, and starts later: nobody has to be there meanwhile", function()
+    local path = bundle({ "sh", "-c", "echo here >/out; sleep 1000" }, bundles.writable)
+    said { "create", "--bundle", path, "--pid-file", directory .. "/pid", "one" }
+    local one = state "one"
+    assert.equal("created", one.status)
+    assert.equal(tostring(one.pid), trial.read(directory .. "/pid"))
+    assert.equal(path, one.bundle)
+    assert.is_nil(trial.read(path .. "/rootfs/out"))
+    -- A second of the name, and a deletion of what is there: neither.
+    assert.matches("there is a container with that ID", run { "create", "--bundle", path, "one" }.stderr, 1, true)
+    said { "start", "one" }
+    assert.equal("running", state "one".status)
+    trial.wait_for(function() return trial.read(path .. "/rootfs/out") == "here\n" end, "the program")
+    assert.matches("cannot start a container that is running", run { "start", "one" }.stderr, 1, true)
+    assert.matches("cannot delete a container that is running", run { "delete", "one" }.stderr, 1, true)
+    said { "kill", "one", "KILL" }
+    trial.wait_for(function() return state "one".status == "stopped" end, "its end")
+    assert.equal(0, state "one".pid)
+    assert.matches("container not running", run { "kill", "one", "TERM" }.stderr, 1, true)
+    said { "delete", "one" }
+    assert.matches("container does not exist", run { "state", "one" }.stderr, 1, true)
+    said { "delete", "--force", "one" }
+  end)
+
+  it("says at create what cannot be started, and leaves nothing", function()
+    local path = bundle { "no-such-program" }
+    local result = run { "--log", directory .. "/log", "--log-format", "json", "create", "--bundle", path, "one" }
+    assert.equal(1, result.status)
+    assert.matches("expect_program.*ENOENT", result.stderr)
+    local entry = json.decode(trial.read(directory .. "/log"))
+    assert.equal("error", entry.level)
+    assert.matches("ENOENT", entry.msg, 1, true)
+    assert.equal("", said { "list", "--quiet" })
+  end)
+
+  it("executes another program in there #slow", function()
+    local path = bundle { "sleep", "1000" }
+    said { "create", "--bundle", path, "one" }
+    said { "start", "one" }
+    local result = run { "exec", "--env", "A=b", "one", "sh", "-c", "echo $A $$; cat /proc/1/cmdline; exit 4" }
+    assert.matches("^b [0-9]+\nsleep%z1000%z$", result.stdout, result.stderr)
+    assert.equal(4, result.status)
+    trial.write(directory .. "/process.json", json.encode {
+      args = { "sh", "-c", "umask; grep NoNewPrivs /proc/self/status" }, cwd = "/", env = { "PATH=/bin" },
+      user = { uid = 0, gid = 0, umask = 63 }, noNewPrivileges = true })
+    assert.equal("0077\nNoNewPrivs:\t1\n", said { "exec", "--process", directory .. "/process.json", "one" })
+    assert.matches("cella%-oci: .*ENOENT", run { "exec", "one", "no-such-program" }.stderr)
+    local pids = json.decode(said { "ps", "--format", "json", "one" })
+    assert.equal(1, #pids)
+    assert.equal(pids[1], state "one".pid)
+  end)
+
+  it("runs hooks with the state on their standard input, at their points #slow", function()
+    local function hook(name, more)
+      local one = { path = "/bin/sh", args = { "sh", "-c", "cat >" .. directory .. "/" .. name .. (more or "") } }
+      return { one }
+    end
+    local path = bundle({ "true" }, function(config)
+      config.annotations = { ["org.example.key"] = "value" }
+      config.hooks = { createRuntime = hook "create", poststart = hook "start", poststop = hook "stop" }
+    end)
+    said { "create", "--bundle", path, "one" }
+    local given = json.decode(trial.read(directory .. "/create"))
+    assert.equal("one", given.id)
+    assert.equal("value", given.annotations["org.example.key"])
+    assert.is_nil(trial.read(directory .. "/start"))
+    said { "start", "one" }
+    assert.is_string(trial.read(directory .. "/start"))
+    assert.is_nil(trial.read(directory .. "/stop"))
+    said { "delete", "--force", "one" }
+    assert.equal("stopped", json.decode(trial.read(directory .. "/stop")).status)
+
+    path = bundle({ "true" }, function(config)
+      config.hooks = { createRuntime = hook("again", "; echo no >&2; exit 5") }
+    end)
+    local result = run { "create", "--bundle", path, "two" }
+    assert.matches("hooks.createRuntime[0]: has ended with status 5: no", result.stderr, 1, true)
+    path = bundle({ "true" }, function(config)
+      config.hooks = { createRuntime = { { path = "/bin/sh", args = { "sh", "-c", "sleep 1000" }, timeout = 1 } } }
+    end)
+    result = run { "create", "--bundle", path, "two" }
+    assert.matches("hooks.createRuntime[0]: has not ended after 1 seconds", result.stderr, 1, true)
+    assert.equal("", said { "list", "--quiet" })
+  end)
+
+  it("takes nobody for a container's process that has only its number", function()
+    local path = bundle { "sleep", "1000" }
+    said { "create", "--bundle", path, "one" }
+    local file = directory .. "/states/one/state.json"
+    local data = json.decode(trial.read(file))
+    local pid = data.pid
+    assert.equal("created", state "one".status)
+    data.start = data.start .. "0" -- as if the number had come to another
+    trial.write(file, json.encode(data))
+    assert.equal("stopped", state "one".status)
+    assert.matches("container not running", run { "kill", "one", "KILL" }.stderr, 1, true)
+    assert.is_true(trial.runs(pid))
+    trial.sh("kill -9 " .. pid)
+  end)
+
+  it("can delete what a create that was killed has left", function()
+    trial.sh(("mkdir -p -m 700 %s/states/one %s/states/two"):format(directory, directory))
+    trial.write(directory .. "/states/two/state.json", "{}")
+    assert.equal("one\ntwo\n", said { "list", "--quiet" })
+    assert.equal("stopped", state "one".status)
+    said { "delete", "one" }
+    said { "delete", "two" }
+    assert.equal("", said { "list", "--quiet" })
+  end)
+
+  it("lets one of two commands at once have the name #slow", function()
+    local path = bundle { "sleep", "1000" }
+    local line = ("%s %s/bin/cella-oci --root %s/states create --bundle %s one"):format(trial.lua, trial.top,
+      directory, path)
+    local statuses = trial.sh(("for i in 1 2 3; do { %s >/dev/null 2>&1; echo $?; } & done; wait"):format(line))
+    local _, good = statuses:gsub("0\n", "")
+    local _, bad = statuses:gsub("1\n", "")
+    assert.equal(1, good, statuses)
+    assert.equal(2, bad, statuses)
+    assert.equal("created", state "one".status)
+  end)
+
+  it("trusts no directory of states that others may write to", function()
+    trial.sh(("mkdir -p %s/states && chmod 777 %s/states"):format(directory, directory))
+    local result = run { "create", "--bundle", bundle { "true" }, "one" }
+    assert.matches("others may write to this directory", result.stderr, 1, true)
+    trial.sh(("chmod 755 %s/states"):format(directory))
+  end)
+
+  it("refuses what it does not know, by its name #slow", function()
+    for message, words in pairs {
+      ["no command \"crete\"; did you mean create?"] = { "crete" },
+      ["create has no option --bundel; did you mean --bundle?"] = { "create", "--bundel", "/", "x" },
+      ["the ID of a container is missing"] = { "start" },
+      ["no name of a container"] = { "create", "--bundle", "/", "../x" },
+      ["--no-pivot is not supported"] = { "create", "--no-pivot", "x" },
+      ["--systemd-cgroup is not supported"] = { "--systemd-cgroup", "state", "x" },
+      ["no signal \"TREM\""] = { "kill", "x", "TREM" },
+      ["container does not exist"] = { "state", "x" },
+      ["--log-format: text or json expected"] = { "--log-format", "xml", "list" },
+    } do
+      local result = run(words)
+      assert.equal(1, result.status, message)
+      assert.matches(message, result.stderr, 1, true)
+    end
+    assert.matches("^cella%-oci version ", said { "--version" })
+    assert.matches("create [--bundle DIR]", said { "--help" }, 1, true)
+    assert.equal("1.0.0", json.decode(said { "features" }).ociVersionMin)
+  end)
+
+  it("writes a config.json to begin with, over none", function()
+    said { "spec", "--bundle", directory }
+    assert.equal("sh", json.decode(trial.read(directory .. "/config.json")).process.args[1])
+    assert.matches("exists", run { "spec", "--bundle", directory }.stderr, 1, true)
+  end)
+end)
