@@ -57,7 +57,7 @@ describe("cella-oci", function()
     said { "delete", "--force", "one" }
   end)
 
-  it("says at create what cannot be started, and leaves nothing", function()
+  it("says at create what cannot be started, and leaves nothing #slow", function()
     local path = bundle { "no-such-program" }
     local result = run { "--log", directory .. "/log", "--log-format", "json", "create", "--bundle", path, "one" }
     assert.equal(1, result.status)
@@ -133,7 +133,7 @@ describe("cella-oci", function()
     trial.sh("kill -9 " .. pid)
   end)
 
-  it("can delete what a create that was killed has left", function()
+  it("can delete what a create that was killed has left #slow", function()
     trial.sh(("mkdir -p -m 700 %s/states/one %s/states/two"):format(directory, directory))
     trial.write(directory .. "/states/two/state.json", "{}")
     assert.equal("one\ntwo\n", said { "list", "--quiet" })
@@ -155,7 +155,7 @@ describe("cella-oci", function()
     assert.equal("created", state "one".status)
   end)
 
-  it("trusts no directory of states that others may write to", function()
+  it("trusts no directory of states that others may write to #slow", function()
     trial.sh(("mkdir -p %s/states && chmod 777 %s/states"):format(directory, directory))
     local result = run { "create", "--bundle", bundle { "true" }, "one" }
     assert.matches("others may write to this directory", result.stderr, 1, true)
@@ -183,7 +183,7 @@ describe("cella-oci", function()
     assert.equal("1.0.0", json.decode(said { "features" }).ociVersionMin)
   end)
 
-  it("writes a config.json to begin with, over none", function()
+  it("writes a config.json to begin with, over none #slow", function()
     said { "spec", "--bundle", directory }
     assert.equal("sh", json.decode(trial.read(directory .. "/config.json")).process.args[1])
     assert.matches("exists", run { "spec", "--bundle", directory }.stderr, 1, true)

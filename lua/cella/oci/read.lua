@@ -2,10 +2,12 @@
 --- it is not to be trusted: it has a bound, and each field is supported or refused by its name.
 
 local ascii = require "cella.ascii"
+local bind = require "cella.root.bind"
 local blame = require "cella.blame"
 local container = require "cella.container"
 local core = require "cella.core"
 local Error = require "cella.error"
+local host = require "cella.host"
 local json = require "cella.oci.json"
 local lists = require "cella.list"
 local mounts = require "cella.oci.mounts"
@@ -399,6 +401,10 @@ local function build(config, directory)
   local root = required(config.root, "root")
   local rootfs = mounts.below(required(root.path, "root.path"), directory)
   if root.path == "" then fail("root.path", "the path is empty") end
+  -- That it is not this root by the time that it is taken, the plan sees to.
+  if bind.of_host_root({ source = rootfs }, host.facts()) then
+    fail("root.path", "not supported: it leads to the root of this host")
+  end
   local kinds = namespaces_of(linux)
   local entries = mounts.of(config.mounts, directory, rootfs, kinds)
   check_devices((linux.resources or {}).devices, entries, process.capabilities)
