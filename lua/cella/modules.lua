@@ -17,6 +17,7 @@ local NAMES = [[
   explain explain.causes explain.everywhere explain.filter explain.mounts explain.obstacles explain.program
   host host.accounts host.file host.grant host.kernel host.status
   idmap idmap.algebra idmap.check idmap.check.parse idmap.check.setgroups idmap.check.warnings idmap.read idmap.value
+  learn learn.openings learn.text
   network network.address network.allow network.names network.start network.user
   oci oci.bundle oci.cgroup oci.features oci.fields oci.hooks oci.image oci.json oci.mounts oci.read oci.runtime
   oci.schema oci.seccomp oci.state

@@ -98,6 +98,12 @@ describe("what a program is denied", function()
     for _, one in ipairs(events) do assert.is_nil((one.path or ""):find("other", 1, true)) end
   end)
 
+  it("is a device, by the key for such", function()
+    if trial.sh "test -c /dev/kmsg && echo there" ~= "there\n" then return pending "needs /dev/kmsg" end
+    local event = only(told({}, "cat /dev/kmsg"), { call = "openat", path = "/dev/kmsg" })
+    assert.same({ "file", 'devices = { "/dev/kmsg" }' }, { event.cause, event.key })
+  end)
+
   it("is a file by a relative path, from the working directory and from a descriptor's", function()
     local keys = { mounts = { { type = "directory", destination = directory } } }
     only(told(keys, ("cd %s; cat file"):format(directory)), { call = "openat", path = directory .. "/file" })

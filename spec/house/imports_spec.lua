@@ -15,7 +15,7 @@ local LAYERS = {
   { "plans and processes", "plan plan.* explain explain.* interpreter runner streams terminal rlimits mapping command "
     .. "call call.* process process.* cgroup cgroup.* root.description" },
   { "containers", "confinement denied denied.* root root.* network network.* container container.* enter enter.* found "
-    .. "namespace pool worker worker.* show show.* doctor doctor.* busted busted.* oci oci.*" },
+    .. "namespace pool worker worker.* learn learn.* show show.* doctor doctor.* busted busted.* oci oci.*" },
   { "top", "cella cli cli.*" },
 }
 

@@ -61,6 +61,18 @@ local function put_policy(box, word)
   if not ok then common.stop("--%s", tostring(message)) end
 end
 
+--- The container of a request; or nil and why there is none.
+---@param request table
+---@return cella.container?, string?
+function M.load(request)
+  local box, message = require("cella.cli.source").load(request)
+  if not box or not request.seccomp then return box, message end
+  local fine, problem = pcall(put_policy, box, request.seccomp)
+  if fine then return box end
+  if not problem.trouble then error(problem, 0) end
+  return nil, "--seccomp: " .. problem.trouble:gsub("^%-%-seccomp: ", "")
+end
+
 --- Calls `act` with the container that the arguments mean; returns the exit status.
 ---@param arguments table
 ---@param streams table
@@ -70,12 +82,7 @@ function M.with(arguments, streams, act)
   local ok, request = pcall(request_of, arguments)
   local message = not ok and request.trouble
   local box
-  if ok then box, message = require("cella.cli.source").load(request) end
-  if box and request.seccomp then
-    local fine, problem = pcall(put_policy, box, request.seccomp)
-    if not fine and not problem.trouble then error(problem, 0) end
-    if not fine then box, message = nil, "--seccomp: " .. problem.trouble:gsub("^%-%-seccomp: ", "") end
-  end
+  if ok then box, message = M.load(request) end
   if box then return act(box, request, streams) end
   streams.err:write("cella: ", printable.text(tostring(message)), "\n")
   return common.TROUBLE

@@ -6,7 +6,7 @@ local lists = require "cella.list"
 local M = {}
 
 -- In the order of the help. Each is a module that has summary, configure(command) and run(arguments, io).
-local COMMANDS = { "run", "plan", "doctor", "enter", "tree", "show", "same", "idmap", "caps", "seccomp",
+local COMMANDS = { "run", "plan", "learn", "doctor", "enter", "tree", "show", "same", "idmap", "caps", "seccomp",
   "oci", "busted", "repl", "completion" }
 
 -- A word that is wrong is for the command that it was said to, which alone can tell how it is called.

@@ -97,6 +97,8 @@ local function status_of_result(process, result)
   return SIGNALED + (process.ended_by or result.signal_number)
 end
 
+M.status_of_error, M.status_of_result = status_of_error, status_of_result
+
 --- Writes text to the standard output. False, and said, where that cannot be.
 ---@param streams { out: file*, err: file* }
 ---@param text string

@@ -3,12 +3,12 @@
 local M = {}
 
 -- Commands that take a file, or keys, and a program behind `--`; and those that take nothing else.
-local CONTAINER = { run = true, plan = true, oci = true, kube = true }
+local CONTAINER = { run = true, plan = true, learn = true, oci = true, kube = true }
 local PROGRAM = { enter = true }
 
 -- Options of the former that take the next word: short ones also at the end of several in one word.
 local LONG = { ["--eval"] = true, ["--seccomp"] = true, ["--diff"] = true, ["--colour"] = true, ["--color"] = true,
-  ["--image"] = true, ["--name"] = true, ["--completions"] = true, ["--parallelism"] = true,
+  ["--timeout"] = true, ["--image"] = true, ["--name"] = true, ["--completions"] = true, ["--parallelism"] = true,
   ["--seccomp-profile"] = true }
 local function takes_next(word) return word:find "^%-[A-Za-z]*e$" or LONG[word] end
 

@@ -92,7 +92,7 @@ function M.describe(found, who, name, policy)
   found.why = why(found, name, policy)
   found.key = keys.of(found, who, name, policy)
   -- What is for the keys alone.
-  found.capability = nil
+  for _, field in ipairs { "capability", "place", "object", "status", "does", "writes" } do found[field] = nil end
 end
 
 return M

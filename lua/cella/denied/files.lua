@@ -100,7 +100,7 @@ local function wish_of(who, use)
 end
 
 local function found(cause, errno, path, object, writes, status)
-  return { cause = cause, errno = errno, path = path, object = object, writes = writes, status = status }
+  return { cause = cause, errno = errno, path = path, place = path, object = object, writes = writes, status = status }
 end
 
 local PERMISSION = "its owner and mode do not let the program do that"

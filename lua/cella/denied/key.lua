@@ -2,6 +2,7 @@
 
 local core = require "cella.core"
 local constants = require "cella.seccomp.constants"
+local description = require "cella.root.description"
 local named = require "cella.seccomp.named"
 local printable = require "cella.printable"
 
@@ -48,13 +49,27 @@ local function is_systems(path)
   return false
 end
 
+-- A path without what goes up in it, if that leads to the same file.
+local function straight(path, status)
+  path = description.clean(path)
+  if not path:find "/%.%.%f[/%z]" then return path end
+  local parts = {}
+  for part in path:gmatch "[^/]+" do
+    if part == ".." then parts[#parts] = nil else parts[#parts + 1] = part end
+  end
+  local direct = "/" .. table.concat(parts, "/")
+  local there = status and core.file_status(direct)
+  if there and there.inode == status.inode and there.device == status.device then return direct end
+  return path
+end
+
 --- The mount that opens a file.
 ---@param found table  of cella.denied.files
 ---@param who cella.denied.caller
 ---@return cella.denied.mount
 function M.mount(found, who)
-  local path, status = found.object, found.status
-  if path == "/" then path, status = found.path, nil end
+  local path, status = straight(found.object, found.status), found.status
+  if path == "/" then path, status = description.clean(found.place), nil end
   if found.writes and not status then return { type = "tmpfs", path = path } end
   if found.writes and is_systems(path) and status.type == "directory" then return { type = "overlay", path = path } end
   local is_device = status.type == "char" or status.type == "block"
@@ -79,6 +94,24 @@ local function call_text(who, name)
   return ("%s = { { %d, \"==\", %s } }"):format(name, index, constant and M.quote(constant) or ("%.0f"):format(value))
 end
 
+--- What a key is made of, by the event that has it: for those who put many together (cella.learn).
+---@class cella.denied.part
+---@field mount cella.denied.mount?
+---@field does string?         to the file, as cella.denied.calls has it
+---@field path string?         of the file, as the container has it
+---@field object string?       which the container is to have: the file, or its directory
+---@field status table?        of that, on the host
+---@field writes boolean?
+---@field call string?         as an item of a policy's list
+---@field policy string?       the name of the policy that refuses it
+---@field capability string?
+---@field network true?
+local parts = setmetatable({}, { __mode = "k" })
+
+---@param event cella.denied.event
+---@return cella.denied.part?
+function M.part(event) return parts[event] end
+
 --- Nil where no key does.
 ---@param found table
 ---@param who cella.denied.caller
@@ -88,18 +121,26 @@ end
 function M.of(found, who, name, policy)
   if found.cause == "filter" then
     local its = policy and policy:name()
+    parts[found] = { call = call_text(who, name), policy = its }
     local base = its and ("seccomp.named %q"):format(its) or "policy"
     if its == "default" and named.is_nesting(name) then return 'seccomp = "nesting"' end
-    return ("seccomp = %s + { %s }"):format(base, call_text(who, name))
+    return ("seccomp = %s + { %s }"):format(base, parts[found].call)
   elseif found.cause == "capability" then
+    parts[found] = { capability = found.capability }
     return ("capabilities = { %q }"):format(found.capability)
   elseif found.cause == "network" then
-    return 'namespaces = { net = "host" }'
+    parts[found] = { network = true }
+    return 'network = "host"'
   elseif found.object then
-    return ("mounts = { %s }"):format(M.mount_text(M.mount(found, who)))
+    local mount = M.mount(found, who)
+    if mount.nodev == false and mount.path:find "^/dev/." then
+      return ("devices = { %s }"):format(M.quote(mount.path)) -- no part: a device is more than a file
+    end
+    parts[found] = { mount = mount, does = found.does, path = found.place, object = found.object, status = found.status,
+      writes = found.writes }
+    return ("mounts = { %s }"):format(M.mount_text(mount))
   end
   return nil
 end
-
 
 return M

@@ -10,6 +10,9 @@ function __fish_cella_print_command
             case plan
                 set cmd $cmd plan
                 break
+            case learn
+                set cmd $cmd learn
+                break
             case doctor
                 set cmd $cmd doctor
                 break
@@ -133,6 +136,7 @@ end
 
 complete -c cella -n '__fish_cella_using_command' -xa 'run' -d 'Start a container: of a file, of keys in the line, or the default one'
 complete -c cella -n '__fish_cella_using_command' -xa 'plan' -d 'Print the kernel steps that `run` would take'
+complete -c cella -n '__fish_cella_using_command' -xa 'learn' -d 'Run a program, and print a container\'s table that allows what it did'
 complete -c cella -n '__fish_cella_using_command' -xa 'doctor' -d 'Say what this host allows, what not, why, and the remedy'
 complete -c cella -n '__fish_cella_using_command' -xa 'enter' -d 'Start a program in the namespaces of a process'
 complete -c cella -n '__fish_cella_using_command' -xa 'tree' -d 'Show the hierarchy of namespaces'
@@ -164,6 +168,13 @@ complete -c cella -n '__fish_cella_seen_command plan' -l seccomp -r -d 'Its syst
 complete -c cella -n '__fish_cella_seen_command plan' -l html -d 'Print a page of HTML, with the reason of each step and where the manual pages tell of it'
 complete -c cella -n '__fish_cella_seen_command plan' -l diff -r -d 'Print what the container of this file would do otherwise: its steps with -, those of the other with +'
 complete -c cella -n '__fish_cella_seen_command plan' -l colour -l color -xa 'auto always never' -d 'In colours: at a terminal, always or never'
+
+complete -c cella -n '__fish_cella_seen_command learn' -s h -l help -d 'Show this help message and exit'
+complete -c cella -n '__fish_cella_seen_command learn' -s t -l terminal -d 'Give the program a terminal of its own, wherever this one\'s streams lead'
+complete -c cella -n '__fish_cella_seen_command learn' -l no-terminal -d 'Give it none: it has the streams that this one has'
+complete -c cella -n '__fish_cella_seen_command learn' -s e -l eval -r -d 'The container\'s keys, in Lua, as they stand in the table of a file; cella, policy, idmap, caps, sys and seccomp are at hand'
+complete -c cella -n '__fish_cella_seen_command learn' -l seccomp -r -d 'Its system calls: default, nesting, strict, none, or a Lua program that returns a policy (cella seccomp)'
+complete -c cella -n '__fish_cella_seen_command learn' -l timeout -r -d 'Seconds after which each run of the program is ended'
 
 complete -c cella -n '__fish_cella_seen_command doctor' -s h -l help -d 'Show this help message and exit'
 complete -c cella -n '__fish_cella_seen_command doctor' -l json -d 'Print JSON (needs the Lua module dkjson)'

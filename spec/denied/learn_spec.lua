@@ -1,0 +1,166 @@
+-- cella learn: what it prints is a container in which the program works that did not before, and that has no more of
+-- the host than it needs.
+
+local trial = require "spec.support.trial"
+
+describe("cella learn", function()
+  local directory, home
+
+  trial.around(before_each, after_each)
+
+  before_each(function()
+    directory = trial.directory()
+    home = directory .. "/home"
+    trial.sh(("mkdir -p %s/project %s/.config/tool && chmod -R a+rX %s"):format(home, home, directory))
+  end)
+
+  after_each(function() trial.remove_directory(directory) end)
+
+  local function sh(text)
+    return trial.sh(("export HOME=%s; cd %s/project\n%s"):format(home, home, text))
+  end
+
+  -- Where the working directory of the command line is the project.
+  local CELLA = ("%s %s/bin/cella"):format(trial.interpreter(), trial.top)
+
+  -- Learns, and runs what was learnt. Returns the table's text, and what its program writes.
+  local function learn(words, before)
+    sh(before or "true")
+    local path = home .. "/learnt.lua"
+    local said = sh(("%s learn %s >%s; echo learnt $?"):format(CELLA, words, path))
+    return trial.read(path), said, function() return sh(("%s run %s; echo run $?"):format(CELLA, path)) end
+  end
+
+  local function write(name, text) trial.write(home .. "/" .. name, text) end
+
+  it("lets be read what is asked for, and nothing else", function()
+    write(".config/tool/one", "1\n")
+    write(".config/tool/two", "2\n")
+    local text, said, again = learn("-- sh -c 'cat ~/.config/tool/one || cat " .. home .. "/.config/tool/one'")
+    assert.truthy(said:find("learnt 0\n", 1, true), said)
+    assert.equal("cat: /tmp/.config/tool/one: No such file or directory\n1\nrun 0\n", again())
+    assert.truthy(text:find(('{ type = "bind", source = "%s/.config/tool/one", destination = "%s/.config/tool/one", '
+      .. "readonly = true },"):format(home, home), 1, true), text)
+    assert.is_nil(text:find("two", 1, true))
+    -- The control: without it there is none.
+    assert.truthy(sh(CELLA .. " run -- cat " .. home .. "/.config/tool/one"):find("No such file", 1, true))
+  end)
+
+  it("lets be written below the working directory, and elsewhere in the container alone", function()
+    local text, said, again = learn(("-- sh -c 'echo kept > kept; echo lost > %s/.cache/lost'"):format(home),
+      "mkdir ~/.cache")
+    assert.truthy(said:find("learnt 0\n", 1, true), said .. text)
+    assert.equal("run 0\n", again())
+    assert.equal("kept\n", trial.read(home .. "/project/kept"))
+    assert.is_nil(trial.read(home .. "/.cache/lost"))
+    assert.truthy(text:find(('{ type = "tmpfs", destination = "%s/.cache" }'):format(home), 1, true), text)
+  end)
+
+  it("does not let a file of the host's be written that is elsewhere", function()
+    write(".config/tool/one", "1\n")
+    local text, said = learn(("-- sh -c 'cd %s/.config/tool; cat one; echo changed > one'"):format(home))
+    assert.truthy(said:find("learnt 2\n", 1, true), said)
+    assert.equal("1\n", trial.read(home .. "/.config/tool/one"))
+    assert.truthy(text:find("Denied, and not opened", 1, true), text)
+  end)
+
+  it("gives a directory for its files where they are many, and no home", function()
+    for i = 1, 5 do
+      write(".config/tool/" .. i, i .. "\n")
+      write("at-home-" .. i, i .. "\n")
+    end
+    local names = {}
+    for i = 1, 5 do names[i] = ("%s/.config/tool/%d %s/at-home-%d"):format(home, i, home, i) end
+    local text, _, again = learn("-- cat " .. table.concat(names, " "))
+    assert.equal("1\n1\n2\n2\n3\n3\n4\n4\n5\n5\nrun 0\n", again())
+    assert.truthy(text:find(('source = "%s/.config/tool", '):format(home), 1, true), text)
+    assert.is_nil(text:find(('source = "%s", '):format(home), 1, true))
+    assert.truthy(text:find("at-home-3", 1, true))
+  end)
+
+  it("does not open the filter, capabilities, or the network, and says that they were asked for", function()
+    local text, said = learn("--seccomp default -- sh -c 'unshare --user true'")
+    assert.truthy(said:find("learnt 1\n", 1, true), said)
+    assert.truthy(text:find('--   seccomp = "nesting"', 1, true), text)
+  end)
+
+  it("is of a file's container, or of keys, what they are to have beside", function()
+    write("box.lua", 'return require("cella").container { hostname = "moon", command = { "cat", "../note" } }')
+    write("note", "remember\n")
+    local text, said = learn("../box.lua")
+    assert.truthy(said:find("learnt 0\n", 1, true), said)
+    assert.truthy(text:find("return {\n", 1, true), text)
+    assert.truthy(text:find(('source = "%s/note"'):format(home), 1, true), text)
+    text, said = learn("-e 'hostname = \"moon\"' -- sh -c 'hostname; cat ../note'")
+    assert.truthy(said:find("moon\nremember\nlearnt 0\n", 1, true), said)
+    assert.truthy(text:find("../note", 1, true) == nil, text)
+  end)
+
+  it("refuses what it cannot run, and says why", function()
+    local function said(words) return (sh(("%s learn %s 2>&1 >%s/out; echo learnt $?"):format(CELLA, words, home))) end
+    assert.truthy(said "-- nosuchprogram":find("learnt 127", 1, true))
+    assert.truthy(said "":find("missing", 1, true))
+    assert.truthy(said "--timeout x -- true":find("no number of seconds", 1, true))
+    assert.truthy(said "-e 'command = { print }'":find("function", 1, true))
+    assert.truthy(said "--timeout 0.2 -- sleep 20":find("learnt 124", 1, true))
+  end)
+
+  it("is told what it prints without its escape sequences", function()
+    local text = learn(("-- sh -c 'cat \"%s/$(printf \"\\033[2J\")\"'"):format(home),
+      ("echo x > \"%s/$(printf '\\033[2J')\""):format(home))
+    assert.is_nil(text:find("\27", 1, true))
+    assert.truthy(text:find("\\027[2J", 1, true), text)
+  end)
+
+  it("is of a compiler that finds its files below a home #slow", function()
+    if trial.sh "command -v gcc" == "" then return pending "needs gcc" end
+    write("project/hello.c", '#include <stdio.h>\n#include "word.h"\nint main(void) { return puts(WORD) < 0; }\n')
+    sh "mkdir ../include"
+    write("include/word.h", '#define WORD "compiled"\n')
+    local text, said, again = learn(("-- gcc -I%s/include -o hello hello.c"):format(home))
+    assert.truthy(said:find("learnt 0\n", 1, true), said)
+    assert.equal("run 0\n", sh "rm hello" .. again())
+    assert.equal("compiled\n", sh "./hello")
+    assert.truthy(text:find("word.h", 1, true), text)
+  end)
+
+  it("is of a suite of busted's #slow", function()
+    if trial.sh "command -v busted" == "" then return pending "needs busted" end
+    sh "mkdir spec"
+    write("note", "remember\n")
+    write("project/spec/one_spec.lua", ([[
+      it("reads and writes", function()
+        assert.equal("remember", assert(io.open "%s/note"):read "*l")
+        assert(io.open("report", "w")):write "written":close()
+      end)]]):format(home))
+    local _, said, again = learn "-- busted"
+    assert.truthy(said:find("learnt 0\n", 1, true), said)
+    assert.truthy(again():find("1 success", 1, true))
+    assert.equal("written", trial.read(home .. "/project/report"))
+  end)
+
+  it("is of pip, from a local directory #slow", function()
+    if trial.sh "/usr/bin/python3 -c 'import setuptools, pip' 2>/dev/null && echo there" ~= "there\n" then
+      return pending "needs python3 with pip and setuptools"
+    end
+    sh "mkdir thing"
+    write("project/thing/__init__.py", "")
+    write("project/setup.py", 'from setuptools import setup\nsetup(name="thing", version="1", packages=["thing"])\n')
+    local _, said, again = learn("-- /usr/bin/python3 -m pip install --no-index --no-build-isolation "
+      .. "--disable-pip-version-check --target out .")
+    assert.truthy(said:find("learnt 0\n", 1, true), said)
+    assert.truthy(again():find("Successfully installed", 1, true))
+    assert.equal("", trial.read(home .. "/project/out/thing/__init__.py"))
+  end)
+
+  it("is of npm, from a local directory #slow", function()
+    if trial.sh "command -v npm" == "" then return pending "needs npm" end
+    sh "mkdir dep"
+    write("project/package.json", '{ "name": "main", "version": "1.0.0" }')
+    write("project/dep/package.json", '{ "name": "dep", "version": "1.0.0" }')
+    local _, said, again = learn "-- npm install --offline --no-audit --no-fund ./dep"
+    assert.truthy(said:find("learnt 0\n", 1, true), said)
+    assert.truthy(again():find("run 0\n", 1, true))
+    assert.equal("../dep\n", sh "readlink node_modules/dep")
+  end)
+end)
