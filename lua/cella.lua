@@ -17,6 +17,7 @@ local FIELDS = {
   enter = { "cella.enter", "new", enter = true },
   find = { "cella.found", "find" },
   wait = { "cella.process.wait", "wait" },
+  first = { "cella.first", "of", enter = true },
   pool = { "cella.pool", "new", enter = true },
   namespace = { "cella.namespace", enter = true },
   doctor = { "cella.doctor", "ask" },
@@ -25,6 +26,7 @@ local FIELDS = {
   idmap = { "cella.idmap" },
   policy = { "cella.policy" },
   seccomp = { "cella.seccomp" },
+  landlock = { "cella.landlock" },
   sys = { "cella.sys" },
   tree = { "cella.tree", "new" },
   show = { "cella.show", "new" },
@@ -41,6 +43,8 @@ local FIELDS = {
 ---  see cella.found
 ---@field wait fun(processes: cella.process[], timeout: number?): cella.process[]?, cella.error?  waits for the first of
 ---  several processes to end; see cella.process.wait
+---@field first fun(list: cella.container[]): cella.container?, cella.error[]|cella.error  the first of several that can
+---  be started here; see cella.first
 ---@field pool fun(description: table): cella.pool?, cella.error?  containers that are started before there is a command
 ---  for them; see cella.pool
 ---@field doctor fun(features: string|string[]|nil): cella.doctor.Result  tries what this host allows; print it; see
@@ -51,6 +55,7 @@ local FIELDS = {
 ---@field idmap cella.idmap.module  ID maps; see cella.idmap
 ---@field policy cella.policy.module  which IDs a container gets; see cella.policy
 ---@field seccomp cella.seccomp.module  policies of system calls; see cella.seccomp
+---@field landlock cella.landlock.module  policies of files, ports and other processes; see cella.landlock
 ---@field sys cella.sys  one system call at a time; see cella.sys
 ---@field tree fun(pid: integer?): cella.tree?, cella.error?  the hierarchy of namespaces, or what
 ---  has to do with one process; see cella.tree

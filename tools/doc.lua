@@ -21,7 +21,7 @@ local PAGES = {
   { "operations", "doc/operations.md", "Operations" }, { "idmap", "doc/idmap.md", "ID maps" },
   { "caps", "doc/caps.md", "Capabilities" }, { "cgroup", "doc/cgroup.md", "cgroups" },
   { "network", "doc/network.md", "Networks" }, { "seccomp", "doc/seccomp.md", "System calls" },
-  { "oci", "doc/oci.md", "Other runtimes" },
+  { "landlock", "doc/landlock.md", "Files and ports" }, { "oci", "doc/oci.md", "Other runtimes" },
   { "worker", "doc/worker.md", "Workers" },
   { "busted", "doc/busted.md", "busted" }, { "seeing", "doc/seeing.md", "Seeing" },
   { "doctor", "doc/doctor.md", "Doctor" }, { "security", "doc/security.md", "What it holds" },

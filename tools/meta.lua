@@ -11,7 +11,8 @@ local FILES = { sys = "lua/cella/meta/sys.lua", plan = "lua/cella/meta/plan.lua"
 
 local TYPES = {
   K_INT = "integer", K_TARGET = "integer", K_U32 = "integer", K_ID = "integer", K_MODE = "integer|string",
-  K_MAJOR = "integer", K_MINOR = "integer", K_LIMIT = "cella.limit", K_BOOL = "boolean", K_TEXT = "string",
+  K_MAJOR = "integer", K_MINOR = "integer", K_PORT = "integer", K_LIMIT = "cella.limit", K_BOOL = "boolean",
+  K_TEXT = "string",
   K_PATH = "string", K_DATA = "string", K_CAPS = "cella.capabilities", K_FD = "cella.fd", K_IDS = "integer[]",
   K_FDS = "integer[]", K_NICE = "integer", K_CPUS = "integer[]",
   K_SIGNALS = '"all"|(cella.signal|integer)[]', K_STRINGS = "string|string[]", K_ENVIRONMENT = "string|string[]",

@@ -204,6 +204,19 @@ static int look_seccomp(lua_State *L)
 	return 1;
 }
 
+/* landlock_abi() -> integer | nil, message, errno
+ * Which Landlock the kernel has: landlock_create_ruleset(2), LANDLOCK_CREATE_RULESET_VERSION. */
+static int look_landlock(lua_State *L)
+{
+	enum { NUMBER = 444, VERSION = 1 }; /* the headers that we build with may know of neither */
+	at_most(L, 0);
+	long abi = RAW(NUMBER, 0, 0, VERSION);
+	if (abi < 0)
+		return push_error(L, "landlock_create_ruleset", (int)-abi);
+	lua_pushinteger(L, abi);
+	return 1;
+}
+
 static void push_limit(lua_State *L, rlim_t limit)
 {
 	if (limit == RLIM_INFINITY)
@@ -303,6 +316,7 @@ void open_query(lua_State *L)
 		{ "get_no_new_privs", look_no_new_privs },
 		{ "get_dumpable", look_dumpable },
 		{ "get_seccomp", look_seccomp },
+		{ "landlock_abi", look_landlock },
 		{ "getrlimit", look_getrlimit },
 		{ "namespace", look_namespace },
 		{ "gethostname", look_gethostname },

@@ -12,6 +12,7 @@ const struct kind_row kind_rows[K_COUNT] = {
 	[K_MODE] = { SHAPE_NUMBER, 0, 07777 },
 	[K_MAJOR] = { SHAPE_NUMBER, 0, 4095 },
 	[K_MINOR] = { SHAPE_NUMBER, 0, 1048575 },
+	[K_PORT] = { SHAPE_NUMBER, 0, 65535 },
 	[K_LIMIT] = { SHAPE_LIMIT, 0, INT64_MAX },
 	[K_BOOL] = { SHAPE_BOOL, 0, 1 },
 	[K_TEXT] = { SHAPE_BYTES, 0, UINT32_MAX },

@@ -15,6 +15,7 @@ enum kind {
 	K_MODE,    /* permission bits, 0 to 4095 */
 	K_MAJOR,   /* of a device number, 0 to 4095: the kernel cuts off what is more */
 	K_MINOR,   /* 0 to 1048575 */
+	K_PORT,    /* of TCP or UDP, 0 to 65535 */
 	K_LIMIT,   /* 0 to 2^63-1, or "unlimited" */
 	K_BOOL,    /* true or false */
 	K_TEXT,    /* a string without NUL */

@@ -3,7 +3,7 @@
 
 static const struct op_table *const tables[] = {
 	&ops_namespace, &ops_mount, &ops_file, &ops_descriptor, &ops_identity, &ops_capability, &ops_process,
-	&ops_terminal, &ops_keys, &ops_inherited, &ops_scheduling, &ops_listener,
+	&ops_terminal, &ops_keys, &ops_landlock, &ops_inherited, &ops_scheduling, &ops_listener,
 	&ops_expect,
 };
 

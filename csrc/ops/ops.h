@@ -95,6 +95,7 @@ extern const struct op_table ops_identity;
 extern const struct op_table ops_capability;
 extern const struct op_table ops_process;
 extern const struct op_table ops_keys;
+extern const struct op_table ops_landlock;
 extern const struct op_table ops_inherited;
 extern const struct op_table ops_scheduling;
 extern const struct op_table ops_terminal;

@@ -234,3 +234,46 @@ const struct names names_close_range = {
 		{ 0 },
 	},
 };
+
+/* Numbers of bits: the kernel adds some that the headers which we build with do not have. landlock(7). */
+const struct names names_landlock_fs = {
+	"landlock access",
+	(const struct name[]){
+		{ "execute", 1 << 0 },      { "write_file", 1 << 1 },  { "read_file", 1 << 2 },  { "read_dir", 1 << 3 },
+		{ "remove_dir", 1 << 4 },   { "remove_file", 1 << 5 }, { "make_char", 1 << 6 },  { "make_dir", 1 << 7 },
+		{ "make_reg", 1 << 8 },     { "make_sock", 1 << 9 },   { "make_fifo", 1 << 10 }, { "make_block", 1 << 11 },
+		{ "make_sym", 1 << 12 },    { "refer", 1 << 13 },      { "truncate", 1 << 14 },  { "ioctl_dev", 1 << 15 },
+		{ "resolve_unix", 1 << 16 }, { 0 },
+	},
+};
+
+const struct names names_landlock_net = {
+	"landlock port access",
+	(const struct name[]){
+		{ "bind_tcp", 1 << 0 },
+		{ "connect_tcp", 1 << 1 },
+		{ "bind_udp", 1 << 2 },
+		{ "connect_send_udp", 1 << 3 },
+		{ 0 },
+	},
+};
+
+const struct names names_landlock_scope = {
+	"landlock scope",
+	(const struct name[]){
+		{ "abstract_unix_socket", 1 << 0 },
+		{ "signal", 1 << 1 },
+		{ 0 },
+	},
+};
+
+/* cella's own: what sys.expect_landlock tries. */
+const struct names names_landlock_trial = {
+	"landlock trial",
+	(const struct name[]){
+		{ "read_dir", 1 << 0 },
+		{ "bind_tcp", 1 << 1 },
+		{ "connect_tcp", 1 << 2 },
+		{ 0 },
+	},
+};

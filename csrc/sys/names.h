@@ -14,6 +14,7 @@ struct names {
 
 extern const struct names names_namespace, names_mount, names_umount, names_mount_attr, names_open_tree,
 	names_propagation, names_fsconfig, names_open, names_resolve, names_node, names_securebits,
-	names_rlimit, names_signal, names_close_range;
+	names_rlimit, names_signal, names_close_range, names_landlock_fs, names_landlock_net, names_landlock_scope,
+	names_landlock_trial;
 
 #endif

@@ -7,6 +7,8 @@
 local lazy = require "cella.lazy"
 ---@module "cella.cgroup.description"
 local cgroup = lazy "cella.cgroup.description"
+---@module "cella.landlock"
+local landlock = lazy "cella.landlock"
 ---@module "cella.seccomp"
 local seccomp = lazy "cella.seccomp"
 local blame = require "cella.blame"
@@ -196,14 +198,21 @@ attributes.memory = {
   unexpected = "its own step does, behind all others",
 }
 
+-- Or false: they stay as they are where nobody may change them, without CAP_SETPCAP.
 attributes.securebits = {
   always = {},
   steps = {
     -- Or leaving uid 0 would empty the sets that the next steps need.
-    keep_sets = function(plan) plan:securebits { "no_setuid_fixup" } end,
-    set = function(plan, value) plan:securebits(value) end,
+    keep_sets = function(plan, value)
+      if value then plan:securebits { "no_setuid_fixup" } end
+    end,
+    set = function(plan, value)
+      if value then plan:securebits(value) end
+    end,
   },
-  expect = function(plan, value) plan:expect_securebits(value) end,
+  expect = function(plan, value)
+    if value then plan:expect_securebits(value) end
+  end,
   unread = "the kernel tells nobody those of another process",
 }
 
@@ -261,13 +270,14 @@ local function capabilities_rule(value, path)
   return (by_name and five.rule or capabilities.rule)(value, path)
 end
 
--- The five, as masks. The bounding set is dropped from while there is CAP_SETPCAP.
+-- The five, as masks. The bounding set is dropped from while there is CAP_SETPCAP; `keeps_bounding` where there never
+-- was, and no_new_privs lets nobody gain of it.
 attributes.capabilities = {
   rules = { container = { capabilities = capabilities_rule }, enter = { capabilities = capabilities_rule } },
   steps = {
     drop = function(plan, value)
       plan:ambient_clear()
-      plan:capbset_drop(-value.bounding)
+      if not value.keeps_bounding then plan:capbset_drop(-value.bounding) end
     end,
     set = function(plan, value)
       plan:capset(value.effective, value.permitted, value.inheritable)
@@ -324,6 +334,18 @@ attributes.keys = {
   unread = "which keys a process reaches nobody else is told; whether it has a filter more is",
 }
 
+-- A list of what cella.landlock.held returns: each is a layer, and all have to allow it. Behind the steps that open
+-- files, and the fork, which an init makes (plan.lua).
+attributes.landlock = {
+  rules = { container = { landlock = function(value, path) return landlock.rule(value, path) end },
+    enter = { landlock = function(value, path) return landlock.rule(value, path) end } },
+  steps = {
+    set_last = function(plan, value) plan.landlock = #value > 0 and value or nil end,
+  },
+  unread = "the kernel tells nobody the rules of a process",
+  unexpected = "its own step does, behind the rules, as far as something can be tried without consequences",
+}
+
 -- { program =, mark =, name =, policy = } of cella.seccomp.filter_of, or false: a filter more than those that fork and
 -- exec hand on. It is the last that is done before exec (plan.lua), or it would answer to the steps behind it; `first`
 -- is one that lets them pass, and needs a capability that is about to be given up.
@@ -368,9 +390,9 @@ local SEQUENCES = {
   files = { "umask.set", "oom_score_adj.set" }, -- before anything is made that has a mode
   limits = { "umask.set_last", "nice.set", "cpus.set", "limits.set" },
   privileges = { "personality.set", "timer_slack.set", "securebits.keep_sets", "groups.set", "ids.set",
-    "ids.leave", "undumpable.set", "keys.make", "keys.deny_before", "seccomp.set_first",
-    "capabilities.drop", "securebits.set",
-    "capabilities.set", "no_new_privs.set", "keys.deny", "tie.set", "seccomp.set_last" },
+    "ids.leave", "undumpable.set", "keys.make", "keys.deny_before", "seccomp.set_first", "capabilities.drop",
+    "securebits.set", "capabilities.set", "no_new_privs.set", "keys.deny", "tie.set", "landlock.set_last",
+    "seccomp.set_last" },
   memory = { "memory.set", "memory.expect" },
   last = { "limits.set_last" },
   tie = { "tie.set_last" },

@@ -36,6 +36,8 @@ local policy = require "cella.policy"
 local printable = require "cella.printable"
 local process_limits = require "cella.process.limits"
 local root = require "cella.root"
+---@module "cella.landlock"
+local landlock = lazy "cella.landlock"
 ---@module "cella.seccomp"
 local seccomp = lazy "cella.seccomp"
 local spawn = require "cella.plan.spawn"
@@ -144,9 +146,25 @@ local function filter_of(box, no_new_privs)
   return filter
 end
 
+-- An ordinary user in his own user namespace may change less of himself: his bounding set and securebits stay, of which
+-- nothing can be gained under no_new_privs.
+local function is_plain(box, host)
+  return box.namespaces.user == "host" and box.no_new_privs ~= false and not host.capabilities.setpcap
+end
+
+-- The rules of Landlock's, as far as this host has them and they say that this is enough.
+local function landlock_of(box)
+  if not box.landlock then return {} end
+  local layer, err = landlock.held(box.landlock)
+  return layer and { layer }, err
+end
+
 -- What the program is confined by.
-local function confinement_of(box, user, host)
-  local sets = masks_of(box.capabilities)
+local function confinement_of(box, user, host, layers)
+  local sets, plain = masks_of(box.capabilities), is_plain(box, host)
+  if plain and is_set(box.capabilities) then
+    sets.bounding, sets.keeps_bounding = capabilities.mask(lists.sorted_keys(host.bounding)), true
+  end
   local no_new_privs = box.no_new_privs ~= false
   return confinement.complete {
     cgroups = { limits = box.cgroup },
@@ -159,10 +177,12 @@ local function confinement_of(box, user, host)
     ids = user,
     undumpable = false,
     capabilities = sets,
+    securebits = not plain and {},
     no_new_privs = no_new_privs,
     keys = { which = box.keyrings or "none", before = not no_new_privs },
     tie = box.die_with_parent ~= false and not box.init and "before exec",
     memory = { are_default = host.memory_defaults },
+    landlock = layers,
     seccomp = filter_of(box, no_new_privs),
   }
 end
@@ -210,7 +230,10 @@ local function begin(box, cwd, host)
     prepared, err = network.prepare(box, host)
     if not prepared then return nil, err end
   end
-  local hooks, confined = box.hooks, confinement_of(box, who.user, host)
+  local layers
+  layers, err = landlock_of(box)
+  if not layers then return nil, err end
+  local hooks, confined = box.hooks, confinement_of(box, who.user, host, layers)
   local options = { namespaces = new, join = join, ids = who.ids, groups = who.groups_before, created = hooks.created }
   if #join == 0 and not who.groups_before and lists.contains(new, "net") then
     -- It takes the kernel longer than all others together: the child makes it, while the caller goes on.
@@ -270,12 +293,16 @@ local function begin(box, cwd, host)
   plan.outlives_caller = box.die_with_parent == false
   plan.id_maps = who.maps
   plan.policy = who.policy
+  if time_offsets then new[#new + 1] = "time" end
+  plan.confinement = { namespaces = new, landlock = layers[1], seccomp = confined.seccomp, choice = box.choice }
   return plan
 end
 
 local function record_command(plan, box, command)
   local refused = box.seccomp and box.seccomp:refuses_start(call.is(command))
   if refused then blame("seccomp: " .. refused) end
+  refused = box.landlock and box.landlock:refuses_start(call.is(command))
+  if refused then blame("landlock: " .. refused) end
   if command.denied then
     if call.is(command) then blame "command.denied: a program expected: what a function is denied nobody can tell" end
     plan.filter = denied.filter(box.seccomp or false, command.denied)
@@ -422,6 +449,27 @@ function Container:oci(command)
   if not made then return nil, err --[[@as cella.error]] end
   return made.config, made.notes
 end
+
+-- The same container with other keys.
+local function with(box, keys)
+  local changed = {}
+  for key, value in pairs(box.description) do changed[key] = value end
+  for key, value in pairs(keys) do changed[key] = value end
+  changed.compiled = nil
+  return setmetatable({ description = changed }, Container)
+end
+
+--- Starts a command without the container's hooks.
+---@param box cella.container
+---@param command table
+---@return cella.process?, cella.error?
+function M.trial(box, command) return with(box, { hooks = {} }):spawn(command) end
+
+--- The same container, whose results say which of several it is.
+---@param box cella.container
+---@param choice { number: integer, refused: cella.error[] }
+---@return cella.container
+function M.chosen(box, choice) return with(box, { choice = choice }) end
 
 --- True for containers made here.
 ---@param value any

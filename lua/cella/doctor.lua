@@ -10,8 +10,10 @@
 local blame = require "cella.blame"
 local Error = require "cella.error"
 local features = require "cella.doctor.features"
+local held = require "cella.doctor.held"
 local host_facts = require "cella.host"
 local kernel = require "cella.host.kernel"
+local landlock = require "cella.landlock"
 local report = require "cella.doctor.report"
 local validate = require "cella.validate"
 
@@ -36,6 +38,7 @@ local M = {}
 ---@field user string?
 ---@field kernel string?    as it calls itself
 ---@field features cella.doctor.Finding[]  what was asked for, each behind what it needs and has not got
+---@field held cella.doctor.Held[]?  what holds each line of the table of doc/security.md, where nothing was asked for
 local Result = { __name = "cella.doctor", __tostring = report.text }
 
 local by_name, names = {}, {}
@@ -110,6 +113,7 @@ function M.ask(wanted)
   for _, name in ipairs(#wanted > 0 and wanted or { "container" }) do
     if found[name].works == false then result.works = false end
   end
+  if #wanted == 0 then result.held = held.of(found, landlock.abi() or 0, host) end
   return result
 end
 

@@ -24,6 +24,8 @@ local kinds = require "cella.kinds"
 local lists = require "cella.list"
 local lazy = require "cella.lazy"
 local render = require "cella.plan.render"
+---@module "cella.landlock"
+local landlock = lazy "cella.landlock"
 ---@module "cella.seccomp"
 local seccomp = lazy "cella.seccomp"
 local targets = require "cella.enter.target"
@@ -62,7 +64,8 @@ local options_rule = rule.record(confinement.add_rules({
   process = process_handle,
   namespaces = rule.list(rule.one_of(kinds.list)),
   user = user_rule,
-  exceed = rule.list(rule.one_of { "capabilities", "no_new_privs", "seccomp", "cgroup", "interpreter" }),
+  exceed = rule.list(rule.one_of { "capabilities", "no_new_privs", "seccomp", "landlock", "cgroup",
+    "interpreter" }),
   cwd = rule.absolute,
   environment = command_module.environment_rule,
   new_session = rule.boolean,
@@ -73,11 +76,12 @@ local options_rule = rule.record(confinement.add_rules({
 --- Takes hold of a process to enter; nothing else happens yet. Keys: `pid` or `process` (which); `namespaces` (of these
 --- kinds only: by default all that are not this process's own); `user` { uid, gid, groups } as IDs there, or "host" or
 --- { namespace = "host", ... }: the caller's, as IDs of the caller's user namespace; `capabilities`, `no_new_privs`,
---- `cwd`, `environment`, `new_session`, `command` as of a container, by default what the process has;
---- `keyrings` as of a container; `seccomp`: a policy as of a container, by default that of `process`; `die_with_parent`
---- (default true); `copy`: functions may be run there, in a copy of our memory; `exceed`: in what it may have more than
---- the process: "capabilities", "no_new_privs", "seccomp", "cgroup"; or get hold of the caller's "interpreter". Raises
---- at an unknown key or a bad value; nil and an error where there is no such process (ESRCH).
+--- `cwd`, `environment`, `new_session`, `command` as of a container, by default what the process has; `keyrings` as of
+--- a container; `seccomp`: a policy as of a container, by default that of `process`; `landlock`: rules besides those of
+--- `process`, which it has too; `die_with_parent` (default true); `copy`: functions may be run there, in a copy of our
+--- memory; `exceed`: in what it may have more than the process: "capabilities", "no_new_privs", "seccomp", "landlock",
+--- "cgroup"; or get hold of the caller's "interpreter". Raises at an unknown key or a bad value; nil and an error where
+--- there is no such process (ESRCH).
 ---@param options cella.enter.keys
 ---@return cella.entrance?, cella.error?
 function M.new(options)
@@ -179,8 +183,33 @@ local function filter_of(who)
   return filter
 end
 
+-- The rules of Landlock that it is under: those of the process, where they are known, and its own. nil and an error
+-- where that cannot be.
+local function landlock_of(options, given, who, is_function)
+  local layers = {}
+  if given and not identity.consented(options, "landlock") then
+    if options.landlock == false then
+      return nil, Error.new { op = "enter", message = "landlock: false, and the process is under rules",
+        why = "what enters would reach what it cannot; exceed = { \"landlock\" } allows it" }
+    end
+    for i, held in ipairs(given) do layers[i] = held end
+  end
+  if options.landlock then
+    local refused = options.landlock:refuses_start(is_function)
+    if refused then blame("landlock: " .. refused) end
+    local held, err = landlock.held(options.landlock)
+    if not held then return nil, err end
+    layers[#layers + 1] = held
+  end
+  if #layers > 0 and not who.no_new_privs and not who.sets.effective:has "sys_admin" then
+    return nil, Error.new { op = "landlock", message = "the rules cannot be put on what enters",
+      why = "without no_new_privs the kernel takes them only of who has sys_admin (landlock_restrict_self(2))" }
+  end
+  return layers
+end
+
 -- What it is confined by: what the process is, as far as `who` has not narrowed that down.
-local function confinement_of(options, facts, own, who, moves, host)
+local function confinement_of(options, facts, own, who, moves, host, layers)
   return confinement.complete {
     cgroups = { moves = #moves > 0 and function(process) return cgroups.move(process.pid, moves) end or nil },
     umask = { first = facts.umask, program = options.umask },
@@ -194,6 +223,7 @@ local function confinement_of(options, facts, own, who, moves, host)
     keys = { which = options.keyrings or "none", before = not who.no_new_privs },
     tie = options.die_with_parent ~= false and "last",
     memory = { are_default = host.memory_defaults },
+    landlock = layers,
     seccomp = filter_of(who),
   }
 end
@@ -221,13 +251,16 @@ function M.prepare(options, cwd, host, is_function)
   if not who then return nil, err end
   err = check_policy(who, is_function)
   if err then return nil, err end
+  local layers
+  layers, err = landlock_of(options, target.landlock, who, is_function)
+  if not layers then return nil, err end
   local moves = {}
   if not identity.consented(options, "cgroup") then
     moves, err = cgroups.differing(facts.cgroups, own.cgroups)
     if not moves then return nil, err end
   end
 
-  local confined = confinement_of(options, facts, own, who, moves, host)
+  local confined = confinement_of(options, facts, own, who, moves, host, layers)
   -- Into its cgroups first: what they limit is limited from the first step inside.
   local plan_options = {}
   confinement.record(plan_options, "birth", confined)

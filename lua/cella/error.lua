@@ -24,7 +24,7 @@ local printable = require "cella.printable"
 ---@field value any          of a worker: what was raised, where that is plain data
 ---@field result cella.result?  of hooks.exited, and of a worker: how the program ended
 ---@field policy string?     of a policy: its name
----@field tried { name: string, err: any }[]?  of policy.first: what did not work
+---@field tried { name: string, err: any }[]?  of policy.first and cella.first: what did not work
 local Error = { __name = "cella.error" }
 Error.__index = Error
 

@@ -47,7 +47,9 @@ function M.choose(wanted, crossing, host)
     if not outside[i] then return nil, ("[%d]: %d is not in the map\n%s"):format(i, gid, tostring(crossing.map)) end
   end
   if not crossing.crosses then
-    if host.setgroups ~= "deny" then return { groups = groups, inside = true } end
+    -- Who may not set them keeps them; that others cannot be had the step says, in a plan of which that is wanted.
+    local kept = not host.capabilities.setgid and (not wanted or lists.same_members(own, outside))
+    if host.setgroups ~= "deny" and not kept then return { groups = groups, inside = true } end
   elseif crossing.setgroups == "allow" then
     -- In a new one there is nobody yet.
     return { groups = groups, before = crossing.joined and may and #own > 0 and {} or nil, inside = true }

@@ -49,6 +49,7 @@ local tables = {
     end },
     { "uid gid groups", function(key) return in_table("user", key) end },
     { "syscalls system_calls filter", called "seccomp" },
+    { "lsm files paths", called "landlock" },
     { "memory pids cpu cpuset io swap mem memory_limit", function(key)
       local name = ({ mem = "memory", memory_limit = "memory", swap = "memory" })[key] or key
       return ("limits for all of it are keys of `cgroup`: cgroup = { %s = ... }"):format(name)
@@ -59,7 +60,7 @@ local tables = {
   },
   command = by_key {
     { "network hostname domainname namespaces ids user root mounts proc masked_paths readonly_paths "
-      .. "cgroup capabilities no_new_privs keyrings seccomp new_session init die_with_parent hooks "
+      .. "cgroup capabilities no_new_privs keyrings seccomp landlock new_session init die_with_parent hooks "
       .. "rlimits", of_container },
     { "uid gid groups", "who the program is, is said by the key `user` of the container" },
     { "cmd args argv program command", "the program and its arguments are the items of the table: { \"ls\", \"-l\" }" },
@@ -91,6 +92,19 @@ local tables = {
     { "deny block refuse", "what is refused stands under its error: errno = { EPERM = { \"mount\" } }" },
     { "1", "names of calls stand in a list: allow = { ... }, kill = { ... }, errno = { EPERM = { ... } }" },
   },
+  landlock = by_key {
+    { "1 fs paths read write", "rules about files are items of `files`: files = { { path = \"/usr\", "
+      .. "allow = \"read\" } }" },
+    { "net ports bind connect", "ports are tcp = { bind = { 8080 }, connect = { 443 } }, and `udp` likewise" },
+    { "scope scoped signal signals abstract_unix_socket", "it is `scopes`: { \"abstract_unix_socket\", \"signal\" }" },
+    { "handled rights governed", called "restrict" },
+    { "abi best_effort minimum", "with `at_least = N` ABI N is enough, and the result says what is not held" },
+  },
+  landlock_rule = by_key {
+    { "paths file source", called "path" },
+    { "access rights permissions", called "allow" },
+    { "1", "it is { path = \"/usr\", allow = { \"read\", \"execute\" } }" },
+  },
   root = by_key {
     { "ro read_only", called "readonly" },
     { "source src dir directory", called "path" },
@@ -98,7 +112,8 @@ local tables = {
 }
 
 --- What somebody means by a key.
----@param whose "container"|"command"|"namespaces"|"mount"|"seccomp"|"root"  the table that does not have it
+---@param whose "container"|"command"|"namespaces"|"mount"|"seccomp"|"landlock"|"landlock_rule"|"root"  the table that
+---  does not have it
 ---@param key any
 ---@return string?  the rest of a sentence
 function M.of(whose, key)

@@ -1,8 +1,8 @@
 --- The names of cella's modules, but the command line's and this library's own front, `cella`.
 
 local NAMES = [[
-  ascii blame command confinement cpulist error everything found groups hints interpreter kinds lazy list mapping mode
-  modules mountinfo namespace open paint plain pool printable rlimits runner same size streams sys sysctl terminal
+  ascii blame command confinement cpulist error everything first found groups hints interpreter kinds lazy list mapping
+  mode modules mountinfo namespace open paint plain pool printable rlimits runner same size streams sys sysctl terminal
   validate words
   busted busted.body busted.box busted.coverage busted.files busted.keys busted.pristine busted.record busted.replay
   busted.report
@@ -12,11 +12,12 @@ local NAMES = [[
   cgroup cgroup.base cgroup.description cgroup.place cgroup.usage
   container container.compiled container.description container.identity container.owner
   denied denied.address denied.caller denied.calls denied.cause denied.files denied.key
-  doctor doctor.features doctor.remedies doctor.report
+  doctor doctor.features doctor.held doctor.remedies doctor.report
   enter enter.cgroups enter.identity enter.process enter.target
   explain explain.causes explain.everywhere explain.filter explain.mounts explain.obstacles explain.program
   host host.accounts host.file host.grant host.kernel host.status
   idmap idmap.algebra idmap.check idmap.check.parse idmap.check.setgroups idmap.check.warnings idmap.read idmap.value
+  landlock landlock.grammar landlock.record landlock.rights landlock.text
   learn learn.openings learn.text
   network network.address network.allow network.names network.start network.user
   oci oci.bundle oci.cgroup oci.features oci.fields oci.hooks oci.image oci.json oci.mounts oci.read oci.runtime
@@ -26,8 +27,8 @@ local NAMES = [[
   plan plan.failure plan.held plan.helper plan.join plan.log plan.render plan.spawn plan.stage plan.start
   policy policy.allot policy.combine policy.hold policy.ranges policy.registry policy.result policy.slice
   policy.subordinate policy.via
-  process process.capture process.events process.identity process.input process.limits process.lines process.output
-  process.result process.serve process.starting process.usage process.wait
+  process process.capture process.events process.held process.identity process.input process.limits process.lines
+  process.output process.result process.serve process.starting process.usage process.wait
   root root.bind root.description root.device root.entry root.filesystem root.idmap root.overlay root.own root.place
   root.readonly root.system
   seccomp seccomp.action seccomp.calls seccomp.compile seccomp.condition seccomp.constants seccomp.grammar

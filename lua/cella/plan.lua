@@ -14,6 +14,8 @@ local commands = require "cella.command"
 ---@module "cella.plan.join"
 local join = lazy "cella.plan.join"
 local kinds = require "cella.kinds"
+---@module "cella.landlock.record"
+local landlock = lazy "cella.landlock.record"
 local lists = require "cella.list"
 local mapping = require "cella.mapping"
 local render = require "cella.plan.render"
@@ -232,6 +234,7 @@ end
 local function record_end(self, command, open_more)
   local more, slave = streams.record(self, command, open_more)
   if self.finish then self.finish(slave) end
+  if self.landlock then landlock.record(self, self.landlock) end -- opens files: before limits on them
   rlimits.record(self, command.rlimits or {})
   self:sigdefault("all")
   self:sigunblock()

@@ -15,6 +15,7 @@ local validate = require "cella.validate"
 ---@class cella.process
 ---@field pid integer?  of the program, as the caller's pid namespace has it; nil before it is executed (`wait = false`)
 ---@field cgroup cella.cgroup?  where the container has one
+---@field confinement cella.confinement.held?  what a container's program is confined by
 ---@field terminal integer?  the caller's end of the program's terminal: a descriptor that does not block
 local Process = { __name = "cella.process" }
 Process.__index = Process
@@ -52,6 +53,8 @@ function M.new(child, ends, options, starting)
     result_limit = options.result_limit,
     cgroup = options.cgroup,
     filtered = options.filtered,
+    landlock = options.landlock,
+    confinement = options.confinement,
     outlives_caller = options.outlives_caller,
   }, Process)
   if ends.stdin then self.input = input.new(ends.stdin, self.set) end

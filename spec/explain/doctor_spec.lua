@@ -61,6 +61,57 @@ end
 local ROOT_OF_ITS_OWN = "unshare --user --map-root-user "
 local function with(script) return ("sh -c %s - "):format(trial.quote(script .. ' && exec "$@"')) end
 
+describe("the report of the doctor", function()
+  -- The lines of the first table of doc/security.md.
+  local function promised()
+    local list = {}
+    local section = trial.read "doc/security.md":match "## What is promised\n(.-)\n## "
+    for line in section:gmatch "\n| ([^|]-) |[^\n]*" do list[#list + 1] = line:gsub("`", "") end
+    assert.is_true(#list > 12)
+    table.remove(list, 1) -- the head
+    return list
+  end
+
+  local function names_of(held)
+    local list = {}
+    for i, one in ipairs(held) do list[i] = one.of end
+    return list
+  end
+
+  it("tells what holds each line of what is promised", needs("user_namespaces", function()
+    local held = outside.lua "return require('cella').doctor().held"
+    assert.same(promised(), names_of(held))
+    for _, one in ipairs(held) do assert.is_string(one.by, one.of) end
+  end))
+
+  it("tells what is left where there are no containers", needs("user_namespaces", function()
+    local held, text = there("", [[
+      filter("clone3", EPERM)
+      local result = cella.doctor()
+      return result.held, tostring(result)
+    ]])
+    local by_name = {}
+    for _, one in ipairs(held) do by_name[one.of] = one end
+    assert.is_false(by_name.files.by)
+    assert.is_false(by_name.processes.by)
+    assert.is_string(by_name.privileges.by)
+    assert.is_false(by_name.IDs.without)
+    local abi = cella.landlock.abi()
+    assert.equal(abi and "Landlock (files)" or false, by_name.files.without)
+    assert.truthy(text:find("no  files", 1, true), text)
+  end))
+
+  it("tells what Landlock lacks here of what newer kernels have", function()
+    local abi = cella.landlock.abi()
+    if not abi then return pending "needs Landlock" end
+    local says = cella.doctor("landlock").features[1].says
+    assert.equal(("ABI %d"):format(abi), (says:match "^ABI %d+"))
+    assert.equal(abi < 9, says:find("resolve_unix (Linux 7.1)", 1, true) ~= nil)
+    assert.is_nil(says:find("execute", 1, true))
+    assert.is_nil(cella.doctor("landlock").held)
+  end)
+end)
+
 describe("the doctor and the error of a start", function()
   if trial.lacks_user_namespaces() then return pending(trial.lacks_user_namespaces()) end
 

@@ -12,11 +12,11 @@
 #include <string.h>
 
 static const char *const kinds[K_COUNT] = {
-	[K_INT] = "int",   [K_U32] = "int",         [K_ID] = "int",       [K_MODE] = "int",       [K_MAJOR] = "int",
-	[K_MINOR] = "int", [K_LIMIT] = "int",       [K_BOOL] = "bool",    [K_TEXT] = "text",      [K_PATH] = "text",
-	[K_DATA] = "text", [K_FLAGS] = "flags",     [K_NAME] = "name",    [K_CAPS] = "caps",      [K_FD] = "fd",
-	[K_IDS] = "ids",   [K_FDS] = "ids",         [K_SIGNALS] = "caps", [K_STRINGS] = "strings",
-	[K_NICE] = "int",  [K_CPUS] = "ids",        [K_TARGET] = "int", [K_ENVIRONMENT] = "strings",
+	[K_INT] = "int",   [K_U32] = "int",     [K_ID] = "int",       [K_MODE] = "int",   [K_MAJOR] = "int",
+	[K_MINOR] = "int", [K_PORT] = "int",    [K_LIMIT] = "int",    [K_BOOL] = "bool",  [K_TEXT] = "text",
+	[K_PATH] = "text", [K_DATA] = "text",   [K_FLAGS] = "flags",  [K_NAME] = "name",  [K_CAPS] = "caps",
+	[K_FD] = "fd",     [K_IDS] = "ids",     [K_FDS] = "ids",      [K_SIGNALS] = "caps", [K_STRINGS] = "strings",
+	[K_NICE] = "int",  [K_CPUS] = "ids",    [K_TARGET] = "int",   [K_ENVIRONMENT] = "strings",
 };
 
 static void push_names(lua_State *L, const struct names *names)

@@ -10,12 +10,12 @@ local LAYERS = {
     .. "caps.named caps.securebits caps.rules caps.text caps.state caps.exec caps.fileset caps.five" },
   { "facts of the host", "host host.* mountinfo subid subid.* open groups root.system cgroup.place cgroup.usage "
     .. "tree.*" },
-  { "policy and prediction", "policy policy.* idmap idmap.check idmap.check.* caps caps.* seccomp seccomp.* sys "
-    .. "enter.target tree same" },
+  { "policy and prediction", "policy policy.* idmap idmap.check idmap.check.* caps caps.* seccomp seccomp.* "
+    .. "landlock landlock.* sys enter.target tree same" },
   { "plans and processes", "plan plan.* explain explain.* interpreter runner streams terminal rlimits mapping command "
     .. "call call.* process process.* cgroup cgroup.* root.description" },
   { "containers", "confinement denied denied.* root root.* network network.* container container.* enter enter.* found "
-    .. "namespace pool worker worker.* learn learn.* show show.* doctor doctor.* busted busted.* oci oci.*" },
+    .. "namespace first pool worker worker.* learn learn.* show show.* doctor doctor.* busted busted.* oci oci.*" },
   { "top", "cella cli cli.*" },
 }
 

@@ -88,6 +88,11 @@ local TABLES = {
   ["cella.seccomp.keys"] = function(keys)
     cella.seccomp.policy(with(keys, { default = "allow" }))
   end,
+  ["cella.landlock.keys"] = function(keys) cella.landlock.policy(with(keys, { tcp = {} })) end,
+  ["cella.landlock.rule.keys"] = function(keys)
+    cella.landlock.policy { files = { with(keys, { path = "/", allow = "read" }) } }
+  end,
+  ["cella.landlock.ports.keys"] = function(keys) cella.landlock.policy { tcp = keys } end,
   ["cella.spawn.keys"] = function(keys) cella.plan():spawn(keys) end,
   ["cella.worker.keys"] = function(keys) cella.container({}):worker(keys) end,
   ["cella.slice.keys"] = function(keys) cella.policy.slice("name", 1, keys) end,

@@ -256,8 +256,9 @@ describe("a plan", function()
         end
       end
       table.sort(slots)
-      assert.same({ "fsmount userdata", "fsopen userdata", "open_tree userdata", "open_tree_of userdata",
-        "openat2 userdata", "openpt userdata", "pidfd_open userdata", "ptpeer userdata" }, slots)
+      assert.same({ "fsmount userdata", "fsopen userdata", "landlock_create_ruleset userdata",
+        "open_tree userdata", "open_tree_of userdata", "openat2 userdata", "openpt userdata",
+        "pidfd_open userdata", "ptpeer userdata" }, slots)
     end)
 
     it("gives each slot a name of its own, by which its step and those that use it are printed", function()

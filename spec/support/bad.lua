@@ -51,6 +51,7 @@ local kinds = {}
 
 function kinds.int() return with(not_integers(), { "2^31", 2147483648 }, { "2^32", 4294967296 }) end
 function kinds.u32() return with(not_integers(), { "2^32", 4294967296 }) end
+function kinds.port() return with(not_integers(), { "2^16", 65536 }, { "2^32", 4294967296 }) end
 function kinds.id() return with(not_integers(), { "2^32 - 1", 4294967295 }, { "2^32", 4294967296 }) end
 function kinds.mode() return with(not_integers(), { "4096", 4096 }, { "2^32", 4294967296 }) end
 -- A device number has 32 bits, of which the kernel would take the lower ones of a larger one.

@@ -104,6 +104,11 @@ local SECTIONS = {
     there = methods(function() return require("cella.seccomp").named "default" end) },
   { title = "What was denied", shown = "event.", from = {}, classes = { "cella.denied.event" },
     text = "What the key `denied` of a command is called with." },
+  { title = "cella.landlock", shown = "landlock.", module = "lua/cella/landlock.lua", from = {
+    { "lua/cella/landlock.lua", "^M%." } }, internal = "rule held", there = value "cella.landlock" },
+  { title = "Policies of files and ports", shown = "policy:", from = { { "lua/cella/landlock.lua", "^methods:" } },
+    classes = { "cella.landlock.policy" }, internal = "refuses_start",
+    there = methods(function() return require("cella.landlock").policy { tcp = {} } end) },
   { title = "cella.cgroup", shown = "cgroup.", from = { { "lua/cella/cgroup.lua", "^M%." } },
     internal = "create facts needs rule",
     there = value "cella.cgroup" },

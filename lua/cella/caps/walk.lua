@@ -74,6 +74,13 @@ function acts.seccomp(fields)
     .. "(seccomp(2))")
 end
 
+-- Nor are rules of Landlock's.
+function acts.landlock_restrict_self(fields)
+  if fields.no_new_privs ~= false or not fields.effective or fields.effective:has "sys_admin" then return false end
+  return state.refused("landlock_restrict_self", "EPERM", "rules need no_new_privs, or CAP_SYS_ADMIN in the effective "
+    .. "set (landlock_restrict_self(2))")
+end
+
 -- Where the parent has written maps of which its steps do not tell, IDs pass as they are: better no prediction than a
 -- wrong one. Returns whether anything has changed.
 local function settle(fields)

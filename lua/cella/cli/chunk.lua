@@ -2,7 +2,7 @@
 
 local M = {}
 
-local NAMES = { "sys", "idmap", "caps", "policy", "namespace", "cgroup", "seccomp" }
+local NAMES = { "sys", "idmap", "caps", "policy", "namespace", "cgroup", "seccomp", "landlock" }
 
 --- The names that are at hand. `cella` is one.
 M.NAMES = { "cella" }

@@ -25,7 +25,7 @@ function M.configure(command, options)
     command:flag("-t --terminal", "Give the program a terminal of its own, wherever this one's streams lead."),
     command:flag("--no-terminal", "Give it none: it has the streams that this one has."))
   command:option("-e --eval", "The container's keys, in Lua, as they stand in the table of a file; cella, policy, "
-    .. "idmap, caps, sys and seccomp are at hand."):argname "KEYS":target "keys"
+    .. "idmap, caps, sys, seccomp and landlock are at hand."):argname "KEYS":target "keys"
   command:option("--seccomp", "Its system calls: default, nesting, strict, none, or a Lua program that returns a "
     .. "policy (cella seccomp)."):argname "POLICY"
   command:argument("file", "A Lua program that returns a container."):args "?"

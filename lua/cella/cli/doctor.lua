@@ -6,7 +6,7 @@ local doctor = require "cella.doctor"
 local M = { summary = "Say what this host allows, what not, why, and the remedy." }
 
 local ORDER = { "works", "asked", "uid", "user", "kernel", "features", "name", "group", "about", "because", "says",
-  "error", "code", "why", "remedy" }
+  "error", "code", "why", "remedy", "held", "of", "by", "without" }
 
 local function act(arguments, streams)
   local ok, result = common.try(doctor.ask, arguments.features)

@@ -92,6 +92,11 @@ dumpable prctl(2): Who may trace the process, and to whom its files in /proc bel
 setrlimit setrlimit(2): A limit for the program, which it cannot raise.
 wait_for_byte read(2): It goes on when somebody says so.
 seccomp seccomp(2): System calls that the program never needs are refused.
+landlock_create_ruleset landlock(7): What is refused from here on where no rule allows it.
+landlock_add_rule landlock(7): What is allowed with this file, or in this directory and below.
+landlock_add_path landlock(7): What is allowed with this file, or in this directory and below, as the program sees it.
+landlock_add_port landlock(7): What is allowed with this port.
+landlock_restrict_self landlock(7): The rules hold, for the program and all that it starts, and cannot be taken back.
 deny_keys keyctl(2): Keys are the user's outside, whatever namespace the program is in; so the calls are not there.
 join_session_keyring keyctl(2): The keyring of the caller's session stays outside.
 expect_program access(2): The program is there, and may be executed.
@@ -127,6 +132,7 @@ expect_capabilities capabilities(7): Effective, permitted, inheritable, bounding
 expect_securebits prctl(2): The securebits are these.
 expect_no_new_privs prctl(2): It is set.
 expect_seccomp seccomp(2): The filter answers a question that nothing else does.
+expect_landlock landlock(7): What the rules refuse is refused: tried, because the kernel tells nobody what they are.
 expect_no_keys keyctl(2): The three calls are not there: tried.
 expect_personality personality(2): It is what every program has.
 expect_timer_slack prctl(2): It is what every program has.

@@ -13,16 +13,16 @@ local M = { summary = "Lua at a prompt, with cella's operations and values at ha
 
 -- The fields of `cella`, which are there once they are asked for.
 local FIELDS = { "container", "plan", "enter", "wait", "pool", "namespace", "doctor", "cgroup", "caps", "idmap",
-  "policy", "seccomp", "sys", "tree", "show", "same" }
+  "policy", "seccomp", "landlock", "sys", "tree", "show", "same" }
 
 --- Describes the command to the parser.
 ---@param command table  of argparse
 function M.configure(command)
   command:description [[
 Reads Lua, a line at a time, and shows what comes of it. sys, idmap, caps,
-policy, namespace, cgroup, seccomp and cella are at hand, help(sys.unshare)
-tells what a function does. What a line calls in sys acts on this very process. Where there
-is a module readline or linenoise (Debian: lua-readline), lines can be edited,
+policy, namespace, cgroup, seccomp, landlock and cella are at hand,
+help(sys.unshare) tells what a function does. What a line calls in sys acts on
+this very process. Where there is a module readline or linenoise (Debian: lua-readline), lines can be edited,
 names are completed, and there is a history.]]
   command:epilog [[
   cella repl

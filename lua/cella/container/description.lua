@@ -61,6 +61,19 @@ end
 local namespace_fields = { time = time_namespace }
 for _, name in ipairs(NAMESPACES) do namespace_fields[name] = namespace end
 
+local namespaces_record = rule.record(namespace_fields, nil, nil, "namespaces")
+
+-- "host" is none of its own.
+local function namespaces_rule(value, path)
+  if type(value) == "table" then return namespaces_record(value, path) end
+  if value ~= "host" then
+    validate.fail(path, 'a table, { net = "host" }, or "host" expected, got %s', validate.show(value))
+  end
+  local all = {}
+  for _, name in ipairs(NAMESPACES) do all[name] = "host" end
+  return all
+end
+
 -- Names are in a file that is the container's business.
 local function id(value, path)
   if type(value) == "string" and value:find "^[a-z_]" then
@@ -100,7 +113,7 @@ local hooks = rule.record { created = rule.callable, mapped = rule.callable, bef
 local fields = confinement.add_rules({
   hostname = hostname,
   domainname = hostname,
-  namespaces = rule.record(namespace_fields, nil, nil, "namespaces"),
+  namespaces = namespaces_rule,
   network = function(value, path) return networks.rule(value, path, namespace) end,
   ids = ids_rule,
   user = user_rule,
@@ -165,15 +178,27 @@ local function check_proc(box)
   end
 end
 
+-- Whether the program has it, effective.
+local function has_admin(box)
+  local kept = box.capabilities
+  return kept and (capabilities.is(kept) and kept:has "sys_admin" or five.in_effect(kept, "sys_admin"))
+end
+
 --- Raises where a container cannot have the filter that it asks for, which comes last, when what is not kept has been
 --- given up.
 ---@param box table
 function M.check_filter(box)
-  if not box.seccomp or box.no_new_privs ~= false or box.seccomp:may_be_first() then return end
-  local kept = box.capabilities
-  if kept and (capabilities.is(kept) and kept:has "sys_admin" or five.in_effect(kept, "sys_admin")) then return end
+  local first = box.seccomp and box.seccomp:may_be_first()
+  if not box.seccomp or box.no_new_privs ~= false or first or has_admin(box) then return end
   blame("seccomp: without no_new_privs the kernel takes a filter only of who has sys_admin (seccomp(2)): leave "
     .. "no_new_privs true, or keep sys_admin in `capabilities`")
+end
+
+-- The same of Landlock's rules.
+local function check_landlock(box)
+  if not box.landlock or box.no_new_privs ~= false or has_admin(box) then return end
+  blame("landlock: without no_new_privs the kernel takes rules only of who has sys_admin (landlock_restrict_self(2)): "
+    .. "leave no_new_privs true, or keep sys_admin in `capabilities`")
 end
 
 -- Without a map there is nobody inside, and what is inside is over a user namespace that governs nothing.
@@ -240,6 +265,7 @@ local function check_together(box)
   check_unmapped(box)
   check_user_namespaces(box)
   M.check_filter(box)
+  check_landlock(box)
 end
 
 M.NAMESPACES = NAMESPACES

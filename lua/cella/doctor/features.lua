@@ -14,6 +14,7 @@ local cgroup = require "cella.cgroup"
 local Plan = require "cella.plan"
 local policy = require "cella.policy"
 local remedies = require "cella.doctor.remedies"
+local rights = require "cella.landlock.rights"
 local status = require "cella.host.status"
 
 local SECONDS = 10 -- for one try; against a hang
@@ -338,12 +339,24 @@ add { name = "seccomp", group = "confinement", about = "seccomp filters, by whic
       own == "1" and "" or "s") or nil
   end }
 
+-- What later ones have added.
+local function landlock_lacks(abi)
+  local names = {}
+  for _, name in ipairs(rights.up_to(rights.NEWEST)) do
+    if rights.since(name) > abi then
+      names[#names + 1] = ("%s (Linux %s)"):format(name, rights.kernel(rights.since(name)))
+    end
+  end
+  return #names > 0 and ", which lacks " .. table.concat(names, ", ") or ""
+end
+
 local UNKNOWN_CALL, NOT_ON = "ENOSYS", "EOPNOTSUPP"
 
-add { name = "landlock", group = "confinement", about = "Landlock (landlock(7)); cella itself needs none",
+add { name = "landlock", group = "confinement",
+  about = "rules about files, ports and other processes (landlock(7))",
   try = function()
     local level = core.answer "landlock_create_ruleset"
-    if level and level > 0 then return true, ("ABI %d"):format(level) end
+    if level and level > 0 then return true, ("ABI %d%s"):format(level, landlock_lacks(level)) end
     local code = level and core.errno_name(-level)
     local why
     if code == NOT_ON then

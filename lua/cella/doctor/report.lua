@@ -43,6 +43,15 @@ local function finding_lines(lines, finding, told)
   end
 end
 
+local function held_lines(lines, held)
+  lines[#lines + 1] = ""
+  lines[#lines + 1] = "what is held (doc/security.md), by what, and by what without namespaces (`landlock`, `seccomp`)"
+  for _, one in ipairs(held) do
+    lines[#lines + 1] = ("  %-3s %-22s %-28s | %s"):format(WORDS[one.by and true or false], one.of, one.by or "nothing",
+      one.without or "nothing")
+  end
+end
+
 --- The report.
 ---@param result cella.doctor.Result
 ---@return string
@@ -60,6 +69,7 @@ function M.text(result)
     end
     finding_lines(lines, finding, told)
   end
+  if result.held then held_lines(lines, result.held) end
   lines[#lines + 1] = ""
   if #result.asked > 0 then
     lines[#lines + 1] = result.works and "All of this works." or "Not all of this works."

@@ -85,7 +85,7 @@ function M.of(process)
   if process.result or not child:pidfd() then return nil, gone(process.pid) end
   local self, err = M.hold(process.pid)
   if not self then return nil, err end
-  self.filtered = process.filtered
+  self.filtered, self.landlock = process.filtered, process.landlock
   -- Behind an init the program is not ours to wait for: but a child of what is.
   local init = child:pid()
   if init ~= process.pid and self:status("PPid") ~= tostring(init) then

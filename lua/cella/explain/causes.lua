@@ -315,7 +315,11 @@ why.execve = {
     return program.interpreter(plan) or "the program is there, but not its interpreter: the one that its first line "
       .. "names (#!), or the dynamic linker, is missing in the container"
   end,
-  EACCES = "the file is not executable for the container's user, is a directory, or lies on a noexec mount",
+  EACCES = function(_, plan)
+    local said = "the file is not executable for the container's user, is a directory, or lies on a noexec mount"
+    return plan.landlock and said .. "; or no rule of `landlock` allows `execute` and `read_file` on it, on the "
+      .. "interpreter that its first line names, or on the dynamic linker" or said
+  end,
   ENOEXEC = "the file is neither a program for this machine nor a script that begins with #!",
   ETXTBSY = "the file is open for writing",
   E2BIG = "the arguments or the environment are too long: one string may have 131071 bytes (execve(2))",
@@ -331,6 +335,44 @@ why.seccomp = {
   EINVAL = "no filter: it has to be a whole number of instructions of 8 bytes, 1 to 4096, that the kernel's checker "
     .. "accepts; or this kernel has no seccomp filters (CONFIG_SECCOMP_FILTER)",
   EACCES = "a filter needs no_new_privs, or CAP_SYS_ADMIN in the user namespace (seccomp(2))",
+}
+why.landlock_create_ruleset = {
+  EOPNOTSUPP = "the kernel has Landlock, and it is not among its security modules: lsm=landlock,... on its command "
+    .. "line",
+  EINVAL = "this kernel's Landlock is older than what is asked for (sys.landlock_abi)",
+  E2BIG = "this kernel's Landlock is older than what is asked for (sys.landlock_abi)",
+  ENOMSG = "no right at all is named",
+}
+local function of_rule(fields)
+  local args = fields.args or {}
+  return ("what is there is no directory, and of these some are rights to directories alone: %s"):format(
+    table.concat(args.of_file or args.access or {}, ", "))
+end
+local ROOT = "a rule's path is one in the container, as the program sees it"
+why.landlock_add_path = {
+  ENOENT = ROOT .. ": there is no such file there; a rule for what need not be there says `optional = true`",
+  ENOTDIR = ROOT .. ": part of it is no directory",
+  EACCES = ROOT .. ": the container's user may not search a directory on it",
+  ELOOP = ROOT .. ": too many symbolic links, or one of /proc, which lead to whatever is open",
+  EINVAL = of_rule,
+  ENOMSG = "what is there is no directory, and all that is allowed are rights to directories",
+  EBADFD = "what is there is on no file system that Landlock can have rules about",
+  EMFILE = "no descriptor is free for the rules",
+}
+why.landlock_add_rule = { EINVAL = "a right that the ruleset is not about, or one to directories, and this is none",
+  ENOMSG = "no right at all is named", EBADFD = "the descriptor is of no file that Landlock can have rules about, or "
+    .. "ruleset_fd is no ruleset" }
+why.landlock_add_port = {
+  EAFNOSUPPORT = "this kernel has no TCP (CONFIG_INET)",
+  EINVAL = "a right that the ruleset is not about",
+}
+why.landlock_restrict_self = {
+  EPERM = "rules need no_new_privs, or CAP_SYS_ADMIN in the user namespace (landlock_restrict_self(2))",
+  E2BIG = "this process is under 16 layers of rules already, and there are no more (landlock(7))",
+}
+why.expect_landlock = {
+  ENOTRECOVERABLE = "something that the rules refuse can be done: a rule of another path may lead there, by a link or "
+    .. "a bind (Landlock goes by the directory, whichever way leads to it)",
 }
 why.deny_keys = {
   EINVAL = 'this kernel has no seccomp filters (CONFIG_SECCOMP_FILTER): `keyrings = "host"` does without one',

@@ -8,7 +8,8 @@ error "for editors and readers, not for running"
 ---@class cella.container.keys
 ---@field hostname string?    up to 64 bytes: sethostname(2). The host's, if not given. Needs a uts namespace of its own
 ---@field domainname string?  the NIS domain, up to 64 bytes: setdomainname(2)
----@field namespaces cella.namespaces.keys?  which are new (all but time, if not given), the host's, or joined
+---@field namespaces ("host"|cella.namespaces.keys)?  which are new (all but time, if not given), the host's, or joined.
+---  "host" is none of its own: what an ordinary user may where user namespaces are forbidden
 ---@field network ("none"|"host"|"user"|string|cella.namespaces.target|cella.network.keys)?  "none": one of its own with
 ---  a loopback device; the host's; "user": a way out by a helper, pasta(1); or one to join. What `namespaces.net` says
 ---  too: a table has one of the two
@@ -39,6 +40,8 @@ error "for editors and readers, not for running"
 ---  filter; "own": a session keyring of its own; "host": the caller's
 ---@field seccomp ("default"|"nesting"|"strict"|cella.seccomp.policy|cella.seccomp.keys|false)?  what the program's
 ---  system calls are answered: a policy of cella.seccomp, its name or its table. Only the kernel decides, if not given
+---@field landlock (cella.landlock.policy|cella.landlock.keys|false)?  which files, ports and other processes the
+---  program has to do with: a policy of cella.landlock or its table. None, if not given
 ---@field new_session boolean?  a session without the caller's terminal: setsid(2). True, if not given
 ---@field init boolean?  a small process 1 before the program, which reaps and hands signals on. True with a new pid
 ---  namespace
@@ -515,14 +518,16 @@ error "for editors and readers, not for running"
 ---@field keyrings ("none"|"own"|"host")?  "none", if not given, whatever the process has
 ---@field seccomp ("default"|"nesting"|"strict"|cella.seccomp.policy|cella.seccomp.keys|false)?  as of a container. The
 ---  same policy that `process` was started with, if not given
+---@field landlock (cella.landlock.policy|cella.landlock.keys|false)?  rules besides those that `process` was started
+---  with, as of a container
 ---@field new_session boolean?      true, if not given
 ---@field die_with_parent boolean?  true, if not given
 ---@field environment (table<string, string|number|false>|"inherit")?  `PATH` and `TERM`, if not given
 ---@field cwd string?               the process's, if not given
 ---@field command (cella.command.keys|cella.call.keys|function)?  what is started where `run` names nothing
 ---@field copy boolean?             Lua functions may be run there, in a copy of the caller's memory
----@field exceed ("capabilities"|"no_new_privs"|"seccomp"|"cgroup"|"interpreter")[]?  in what it may have more than the
----  process
+---@field exceed ("capabilities"|"no_new_privs"|"seccomp"|"landlock"|"cgroup"|"interpreter")[]?  in what it may have
+---  more than the process
 
 --- Who enters.
 ---@class cella.enter.user.keys
@@ -600,3 +605,28 @@ error "for editors and readers, not for running"
 ---@field errno table<string, table>?  which fail, by the error: `{ EPERM = { "mount" } }`
 ---@field calls table<string, table>?  answers in full, by call: `{ { CONDITION, ..., ACTION }, ..., ACTION }`, of which
 ---  the first counts whose conditions hold, and else the last
+
+--- A policy of files, ports and other processes: the table of `landlock.policy`. Each of `files`, `tcp`, `udp` and
+--- `scopes` that is there is about all of its kind: what it does not list is refused.
+---@class cella.landlock.keys
+---@field files cella.landlock.rule.keys[]?  what is allowed with files
+---@field restrict (cella.landlock.access|cella.landlock.access[])?  to which rights `files` is about. All that Linux
+---  6.10 has, and which rules name, if not given
+---@field tcp cella.landlock.ports.keys?  ports of TCP
+---@field udp cella.landlock.ports.keys?  ports of UDP
+---@field scopes ("abstract_unix_socket"|"signal")[]?  what ends at the program, and those that it makes
+---@field at_least integer?  the ABI that is enough, where the host does not have all of this. Less is refused, if
+---  not given
+
+--- What is allowed with files, and with all below a directory.
+---@class cella.landlock.rule.keys
+---@field path string|string[]  absolute, in the container
+---@field allow cella.landlock.access|cella.landlock.access[]  names of rights, or groups of them
+---@field optional boolean?  a path that is not there needs no rule. False, if not given
+
+---@alias cella.landlock.access "read"|"write"|"execute"|"make"|"remove"|"device"|"all"|string
+
+--- Which ports are allowed: one, a list, or "any".
+---@class cella.landlock.ports.keys
+---@field bind (integer|integer[]|"any")?     as one's own: bind(2). None, if not given
+---@field connect (integer|integer[]|"any")?  of others: connect(2). None, if not given

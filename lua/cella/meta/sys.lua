@@ -138,6 +138,31 @@ local sys = {}
 
 ---@alias cella.close_range_flag "unshare"|"cloexec"
 
+---@alias cella.landlock_access
+---|"execute"
+---|"write_file"
+---|"read_file"
+---|"read_dir"
+---|"remove_dir"
+---|"remove_file"
+---|"make_char"
+---|"make_dir"
+---|"make_reg"
+---|"make_sock"
+---|"make_fifo"
+---|"make_block"
+---|"make_sym"
+---|"refer"
+---|"truncate"
+---|"ioctl_dev"
+---|"resolve_unix"
+
+---@alias cella.landlock_port_access "bind_tcp"|"connect_tcp"|"bind_udp"|"connect_send_udp"
+
+---@alias cella.landlock_scope "abstract_unix_socket"|"signal"
+
+---@alias cella.landlock_trial "read_dir"|"bind_tcp"|"connect_tcp"
+
 -- Namespaces: unshare(2), setns(2), and what belongs to one of them (namespaces(7)).
 
 --- Moves this process into new namespaces: unshare(2). A pid or time namespace takes its children only.
@@ -524,6 +549,47 @@ function sys.expect_no_keys() end
 --- A new session keyring without a name, in place of the one that was inherited: keyctl_join_session_keyring(3).
 function sys.join_session_keyring() end
 
+-- Landlock: what a process may do with files, ports and other processes, by rules that it gives itself and cannot take
+-- back: landlock(7).
+
+--- landlock_create_ruleset(2): what is refused where no rule allows it.
+---@param fs (cella.landlock_access|cella.landlock_access[])?  rights to files
+---@param net (cella.landlock_port_access|cella.landlock_port_access[])?  rights to ports
+---@param scoped (cella.landlock_scope|cella.landlock_scope[])?  what ends at the processes under the same rules
+---@return cella.fd
+function sys.landlock_create_ruleset(fs, net, scoped) end
+
+--- landlock_add_rule(2), LANDLOCK_RULE_PATH_BENEATH: what is allowed with a file, or a directory and all below.
+---@param ruleset_fd cella.fd
+---@param fd cella.fd
+---@param access cella.landlock_access|cella.landlock_access[]
+function sys.landlock_add_rule(ruleset_fd, fd, access) end
+
+--- The same for what a path leads to. Links of /proc are not followed (ELOOP): they lead to whatever is open.
+---@param ruleset_fd cella.fd
+---@param path string
+---@param access cella.landlock_access|cella.landlock_access[]
+---@param of_file (cella.landlock_access|cella.landlock_access[])?  in place of `access`, where it is no directory
+---@param optional boolean?  a path that is not there (ENOENT) needs no rule
+function sys.landlock_add_path(ruleset_fd, path, access, of_file, optional) end
+
+--- landlock_add_rule(2), LANDLOCK_RULE_NET_PORT: what is allowed with a port.
+---@param ruleset_fd cella.fd
+---@param port integer
+---@param access cella.landlock_port_access|cella.landlock_port_access[]
+function sys.landlock_add_port(ruleset_fd, port, access) end
+
+--- landlock_restrict_self(2): from here on this process, and all that it makes, are under these rules too. Needs
+--- no_new_privs, or CAP_SYS_ADMIN.
+---@param ruleset_fd cella.fd
+function sys.landlock_restrict_self(ruleset_fd) end
+
+--- That what the rules refuse is refused: tried, because the kernel tells nobody which rules there are. ENOTRECOVERABLE
+--- where it can be done: reading the root directory, or the port on 127.0.0.1.
+---@param trials cella.landlock_trial|cella.landlock_trial[]
+---@param port integer?  one that needs no privilege
+function sys.expect_landlock(trials, port) end
+
 -- Attributes of a process that execve(2) leaves as they are, and that would weaken a program if the caller had them
 -- set, or tell the program something.
 
@@ -697,6 +763,10 @@ function sys.get_dumpable() end
 --- PR_GET_SECCOMP: 2 where this thread is under filters; 0 where it is not, or the kernel has none.
 ---@return integer
 function sys.get_seccomp() end
+
+--- Which Landlock the kernel has: landlock_create_ruleset(2), LANDLOCK_CREATE_RULESET_VERSION.
+---@return integer
+function sys.landlock_abi() end
 
 --- prlimit(2).
 ---@param resource cella.resource

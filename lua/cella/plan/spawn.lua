@@ -4,6 +4,7 @@ local called = require "cella.call"
 local core = require "cella.core"
 local Error = require "cella.error"
 local file = require "cella.host.file"
+local held = require "cella.process.held"
 local events = require "cella.process.events"
 local failures = require "cella.plan.failure"
 local lazy = require "cella.lazy"
@@ -151,6 +152,8 @@ end
 local function complete(plan, child, options, context)
   options.cgroup, options.filtered = context.cgroup, context.filtered
   options.outlives_caller = plan.outlives_caller
+  options.landlock = plan.landlock
+  options.confinement = plan.confinement and held.new(plan.confinement)
   function options.unexecuted()
     return failures.of(plan, failures.number_of_child_step(plan, plan.recorder:size()), {
       message = "the child was killed in this step" })

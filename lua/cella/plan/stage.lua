@@ -25,9 +25,11 @@ local OPERATIONS = {
   limits = "cgroup setrlimit setpriority sched_setaffinity personality timer_slack thp_disable memory_merge",
   identity = "setgroups setresgid setresuid keep_caps",
   capabilities = [[ambient_clear ambient_lower ambient_raise capbset_drop capset securebits no_new_privs seccomp
+    landlock_create_ruleset landlock_add_rule landlock_add_path landlock_add_port landlock_restrict_self
     deny_keys join_session_keyring dumpable]],
   check = [[expect_ids expect_groups expect_capabilities expect_securebits expect_no_new_privs expect_no_keys
-    expect_seccomp expect_personality expect_timer_slack expect_priority expect_affinity expect_memory_defaults]],
+    expect_seccomp expect_landlock expect_personality expect_timer_slack expect_priority expect_affinity
+    expect_memory_defaults]],
   command = [[expect_cwd init setsid setctty openpt ptpeer copy_tty tcsetwinsize send_fd dup2 close_others close_range
     sigdefault sigunblock pdeathsig expect_parent expect_program execve call
     hold_signals]],

@@ -16,6 +16,7 @@ local printable = require "cella.printable"
 ---@field values table?    what a function returned, as table.pack has it
 ---@field error cella.failure?  what a function raised
 ---@field lost string?      why there is neither, where the program was a function
+---@field confinement cella.confinement.held?  what a container's program was confined by
 ---@field usage table      user_seconds, system_seconds, max_rss (bytes), wall_seconds, and with a cgroup those of
 ---  cella.cgroup.usage
 -- `__plain`: all that the metatable does is to print. A function in a container may return such a table, which comes

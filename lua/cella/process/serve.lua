@@ -226,6 +226,7 @@ local function reap(self)
     signal = signal and (core.signal_name(signal) or tostring(signal)),
     signal_number = signal,
     usage = used,
+    confinement = self.confinement,
   }
 end
 

@@ -98,6 +98,7 @@ M.ROWS = {
     keyrings = { oci = no("a runtime makes a session keyring, unless whoever starts it says otherwise",
       is("none", "own")), kube = no("whether there are keyrings is the node's choice", is "none") },
     seccomp = { oci = "linux.seccomp", kube = "securityContext.seccompProfile" },
+    landlock = refused("runtimes and nodes have no rules of Landlock's", is(false)),
     new_session = refused("every runtime makes a session of its own", is(true)),
     init = refused("it is cella's own, and there is none in a bundle: the program is process 1", is(false)),
     die_with_parent = refused("a runtime leaves the container to itself", is(false)),
@@ -265,7 +266,8 @@ M.ROWS = {
 --- their keys.
 M.ELSEWHERE = { "cella.plan.ids.keys", "cella.exec.keys", "cella.streams.input_file", "cella.streams.output_file",
   "cella.streams.content", "cella.enter.keys", "cella.enter.user.keys", "cella.plan.keys", "cella.plan.join.keys",
-  "cella.spawn.keys", "cella.worker.keys", "cella.slice.keys", "cella.seccomp.keys" }
+  "cella.spawn.keys", "cella.worker.keys", "cella.slice.keys", "cella.seccomp.keys",
+  "cella.landlock.keys", "cella.landlock.rule.keys", "cella.landlock.ports.keys" }
 
 -- Which classes the table of a mount has its keys from.
 local function classes_of_mount(mount)
