@@ -1,5 +1,6 @@
 # What a server says to who comes: client.pl tcp ADDRESS PORT, udp ADDRESS PORT; or the addresses of a name: name NAME.
-# Of what fails it prints the error. Several, one after the other, are told apart by ",".
+# Of what fails it prints the error. Several, one after the other, are told apart by ","; what has no answer within 10
+# seconds, or those that stand behind the port, is the last.
 use strict;
 use warnings;
 use Socket qw(:all);
@@ -25,7 +26,7 @@ sub try {
 my @words;
 for my $word (@ARGV, ",") {
     if ($word ne ",") { push @words, $word; next }
-    alarm 10;
+    alarm($words[3] // 10);
     print try(@words), "\n";
     @words = ();
 }

@@ -203,7 +203,7 @@ end
 ---@return cella.network.address
 function M.rule(value, path)
   if type(value) ~= "string" then validate.fail(path, EXPECTED, validate.show(value)) end
-  if #value > 128 or value:find "[%c%s]" then validate.fail(path, EXPECTED, validate.show(value)) end
+  if #value > 128 or value:find "[^!-~]" then validate.fail(path, EXPECTED, validate.show(value)) end
   if value:find("%", 1, true) then
     validate.fail(path, "an address has no interface behind it here, got %s", validate.show(value))
   end
