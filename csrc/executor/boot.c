@@ -25,17 +25,18 @@ static int keep_fds(struct launch *launch, int plan)
 	return (int)RAW(SYS_fcntl, plan, F_SETFD, 0);
 }
 
-static int execute_runner(int runner, const char *mode, int plan, int number, const char *const *environment)
+static int execute_runner(int runner, const char *mode, int plan, const char *extra, const char *const *environment)
 {
-	char file[DIGITS_SIZE], extra[DIGITS_SIZE];
+	char file[DIGITS_SIZE];
 	put_number(file, plan);
-	put_number(extra, number);
 	const char *const argv[] = { "cella-runner", mode, file, extra, NULL };
 	return (int)RAW(SYS_execveat, runner, "", argv, environment, AT_EMPTY_PATH);
 }
 
 void boot_body(void *data)
 {
+	/* Where an init puts its label: a process cannot make its command line longer. */
+	static const char room[LABEL_SIZE] = "-------------------------------";
 	const struct boot *boot = data;
 	struct launch *launch = boot->launch;
 	RAW(SYS_close, boot->other_end);
@@ -47,7 +48,7 @@ void boot_body(void *data)
 	}
 	if (result >= 0) {
 		launch->boot = BOOT_EXEC;
-		result = execute_runner(boot->runner, "plan", boot->plan, 0, boot->environment);
+		result = execute_runner(boot->runner, "plan", boot->plan, room, boot->environment);
 	}
 	launch->error = -result;
 	raw_leave(EXIT_SETUP_FAILED);
@@ -56,6 +57,8 @@ void boot_body(void *data)
 int boot_monitor(int runner, int plan, int child)
 {
 	static const char *const nothing[] = { NULL };
+	char number[DIGITS_SIZE];
+	put_number(number, child);
 	int result = (int)RAW(SYS_fcntl, plan, F_SETFD, 0);
-	return result < 0 ? result : execute_runner(runner, "monitor", plan, child, nothing);
+	return result < 0 ? result : execute_runner(runner, "monitor", plan, number, nothing);
 }

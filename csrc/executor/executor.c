@@ -20,7 +20,11 @@ int executor_clone(const struct executor *executor, struct clone_args *args)
 		args->flags |= CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID;
 		args->child_tid = (uint64_t)(uintptr_t)executor->thread_id;
 	}
-	return (int)RAW(SYS_clone3, args, sizeof *args);
+	/* A filter of the plan's own may hide clone3(2), whose flags it does not see. What only that has: a flag where the
+	 * signal of clone(2) is, and the upper half; and a pidfd would be where other flags want a number. */
+	if (args->flags >> 32 || args->flags & (CSIGNAL | CLONE_PIDFD))
+		return (int)RAW(SYS_clone3, args, sizeof *args);
+	return (int)raw_clone(args->flags | args->exit_signal, NULL, (int *)(uintptr_t)args->child_tid, NULL, NULL);
 }
 
 /* As this process has them now: a thread of the caller's may have changed its own until the moment of clone. */
@@ -96,11 +100,11 @@ static int hand_off(struct executor *executor, uint64_t namespaces)
 }
 
 /* Executes the init from the descriptor `program`. */
-static int execute_init(int program, bool detached, int child)
+static int execute_init(const char *label, int program, bool detached, int child)
 {
 	char pid[DIGITS_SIZE];
 	put_number(pid, child);
-	const char *const argv[] = { "cella-init", "init", pid, detached ? "detached" : NULL, NULL };
+	const char *const argv[] = { "cella-init", "init", pid, label, detached ? "detached" : NULL, NULL };
 	const char *const environment[] = { NULL };
 	return (int)RAW(SYS_execveat, program, "", argv, environment, AT_EMPTY_PATH);
 }
@@ -141,7 +145,7 @@ static int become_init(const struct executor *executor, int program, int status,
 		result = RAW(SYS_close_range, program < 0 ? INIT_GATE + 1 : program + 1, UINT32_MAX, 0);
 	if (result >= 0 && executor->become_init)
 		executor->become_init(executor, child, detached);
-	return result >= 0 ? execute_init(program, detached, child) : (int)result;
+	return result >= 0 ? execute_init(executor->label, program, detached, child) : (int)result;
 }
 
 static void wait_for_init(const struct executor *executor)
@@ -180,7 +184,7 @@ static void continue_plan(void *data)
 
 /* The process after this step is a child, held by a pipe until the init has begun and can no longer be traced
  * from inside. If it never begins, this process ends, and the kernel kills all in its pid namespace. */
-static int start_init(struct executor *executor, int program, int status, bool detached)
+static int start_init(struct executor *executor, int program, int status, bool detached, const char *label)
 {
 	int sync_pipe[2], child;
 	/* exec makes it SIGCHLD */
@@ -199,16 +203,16 @@ static int start_init(struct executor *executor, int program, int status, bool d
 	}
 	if (result < 0)
 		return (int)result;
+	for (size_t i = 0; label && i < sizeof executor->label - 1 && label[i]; i++)
+		executor->label[i] = label[i]; /* the step is about to be wiped */
 	executor->sync_pipe = sync_pipe[0];
 	executor->sync_end = sync_pipe[1];
 	if (executor->stack) {
 		wipe(executor);
 		executor->shared = 1;
-		args.flags = CLONE_VM | CLONE_CHILD_CLEARTID;
-		args.child_tid = (uint64_t)(uintptr_t)&executor->shared;
-		args.stack = (uint64_t)(uintptr_t)executor->stack;
-		args.stack_size = executor->stack_size;
-		child = (int)raw_clone3(&args, sizeof args, continue_plan, executor);
+		child = (int)raw_clone(CLONE_VM | CLONE_CHILD_CLEARTID | args.exit_signal,
+				       executor->stack + executor->stack_size, &executor->shared, continue_plan,
+				       executor);
 	} else {
 		child = executor_clone(executor, &args);
 	}
@@ -248,7 +252,8 @@ static int act(struct executor *executor, const struct op *op, struct step *step
 	if (op->flags & OP_FORK)
 		return hand_off(executor, (uint64_t)step->args[0].n);
 	if (op->flags & OP_INIT)
-		return start_init(executor, (int)step->args[0].n, (int)step->args[1].n, step->args[2].n != 0);
+		return start_init(executor, (int)step->args[0].n, (int)step->args[1].n, step->args[2].n != 0,
+				  given(&step->args[3]) ? step->args[3].p : NULL);
 	/* Until the program is executed, the process goes by this name, which the program's own then takes the place
 	 * of. */
 	if (op->flags & OP_EXEC)

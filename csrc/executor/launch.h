@@ -78,6 +78,8 @@ static inline uint64_t *launch_stamps(struct launch *launch)
 	return (uint64_t *)(void *)((char *)launch + launch->first) - launch->steps;
 }
 
+enum { LABEL_SIZE = 32 }; /* of what an init says of itself, with a NUL */
+
 /* A process that performs a plan: the runner, or a copy of the caller. Each that it forks has a copy of this. */
 struct executor {
 	struct launch *launch;
@@ -87,6 +89,8 @@ struct executor {
 	int sync_end;   /* the init's */
 	uint64_t ignored; /* signals */
 	int *thread_id; /* where libc keeps that of the only thread, in a copy; or NULL */
+	/* What is in the command line of the init, behind its name: for who enters its namespaces. */
+	char label[LABEL_SIZE];
 	/* In the runner: for the process behind an init step, which shares its memory until it executes the program, so
 	 * that this one need not be executed anew to become the init; in a copy NULL and 0. */
 	char *stack;

@@ -46,10 +46,11 @@ static int act_fork(const struct arg *a)
 	return -ENOSYS;
 }
 
-/* init(program_fd, status_fd [, detached]) [in a plan]
+/* init(program_fd, status_fd [, detached [, label]]) [in a plan]
  * This process, the first of its pid namespace, becomes the init in `program_fd` (csrc/runner/init.c), and a child
  * of it goes on with the rest. How the program ends is written to `status_fd`. When nobody can read that any more,
- * everything ends, unless it is `detached`. See executor.c. */
+ * everything ends, unless it is `detached`. See executor.c.
+ * label: what its command line says behind its name, at most 31 bytes: for who enters */
 static int act_init(const struct arg *a)
 {
 	(void)a;
@@ -279,7 +280,7 @@ static const struct op rows[] = {
 	{ "fork", act_fork, OP_LATER | OP_FORK, RESULT_TRUE,
 	  { { "namespaces", K_FLAGS, true, &names_namespace } } },
 	{ "init", act_init, OP_LATER | OP_INIT, RESULT_TRUE,
-	  { { "program_fd", K_FD }, { "status_fd", K_FD }, { "detached", K_BOOL, true } } },
+	  { { "program_fd", K_FD }, { "status_fd", K_FD }, { "detached", K_BOOL, true }, { "label", K_TEXT, true } } },
 	{ "sigdefault", act_sigdefault, 0, RESULT_TRUE, { { "signals", K_SIGNALS } } },
 	{ "sigunblock", act_sigunblock, 0, RESULT_TRUE, { { 0 } } },
 	{ "pidfd_open", act_pidfd_open, 0, RESULT_FD, { { "pid", K_INT } } },

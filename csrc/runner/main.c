@@ -70,7 +70,7 @@ _Noreturn void runner_main(long count, const char **argv)
 {
 	char mode = count > 1 ? argv[1][0] : 0;
 	if (mode == 'i' && count > 2)
-		init_main((int)take_number(&argv[2]), count > 3, NULL, NULL);
+		init_main((int)take_number(&argv[2]), count > 4, NULL, NULL);
 	if (mode == 'j' && count == 4)
 		janitor_main(argv[2], (int)take_number(&argv[3]));
 	if ((mode != 'p' && mode != 'm') || count != 4)

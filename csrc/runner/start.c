@@ -35,13 +35,24 @@ static void give_back(const char *from, const char *to)
 static void forget(void)
 {
 	static const char name[] = "cella-init";
+	const char *label = executor->label;
 	enum { OWN = 1024 }; /* of the stack, of this call and of what it makes */
 	give_back(runner_stack, (const char *)__builtin_frame_address(0) - OWN);
 	give_back(pointers, words);
 	RAW(SYS_munmap, executor->launch, executor->launch->size);
 	RAW(SYS_madvise, other_stack, STACK, MADV_DONTNEED);
-	for (char *at = words; at < words_end; at++)
-		*(volatile char *)at = (size_t)(at - words) < sizeof name ? name[at - words] : 0;
+	size_t label_size = 0;
+	while (label[label_size])
+		label_size++;
+	/* From the end: who reads the name finds the label behind it. */
+	for (size_t i = (size_t)(words_end - words); i-- > 0;) {
+		char byte = 0;
+		if (i < sizeof name)
+			byte = name[i];
+		else if (i - sizeof name < label_size)
+			byte = label[i - sizeof name];
+		__atomic_store_n(words + i, byte, __ATOMIC_RELEASE);
+	}
 }
 
 static void continue_as_init(const struct executor *own, int program, bool detached)

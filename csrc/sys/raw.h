@@ -25,11 +25,13 @@ static inline long raw_syscall(long number, long a, long b, long c, long d, long
 	return result;
 }
 
-/* The child starts on its new stack, where no frame of this function exists: it has to call `body`
- * before the compiler touches the stack, and never comes back. */
-static inline long raw_clone3(void *args, size_t size, void (*body)(void *), void *data)
+/* clone(2) or clone3(2). The child starts on its new stack, where no frame of this function exists: it has to call
+ * `body` before the compiler touches the stack, and never comes back. */
+static inline long raw_clone_to(long number, long a, long b, long c, long d, long e, void (*body)(void *), void *data)
 {
 	long result;
+	register long r10 __asm__("r10") = d;
+	register long r8 __asm__("r8") = e;
 	__asm__ volatile("syscall\n\t"
 			 "test %%rax, %%rax\n\t"
 			 "jnz 1f\n\t"
@@ -38,7 +40,7 @@ static inline long raw_clone3(void *args, size_t size, void (*body)(void *), voi
 			 "ud2\n"
 			 "1:"
 			 : "=a"(result)
-			 : "a"((long)SYS_clone3), "D"(args), "S"(size), [body] "r"(body), [data] "r"(data)
+			 : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), [body] "r"(body), [data] "r"(data)
 			 : "rcx", "r11", "memory");
 	return result;
 }
@@ -61,21 +63,24 @@ static inline long raw_syscall(long number, long a, long b, long c, long d, long
 	return x0;
 }
 
-static inline long raw_clone3(void *args, size_t size, void (*body)(void *), void *data)
+static inline long raw_clone_to(long number, long a, long b, long c, long d, long e, void (*body)(void *), void *data)
 {
-	register long x8 __asm__("x8") = SYS_clone3;
-	register long x0 __asm__("x0") = (long)args;
-	register long x1 __asm__("x1") = (long)size;
-	register void (*x2)(void *) __asm__("x2") = body;
-	register void *x3 __asm__("x3") = data;
+	register long x8 __asm__("x8") = number;
+	register long x0 __asm__("x0") = a;
+	register long x1 __asm__("x1") = b;
+	register long x2 __asm__("x2") = c;
+	register long x3 __asm__("x3") = d;
+	register long x4 __asm__("x4") = e;
+	register void (*x5)(void *) __asm__("x5") = body;
+	register void *x6 __asm__("x6") = data;
 	__asm__ volatile("svc #0\n\t"
 			 "cbnz x0, 1f\n\t"
-			 "mov x0, x3\n\t"
-			 "blr x2\n\t"
+			 "mov x0, x6\n\t"
+			 "blr x5\n\t"
 			 "brk #0\n"
 			 "1:"
 			 : "+r"(x0)
-			 : "r"(x8), "r"(x1), "r"(x2), "r"(x3)
+			 : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5), "r"(x6)
 			 : "memory");
 	return x0;
 }
@@ -98,21 +103,24 @@ static inline long raw_syscall(long number, long a, long b, long c, long d, long
 	return a0;
 }
 
-static inline long raw_clone3(void *args, size_t size, void (*body)(void *), void *data)
+static inline long raw_clone_to(long number, long a, long b, long c, long d, long e, void (*body)(void *), void *data)
 {
-	register long a7 __asm__("a7") = SYS_clone3;
-	register long a0 __asm__("a0") = (long)args;
-	register long a1 __asm__("a1") = (long)size;
-	register void (*a2)(void *) __asm__("a2") = body;
-	register void *a3 __asm__("a3") = data;
+	register long a7 __asm__("a7") = number;
+	register long a0 __asm__("a0") = a;
+	register long a1 __asm__("a1") = b;
+	register long a2 __asm__("a2") = c;
+	register long a3 __asm__("a3") = d;
+	register long a4 __asm__("a4") = e;
+	register void (*a5)(void *) __asm__("a5") = body;
+	register void *a6 __asm__("a6") = data;
 	__asm__ volatile("ecall\n\t"
 			 "bnez a0, 1f\n\t"
-			 "mv a0, a3\n\t"
-			 "jalr a2\n\t"
+			 "mv a0, a6\n\t"
+			 "jalr a5\n\t"
 			 "unimp\n"
 			 "1:"
 			 : "+r"(a0)
-			 : "r"(a7), "r"(a1), "r"(a2), "r"(a3)
+			 : "r"(a7), "r"(a1), "r"(a2), "r"(a3), "r"(a4), "r"(a5), "r"(a6)
 			 : "memory");
 	return a0;
 }
@@ -120,6 +128,25 @@ static inline long raw_clone3(void *args, size_t size, void (*body)(void *), voi
 #else
 #error "cella runs on x86_64, aarch64 and riscv64: another machine needs its system calls in csrc/sys/raw.h"
 #endif
+
+static inline long raw_clone3(void *args, size_t size, void (*body)(void *), void *data)
+{
+	return raw_clone_to(SYS_clone3, (long)args, (long)size, 0, 0, 0, body, data);
+}
+
+/* clone(2), whose flags a seccomp filter sees. `top` is the end of the child's stack; NULL for this one's address, as
+ * after fork(2), and then it returns twice and calls nothing. */
+static inline long raw_clone(uint64_t flags, char *top, int *child_tid, void (*body)(void *), void *data)
+{
+#if defined(__x86_64__)
+	long fourth = (long)child_tid, fifth = 0;
+#else
+	long fourth = 0, fifth = (long)child_tid;
+#endif
+	if (!top)
+		return raw_syscall(SYS_clone, (long)flags, 0, 0, fourth, fifth, 0);
+	return raw_clone_to(SYS_clone, (long)flags, (long)top, 0, fourth, fifth, body, data);
+}
 
 #define RAW_PAD(number, a, b, c, d, e, f, ...) \
 	raw_syscall((long)(number), (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))

@@ -9,14 +9,13 @@ local lazy = require "cella.lazy"
 local cgroup = lazy "cella.cgroup.description"
 ---@module "cella.landlock"
 local landlock = lazy "cella.landlock"
----@module "cella.seccomp"
-local seccomp = lazy "cella.seccomp"
 local blame = require "cella.blame"
 local core = require "cella.core"
 local cpulist = require "cella.cpulist"
 local capabilities = require "cella.caps.set"
 ---@module "cella.caps.five"
 local five = lazy "cella.caps.five"
+local filter = require "cella.filter"
 local mode = require "cella.mode"
 local rlimits = require "cella.rlimits"
 local status = require "cella.host.status"
@@ -346,18 +345,19 @@ attributes.landlock = {
   unexpected = "its own step does, behind the rules, as far as something can be tried without consequences",
 }
 
--- { program =, mark =, name =, policy = } of cella.seccomp.filter_of, or false: a filter more than those that fork and
--- exec hand on. It is the last that is done before exec (plan.lua), or it would answer to the steps behind it; `first`
--- is one that lets them pass, and needs a capability that is about to be given up.
+-- { filter = of cella.filter or false, first = }: one more than those that fork and exec hand on. It is the last that
+-- is done before exec (plan.lua), or it would answer to the steps behind it; `first` is one that lets them pass, and
+-- needs a capability that is about to be given up.
 attributes.seccomp = {
-  rules = { container = { seccomp = function(value, path) return seccomp.rule(value, path) end },
-    enter = { seccomp = function(value, path) return seccomp.rule(value, path) end } },
+  rules = { container = { seccomp = filter.rule }, enter = { seccomp = filter.rule } },
   steps = {
     set_first = function(plan, value)
-      if value and value.first then plan:put_filter(value) end
+      if not (value.filter and value.first) then return end
+      plan:seccomp(value.filter.program, value.filter.name)
+      plan.filter, plan.is_filtered = value.filter, true
     end,
     set_last = function(plan, value)
-      if value and not value.first then plan.filter = value end
+      if value.filter and not value.first then plan.filter = value.filter end
     end,
   },
   read = function(facts, source)

@@ -20,6 +20,7 @@ local core = require "cella.core"
 local denied = lazy "cella.denied"
 local description = require "cella.container.description"
 local device = require "cella.root.device"
+local filter = require "cella.filter"
 local held = require "cella.plan.held"
 local host_facts = require "cella.host"
 local identity = require "cella.container.identity"
@@ -38,8 +39,6 @@ local process_limits = require "cella.process.limits"
 local root = require "cella.root"
 ---@module "cella.landlock"
 local landlock = lazy "cella.landlock"
----@module "cella.seccomp"
-local seccomp = lazy "cella.seccomp"
 local spawn = require "cella.plan.spawn"
 ---@module "cella.sysctl"
 local sysctl = lazy "cella.sysctl"
@@ -140,10 +139,12 @@ local function masks_of(value)
 end
 
 -- Without no_new_privs it takes a capability that is about to be given up: then it comes before.
-local function filter_of(box, no_new_privs)
-  local filter = box.seccomp and seccomp.filter_of(box.seccomp) or false
-  if filter and not no_new_privs then filter.first = filter.policy:may_be_first() end
-  return filter
+local function filter_of(box, sets, no_new_privs)
+  local said = description.policy_of(box)
+  -- With it nothing is gained that is only in the bounding set.
+  local may_have = no_new_privs and sets.permitted or sets.permitted + sets.bounding
+  return { filter = filter.of(said, may_have),
+    first = not no_new_privs and not sets.effective:has "sys_admin" and filter.may_be_first(said) }
 end
 
 -- An ordinary user in his own user namespace may change less of himself: his bounding set and securebits stay, of which
@@ -183,7 +184,7 @@ local function confinement_of(box, user, host, layers)
     tie = box.die_with_parent ~= false and not box.init and "before exec",
     memory = { are_default = host.memory_defaults },
     landlock = layers,
-    seccomp = filter_of(box, no_new_privs),
+    seccomp = filter_of(box, sets, no_new_privs),
   }
 end
 
@@ -259,8 +260,8 @@ local function begin(box, cwd, host)
   if box.lock_mounts then plan:unshare_mounts_below(names_relative(box) or nil) end
   confinement.record(plan, "files", confined)
   if box.sysctl then sysctl.record(plan, box.sysctl) end
-  if box.user_namespaces == false and not who.user.unmapped then
-    plan:write_file("/proc/sys/user/max_user_namespaces", "0")
+  if not description.has_user_namespaces(box) and not who.user.unmapped then
+    plan:write_file("/proc/sys/user/max_user_namespaces", "0"):expect_no_user_namespaces()
   end
   if box.hostname then plan:sethostname(box.hostname) end
   if box.domainname then plan:setdomainname(box.domainname) end
@@ -281,13 +282,12 @@ local function begin(box, cwd, host)
   confinement.record(plan, "limits", confined)
   confinement.record(plan, "privileges", confined)
   device.expect(plan, box.devices, host)
-  if box.user_namespaces == false then plan:expect_no_user_namespaces() end
   plan.hides_interpreter = interpreter.is_exposed(who.maps, host)
   plan.guards_null = identity.is_obeyed(who, host) and host.capabilities.sys_admin
   confinement.record(plan, "memory", confined)
   plan:chdir(cwd) -- as who the program is: never where it could not go itself
   plan:expect_cwd()
-  if box.init then plan:init(box.die_with_parent == false) end
+  if box.init then plan:init(box.die_with_parent == false, filter.label(plan)) end
   if box.new_session ~= false then plan:setsid() end -- of the program: an init belongs to none
   plan.pipe_owner = identity.pipe_owner(who, host)
   plan.outlives_caller = box.die_with_parent == false
@@ -299,13 +299,16 @@ local function begin(box, cwd, host)
 end
 
 local function record_command(plan, box, command)
-  local refused = box.seccomp and box.seccomp:refuses_start(call.is(command))
+  local refused = filter.refuses_start(box.seccomp, call.is(command))
   if refused then blame("seccomp: " .. refused) end
   refused = box.landlock and box.landlock:refuses_start(call.is(command))
   if refused then blame("landlock: " .. refused) end
   if command.denied then
     if call.is(command) then blame "command.denied: a program expected: what a function is denied nobody can tell" end
-    plan.filter = denied.filter(box.seccomp or false, command.denied)
+    if plan.is_filtered then
+      blame "command.denied: without no_new_privs the kernel takes its filter only of who has sys_admin (seccomp(2))"
+    end
+    plan.filter = denied.filter(filter.policy(plan.filter), command.denied)
   end
   command_module.record(plan, command_module.for_plan(command, box.environment, "/tmp",
     with_backstop(box.rlimits or {}, command.cpu_limit)), box)
@@ -397,8 +400,8 @@ end
 --- still holds; who does not prepare gets the same from the second on.
 ---@return true?, cella.error?
 function Container:prepare()
-  local filter, command = self.description.seccomp, { "true" }
-  if filter and filter:notifies() then command.denied = function() end end
+  local policy_said, command = self.description.seccomp, { "true" }
+  if type(policy_said) == "table" and policy_said:notifies() then command.denied = function() end end
   local plan, err = make_plan(self, M.checked_command(self, command), core.now())
   if not plan then return nil, err end
   return true

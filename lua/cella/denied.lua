@@ -132,7 +132,7 @@ end
 --- The filter of a container whose program somebody hears of.
 ---@param policy cella.seccomp.policy|false  that decides
 ---@param call fun(event: cella.denied.event)
----@return cella.seccomp.filter
+---@return cella.filter
 function M.filter(policy, call)
   local filter = seccomp.told_filter(policy, watched.NAMES)
   function filter.supervise(listener)

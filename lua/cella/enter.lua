@@ -16,6 +16,7 @@ local cgroups = require "cella.enter.cgroups"
 local command_module = require "cella.command"
 local confinement = require "cella.confinement"
 local container = require "cella.container"
+local filter = require "cella.filter"
 local container_identity = require "cella.container.identity"
 local identity = require "cella.enter.identity"
 local interpreter = require "cella.interpreter"
@@ -26,8 +27,6 @@ local lazy = require "cella.lazy"
 local render = require "cella.plan.render"
 ---@module "cella.landlock"
 local landlock = lazy "cella.landlock"
----@module "cella.seccomp"
-local seccomp = lazy "cella.seccomp"
 local targets = require "cella.enter.target"
 local validate = require "cella.validate"
 
@@ -168,19 +167,12 @@ end
 
 -- Why the policy that who enters is under cannot be, or nil.
 local function check_policy(who, is_function)
-  if not who.policy then return nil end
-  local why = who.policy:refuses_start(is_function)
-  if not why and not who.no_new_privs and not who.sets.effective:has "sys_admin" and not who.policy:may_be_first() then
+  if not who.filter then return nil end
+  local why = filter.refuses_start(who.filter.policy, is_function)
+  if not why and not who.no_new_privs and not who.sets.effective:has "sys_admin" then
     why = "without no_new_privs the kernel takes a filter only of who has sys_admin (seccomp(2))"
   end
   return why and Error.new { op = "seccomp", message = "the filter cannot be put on what enters", why = why }
-end
-
--- Without no_new_privs it takes a capability that is about to be given up: then it comes before.
-local function filter_of(who)
-  local filter = who.policy and seccomp.filter_of(who.policy) or false
-  if filter and not who.no_new_privs then filter.first = who.policy:may_be_first() end
-  return filter
 end
 
 -- The rules of Landlock that it is under: those of the process, where they are known, and its own. nil and an error
@@ -209,7 +201,7 @@ local function landlock_of(options, given, who, is_function)
 end
 
 -- What it is confined by: what the process is, as far as `who` has not narrowed that down.
-local function confinement_of(options, facts, own, who, moves, host, layers)
+local function confinement_of(options, facts, own, who, moves, host, layers, first)
   return confinement.complete {
     cgroups = { moves = #moves > 0 and function(process) return cgroups.move(process.pid, moves) end or nil },
     umask = { first = facts.umask, program = options.umask },
@@ -224,7 +216,7 @@ local function confinement_of(options, facts, own, who, moves, host, layers)
     tie = options.die_with_parent ~= false and "last",
     memory = { are_default = host.memory_defaults },
     landlock = layers,
-    seccomp = filter_of(who),
+    seccomp = { filter = who.filter or false, first = first },
   }
 end
 
@@ -249,7 +241,9 @@ function M.prepare(options, cwd, host, is_function)
     foreign = not same_user and not joins_user, filters = own.seccomp,
     filtered = target:filters_given(own.seccomp) }, options, host)
   if not who then return nil, err end
-  err = check_policy(who, is_function)
+  local first = who.filter and not who.no_new_privs and not who.sets.effective:has "sys_admin"
+    and filter.may_be_first(who.filter.policy)
+  err = not first and check_policy(who, is_function)
   if err then return nil, err end
   local layers
   layers, err = landlock_of(options, target.landlock, who, is_function)
@@ -260,7 +254,7 @@ function M.prepare(options, cwd, host, is_function)
     if not moves then return nil, err end
   end
 
-  local confined = confinement_of(options, facts, own, who, moves, host, layers)
+  local confined = confinement_of(options, facts, own, who, moves, host, layers, first or false)
   -- Into its cgroups first: what they limit is limited from the first step inside.
   local plan_options = {}
   confinement.record(plan_options, "birth", confined)

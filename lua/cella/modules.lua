@@ -1,8 +1,9 @@
 --- The names of cella's modules, but the command line's and this library's own front, `cella`.
 
 local NAMES = [[
-  ascii blame command confinement cpulist error everything first found groups hints interpreter kinds lazy list mapping
-  mode modules mountinfo namespace open paint plain pool printable rlimits runner same size streams sys sysctl terminal
+  ascii blame command confinement cpulist error everything filter first found groups hints interpreter kinds lazy list
+  mapping mode modules mountinfo namespace open paint plain pool printable rlimits runner same size streams sys sysctl
+  terminal
   validate words
   busted busted.body busted.box busted.coverage busted.files busted.keys busted.pristine busted.record busted.replay
   busted.report
@@ -32,7 +33,8 @@ local NAMES = [[
   root root.bind root.description root.device root.entry root.filesystem root.idmap root.overlay root.own root.place
   root.readonly root.system
   seccomp seccomp.action seccomp.calls seccomp.compile seccomp.condition seccomp.constants seccomp.grammar
-  seccomp.named seccomp.rules seccomp.text seccomp.told seccomp.word
+  seccomp.made.aarch64 seccomp.made.riscv64 seccomp.made.x86_64
+  seccomp.named seccomp.opened seccomp.rules seccomp.text seccomp.told seccomp.word
   show show.data show.text
   subid subid.files subid.program
   tree tree.ask tree.data tree.dot tree.maps tree.node tree.order tree.related tree.scan tree.svg tree.text tree.words

@@ -53,6 +53,8 @@ for name, number in pairs(core.operations) do
 end
 Plan.__index = methods
 
+local MOST_LABEL = 31
+
 local options_rule = rule.record {
   namespaces = rule.list(rule.one_of(kinds.list)),
   join = function(value, path) return join.rule(value, path) end,
@@ -243,9 +245,7 @@ local function record_end(self, command, open_more)
     if filter.unheard then
       blame("seccomp: the policy has `notify`, and nobody is told: the command needs a function `denied`")
     end
-    if self.filter_is_first and filter.supervise then
-      blame("denied: it needs no_new_privs: without, the filter comes before the steps of the start themselves")
-    elseif not self.filter_is_first then
+    if not self.is_filtered then
       self[filter.supervise and "seccomp_listener" or "seccomp"](self, filter.program, filter.name)
     end
     self:expect_seccomp(filter.mark)
@@ -305,10 +305,15 @@ end
 --- on, tells how the program ended, and takes everything with it: also when the caller's handle has gone, or the caller
 --- has died, unless it is `detached`.
 ---@param detached boolean?
+---@param label string?  what its command line says behind its name, at most 31 bytes
 ---@return cella.plan
-function methods:init(detached)
+function methods:init(detached, label)
   if self.has_init then blame("a plan has at most one init") end
   if detached ~= nil then validate.check(rule.boolean, detached, "detached") end
+  if label ~= nil then
+    validate.check(rule.line, label, "label")
+    if #label > MOST_LABEL then blame(("label: longer than %d bytes"):format(MOST_LABEL)) end
+  end
   self.has_init = true
   local program = runner.input(self)
   local status = self:input(render.call "pipe", function()
@@ -317,7 +322,7 @@ function methods:init(detached)
     return writing, reading
   end, "status")
   self:sigdefault { "chld" } -- ignored, it would have no children to wait for
-  recorded(self, "record", "init", program, status, detached or nil)
+  recorded(self, "record", "init", program, status, detached or label and false, label)
   return self
 end
 
@@ -342,13 +347,6 @@ function methods:await(call, name)
     return true
   end } })
   return self
-end
-
---- Puts a filter on the process before its other steps; the plan's end reads it back.
----@param filter cella.seccomp.filter
-function methods:put_filter(filter)
-  self.filter, self.filter_is_first = filter, true
-  self:seccomp(filter.program, filter.name)
 end
 
 --- Here the child waits until `perform(child)` has returned in the parent: true, or nil and the fields of an error.

@@ -24,6 +24,7 @@ local core = require "cella.core"
 local Error = require "cella.error"
 local grammar = require "cella.seccomp.grammar"
 local named = require "cella.seccomp.named"
+local opened = require "cella.seccomp.opened"
 local rules_of = require "cella.seccomp.rules"
 local text = require "cella.seccomp.text"
 local told = require "cella.seccomp.told"
@@ -87,6 +88,26 @@ end
 ---@return cella.seccomp.policy
 function M.named(name)
   return of_name(validate.check(validate.rule.one_of(named.NAMES), name, "name"))
+end
+
+local by_capabilities = {}
+
+--- A named policy for who keeps capabilities: it has the calls that they are for (cella.seccomp.opened) too.
+---@param name "default"|"nesting"
+---@param capabilities string[]  of those that open calls, in order
+---@return cella.seccomp.policy
+function M.opened(name, capabilities)
+  local label = ("%s, opened by %s"):format(name, table.concat(capabilities, " "))
+  if not by_capabilities[label] then
+    local list = {}
+    for _, capability in ipairs(capabilities) do
+      for _, call in ipairs(opened[capability]) do list[#list + 1] = call end
+    end
+    local policy = of_name(name) + list
+    inside[policy].label = label
+    by_capabilities[label] = policy
+  end
+  return by_capabilities[label]
 end
 
 --- True for policies.
@@ -189,22 +210,14 @@ function methods:filter(machine)
 end
 
 local function title(policy)
-  local count = 0
-  for _ in pairs(own(policy).rules.calls) do count = count + 1 end
-  return policy:name() or ("default %s, %d calls otherwise"):format(own(policy).rules.default, count)
+  local mine, count = own(policy), 0
+  for _ in pairs(mine.rules.calls) do count = count + 1 end
+  return policy:name() or mine.label or ("default %s, %d calls otherwise"):format(mine.rules.default, count)
 end
-
----@class cella.seccomp.filter
----@field program string
----@field mark integer
----@field name string                   for a printed plan
----@field policy cella.seccomp.policy?  that decides
----@field unheard boolean?              it has "notify", and nobody hears of that
----@field supervise (fun(listener: cella.fd): cella.denied.supervisor)?  who does: cella.denied
 
 --- What a start takes of a policy: cella.confinement.
 ---@param policy cella.seccomp.policy|false|nil
----@return cella.seccomp.filter|false
+---@return cella.filter|false
 function M.filter_of(policy)
   if not policy then return false end
   return { program = assert(policy:filter()), mark = policy:mark(), name = title(policy), policy = policy,
@@ -214,7 +227,7 @@ end
 --- The same, where somebody hears of calls: see cella.seccomp.told.
 ---@param policy cella.seccomp.policy|false
 ---@param more table<string, true>
----@return cella.seccomp.filter
+---@return cella.filter
 function M.told_filter(policy, more)
   local decides = policy or M.policy { default = "allow" }
   local mine = own(decides)

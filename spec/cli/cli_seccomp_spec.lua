@@ -86,7 +86,8 @@ describe("cella seccomp", function()
       assert.equal(0, status, message)
       return tonumber(text:match "Seccomp_filters:%s*(%d+)") - tonumber(trial.status("self", "Seccomp_filters") or "0")
     end
-    assert.equal(1, filters("run", "--", "sh", "-c", mode))
+    assert.equal(2, filters("run", "--", "sh", "-c", mode))
+    assert.equal(1, filters("run", "--seccomp", "none", "--", "sh", "-c", mode))
     assert.equal(2, filters("run", "--seccomp", "default", "--", "sh", "-c", mode))
     assert.equal(2, filters("run", "--seccomp", "default", "-e", "seccomp = false", "--", "sh", "-c", mode))
     assert.equal(1, filters("run", "--seccomp", "none", "-e", 'seccomp = "default"', "--", "sh", "-c", mode))
@@ -102,7 +103,7 @@ describe("cella seccomp", function()
   it("is refused on the line as in a table", function()
     for words, line in pairs {
       ["did you mean 'strict'?"] = { "run", "--seccomp", "strit", "--", "true" },
-      ["--seccomp: without no_new_privs"] = { "run", "--seccomp", "default", "-e", "no_new_privs = false", "--",
+      ["--seccomp: without no_new_privs"] = { "run", "--seccomp", "strict", "-e", "no_new_privs = false", "--",
         "true" },
       ["is no container, and takes no policy"] = { "run", "--seccomp", "default",
         file("none.lua", "return setmetatable({ plan = print }, {})") },
@@ -114,7 +115,7 @@ describe("cella seccomp", function()
   end)
 
   it("puts a policy on who enters", needs("user_namespaces", function()
-    local process = assert(cella.container {}:spawn { "sleep", "1000" })
+    local process = assert(cella.container { seccomp = false }:spawn { "sleep", "1000" })
     local pid = tostring(process.pid)
     local function entered(...)
       local words = { "enter", ... }

@@ -547,7 +547,7 @@ describe("a container", function()
       local other
 
       before_each(function()
-        other = trial.hold(cella.container({
+        other = trial.hold(cella.container({ user_namespaces = true,
           hostname = "other", mounts = { PROC, { type = "tmpfs", destination = "/tmp" } },
         }):spawn { "sleep", "1000" })
       end)
@@ -1142,7 +1142,7 @@ describe("a container", function()
     it("that is the host's cannot be made writable again, not in a user namespace of one's own either", function()
       -- Not as 0: to map that once more takes a capability, setfcap.
       local ids = { uid = ("1000 %d 1"):format(uid), gid = ("1000 %d 1"):format(gid) }
-      local description = { root = "/", ids = ids, mounts = { PROC } }
+      local description = { root = "/", ids = ids, mounts = { PROC }, nesting = true }
       local as_root = "unshare --user --map-root-user --mount "
       assert.is_false((succeeds(description, "mount -o remount,bind,rw /")))
       assert.is_false((succeeds(description, as_root .. "mount -o remount,bind,rw /")))

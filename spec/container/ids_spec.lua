@@ -157,8 +157,8 @@ describe("`ids = policy.available()`", function()
 
   it("#vm is one ID in a container that has neither privileges nor subordinate IDs", function()
     -- Of root's container the program is somebody who is not its root; of a user's it is himself.
-    local outer = { root = "system", mounts = { { type = "bind", source = trial.top, destination = trial.top,
-      readonly = true } } }
+    local outer = { root = "system", nesting = true, mounts = { { type = "bind", source = trial.top,
+      destination = trial.top, readonly = true } } }
     local uid = facts.uid
     if trial.lacks_root() then
       outer.ids = policy.me()

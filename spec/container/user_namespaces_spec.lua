@@ -14,16 +14,31 @@ local MAKE = "unshare --user true"
 describe("the key `user_namespaces`", function()
   it("false lets nobody make one, with an init, without, and as a user inside", needs("user_namespaces", function()
     for name, keys in pairs {
-      plain = {}, ["no init"] = { init = false }, ["own keyring"] = { keyrings = "own" }, ["no IDs"] = { ids = false },
+      plain = {}, unfiltered = { seccomp = false }, ["no init"] = { init = false },
+      ["own keyring"] = { keyrings = "own" }, ["no IDs"] = { ids = false },
       capabilities = { capabilities = { "sys_admin", "setuid", "setgid", "setfcap", "dac_override" } },
       ["set-user-ID programs"] = { no_new_privs = false },
     } do
+      keys.user_namespaces = true
       if name ~= "no IDs" then assert.is_true((succeeds(keys, MAKE)), name) end -- the control
       keys.user_namespaces = false
       local ok, said = succeeds(keys, MAKE)
       assert.is_false(ok, name)
       assert.truthy(said:find("No space left on device", 1, true) or said:find("not permitted", 1, true), said)
       assert.is_true((succeeds(keys, "true")), name)
+    end
+  end))
+
+  it("false is the default, and also without a filter", needs("user_namespaces", function()
+    for name, keys in pairs { plain = {}, unfiltered = { seccomp = false } } do
+      assert.equal("0\n", inside(keys, "cat /proc/sys/user/max_user_namespaces"), name)
+      assert.is_false((succeeds(keys, MAKE)), name)
+    end
+    -- What is more than it: a key that says so, and capabilities that could lift it, or are for namespaces.
+    for name, keys in pairs { nesting = { nesting = true }, policy = { seccomp = "nesting" },
+      privileged = { capabilities = { "sys_admin" } },
+      limits = { capabilities = { "sys_resource" }, seccomp = false } } do
+      assert.is_true((succeeds(keys, MAKE)), name)
     end
   end))
 
@@ -42,8 +57,12 @@ describe("the key `user_namespaces`", function()
       local result, err = cella.plan({ namespaces = { "user" } }):exec({ "true" }):run()
       return result and "it ran" or tostring(err)
     end
-    local function said(keys) return assert(cella.container(keys):run { start }).values[1] end
-    assert.equal("it ran", said { namespaces = { net = "host" } }) -- the control
+    -- Without a filter, which would answer before the kernel.
+    local function said(keys)
+      keys.seccomp = false
+      return assert(cella.container(keys):run { start }).values[1]
+    end
+    assert.equal("it ran", said { user_namespaces = true, namespaces = { net = "host" } }) -- the control
     local text = said { user_namespaces = false, namespaces = { net = "host" } }
     assert.truthy(text:find("user.max_user_namespaces is 0", 1, true), text)
   end))

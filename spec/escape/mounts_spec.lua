@@ -40,10 +40,12 @@ describe("mounts #slow", function()
         attempts["nested_bind=" .. place] = "no EPERM"
         attempts["nested_clone=" .. place] = { "no EPERM", "no ENOSYS" } -- Linux 5.10 has no mount_setattr
       end
+      -- Most containers have nobody who may mount at all.
+      local locked = container.nests and "no EINVAL" or "no EPERM"
       for _, place in ipairs { "/proc", "/dev", "/dev/null", "/tmp" } do
-        attempts["nested_umount=" .. place] = "no EINVAL"
+        attempts["nested_umount=" .. place] = locked
       end
-      for _, place in ipairs { "/proc", "/dev", "/usr" } do attempts["nested_move=" .. place] = "no EINVAL" end
+      for _, place in ipairs { "/proc", "/dev", "/usr" } do attempts["nested_move=" .. place] = locked end
       escape.refuse(container, attempts)
     end)
 

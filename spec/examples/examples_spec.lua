@@ -114,7 +114,7 @@ describe("examples/", function()
   -- As in the container of an engine: whoever is in there has neither privileges nor subordinate IDs.
   it("has first.lua, and the README its first program, that run in a container as well", function()
     local here = { { type = "bind", source = trial.top, destination = trial.top, readonly = true } }
-    local outer = cella.container { mounts = here, cwd = trial.top,
+    local outer = cella.container { mounts = here, cwd = trial.top, nesting = true,
       ids = uid == 0 and policy.available() or policy.me(), user = uid == 0 and { uid = 4321, gid = 4321 } or nil }
     local function inside(line)
       local result = assert(outer:run { "sh", "-c", line, stdout = "capture", stderr = "stdout" })

@@ -10,7 +10,7 @@ local LAYERS = {
     .. "caps.named caps.securebits caps.rules caps.text caps.state caps.exec caps.fileset caps.five" },
   { "facts of the host", "host host.* mountinfo subid subid.* open groups root.system cgroup.place cgroup.usage "
     .. "tree.*" },
-  { "policy and prediction", "policy policy.* idmap idmap.check idmap.check.* caps caps.* seccomp seccomp.* "
+  { "policy and prediction", "policy policy.* idmap idmap.check idmap.check.* caps caps.* seccomp seccomp.* filter "
     .. "landlock landlock.* sys enter.target tree same" },
   { "plans and processes", "plan plan.* explain explain.* interpreter runner streams terminal rlimits mapping command "
     .. "call call.* process process.* cgroup cgroup.* root.description" },

@@ -241,6 +241,6 @@ describe("`cella run --debug`", function()
   it("says what failed behind the steps that did not", function()
     local result = trial.cella { "run", "--debug", "--", "no-such-program" }
     assert.equal(127, result.status)
-    assert.matches("sigunblock%(%) %(%d+ us%)\ncella: step ", result.stderr)
+    assert.matches("expect_seccomp%(%d+%) %(%d+ us%)\ncella: step ", result.stderr)
   end)
 end)

@@ -91,8 +91,8 @@ local CALLS = {
 
   await = { "sendto", "read" },
   await_plan = { "madvise", "sendto", "recvmsg" },
-  fork = { "clone3", "exit_group" },
-  init = { "pipe2", "fcntl F_DUPFD?", "close?", "fcntl F_DUPFD?", "close?", "clone3" },
+  fork = { "clone", "exit_group" },
+  init = { "pipe2", "fcntl F_DUPFD?", "close?", "fcntl F_DUPFD?", "close?", "clone" },
   wait_for_byte = { "read" },
   sigdefault = { "rt_sigaction*" },
   sigunblock = { "rt_sigprocmask SIG_SETMASK" },
@@ -195,7 +195,7 @@ local function follow(steps, processes, last_call)
     local asked = false
     for _, call in ipairs(list) do
       asked = asked or call.name == "getppid"
-      if asked and call.name == "clone3" then monitor, child, started = pid, call.line:match "= (%d+)$", call.line end
+      if asked and call.name == "clone" then monitor, child, started = pid, call.line:match "= (%d+)$", call.line end
       if call.name == "execve" then break end
     end
   end
@@ -248,7 +248,7 @@ local function follow(steps, processes, last_call)
   end
   if monitor then
     -- Who is a monitor's child says so, and waits for an answer.
-    take(cloned, { "rt_sigaction", "prctl PR_SET_PDEATHSIG", "getppid", "clone3" })
+    take(cloned, { "rt_sigaction", "prctl PR_SET_PDEATHSIG", "getppid", "clone" })
     calls, at = processes[child], 1
     take(cloned, { "sendto", "read" })
   end
@@ -277,7 +277,7 @@ local function follow(steps, processes, last_call)
           end
           return true
         end
-        local next_pid = made:match "clone3.*= (%d+)\n" or made:match "clone3.*= (%d+)$"
+        local next_pid = made:match "clone.*= (%d+)\n" or made:match "clone.*= (%d+)$"
         if not (processes[next_pid] and begins(processes[next_pid])) then
           next_pid = nil
           for pid, list in pairs(processes) do

@@ -263,7 +263,7 @@ describe("a function as the program", function()
 
     it("starts containers of its own", function()
       -- A root in a root: its creator needs that capability (Linux 5.12).
-      local host = values({ mounts = { PROC }, capabilities = { "setfcap" } }, function()
+      local host = values({ mounts = { PROC }, nesting = true }, function()
         assert(sys.dumpable(true)) -- or its maps are root's to write
         local result = assert(cella.container({ hostname = "inner" }):run(function() return sys.gethostname() end))
         local program = assert(cella.container({ hostname = "more" }):run { "hostname", stdout = "capture" })
@@ -687,7 +687,7 @@ describe("a function as the program", function()
     it("from a hook, while a child that shares the caller's memory waits", function()
       local inner
       local outer = cella.container { hooks = { created = function()
-        inner = run({ mounts = { PROC }, capabilities = { "setfcap" } }, function()
+        inner = run({ mounts = { PROC }, nesting = true }, function()
           sys.dumpable(true)
           return cella.container({}):run({ "true" }).code, sys.get_dumpable()
         end)

@@ -105,6 +105,45 @@ describe("a program under a policy", function()
     for i, answer in ipairs(control) do assert.not_equal("EXFULL", answer, harmless[i]) end
   end)
 
+  it_needs("is the default, whoever is asked, and one word takes it away", "user_namespaces", function()
+    -- (default answers ENOSYS, the kernel another error.)
+    local asked = call("userfaultfd", "0x80000000")
+    assert.same({ "ENOSYS" }, answers(nil, nil, asked))
+    assert.not_same({ "ENOSYS" }, answers(false, nil, asked)) -- the control
+    for name, keys in pairs { ["no init"] = { init = false }, ["set-user-ID programs"] = { no_new_privs = false },
+      both = { no_new_privs = false, init = false }, keyrings = { keyrings = "host" }, ["no IDs"] = { ids = false },
+      ["no namespace of processes"] = { namespaces = { pid = "host" } },
+      privileged = { capabilities = "all", no_new_privs = false }, nesting = { nesting = true } } do
+      assert.same({ "ENOSYS" }, answers(nil, keys, asked), name)
+    end
+    local values = assert(cella.container({}):run(function()
+      return io.open("/proc/self/status"):read "*a":match "Seccomp:%s*(%d)"
+    end)).values
+    assert.equal("2", values[1])
+  end)
+
+  it_needs("has the calls that the capabilities are for which it keeps", "user_namespaces", function()
+    local asked = { call("ptrace", 16), call("mount"), call("chroot"), call("unshare", "0x10000000"), call "clone3",
+      call("userfaultfd", "0x80000000") }
+    local function refused(keys)
+      local list = {}
+      for i, answer in ipairs(answers(keys.seccomp, keys, unpack(asked))) do
+        list[i] = (answer == "EPERM" or answer == "ENOSYS") and "-" or "+"
+      end
+      return table.concat(list)
+    end
+    assert.equal("------", refused {})
+    assert.equal("------", refused { capabilities = { "net_bind_service" } })
+    assert.equal("+-----", refused { capabilities = { "sys_ptrace" } })
+    assert.equal("--+---", refused { capabilities = { "sys_chroot" } })
+    assert.equal("-+-++-", refused { capabilities = { "sys_admin" } })
+    assert.equal("+++++-", refused { capabilities = "all" })
+    -- Who says a policy gets that one.
+    assert.equal("------", (refused { capabilities = "all", seccomp = seccomp.named "default" }))
+    local text = tostring(box(nil, { capabilities = { "sys_ptrace", "chown" } }):plan { "true" })
+    assert.truthy(text:find('"default, opened by sys_ptrace")', 1, true), text)
+  end)
+
   it_needs("makes the calls that default leaves", "user_namespaces", function()
     assert.same({ "0", "0", "0", "0", "0", "0" }, answers("default", nil, call "getpid", call("socket", 1, 1),
       call("socket", 2, 1), call("socket", 16, 3, 0), call("personality", "0xffffffff"), call("unshare", 0x200)))
@@ -118,7 +157,7 @@ describe("a program under a policy", function()
     assert.same({ "EXFULL", "EXFULL", "EPERM", "0", "EXFULL", "ENOTTY" }, answers(policy, { },
       call("ioctl", 0, "0x5412"), call("ioctl", 0, "0xdead000000005412"), call("socket", "0x100000002", 1),
       call("socket", "0x100000001", 1), call("umask", "0x700000012"), call("ioctl", 0, "0x5413")))
-    assert.same({ "ENOTTY", "0", "0" }, answers(nil, nil, call("ioctl", 0, "0xdead000000005412"),
+    assert.same({ "ENOTTY", "0", "0" }, answers(false, nil, call("ioctl", 0, "0xdead000000005412"),
       call("socket", "0x100000002", 1), call("umask", "0x700000012")))
   end)
 
@@ -129,14 +168,14 @@ describe("a program under a policy", function()
     -- The kernel's own answer shows that it takes the one for the other: 10 is no open descriptor.
     for _, name in ipairs { "readv", "writev", "preadv", "pwritev", "preadv2", "pwritev2" } do
       local words = { call(name, "10"), call(name, "0x10000000a") }
-      assert.same({ "EBADF", "EBADF" }, answers(nil, nil, unpack(words)))
+      assert.same({ "EBADF", "EBADF" }, answers(false, nil, unpack(words)))
       assert.same({ "EXFULL", "EXFULL" }, answers(with({ 0, "==", 10 }, name), nil, unpack(words)), name)
     end
     local map = call("mmap", "0", "4096", "1", "2", "0x10000000a", "0")
-    assert.same({ "EBADF" }, answers(nil, nil, map))
+    assert.same({ "EBADF" }, answers(false, nil, map))
     assert.same({ "EXFULL" }, answers(with({ 4, "==", 10 }, "mmap"), nil, map))
     local bind = call("mbind", "0", "0", "0x100000000")
-    assert.same(answers(nil, nil, call("mbind", "0", "0", "0")), answers(nil, nil, bind))
+    assert.same(answers(false, nil, call("mbind", "0", "0", "0")), answers(false, nil, bind))
     assert.same({ "EXFULL" }, answers(with({ 2, "==", 0 }, "mbind"), nil, bind))
     -- (Without a filter this makes a process.)
     assert.same({ "EXFULL" }, answers(with({ 0, "==", 17 }, "clone"), nil, call("clone", "0x100000011")))
@@ -157,7 +196,7 @@ describe("a program under a policy", function()
     local allowing = { default = "allow" }
     assert.same({ "ENOSYS" }, answers(allowing, nil, ("%.0f"):format(X32 + 39)))
     -- 20 is getpid there; without a filter it is answered, where the kernel runs 32-bit programs.
-    local control = answers(nil, nil, "in", "int80:20")
+    local control = answers(false, nil, "in", "int80:20")
     if control[1] ~= "0" then return pending "needs a kernel that takes int 0x80 (CONFIG_IA32_EMULATION)" end
     assert.same({ "SIGSYS" }, answers(allowing, nil, "in", "int80:20"))
   end)
@@ -177,7 +216,7 @@ describe("a program under a policy", function()
     assert.equal("signaled sys", result.reason .. " " .. tostring(result.signal))
     assert.equal("0\n0\n", result.stdout)
     assert.same({ "SIGSYS" }, answers(policy, nil, "in", call "getppid"))
-    assert.same({ "0", "0" }, answers(nil, nil, call "getpgid", call "getppid"))
+    assert.same({ "0", "0" }, answers(false, nil, call "getpgid", call "getppid"))
   end)
 
   it_needs("hands it on to all that it starts", "user_namespaces", function()
@@ -262,8 +301,22 @@ describe("a program under a policy", function()
       return result.stdout .. result.stderr
     end
     assert.equal("unshare: unshare failed: Operation not permitted\n\n", nested "nesting")
-    local message = nested "default"
+    local message = nested(seccomp.named "default")
     assert.truthy(message:find("a seccomp filter that this process is under", 1, true), message)
+  end)
+end)
+
+describe("the programs that are there", function()
+  it("are what the compiler makes of the policies", function()
+    assert.equal("", trial.sh("CELLA_BUILD=" .. BUILD .. " " .. trial.interpreter() .. " tools/seccomp.lua check"))
+    for _, machine in ipairs(calls.MACHINES) do
+      local made = require("cella.seccomp.made." .. machine)
+      for _, name in ipairs { "default", "nesting" } do
+        local policy = seccomp.named(name)
+        assert.is_true(made[name].program == policy:filter(machine), machine)
+        assert.equal(policy:mark(), made[name].mark)
+      end
+    end
   end)
 end)
 
@@ -292,10 +345,10 @@ describe("the key seccomp", function()
   end)
 
   it("needs no_new_privs, or sys_admin that stays", function()
-    local message = trial.raised(cella.container, { seccomp = "default", no_new_privs = false })
+    local message = trial.raised(cella.container, { seccomp = "strict", no_new_privs = false })
     assert.truthy(message:find("seccomp: without no_new_privs the kernel takes a filter only of who has sys_admin", 1,
       true), message)
-    assert.truthy(cella.container { seccomp = "default", no_new_privs = false, capabilities = "sys_admin" })
+    assert.truthy(cella.container { seccomp = "strict", no_new_privs = false, capabilities = "sys_admin" })
     assert.truthy(cella.container { seccomp = false, no_new_privs = false })
   end)
 
@@ -400,14 +453,14 @@ describe("who enters a container with a policy", function()
     assert.truthy(result.stderr:find("unshare failed: Operation not permitted", 1, true), result.stderr)
     assert.equal(2, filters(assert(enter { seccomp = "default" })))
     process:close()
-    start {}
+    start { seccomp = false, user_namespaces = true }
     result = assert(enter {})
     assert.equal("1 ", ("%d %s"):format(filters(result), result.stderr)) -- the control
     assert.equal(2, filters(assert(enter { seccomp = "default" })))
   end))
 
   it("is not under another, or none, unless that is said", needs("user_namespaces", function()
-    start { seccomp = "default" }
+    start { seccomp = "default", user_namespaces = true }
     for _, policy in ipairs { "strict", false } do
       local result, err = enter { seccomp = policy }
       assert.is_nil(result)
@@ -418,14 +471,26 @@ describe("who enters a container with a policy", function()
     assert.equal(2, filters(assert(enter { seccomp = "nesting", exceed = { "seccomp" } })))
   end))
 
-  it("by a number is refused, or under the one that is said", needs("user_namespaces", function()
-    start { seccomp = "default" }
+  it("by a number is under the same, where it is one of cella's own or is said", needs("user_namespaces", function()
+    for _, keys in ipairs { {}, { seccomp = "default" }, { nesting = true }, { capabilities = { "sys_ptrace" } },
+      { no_new_privs = false }, { no_new_privs = false, keyrings = "host" }, { keyrings = "host" } } do
+      start(keys)
+      local own = tonumber(trial.status("self", "Seccomp_filters") or "0")
+      local theirs = tonumber(trial.status(process.pid, "Seccomp_filters"))
+      local result = assert(enter({ keyrings = keys.keyrings }, true))
+      assert.equal(theirs - own, filters(result))
+      assert.equal(keys.nesting or false, result.stderr == "", result.stderr)
+      process:close()
+    end
+    start { seccomp = { default = "allow", errno = { EPERM = { "unshare" } } } }
     local result, err = enter({}, true)
     assert.is_nil(result)
-    assert.truthy(err.message:find("2 seccomp filters", 1, true), err.message)
+    assert.truthy(err.message:find("under a policy that is not cella's own", 1, true), err.message)
     result, err = enter({ seccomp = "default" }, true)
     assert.is_nil(result)
-    assert.truthy(err.message:find("2 seccomp filters", 1, true), err.message)
+    assert.truthy(err.message:find("under a policy that is not cella's own", 1, true), err.message)
+    local same = { default = "allow", errno = { EPERM = { "unshare" } } }
+    assert.equal(2, filters(assert(enter({ seccomp = same }, true))))
     assert.equal(2, filters(assert(enter({ seccomp = "default", exceed = { "seccomp" } }, true))))
   end))
 

@@ -133,7 +133,8 @@ end
 function M.each_container()
   local list = {
     { name = "a default container", description = {}, try = M.inside },
-    { name = "a container with the host's tree", description = { root = "/" }, try = M.inside },
+    { name = "a container with the host's tree", description = { root = "/", user_namespaces = true },
+      try = M.inside, nests = true },
     { name = "a default container, entered", description = {}, try = M.entered },
     { name = "a default container with another user", description = { user = { uid = 33, gid = 33 } }, try = M.inside,
       several = true },

@@ -86,7 +86,8 @@ return {
   await = {},
   await_plan = {},
   fork = { optional(flags("namespaces", "uts")) },
-  init = { fd "program_fd", fd "status_fd", optional(p("detached", "boolean", true)) },
+  init = { fd "program_fd", fd "status_fd", optional(p("detached", "boolean", true)),
+    optional(text "label") },
   sigdefault = { p("signals", "signals", { "usr1" }) },
   sigunblock = {},
   pidfd_open = { p("pid", "int", 2147483647) }, -- more than there can be

@@ -46,7 +46,7 @@ local function options_of(arguments)
   if arguments.capabilities then options.capabilities = arguments.capabilities end
   if arguments.no_new_privs then options.no_new_privs = true end
   options.keyrings = arguments.keyrings
-  if arguments.seccomp then options.seccomp = require("cella.cli.filter").take(arguments.seccomp) end
+  if arguments.seccomp then options.seccomp = require("cella.cli.filter").key(arguments.seccomp) end
   if arguments.exceed then options.exceed = words_of(arguments.exceed) end
   if #arguments.environment > 0 then options.environment = variables_of(arguments.environment) end
   return options

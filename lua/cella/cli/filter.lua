@@ -53,4 +53,12 @@ function M.take(word)
   return policy
 end
 
+--- What the key `seccomp` is for a word. Two names are said as names: to them a capability that is kept opens calls.
+---@param word string
+---@return cella.seccomp.policy|string|false
+function M.key(word)
+  if word == "default" or word == "nesting" then return word end
+  return M.take(word)
+end
+
 return M

@@ -7,6 +7,7 @@ local capabilities = require "cella.caps.set"
 local five = lazy "cella.caps.five"
 local command = require "cella.command"
 local confinement = require "cella.confinement"
+local filter = require "cella.filter"
 local lists = require "cella.list"
 local mapping = require "cella.mapping"
 local root = require "cella.root.description"
@@ -125,6 +126,7 @@ local fields = confinement.add_rules({
   proc = rule.boolean,
   user_namespaces = rule.boolean,
   lock_mounts = rule.boolean,
+  nesting = rule.boolean,
   sysctl = function(value, path) return sysctl.rule(value, path) end,
   new_session = rule.boolean,
   init = rule.boolean,
@@ -188,8 +190,7 @@ end
 --- given up.
 ---@param box table
 function M.check_filter(box)
-  local first = box.seccomp and box.seccomp:may_be_first()
-  if not box.seccomp or box.no_new_privs ~= false or first or has_admin(box) then return end
+  if not box.seccomp or box.no_new_privs ~= false or filter.may_be_first(box.seccomp) or has_admin(box) then return end
   blame("seccomp: without no_new_privs the kernel takes a filter only of who has sys_admin (seccomp(2)): leave "
     .. "no_new_privs true, or keep sys_admin in `capabilities`")
 end
@@ -225,6 +226,37 @@ local function check_user_namespaces(box)
     if one.file == "user/max_user_namespaces" then
       blame(("user_namespaces: false is what sysctl[%q] says too: leave one of the two away"):format(one.name))
     end
+  end
+end
+
+--- Whether user namespaces can be made inside. Where nothing is said they cannot, if the limit holds and no other key
+--- says that they are to be there.
+---@param box table  checked
+---@return boolean
+function M.has_user_namespaces(box)
+  if box.user_namespaces ~= nil then return box.user_namespaces end
+  if box.nesting or box.seccomp == "nesting" or box.namespaces.user ~= "new" or box.ids == false then return true end
+  for _, one in ipairs(box.sysctl or {}) do
+    if one.file == "user/max_user_namespaces" then return true end
+  end
+  local keep = box.capabilities
+  return keep ~= nil and (keep:has "sys_admin" or keep:has "sys_resource")
+end
+
+--- The policy of system calls that a container has.
+---@param box table  checked
+---@return cella.seccomp.policy|"default"|"nesting"|false
+function M.policy_of(box)
+  if box.seccomp ~= nil then return box.seccomp end
+  return (box.nesting or box.user_namespaces) and "nesting" or "default"
+end
+
+-- Who has uid 0 inside makes containers of his own with it.
+local FOR_NESTING = capabilities.of(capabilities.mask { "setfcap" })
+
+local function check_nesting(box)
+  if box.nesting and box.user_namespaces == false then
+    blame("nesting: true needs user namespaces inside, and user_namespaces is false")
   end
 end
 
@@ -264,6 +296,7 @@ local function check_together(box)
   end
   check_unmapped(box)
   check_user_namespaces(box)
+  check_nesting(box)
   M.check_filter(box)
   check_landlock(box)
 end
@@ -283,7 +316,7 @@ function M.check(description)
   check_together(box)
   box.said = {} -- what somebody has asked for
   for key in pairs(description) do box.said[key] = true end
-  box.capabilities = box.capabilities or capabilities.none
+  box.capabilities = box.capabilities or (box.nesting and FOR_NESTING) or capabilities.none
   box.hooks = box.hooks or {}
   if box.init == nil then box.init = box.namespaces.pid == "new" end
   if box.namespaces.mount == "new" then

@@ -5,6 +5,7 @@ local Error = require "cella.error"
 local caps = require "cella.caps.set"
 ---@module "cella.caps.five"
 local five = lazy "cella.caps.five"
+local filter = require "cella.filter"
 local groups = require "cella.groups"
 local lists = require "cella.list"
 
@@ -99,13 +100,28 @@ M.consented = consented
 
 local CONSENT = '; exceed = { "%s" } allows it'
 
--- The policy that is put on what enters: that of the process, where it is known. Where it is not, its filters can be
+-- The filter that the process was given: by the handle, or by its mark, of those that cella chooses itself and the one
+-- that is said. False: none but that which denies keys; nil: not known.
+local function filter_given(given, facts, said)
+  if given.policy then return filter.of(given.policy, caps.NONE) end
+  if not given.mark then return false end
+  if said and said.mark == given.mark then return said end
+  return filter.of_mark(given.mark, facts.sets.permitted) or filter.of_mark(given.mark, facts.sets.bounding)
+end
+
+-- The filter that is put on what enters: that of the process, where it is known. Where it is not, its filters can be
 -- neither read nor put on another.
-local function choose_policy(facts, where, options)
+local function choose_filter(facts, where, options)
   local given, consents = where.filtered, consented(options, "seccomp")
+  local said = options.seccomp and filter.of(options.seccomp, facts.sets.permitted)
   local filtered = facts.seccomp.mode ~= 0 and facts.seccomp.filters > where.filters
   local known = filtered and facts.seccomp.mode == 2 and given and facts.seccomp.filters == given.count
-  local policy = known and given.policy or nil
+  local theirs
+  if known then theirs = filter_given(given, facts, said) end
+  if known and theirs == nil and not consents then
+    return nil, refuse(("seccomp: process %d is under a policy that is not cella's own"):format(where.pid),
+      "who enters gets the same where it is said: `seccomp = POLICY`, which is compared" .. CONSENT:format "seccomp")
+  end
   if filtered and not known and not consents then
     return nil, refuse(("process %d is under %s, which cannot be put on another"):format(where.pid,
       facts.seccomp.mode == 2 and ("%d seccomp filters"):format(facts.seccomp.filters) or "strict seccomp"),
@@ -114,13 +130,13 @@ local function choose_policy(facts, where, options)
     return nil, refuse(("keyrings: process %d reaches no keys"):format(where.pid),
       "what enters would have system calls that it has not" .. CONSENT:format "seccomp")
   elseif options.seccomp == nil then
-    return policy
-  elseif policy and options.seccomp ~= policy and not consents then
+    return theirs
+  elseif theirs and (not said or said.mark ~= theirs.mark) and not consents then
     return nil, refuse(("seccomp: process %d is under another policy"):format(where.pid),
       "what enters could have system calls that it has not: leave the key away, and it gets the same"
       .. CONSENT:format "seccomp")
   end
-  return options.seccomp or nil
+  return said
 end
 
 ---@class cella.enter.who
@@ -129,7 +145,7 @@ end
 ---@field groups_before integer[]?  to be set before one goes
 ---@field sets table<string, cella.caps.mask>
 ---@field no_new_privs boolean
----@field policy cella.seccomp.policy?  of a filter that is put on it
+---@field filter cella.filter|false|nil  that is put on it
 
 --- Decides, from what is known of the process and of the host.
 ---@param facts cella.enter.facts
@@ -158,8 +174,8 @@ function M.resolve(facts, where, options, host)
   choice, err = choose_groups(facts, wanted, where, host)
   if not choice then return nil, err end
 
-  local policy
-  policy, err = choose_policy(facts, where, options)
+  local given
+  given, err = choose_filter(facts, where, options)
   if err then return nil, err end
   local no_new_privs = facts.no_new_privs or host.no_new_privs
   if options.no_new_privs then
@@ -189,7 +205,7 @@ function M.resolve(facts, where, options, host)
       bounding = keep.bounding, ambient = keep.ambient }
   end
   return { user = { uid = uid, gid = gid, groups = choice.groups, sets_groups = choice.inside },
-    groups_before = choice.before, sets = sets, no_new_privs = no_new_privs, policy = policy }
+    groups_before = choice.before, sets = sets, no_new_privs = no_new_privs, filter = given }
 end
 
 return M

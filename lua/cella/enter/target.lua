@@ -228,11 +228,30 @@ end
 ---@class cella.enter.filtered
 ---@field count integer  of the seccomp filters that the process has if it has given itself none
 ---@field keys boolean   whether one of them denies keys
----@field policy cella.seccomp.policy?  of another
+---@field policy cella.seccomp.policy|string|nil  of another; or its name
+---@field mark integer?  of that, where it is all that is known
+
+-- Until an init says which filter its program has, which it does once that is executed.
+local SAYS_WITHIN = 1 -- seconds
+
+-- The mark of the filter that the init's program has been given, and how many it has that the init has not.
+local function label_of(init)
+  local until_then = core.now() + SAYS_WITHIN
+  repeat
+    local words = file.read(("/proc/%d/cmdline"):format(init)) or ""
+    if words:sub(1, #"cella-init") == "cella-init" then
+      local mark, more = words:match "seccomp=(%d+)%+(%d)"
+      return tonumber(mark), tonumber(more)
+    end
+    core.poll({}, 0.002)
+  until core.now() > until_then
+  return nil
+end
 
 --- The filters that the process was started with, besides those of who started it. A handle knows. Of a bare number it
---- is what the init says, where it is cella's: it has been given the filter that denies keys, and no other, before the
---- program has run, and nobody in there can give it any.
+--- is what the init says, where it is cella's: it has been given the filter that denies keys, and that of the program
+--- where this comes first, before the program has run, and nobody in there can give it any; its command line has the
+--- mark of the latter.
 ---@param own integer  filters of this process
 ---@return cella.enter.filtered?
 function Target:filters_given(own)
@@ -245,7 +264,11 @@ function Target:filters_given(own)
   local theirs = bytes(("/proc/%d/exe"):format(init), #ours + 1)
   if theirs and (ours == "" or theirs ~= ours) then return nil end
   local count = tonumber(status.field(text, "Seccomp_filters"))
-  return count == own + 1 and { count = count, keys = true } or nil
+  local mark, more
+  if theirs then mark, more = label_of(init) end
+  local of_keys = count - own - (mark and 1 - more or 0)
+  if of_keys ~= 0 and of_keys ~= 1 or of_keys == 0 and not mark then return nil end
+  return { count = count + (more or 0), keys = of_keys == 1, mark = mark and math.floor(mark) }
 end
 
 --- What Target:facts says of this process. `seccomp` is the number of its filters.

@@ -39,6 +39,12 @@ local ENGINES_SECCOMP = [[
 seccompProfile: { type: Unconfined }
 # systemd, in the unit: no RestrictNamespaces=, and a SystemCallFilter= that has @mount, or none]]
 
+local CELLA_SECCOMP = [[
+-- The container that this process is in is cella's: among its keys
+nesting = true]]
+
+local function is_in_container_of_cella() return read "/proc/1/comm" == "cella-init" end
+
 --- A filter that answers a call itself.
 ---@param op string
 ---@param namespaces string[]?
@@ -51,7 +57,7 @@ function M.filter(op, namespaces)
   local how = answer == "killed" and "kills whoever calls" or ("answers %s in the kernel's place to"):format(answer)
   local more = call == "clone3" and ". cella starts everything by clone3(2): clone(2) has no flag for birth in a "
     .. "cgroup or a time namespace, nor for signal handlers that are not handed on" or ""
-  return { name = "seccomp", remedy = ENGINES_SECCOMP,
+  return { name = "seccomp", remedy = is_in_container_of_cella() and CELLA_SECCOMP or ENGINES_SECCOMP,
     says = ("a seccomp filter that this process is under (Seccomp: 2 in /proc/self/status) %s %s(2)%s"):format(how,
       call, more) }
 end

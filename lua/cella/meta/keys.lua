@@ -32,14 +32,18 @@ error "for editors and readers, not for running"
 ---@field no_new_privs boolean?  no program gets more by its file (set-user-ID, file capabilities): prctl(2). True, if
 ---  not given
 ---@field user_namespaces boolean?  false: nobody inside can make a user namespace, and gain in it what the kernel gives
----  there. Needs one of the container's own. True, if not given
+---  there. Needs one of the container's own. If not given: false where that holds and nothing asks for more (`nesting`,
+---  seccomp = "nesting", a capability sys_admin or sys_resource), else true
+---@field nesting boolean?  containers can be made inside: user_namespaces = true, seccomp = "nesting", and, where no
+---  `capabilities` are given, setfcap, by which who is 0 there gives that ID away again. False, if not given
 ---@field lock_mounts boolean?  no mount of the root can be unmounted, moved or made writable inside, whatever is kept
 ---  in `capabilities`: mount_namespaces(7). Needs a user and a mount namespace of its own. True where `sys_admin` is
 ---  kept, if not given
 ---@field keyrings ("none"|"own"|"host")?  the kernel's keys, keyrings(7). "none": its three calls answer ENOSYS, by a
 ---  filter; "own": a session keyring of its own; "host": the caller's
 ---@field seccomp ("default"|"nesting"|"strict"|cella.seccomp.policy|cella.seccomp.keys|false)?  what the program's
----  system calls are answered: a policy of cella.seccomp, its name or its table. Only the kernel decides, if not given
+---  system calls are answered: a policy of cella.seccomp, its name or its table. "default", if not given; false: only
+---  the kernel decides
 ---@field landlock (cella.landlock.policy|cella.landlock.keys|false)?  which files, ports and other processes the
 ---  program has to do with: a policy of cella.landlock or its table. None, if not given
 ---@field new_session boolean?  a session without the caller's terminal: setsid(2). True, if not given

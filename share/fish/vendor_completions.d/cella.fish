@@ -172,7 +172,7 @@ complete -c cella -n '__fish_cella_seen_command plan' -l colour -l color -xa 'au
 complete -c cella -n '__fish_cella_seen_command learn' -s h -l help -d 'Show this help message and exit'
 complete -c cella -n '__fish_cella_seen_command learn' -s t -l terminal -d 'Give the program a terminal of its own, wherever this one\'s streams lead'
 complete -c cella -n '__fish_cella_seen_command learn' -l no-terminal -d 'Give it none: it has the streams that this one has'
-complete -c cella -n '__fish_cella_seen_command learn' -s e -l eval -r -d 'The container\'s keys, in Lua, as they stand in the table of a file; cella, policy, idmap, caps, sys and seccomp are at hand'
+complete -c cella -n '__fish_cella_seen_command learn' -s e -l eval -r -d 'The container\'s keys, in Lua, as they stand in the table of a file; cella, policy, idmap, caps, sys, seccomp and landlock are at hand'
 complete -c cella -n '__fish_cella_seen_command learn' -l seccomp -r -d 'Its system calls: default, nesting, strict, none, or a Lua program that returns a policy (cella seccomp)'
 complete -c cella -n '__fish_cella_seen_command learn' -l timeout -r -d 'Seconds after which each run of the program is ended'
 

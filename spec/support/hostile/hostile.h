@@ -15,7 +15,7 @@ struct attempt {
 };
 
 extern const struct attempt file_attempts[], key_attempts[], process_attempts[], mount_attempts[], nested_attempts[],
-    privilege_attempts[], inherited_attempts[], socket_attempts[];
+    privilege_attempts[], inherited_attempts[], socket_attempts[], call_attempts[];
 
 /* A line of the answer to the attempt that is being made. */
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));

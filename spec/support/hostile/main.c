@@ -56,7 +56,8 @@ int write_text(const char *path, const char *text) {
 
 static const struct attempt *find(const char *name, size_t length) {
   const struct attempt *const tables[] = {file_attempts,    key_attempts,       process_attempts,   mount_attempts,
-                                          nested_attempts,  privilege_attempts, inherited_attempts, socket_attempts};
+                                          nested_attempts,  privilege_attempts, inherited_attempts, socket_attempts,
+                                          call_attempts};
   for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
     for (const struct attempt *attempt = tables[i]; attempt->name; attempt++)
       if (strlen(attempt->name) == length && !memcmp(attempt->name, name, length)) return attempt;

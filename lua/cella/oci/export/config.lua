@@ -9,6 +9,8 @@ local capabilities = require "cella.caps.set"
 local core = require "cella.core"
 local command_module = require "cella.command"
 local description = require "cella.container.description"
+local filter = require "cella.filter"
+local five = require "cella.caps.five"
 local users = require "cella.oci.export.user"
 local identity = require "cella.container.identity"
 local json = require "cella.oci.json"
@@ -218,13 +220,13 @@ local USER_NAMESPACES = { default = "allow",
 ---@param box table
 ---@return cella.seccomp.policy?
 function M.policy(box)
-  local policy = box.seccomp or nil
+  local policy = filter.policy(filter.of(description.policy_of(box), five.masks(box.capabilities).bounding)) or nil
   local function both(other)
     other = seccomp.policy(other)
     policy = policy and policy * other or other
   end
   if (box.keyrings or "none") == "none" then both(KEY_CALLS) end
-  if box.user_namespaces == false then both(USER_NAMESPACES) end
+  if not description.has_user_namespaces(box) then both(USER_NAMESPACES) end
   return policy
 end
 

@@ -94,6 +94,7 @@ M.ROWS = {
     lock_mounts = refused("a runtime locks no mounts: false says that whoever has sys_admin inside may undo them",
       is(false)),
     no_new_privs = { oci = "process.noNewPrivileges", kube = "securityContext.allowPrivilegeEscalation" },
+    nesting = { oci = "linux.seccomp", kube = "securityContext.seccompProfile" },
     user_namespaces = { oci = "linux.seccomp", kube = "securityContext.seccompProfile" },
     keyrings = { oci = no("a runtime makes a session keyring, unless whoever starts it says otherwise",
       is("none", "own")), kube = no("whether there are keyrings is the node's choice", is "none") },
