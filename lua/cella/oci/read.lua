@@ -432,7 +432,7 @@ local function build(config, directory)
     masked_paths = linux.maskedPaths, readonly_paths = linux.readonlyPaths,
     capabilities = sets,
     no_new_privs = process.no_new_privs,
-    seccomp = seccomp_of.policy(linux.seccomp), user_namespaces = true,
+    seccomp = seccomp_of.policy(linux.seccomp) or false, user_namespaces = true,
     keyrings = "own",
     sysctl = linux.sysctl,
     rlimits = process.rlimits,
