@@ -2,6 +2,7 @@
 
 local ascii = require "cella.ascii"
 local core = require "cella.core"
+local host = require "cella.host"
 local schema = require "cella.oci.schema"
 
 local fail = schema.fail
@@ -164,8 +165,8 @@ local function check_cgroup(mount, kinds, path)
   if not mount.readonly then
     fail(path .. ".options", "not supported without \"ro\" where there is no cgroup namespace: it is the host's")
   end
-  if kinds.user == "host" then return end
-  -- In a user namespace of one's own only a cgroup namespace of one's own can be mounted.
+  if kinds.user == "host" and host.facts().initial then return end
+  -- In a user namespace only a cgroup namespace that belongs to it can be mounted.
   for key in pairs(mount) do
     if key ~= "destination" then mount[key] = nil end
   end
