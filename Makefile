@@ -204,6 +204,12 @@ test-kernels:
 	@$(MAKE) --no-print-directory build
 	@tools/test-kernels
 
+# With podman and containerd, whose runtime cella-oci is then.
+test-oci:
+	@tools/deps engines
+	@$(MAKE) --no-print-directory build
+	@tools/test-oci
+
 # With other Debians, in roots of their own: tools/distribution.
 test-distributions:
 	@tools/deps distributions
@@ -259,6 +265,7 @@ help:
 	@echo 'make run      install what is missing, build, start the example container'
 	@echo 'make test     install what is missing, build and test everything'
 	@echo 'make test-kernels  the specs that depend on the kernel, on Linux 5.10, 6.1, 6.12, 7.3, and 6.1 on aarch64'
+	@echo 'make test-oci    podman, as root and as a user, and containerd, with cella-oci for their runtime'
 	@echo 'make test-distributions  make run and make test as on a bare Debian 13, and with the newest suite'
 	@echo 'make check [LUA=5.1|...]  the specs without the slow ones, as you are, in that Lua'
 	@echo 'make fuzz [FUZZ_SECONDS=600]  options, parsers, results of functions and launches of the runner, at random'
@@ -272,4 +279,4 @@ help:
 	@echo 'make dist VERSION=0.1.0 [DIST_URL=https://...]  an archive of the sources, its rockspec, a source rock'
 	@echo 'make clean    remove what was built'
 
-.PHONY: build sanitized aarch64 riscv64 musl objects installable install uninstall dist env doc run test test-kernels test-distributions check fuzz bench bench-programs lint luacheck cppcheck clean help FORCE
+.PHONY: build sanitized aarch64 riscv64 musl objects installable install uninstall dist env doc run test test-kernels test-oci test-distributions check fuzz bench bench-programs lint luacheck cppcheck clean help FORCE

@@ -100,7 +100,7 @@ M.rows = {
   { "linux.resources.memory.disableOOMKiller", "boolean", "false, which is how it is", NO_V1 },
   { "linux.resources.memory.useHierarchy", "boolean", "true, which is how it is" },
   { "linux.resources.memory.checkBeforeUpdate", "boolean", false },
-  { "linux.resources.cpu.shares", "integer", "`cgroup.cpu_weight`: cpu.weight" },
+  { "linux.resources.cpu.shares", "integer", "`cgroup.cpu_weight`: cpu.weight", "1024, the default, is as nothing" },
   { "linux.resources.cpu.quota", "integer", "`cgroup.cpu`: cpu.max" },
   { "linux.resources.cpu.period", "integer", "`cgroup.cpu`: cpu.max" },
   { "linux.resources.cpu.burst", "integer", "cpu.max.burst" },

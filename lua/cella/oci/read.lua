@@ -310,7 +310,9 @@ local function check_devices(rules, list, sets)
   end
 end
 
---- The text of JSON that a cgroup's file gets.
+local DEFAULT_SHARES = 1024
+
+-- What is written to which files of a cgroup.
 local function settings_of(resources)
   local files = {}
   local function add(file, text) files[#files + 1] = { file, text } end
@@ -340,7 +342,8 @@ local function settings_of(resources)
     end
   end
   at = "linux.resources.cpu."
-  if cpu.shares and cpu.shares ~= 0 then
+  -- What all have that say nothing, engines write down.
+  if cpu.shares and cpu.shares ~= 0 and cpu.shares ~= DEFAULT_SHARES then
     local shares = within(cpu.shares, at .. "shares", 2, 262144)
     add("cpu.weight", ("%d"):format(math.floor(1 + (shares - 2) * 9999 / 262142)))
   end
