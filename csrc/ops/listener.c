@@ -2,7 +2,11 @@
  *
  * The listener comes into being behind the filter, which may hold back any call that it would take to hand it on. So a
  * thread of this process does that, which was there before: the filter does not reach it. It shares the descriptors,
- * and closes the listener before this process goes on: no program ever has it. */
+ * and closes the listener once it is sent.
+ *
+ * Nobody waits for the thread, because behind the filter no call is sure to be performed, none to sleep either. The
+ * execve(2) that comes next sleeps until somebody answers, who has the listener by then; it ends the thread, and
+ * closes what may still be open: the listener is close-on-exec, and no program ever has it. */
 #include "ops/ops.h"
 #include "sys/channel.h"
 #include "sys/raw.h"
@@ -28,8 +32,6 @@ static struct {
 	char stack[STACK] __attribute__((aligned(16)));
 	int64_t channel;
 	int listener; /* its number and 1; 0 until there is one; NONE where there will not be any */
-	int thread;   /* 0 once it has ended: set by the kernel (CLONE_CHILD_CLEARTID) */
-	int result;
 } handing;
 
 static void hand_on(void *data)
@@ -41,7 +43,8 @@ static void hand_on(void *data)
 	while (!(listener = __atomic_load_n(&handing.listener, __ATOMIC_SEQ_CST)))
 		RAW(SYS_nanosleep, &moment, 0);
 	if (listener != NONE) {
-		handing.result = channel_send(handing.channel, MESSAGE_LISTENER, listener - 1);
+		/* If it cannot be sent nobody has it, and execve(2) fails: ENOSYS. */
+		channel_send(handing.channel, MESSAGE_LISTENER, listener - 1);
 		RAW(SYS_close, listener - 1);
 	}
 	for (;;)
@@ -75,24 +78,18 @@ static int act_seccomp_listener(const struct arg *a)
 		.filter = (struct sock_filter *)(uintptr_t)a[0].p,
 	};
 	struct clone_args args = {
-		.flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM |
-			 CLONE_CHILD_CLEARTID,
-		.child_tid = (uint64_t)(uintptr_t)&handing.thread,
+		.flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM,
 		.stack = (uint64_t)(uintptr_t)handing.stack,
 		.stack_size = sizeof handing.stack,
 	};
 	handing.channel = a[2].n;
-	handing.listener = handing.result = 0;
-	handing.thread = 1;
+	handing.listener = 0;
 	long result = raw_clone3(&args, sizeof args, hand_on, NULL);
 	if (result < 0)
 		return (int)result;
 	int listener = install(&program);
 	__atomic_store_n(&handing.listener, listener < 0 ? NONE : listener + 1, __ATOMIC_SEQ_CST);
-	/* No call is sure to be performed now, none to sleep either. The thread has little to do. */
-	while (__atomic_load_n(&handing.thread, __ATOMIC_SEQ_CST))
-		;
-	return listener < 0 ? listener : handing.result;
+	return listener < 0 ? listener : 0;
 }
 
 static const struct op rows[] = {

@@ -47,8 +47,8 @@ end
 local Supervisor = {}
 Supervisor.__index = Supervisor
 
--- Calls that are answered in one go: then limits and output have their turn.
-local MOST_AT_ONCE = 64
+-- Calls that are answered in one go, and for how long: then limits and output have their turn.
+local MOST_AT_ONCE, LONGEST = 64, 0.1
 
 -- What is the same is told once, as long as it is remembered: a program may ask for as many files as it likes.
 local MOST_REMEMBERED = 4096
@@ -110,7 +110,9 @@ end
 --- Answers the calls that wait now, and tells of them.
 ---@return boolean  false once all are gone whom the filter was on
 function Supervisor:serve()
+  local till = core.now() + LONGEST
   for _ = 1, MOST_AT_ONCE do
+    if core.now() > till then return true end
     if not self:number() then return false end -- what was told has closed it
     local call, message, errno = core.listener.receive(self:number())
     if call then

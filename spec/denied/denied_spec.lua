@@ -63,8 +63,9 @@ describe("what a program is denied", function()
     local events, result = told(keys, script)
     assert.equal("refused\n", result.stdout)
     local event = only(events, { call = "unshare" })
-    assert.same({ "filter", true, "EPERM", "unshare", 'seccomp = "nesting"' },
-      { event.cause, event.certain, event.errno, event.comm, event.key })
+    assert.same({ "filter", true, "EPERM", "unshare" }, { event.cause, event.certain, event.errno, event.comm })
+    assert.truthy(event.key:find("nesting", 1, true))
+    if event.key == "nesting = true" then keys = {} end
     assert.is_number(event.arguments[1])
     assert.equal("", trial.inside(opened(keys, event), script))
   end)
@@ -203,6 +204,16 @@ describe("what a program is denied", function()
     assert.truthy(said(function() entrance:run { "true", denied = nothing } end):find("command.denied", 1, true))
     entrance:close()
     process:close()
+  end)
+
+  it("says why it cannot be heard of", function()
+    local function why(keys)
+      local result, err = cella.container(keys):run { "true", denied = function() end }
+      assert.is_nil(result)
+      return err.code .. " " .. err.why
+    end
+    local said = why { rlimits = { nproc = 1 } }
+    assert.truthy(said:find("^EAGAIN .*rlimits.nproc"), said)
   end)
 
   it("leaves no listener with the program", function()

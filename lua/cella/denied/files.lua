@@ -20,6 +20,7 @@ local function is_of_nobody(path)
 end
 
 local MOST_REMEMBERED = 4096
+local PATIENCE = 1 -- seconds, for a look at the host: behind one that takes longer there is no other
 
 local function look_at_host(path, looks)
   if not caller.waits_for_nobody("self", looks) then return (open.status(path)) end
@@ -37,8 +38,11 @@ end
 ---@return table?
 function M.of_host(path, looks)
   if not looks.host or looks.count >= MOST_REMEMBERED then looks.host, looks.count = {}, 0 end
-  if looks.host[path] == nil then
+  if looks.host[path] == nil and not looks.is_slow then
+    local began = core.now()
     looks.host[path], looks.count = look_at_host(path, looks) or false, looks.count + 1
+    -- A program that names one such path after another would keep the caller from everything else.
+    looks.is_slow = core.now() - began > PATIENCE
   end
   return looks.host[path] or nil
 end

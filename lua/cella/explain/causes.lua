@@ -374,6 +374,14 @@ why.expect_landlock = {
   ENOTRECOVERABLE = "something that the rules refuse can be done: a rule of another path may lead there, by a link or "
     .. "a bind (Landlock goes by the directory, whichever way leads to it)",
 }
+
+why.seccomp_listener = {
+  EINVAL = why.seccomp.EINVAL, EACCES = why.seccomp.EACCES,
+  EBUSY = "this process is under a filter already whose calls somebody else answers, and the kernel allows one "
+    .. "(seccomp_unotify(2)): what runs in a container with `denied` cannot start another with it",
+  EAGAIN = "for `denied` the process has a second thread for a moment, and a limit on processes leaves no room for it: "
+    .. "`rlimits.nproc`, `cgroup.pids`",
+}
 why.deny_keys = {
   EINVAL = 'this kernel has no seccomp filters (CONFIG_SECCOMP_FILTER): `keyrings = "host"` does without one',
   EACCES = "the filter that keeps a program from keys needs no_new_privs, or CAP_SYS_ADMIN in the user namespace "
