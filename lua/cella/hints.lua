@@ -38,6 +38,7 @@ local tables = {
     { "mount volume volumes bind binds tmpfs", called "mounts" },
     { "name host_name", called "hostname" },
     { "hook", called "hooks" },
+    { "device gpu", called "devices" },
     { "userns idmap idmaps uid_map gid_map id_map uidmap gidmap", called "ids" },
     { "namespace unshare", called "namespaces" },
     { "affinity cpu_affinity cpulist", called "cpus" },
@@ -59,8 +60,9 @@ local tables = {
     { "1", "the program is named by `command = { \"program\", ... }`, or given to box:run { \"program\", ... }" },
   },
   command = by_key {
-    { "network hostname domainname namespaces ids user root mounts proc masked_paths readonly_paths "
-      .. "cgroup capabilities no_new_privs keyrings seccomp landlock new_session init die_with_parent hooks "
+    { "network hostname domainname namespaces ids user root mounts devices lock_mounts proc masked_paths "
+      .. "readonly_paths cgroup capabilities no_new_privs keyrings seccomp landlock new_session init "
+      .. "die_with_parent hooks "
       .. "rlimits", of_container },
     { "uid gid groups", "who the program is, is said by the key `user` of the container" },
     { "cmd args argv program command", "the program and its arguments are the items of the table: { \"ls\", \"-l\" }" },

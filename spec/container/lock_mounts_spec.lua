@@ -144,6 +144,16 @@ describe("the key `lock_mounts`", function()
       and seen.unshare < seen.expect_locked_mounts and seen.expect_locked_mounts < seen.capset)
   end))
 
+  it("is told of with the root, in the stages of a plan", needs("user_namespaces", function()
+    local steps = steps_of(admin())
+    local stages, seen = require("cella.plan.stage").of(steps), {}
+    for i, step in ipairs(steps) do
+      if step.op == "unshare" and step.args.namespaces[1] == "mount" then seen[#seen + 1] = stages[i] end
+      if step.op:find "mounts" then seen[#seen + 1] = stages[i] end
+    end
+    assert.same({ "namespaces", "root", "root" }, seen)
+  end))
+
   it("leaves no moment in which the child is among the host's mounts", needs("user_namespaces", function()
     local own, seen = cella.sys.namespace "mount", {}
     local function look(point)

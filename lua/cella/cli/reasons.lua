@@ -26,6 +26,7 @@ M.STAGES = {
 local TEXT = [[
 clone3 clone(2): The child is born into its namespaces: there is no moment at which it is outside.
 unshare unshare(2): Namespaces that the process makes for itself, while the caller goes on.
+unshare_mounts_below mount_namespaces(7): The root is made among mounts of another user namespace: a copy is locked.
 setns setns(2): Joins a namespace that exists.
 fork clone(2): Who joins a pid or time namespace stays outside; a child of it is inside.
 newuidmap newuidmap(1): The helper may map the subordinate IDs of /etc/subuid, which the user himself may not.
@@ -87,6 +88,8 @@ keep_caps prctl(2): The permitted set survives the change of IDs.
 no_new_privs prctl(2): No exec gives more than there is: set-user-ID programs and file capabilities do nothing.
 sigdefault sigaction(2): A signal that the caller ignores would stay ignored.
 sigunblock sigprocmask(2): A signal that was held back would stay so.
+pidfd_open pidfd_open(2): A descriptor of a process, and never of another that has its number later.
+pidfd_send_signal pidfd_send_signal(2): A signal to the process of that descriptor.
 pdeathsig prctl(2): The process ends when its caller does.
 dumpable prctl(2): Who may trace the process, and to whom its files in /proc belong.
 setrlimit setrlimit(2): A limit for the program, which it cannot raise.
@@ -120,6 +123,8 @@ await_plan socketpair(2): The child waits here until there is a command.
 expect_map user_namespaces(7): The map says what was written, number by number.
 expect_namespace namespaces(7): The namespace is a new one, or the one that was to be joined.
 expect_no_user_namespaces user_namespaces(7): No user namespace can be made in here: tried, because no number tells.
+expect_locked_mounts mount_namespaces(7): No mount can be undone inside, also with sys_admin: tried, for nothing tells.
+expect_device open(2): The program may open the device that was named, as who it is.
 expect_node stat(2): What is about to be mounted is the device that it should be (CVE-2025-31133).
 expect_root path_resolution(7): The root is the new one, and nothing lies over it.
 expect_not_root path_resolution(7): What was opened is not the root itself, exchanged meanwhile.

@@ -17,21 +17,21 @@ M.TITLES = {
 }
 
 local OPERATIONS = {
-  namespaces = [[clone3 unshare setns fork newuidmap newgidmap expect_map expect_namespace expect_no_user_namespaces
-    sethostname setdomainname link_up]],
+  namespaces = [[clone3 unshare unshare_mounts_below setns fork newuidmap newgidmap expect_map expect_namespace
+    expect_no_user_namespaces sethostname setdomainname link_up]],
   root = [[mount umount2 fsopen fsconfig fsconfig_at fsmount open_tree open_tree_of move_mount mount_setattr pivot_root
     chroot chdir_first fchdir mkdir mknod symlink make_target make_symlink mask lock fchmod fchown expect_node
-    expect_not_root expect_root expect_same_filesystem]],
+    expect_not_root expect_root expect_same_filesystem expect_locked_mounts]],
   limits = "cgroup setrlimit setpriority sched_setaffinity personality timer_slack thp_disable memory_merge",
   identity = "setgroups setresgid setresuid keep_caps",
   capabilities = [[ambient_clear ambient_lower ambient_raise capbset_drop capset securebits no_new_privs seccomp
     landlock_create_ruleset landlock_add_rule landlock_add_path landlock_add_port landlock_restrict_self
     deny_keys join_session_keyring dumpable]],
   check = [[expect_ids expect_groups expect_capabilities expect_securebits expect_no_new_privs expect_no_keys
-    expect_seccomp expect_landlock expect_personality expect_timer_slack expect_priority expect_affinity
-    expect_memory_defaults]],
+    expect_seccomp expect_landlock expect_device expect_personality expect_timer_slack expect_priority
+    expect_affinity expect_memory_defaults]],
   command = [[expect_cwd init setsid setctty openpt ptpeer copy_tty tcsetwinsize send_fd dup2 close_others close_range
-    sigdefault sigunblock pdeathsig expect_parent expect_program execve call
+    sigdefault sigunblock pidfd_open pidfd_send_signal pdeathsig expect_parent expect_program execve call
     hold_signals]],
 }
 
@@ -54,6 +54,9 @@ local function stage_of(step, before)
     return "namespaces"
   elseif step.op == "write_file" and path == "/proc/self/oom_score_adj" then
     return "limits"
+  elseif step.op == "unshare" and before == "root" and type(args.namespaces) == "table"
+    and args.namespaces[1] == "mount" then
+    return "root" -- a copy of the finished one
   elseif step.op == "chdir" then
     return before == "root" and "root" or "command"
   elseif step.op == "securebits" and type(args.bits) == "table" and args.bits[1] == "no_setuid_fixup" then
