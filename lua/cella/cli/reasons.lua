@@ -136,6 +136,7 @@ expect_groups getgroups(2): These groups, and no others.
 expect_capabilities capabilities(7): Effective, permitted, inheritable, bounding and ambient, capability by capability.
 expect_securebits prctl(2): The securebits are these.
 expect_no_new_privs prctl(2): It is set.
+seccomp_listener seccomp_unotify(2): What the filter holds back is told to the caller, who answers.
 expect_seccomp seccomp(2): The filter answers a question that nothing else does.
 expect_landlock landlock(7): What the rules refuse is refused: tried, because the kernel tells nobody what they are.
 expect_no_keys keyctl(2): The three calls are not there: tried.

@@ -25,8 +25,8 @@ local OPERATIONS = {
   limits = "cgroup setrlimit setpriority sched_setaffinity personality timer_slack thp_disable memory_merge",
   identity = "setgroups setresgid setresuid keep_caps",
   capabilities = [[ambient_clear ambient_lower ambient_raise capbset_drop capset securebits no_new_privs seccomp
-    landlock_create_ruleset landlock_add_rule landlock_add_path landlock_add_port landlock_restrict_self
-    deny_keys join_session_keyring dumpable]],
+    seccomp_listener landlock_create_ruleset landlock_add_rule landlock_add_path landlock_add_port
+    landlock_restrict_self deny_keys join_session_keyring dumpable]],
   check = [[expect_ids expect_groups expect_capabilities expect_securebits expect_no_new_privs expect_no_keys
     expect_seccomp expect_landlock expect_device expect_personality expect_timer_slack expect_priority
     expect_affinity expect_memory_defaults]],
