@@ -55,15 +55,18 @@ static int act_landlock_add_rule(const struct arg *a)
 	return add_path((int)a[0].n, (int)a[1].n, (uint64_t)a[2].n);
 }
 
-/* landlock_add_path(ruleset_fd, path, access [, of_file [, optional]]) -> true | nil, message, errno
+/* landlock_add_path(ruleset_fd, path, access [, of_file [, optional [, no_links]]]) -> true | nil, message, errno
  * The same for what a path leads to. Links of /proc are not followed (ELOOP): they lead to whatever is open.
  * of_file: in place of `access`, where it is no directory
- * optional: a path that is not there (ENOENT) needs no rule */
+ * optional: a path that is not there (ENOENT) needs no rule
+ * no_links: no symbolic link is followed (ELOOP): who is to be under the rules may have made it before */
 static int act_landlock_add_path(const struct arg *a)
 {
 	struct open_how how = { .flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_NO_MAGICLINKS };
 	struct stat status;
 	long fd, result;
+	if (a[5].n)
+		how.resolve |= RESOLVE_NO_SYMLINKS;
 	RAW_RETRY(fd, SYS_openat2, AT_FDCWD, a[1].p, &how, sizeof how);
 	if (fd < 0)
 		return fd == -ENOENT && a[4].n ? 0 : (int)fd;
@@ -147,7 +150,8 @@ static const struct op rows[] = {
 	    { "path", K_PATH },
 	    { "access", K_FLAGS, false, &names_landlock_fs },
 	    { "of_file", K_FLAGS, true, &names_landlock_fs },
-	    { "optional", K_BOOL, true } } },
+	    { "optional", K_BOOL, true },
+	    { "no_links", K_BOOL, true } } },
 	{ "landlock_add_port", act_landlock_add_port, 0, RESULT_TRUE,
 	  { { "ruleset_fd", K_FD }, { "port", K_PORT }, { "access", K_FLAGS, false, &names_landlock_net } } },
 	{ "landlock_restrict_self", act_landlock_restrict_self, OP_CREDENTIALS, RESULT_TRUE, { { "ruleset_fd", K_FD } } },

@@ -540,11 +540,12 @@ function Container:__tostring()
   for _, name in ipairs(NAMESPACES) do
     if self.description.namespaces[name] == "new" then new[#new + 1] = name end
   end
-  local from = self.description.root or {}
+  local from = self.description.root
   local note = noted(self.description)
-  local root_words = from.path or from.fd and "descriptor " .. from.fd or from.system and "system" or "a root of parts"
-  return printable.line(("%s (%s; new: %s%s)"):format(Container.__name, root_words, table.concat(new, " "),
-    note and "; ids: " .. note or ""))
+  local root_words = not from and "no root of its own" or from.path or from.fd and "descriptor " .. from.fd
+    or from.system and "system" or "a root of parts"
+  return printable.line(("%s (%s; new: %s%s)"):format(Container.__name, root_words,
+    #new > 0 and table.concat(new, " ") or "none", note and "; ids: " .. note or ""))
 end
 
 return M

@@ -39,6 +39,8 @@ describe("a container without namespaces of its own", function()
     for line in said:gmatch "[^\n]+" do lines[#lines + 1] = line:match "^%s*(.-)%s*$" end
     assert.same(expected, lines)
     assert.same({}, result.confinement.namespaces)
+    assert.equal("cella.container (no root of its own; new: none)",
+      tostring(cella.container { namespaces = "host" }))
     assert.equal("namespaces: none of its own", (tostring(result.confinement):match "[^\n]*"))
   end)
 

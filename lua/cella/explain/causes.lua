@@ -353,7 +353,13 @@ why.landlock_add_path = {
   ENOENT = ROOT .. ": there is no such file there; a rule for what need not be there says `optional = true`",
   ENOTDIR = ROOT .. ": part of it is no directory",
   EACCES = ROOT .. ": the container's user may not search a directory on it",
-  ELOOP = ROOT .. ": too many symbolic links, or one of /proc, which lead to whatever is open",
+  ELOOP = function(fields)
+    if fields.args and fields.args.no_links then
+      return ROOT .. ": a symbolic link is on it, below a directory where another rule lets programs make links; name "
+        .. "what it leads to"
+    end
+    return ROOT .. ": too many symbolic links, or one of /proc, which lead to whatever is open"
+  end,
   EINVAL = of_rule,
   ENOMSG = "what is there is no directory, and all that is allowed are rights to directories",
   EBADFD = "what is there is on no file system that Landlock can have rules about",

@@ -108,6 +108,27 @@ local function path_rules(said, set, path)
   return list
 end
 
+local function clean(path)
+  local short = path:gsub("/+", "/"):gsub("/%./", "/"):gsub("/%./", "/"):gsub("/%.?$", "")
+  return short .. "/"
+end
+
+-- What lies below a directory where links can be made could be one that an earlier program has left: to a place that
+-- it could not reach then.
+local function forbid_links(list)
+  for _, one in ipairs(list) do
+    local path = clean(one.path)
+    for _, other in ipairs(list) do
+      local above = clean(other.path)
+      if #above < #path and path:sub(1, #above) == above
+        and (lists.contains(other.access, "make_sym") or lists.contains(other.access, "refer")) then
+        one.no_links = true
+      end
+    end
+  end
+  return list
+end
+
 -- The rights to ports that are restricted, and { port =, access = } of what is allowed.
 local function port_rules(said)
   local restricted_ones, by_port = {}, {}
@@ -136,7 +157,7 @@ end
 ---@field fs string[]     rights to files that are refused where no rule allows them
 ---@field net string[]    the same of ports
 ---@field scoped string[]
----@field paths { path: string, access: string[], of_file: string[], optional: boolean }[]
+---@field paths { path: string, access: string[], of_file: string[], optional: boolean, no_links: boolean? }[]
 ---@field ports { port: integer, access: string[] }[]
 ---@field needs integer   the ABI that has all of this
 
@@ -152,7 +173,7 @@ function M.rule(value, path)
   local meaning = { said = said, fs = {}, paths = {}, scoped = in_order(expand(said.scopes or {}), rights.scopes) }
   if said.files then
     local set = restricted(said)
-    meaning.fs, meaning.paths = in_order(set, rights.files), path_rules(said, set, path)
+    meaning.fs, meaning.paths = in_order(set, rights.files), forbid_links(path_rules(said, set, path))
   end
   meaning.net, meaning.ports = port_rules(said)
   meaning.needs = 0

@@ -41,7 +41,8 @@ local function record_one(plan, held)
   local ruleset = plan:landlock_create_ruleset(some(held.fs), some(held.net), some(held.scoped))
   for _, one in ipairs(held.paths) do
     local same = #one.of_file == #one.access
-    plan:landlock_add_path(ruleset, one.path, one.access, not same and one.of_file or nil, one.optional or nil)
+    plan:landlock_add_path(ruleset, one.path, one.access, not same and one.of_file or nil, one.optional or nil,
+      one.no_links)
   end
   for _, one in ipairs(held.ports) do plan:landlock_add_port(ruleset, one.port, one.access) end
   plan:landlock_restrict_self(ruleset)
