@@ -104,15 +104,31 @@ local function rules_of(process, types)
   return assert(plan:exec({ "/usr/sbin/nft", "list", "ruleset", stdout = "capture" }):run()).stdout
 end
 
+-- Whether the kernel has what rules are made of.
+local function has_tables()
+  local list = "PATH=$PATH:/usr/sbin:/sbin; unshare --user --map-root-user --net nft list ruleset && echo yes"
+  return trial.sh(list) == "yes\n"
+end
+
 describe("the rules of a container", function()
   local function box() return cella.container { network = { type = "none", allow = { "192.0.2.7:443" } } } end
 
   local function with_nft(body)
     return needs("user_namespaces", function()
       if trial.sh "PATH=$PATH:/usr/sbin:/sbin command -v nft" == "" then return pending "needs nft" end
+      if not has_tables() then return pending "needs a kernel with nf_tables" end
       body()
     end)
   end
+
+  it("that the kernel does not have are refused by nft's own word #vm", needs("user_namespaces", function()
+    if trial.sh "PATH=$PATH:/usr/sbin:/sbin command -v nft" == "" then return pending "needs nft" end
+    if has_tables() then return pending "needs a kernel without nf_tables" end
+    local result, err = box():run { "true" }
+    assert.is_nil(result)
+    assert.same({ "nft", "parent" }, { err.op, err.side })
+    assert.truthy(err.why:find("no program runs without its rules", 1, true), err.why)
+  end))
 
   it("are there before its program, and nobody inside changes them", with_nft(function()
     local text = "PATH=$PATH:/usr/sbin:/sbin; nft flush ruleset; nft list ruleset; nft delete table inet cella; "

@@ -50,8 +50,8 @@ function M.lacks(...)
   local user = trial.lacks_root() and " --user --map-root-user" or ""
   local make = "PATH=$PATH:/usr/sbin:/sbin; ip link add ext type veth peer name far"
   local said = trial.sh(("%s%s sh -c '%s' && echo made"):format(NAMESPACES, user, make))
-  if said ~= "made\n" then return "needs a network namespace with a veth device of its own: " .. said end
-  return nil
+  if said == "made\n" then return nil end
+  return "needs a network namespace with a veth device of its own: " .. said:gsub("\n.*", "")
 end
 
 --- Nil where a user-mode network can be tried in there.
