@@ -7,7 +7,7 @@ local M = {}
 
 -- In the order of the help. Each is a module that has summary, configure(command) and run(arguments, io).
 local COMMANDS = { "run", "plan", "learn", "doctor", "enter", "tree", "show", "same", "idmap", "caps", "seccomp",
-  "oci", "busted", "repl", "completion" }
+  "oci", "kube", "busted", "repl", "completion" }
 
 -- A word that is wrong is for the command that it was said to, which alone can tell how it is called.
 local function refuse(parser, message)

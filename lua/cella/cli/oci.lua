@@ -1,5 +1,6 @@
 --- `cella oci`: containers for the runtimes and engines of others.
 
+local commands = require "cella.cli.command"
 local common = require "cella.cli.common"
 local containers = require "cella.cli.container"
 local printable = require "cella.printable"
@@ -57,18 +58,6 @@ function actions.image(box, directory, command)
   return require("cella.oci.image").write(box, directory, command)
 end
 
-local function command_of(box, request)
-  local given = request.command
-  if not given then return nil end
-  -- What the file says of how its command is run holds of this one too.
-  local own = box.description.command
-  local command = {}
-  for key, value in pairs(type(own) == "table" and own or {}) do
-    if type(key) == "string" and key ~= "n" then command[key] = value end
-  end
-  for i, word in ipairs(given) do command[i] = word end
-  return command
-end
 --- Runs the command.
 ---@param arguments table
 ---@param streams table
@@ -88,7 +77,7 @@ function M.run(arguments, streams)
   end
   return containers.with(arguments, streams, function(box, request)
     if not require("cella.container").is(box) then return fail "what the file returns is no container" end
-    local ok, notes, err = common.try(actions[arguments.oci_command], box, directory, command_of(box, request))
+    local ok, notes, err = common.try(actions[arguments.oci_command], box, directory, commands.of(box, request))
     if not ok then return fail(notes) end
     if not notes then return fail(err) end
     for _, note in ipairs(notes) do streams.err:write("cella: note: ", printable.text(note), "\n") end

@@ -31,7 +31,10 @@ could be started under it); 125 where the question could not be answered.
 Prints the Lua program that returns the policy. Without one: those that have
 names.]])
   show:argument("policy", "A name, or a file."):argname "POLICY":args "?"
-  show:epilog "  cella seccomp show strict"
+  show:flag("--oci", "As JSON, as runtimes and the nodes of a cluster read it (needs the Lua module dkjson).")
+  show:epilog [[
+  cella seccomp show strict
+  cella seccomp show --oci default > profile.json]]
 
   local explain = subcommand("explain", "Say what a system call is answered, and why.", [[
 Tells of a system call its numbers, what the kernel reads of its arguments, and
@@ -58,7 +61,18 @@ local function policy_of(word)
   return filters.take(word) or common.stop "none is the word for no policy at all: every call is allowed"
 end
 
+local function show_oci(policy, streams)
+  local made, problem = require("cella.oci.export.seccomp").of(policy)
+  local text, message
+  if made then text, message = require("cella.oci.json").encode(made, true) end
+  if not text then common.stop("%s", problem or message) end
+  streams.out:write(text, "\n")
+  return common.YES
+end
+
 function actions.show(arguments, streams)
+  if arguments.oci and not arguments.policy then common.stop "--oci: the policy is missing" end
+  if arguments.oci then return show_oci(policy_of(arguments.policy), streams) end
   if arguments.policy then
     streams.out:write('local seccomp = require "cella.seccomp"\n\nreturn ', tostring(policy_of(arguments.policy)), "\n")
     return common.YES

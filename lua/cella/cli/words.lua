@@ -9,7 +9,7 @@ local PROGRAM = { enter = true }
 -- Options of the former that take the next word: short ones also at the end of several in one word.
 local LONG = { ["--eval"] = true, ["--seccomp"] = true, ["--diff"] = true, ["--colour"] = true, ["--color"] = true,
   ["--timeout"] = true, ["--image"] = true, ["--name"] = true, ["--completions"] = true, ["--parallelism"] = true,
-  ["--seccomp-profile"] = true }
+  ["--seccomp-profile"] = true, ["--runtime-class"] = true }
 local function takes_next(word) return word:find "^%-[A-Za-z]*e$" or LONG[word] end
 
 ---@class cella.cli.words
@@ -22,7 +22,7 @@ local SUBCOMMANDS = { oci = true }
 
 -- Options that may stand behind FILE too: of commands that start nothing, they are ours wherever they are.
 local ANYWHERE = { kube = { ["--image"] = 1, ["--name"] = 1, ["--job"] = 0, ["--completions"] = 1,
-  ["--parallelism"] = 1, ["--seccomp-profile"] = 1 } }
+  ["--parallelism"] = 1, ["--seccomp-profile"] = 1, ["--runtime-class"] = 1 } }
 
 --- Everything behind FILE belongs to it, whatever it looks like, up to `--` and the command. So our own parser sees
 --- the words up to FILE only; of `enter`, those up to `--`; of `oci`, the directory behind it too.

@@ -107,8 +107,8 @@ function M.devpts_options(state)
   return { { "ptmxmode", "0666" }, { "mode", "0620" }, { "gid", "5" } }
 end
 
--- What somebody says, or as above.
-local function own_devpts_options(state, mount)
+--- What somebody says, or as above.
+function M.own_devpts_options(state, mount)
   if not mount.mode and not mount.group and not mount.ptmxmode then return M.devpts_options(state) end
   local options = { { "ptmxmode", mount.ptmxmode or "0666" },
     { "mode", mount.mode or mount.group and "0620" or "0600" } }
@@ -117,7 +117,7 @@ local function own_devpts_options(state, mount)
 end
 
 function make.devpts(plan, state, mount)
-  place.attach(plan, state, mount, M.new(plan, "devpts", own_devpts_options(state, mount), mount), "directory")
+  place.attach(plan, state, mount, M.new(plan, "devpts", M.own_devpts_options(state, mount), mount), "directory")
 end
 
 return M

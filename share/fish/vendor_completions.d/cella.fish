@@ -108,6 +108,9 @@ function __fish_cella_print_command
                     end
                 end
                 break
+            case kube
+                set cmd $cmd kube
+                break
             case busted
                 set cmd $cmd busted
                 break
@@ -146,6 +149,7 @@ complete -c cella -n '__fish_cella_using_command' -xa 'idmap' -d 'Show, check, t
 complete -c cella -n '__fish_cella_using_command' -xa 'caps' -d 'Show, decode and explain capabilities, and predict exec'
 complete -c cella -n '__fish_cella_using_command' -xa 'seccomp' -d 'Show, explain and check policies of system calls'
 complete -c cella -n '__fish_cella_using_command' -xa 'oci' -d 'Write a container as a bundle or an image, for other runtimes'
+complete -c cella -n '__fish_cella_using_command' -xa 'kube' -d 'Print a container as a Pod or Job of Kubernetes'
 complete -c cella -n '__fish_cella_using_command' -xa 'busted' -d 'Run busted, with each spec file in a container of its own'
 complete -c cella -n '__fish_cella_using_command' -xa 'repl' -d 'Lua at a prompt, with cella\'s operations and values at hand'
 complete -c cella -n '__fish_cella_using_command' -xa 'completion' -d 'Print what a shell reads to complete these commands'
@@ -299,6 +303,7 @@ complete -c cella -n '__fish_cella_using_command seccomp' -xa 'check' -d 'Say wh
 complete -c cella -n '__fish_cella_seen_command seccomp' -s h -l help -d 'Show this help message and exit'
 
 complete -c cella -n '__fish_cella_seen_command seccomp show' -s h -l help -d 'Show this help message and exit'
+complete -c cella -n '__fish_cella_seen_command seccomp show' -l oci -d 'As JSON, as runtimes and the nodes of a cluster read it (needs the Lua module dkjson)'
 
 complete -c cella -n '__fish_cella_seen_command seccomp explain' -s h -l help -d 'Show this help message and exit'
 
@@ -316,6 +321,17 @@ complete -c cella -n '__fish_cella_seen_command oci bundle' -l seccomp -r -d 'It
 complete -c cella -n '__fish_cella_seen_command oci image' -s h -l help -d 'Show this help message and exit'
 complete -c cella -n '__fish_cella_seen_command oci image' -s e -l eval -r -d 'The container\'s keys, in Lua, as for `cella run`'
 complete -c cella -n '__fish_cella_seen_command oci image' -l seccomp -r -d 'Its system calls, as for `cella run`'
+
+complete -c cella -n '__fish_cella_seen_command kube' -s h -l help -d 'Show this help message and exit'
+complete -c cella -n '__fish_cella_seen_command kube' -s e -l eval -r -d 'The container\'s keys, in Lua, as for `cella run`'
+complete -c cella -n '__fish_cella_seen_command kube' -l image -r -d 'The image, as a node pulls it: `cella oci image` makes one'
+complete -c cella -n '__fish_cella_seen_command kube' -l name -r -d 'Of the Pod or Job; the host name, if it is not given'
+complete -c cella -n '__fish_cella_seen_command kube' -l job -d 'A Job, which is done once its pods are'
+complete -c cella -n '__fish_cella_seen_command kube' -l completions -r -d 'Of a Job: how many pods have to succeed, each with its number in JOB_COMPLETION_INDEX'
+complete -c cella -n '__fish_cella_seen_command kube' -l parallelism -r -d 'Of a Job: how many run at once'
+complete -c cella -n '__fish_cella_seen_command kube' -l runtime-class -r -d 'Which of the nodes\' runtimes starts it'
+complete -c cella -n '__fish_cella_seen_command kube' -l seccomp-profile -r -d 'Where the nodes have the container\'s policy of system calls'
+complete -c cella -n '__fish_cella_seen_command kube' -l seccomp -r -d 'Its system calls, as for `cella run`'
 
 complete -c cella -n '__fish_cella_seen_command busted' -s h -l help -d 'Show this help message and exit'
 

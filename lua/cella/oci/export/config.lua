@@ -45,8 +45,9 @@ local FIRST_MASK = 18 -- 022
 function M.check(found, target, box, command)
   local said = {}
   for _, key in ipairs(description.keys()) do
-    -- There is an init unless somebody says otherwise: that is no wish for one.
-    if key ~= "init" or box.said.init then said[key] = box[key] end
+    -- What is chosen where nobody says anything, an init for one, is no wish for it; but who keeps sys_admin is not to
+    -- lose the locks on mounts without a word.
+    if box.said[key] or key == "lock_mounts" then said[key] = box[key] end
   end
   said.command = command
   keys.check(found, target, "cella.container.keys", said, "")

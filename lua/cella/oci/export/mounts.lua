@@ -147,7 +147,7 @@ function make.mqueue(state, mount) add(state.mounts, new_filesystem(mount, "mque
 function make.cgroup2(state, mount) add(state.mounts, new_filesystem(mount, "cgroup2")) end
 
 local function devpts(state, mount)
-  local options = filesystem.devpts_options(state)
+  local options = filesystem.own_devpts_options(state, mount)
   add(options, { "newinstance" })
   return new_filesystem(mount, "devpts", options)
 end
@@ -160,7 +160,9 @@ function make.dev(state, mount, at)
   if where ~= "/dev" then
     return state.refuse(at .. ".destination", "a runtime makes devices in /dev alone")
   end
-  add(state.mounts, new_filesystem(mount, "tmpfs", { { "mode", "0755" } }),
+  local options = filesystem.tmpfs_options { size = mount.size, inodes = mount.inodes, mode = mount.mode or "0755",
+    owner = mount.owner }
+  add(state.mounts, new_filesystem(mount, "tmpfs", options),
     devpts(state, { destination = "/dev/pts", nosuid = true, noexec = true }),
     new_filesystem({ destination = "/dev/shm", nosuid = true, noexec = true, nodev = true }, "tmpfs",
       { { "mode", "1777" } }))
