@@ -100,6 +100,8 @@ end
 
 -- The first byte, from a place on, that is of no UTF-8 character.
 local function not_utf8(text, at, last)
+  -- Not in the rest of the text, which may be long: there are many strings in it.
+  if not text:sub(at, last):find "[\128-\255]" then return nil end
   at = text:find("[\128-\255]", at)
   while at and at <= last do
     local size = size_of_character(text, at)
