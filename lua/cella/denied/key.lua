@@ -1,10 +1,8 @@
 --- The key of a container's table that opens what was denied, as Lua.
 
 local core = require "cella.core"
-local containers = require "cella.container.description"
 local constants = require "cella.seccomp.constants"
 local description = require "cella.root.description"
-local lists = require "cella.list"
 local named = require "cella.seccomp.named"
 local printable = require "cella.printable"
 
@@ -85,9 +83,6 @@ function M.mount(found, who)
   return mount
 end
 
--- Whether there is a key for all that nested containers take.
-local function nests() return lists.contains(containers.keys(), "nesting") end
-
 -- The arguments on which "default" and the like depend, by call.
 local DEPENDS = { socket = 0, socketpair = 0, ioctl = 1, personality = 0 }
 
@@ -128,7 +123,7 @@ function M.of(found, who, name, policy)
     local its = policy and policy:name()
     parts[found] = { call = call_text(who, name), policy = its }
     local base = its and ("seccomp.named %q"):format(its) or "policy"
-    if its == "default" and named.is_nesting(name) then return nests() and "nesting = true" or 'seccomp = "nesting"' end
+    if its == "default" and named.is_nesting(name) then return "nesting = true" end
     return ("seccomp = %s + { %s }"):format(base, parts[found].call)
   elseif found.cause == "capability" then
     parts[found] = { capability = found.capability }
