@@ -135,7 +135,7 @@ describe("five sets of capabilities", function()
   end))
 
   it("are what other keys look at: a filter needs sys_admin in effect", function()
-    local keys = { seccomp = "default", no_new_privs = false, capabilities = { bounding = "sys_admin" } }
+    local keys = { seccomp = "strict", no_new_privs = false, capabilities = { bounding = "sys_admin" } }
     assert.matches("seccomp: without no_new_privs the kernel takes a filter only of who has sys_admin",
       trial.raised(cella.container, keys), 1, true)
     keys.capabilities = { bounding = "sys_resource" }
