@@ -13,6 +13,7 @@
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <termios.h>
@@ -95,7 +96,7 @@ static int try(const char *verb, const char *what)
 	if (!strcmp(verb, "rmdir")) return rmdir(what);
 	if (!strcmp(verb, "unlink")) return unlink(what);
 	if (!strcmp(verb, "fifo")) return mkfifo(what, 0600);
-	if (!strcmp(verb, "node")) return mknod(what, S_IFCHR | 0600, 0);
+	if (!strcmp(verb, "node")) return mknod(what, S_IFCHR | 0600, makedev(1, 3));
 	if (!strcmp(verb, "symlink")) return symlink("x", what);
 	if (!strcmp(verb, "rename")) return two(what, rename);
 	if (!strcmp(verb, "link")) return two(what, link);
