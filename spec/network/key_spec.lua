@@ -110,6 +110,7 @@ describe("the key `network`", function()
         user { program = "/bin/sh" },
       ["network.ports: slirp4netns has no such thing: it needs pasta"] =
         user { program = "slirp4netns", ports = { 80 } },
+      ["network.ipv4: the helper is asked for names by IPv4: give nameservers"] = user { ipv4 = false },
       ["network.ipv6: ipv4 is false too"] = user { ipv4 = false, ipv6 = false },
       ["network.nameservers: one to 3 addresses, or false expected"] = user { nameservers = {} },
       ["network.nameservers[1]: one address expected"] = user { nameservers = { "192.0.2.53\noptions x" } },

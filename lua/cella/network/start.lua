@@ -56,7 +56,8 @@ local function find_helper(network)
   if not path and err.code == "ENOENT" then path = program.find "slirp4netns" end
   if not path then return nil, err end
   local ok, message = pcall(user.check, { program = path, ports = network.ports, host_ports = network.host_ports,
-    interface = network.interface, gateways = network.gateways, addresses = network.addresses, ipv4 = network.ipv4 },
+    interface = network.interface, gateways = network.gateways, addresses = network.addresses, ipv4 = network.ipv4,
+    nameservers = network.nameservers },
     "network")
   if ok then return path end
   return nil, Error.new { op = "pasta", code = "ENOENT", message = "is not installed",

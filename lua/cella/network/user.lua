@@ -136,6 +136,10 @@ function M.check(network, path)
   if network.ipv4 == false and network.ipv6 == false then
     validate.fail(validate.join(path, "ipv6"), "ipv4 is false too: then there is nothing left")
   end
+  if network.ipv4 == false and network.nameservers == nil then
+    validate.fail(validate.join(path, "ipv4"), "the helper is asked for names by IPv4: give nameservers, or say "
+      .. "nameservers = false")
+  end
   if network.program and network.program:find "slirp4netns$" then
     for _, key in ipairs { "ports", "host_ports", "interface", "gateways", "addresses" } do
       if network[key] then validate.fail(validate.join(path, key), "slirp4netns has no such thing: it needs pasta") end
