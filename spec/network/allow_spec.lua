@@ -183,7 +183,7 @@ describe("the rules of a container", function()
     assert.truthy(listed:find("policy drop", 1, true), listed)
   end))
 
-  it("come with wait = false, and from a pool", with_nft(function()
+  it("come with wait = false, and from a pool #slow", with_nft(function()
     local process = trial.hold(box():spawn { "true", wait = false })
     assert.equal(0, assert(process:wait()).code)
     local pool = trial.hold(cella.pool { box(), size = 2 })

@@ -214,7 +214,7 @@ describe("the helper of a user-mode network", function()
       "the end of both")
   end))
 
-  it("serves who does not wait, and is in a pool", with_helper(READY, function(box)
+  it("serves who does not wait, and is in a pool #slow", with_helper(READY, function(box)
     local process = trial.hold(box:spawn { "sleep", "0.01", wait = false })
     assert.equal(0, assert(process:wait()).code)
     process = box:spawn { "sleep", "1000", wait = false } -- given up while it starts
