@@ -47,6 +47,8 @@ end
 local Supervisor = {}
 Supervisor.__index = Supervisor
 
+local EPERM = 1
+
 -- Calls that are answered in one go, and for how long: then limits and output have their turn.
 local MOST_AT_ONCE, LONGEST = 64, 0.1
 
@@ -102,7 +104,9 @@ local function answer(self, call)
   local given = name and seccomp.decide(self.decides, name, call.arguments) or "ENOSYS"
   local ok, event = true, nil
   if name then ok, event = pcall(event_of, self, call, name, given) end
-  core.listener.answer(self:number(), call.id, not action.permits(given) and action.errno(given) or nil)
+  -- "kill" the kernel answers itself. Whatever comes here and is not permitted is refused.
+  local errno = not action.permits(given) and (action.errno(given) or EPERM) or nil
+  core.listener.answer(self:number(), call.id, errno)
   if not ok then error(event, 0) end
   if event then tell(self, event) end
 end
