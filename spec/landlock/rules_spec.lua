@@ -230,6 +230,22 @@ describe("a program under rules", function()
     trial.release()
   end))
 
+  it("is refused sockets of others that have a path", needs("user_namespaces", function()
+    local policy = { restrict = "resolve_unix", files = { { path = work .. "/a", allow = "resolve_unix" } } }
+    local host, one, other = { namespaces = "host" }, work .. "/a/socket", work .. "/b/socket"
+    server("serve=" .. one)
+    server("serve=" .. other)
+    assert.same({ "0", "0" }, answers(nil, host, "unix=" .. one, "unix=" .. other))
+    if abi and abi >= 9 then
+      assert.same({ "0", "EACCES" }, answers(policy, host, "unix=" .. one, "unix=" .. other))
+    else
+      local result, err = start(policy, host, "unix=" .. one)
+      assert.is_nil(result)
+      assert.truthy(tostring(err):find("resolve_unix (ABI 9, Linux 7.1)", 1, true), tostring(err))
+    end
+    trial.release()
+  end))
+
   local READ_WORK = { restrict = "read", files = { { path = { "/work/a", "/probe" }, allow = "read" } } }
 
   it_needs("is not started where what the rules refuse can be done", 4, function()

@@ -61,14 +61,15 @@ static int terminal(const char *path)
 	return fd < 0 ? fd : ioctl(fd, TIOCGWINSZ, &size);
 }
 
-/* For others to connect to, until it is killed. */
+/* For others to connect to, until it is killed: a path, or an abstract name. */
 static int served(const char *name)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	size_t length = strlen(name);
-	memcpy(address.sun_path + 1, name, length);
+	size_t length = strlen(name), start = name[0] == '/' ? 0 : 1;
+	memcpy(address.sun_path + start, name, length);
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (bind(fd, (const void *)&address, offsetof(struct sockaddr_un, sun_path) + 1 + length) < 0 || listen(fd, 8) < 0)
+	socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + start + length);
+	if (bind(fd, (const void *)&address, size) < 0 || listen(fd, 8) < 0)
 		return -1;
 	puts("0");
 	fflush(stdout);
