@@ -163,6 +163,7 @@ describe("a config.json cannot say, and box:oci refuses by name,", function()
     ["root[1].nosymfollow"] = { root = { { type = "bind", source = here, destination = "/x", nosymfollow = true } } },
     ["root[1].parents"] = { root = { { type = "bind", source = here, destination = "/x/y", parents = "700" } } },
     ["mounts[1].destination"] = { mounts = { { type = "bind", source = here, destination = "/usr/not-there" } } },
+    ["namespaces.mount"] = { namespaces = { mount = "host" } },
     ["namespaces.net.pid"] = { namespaces = { net = { pid = 1 } } },
     ["namespaces.net.fd"] = { namespaces = { net = { fd = 0 } } },
     ["cgroup.parent"] = { cgroup = { parent = "/a" } },

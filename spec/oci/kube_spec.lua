@@ -143,6 +143,7 @@ describe("a manifest", function()
     ["environment.A B"] = { environment = { ["A B"] = "x" } },
     ["environment.PATH"] = { environment = { PATH = false } },
     ["namespaces.cgroup"] = { namespaces = { cgroup = "host" } },
+    ["namespaces.mount"] = { namespaces = { mount = "host" } },
     ["namespaces.net.path"] = { namespaces = { net = "/proc/1/ns/net" } },
     ["network.allow"] = { network = { type = "none", allow = { "192.0.2.7" } } },
     ["cgroup.pids"] = { cgroup = { pids = 5 } },

@@ -1,4 +1,5 @@
--- Bundles under runc and crun: inside, attribute by attribute, what the same container has that cella starts.
+-- Bundles under runc, crun and cella-oci: inside, attribute by attribute, what the same container has that cella
+-- starts.
 
 local bundle = require "cella.oci.bundle"
 local calls = require "cella.seccomp.calls"
@@ -76,8 +77,19 @@ local function environment(more)
   return all
 end
 
+-- A mount that another lies over, which is the same, is seen by nobody.
+local function without_doubles(text)
+  local lines, seen = {}, {}
+  for line in text:gmatch "[^\n]+" do
+    if not (line:find "^mount " and seen[line]) then lines[#lines + 1] = line end
+    seen[line] = true
+  end
+  return table.concat(lines, "\n") .. "\n"
+end
+
 -- The lines that are not the same, and how many attributes there are.
 local function compare(ours, theirs)
+  ours, theirs = without_doubles(ours), without_doubles(theirs)
   local differ, count, excess = {}, 0, {}
   for line in ours:gmatch "[^\n]+" do count, excess[line] = count + 1, (excess[line] or 0) + 1 end
   for line in theirs:gmatch "[^\n]+" do excess[line] = (excess[line] or 0) - 1 end

@@ -1,17 +1,20 @@
---- Runtimes of others, which start bundles: runc and crun.
+--- Runtimes that start bundles: runc, crun, and cella's own.
 
 local trial = require "spec.support.trial"
 local core = require "cella.core"
 
 local M = {}
 
-M.NAMES = { "runc", "crun" }
+M.NAMES = { "runc", "crun", "cella-oci" }
+
+-- Cella's own is the checkout's.
+local function path_of(name) return name == "cella-oci" and trial.top .. "/bin/cella-oci" or name end
 
 --- Why a runtime cannot be tried, or nil.
 ---@param name string
 ---@return string?
 function M.lacks(name)
-  if trial.sh("command -v " .. name) == "" then return "there is no " .. name end
+  if trial.sh("command -v " .. trial.quote(path_of(name))) == "" then return "there is no " .. name end
   if name == "crun" and trial.lacks_root() then
     -- Debian's crun refuses the cgroups of a host that has those of version 1 too, unless it is shown others.
     if trial.sh "stat -fc %T /sys/fs/cgroup" ~= "cgroup2fs\n" then return "crun refuses this host's cgroups" end
@@ -19,10 +22,8 @@ function M.lacks(name)
   return nil
 end
 
-local COMMANDS = {
-  runc = "runc --root %s run --bundle %s %s",
-  crun = "crun --cgroup-manager=disabled --root %s run --bundle %s %s",
-}
+local COMMAND = "%s --root %s run --bundle %s %s"
+local OPTIONS = { crun = " --cgroup-manager=disabled" }
 
 -- Mounts of its own, of which nothing is left: crun looks at the cgroups that are mounted.
 local PRIVATE = "unshare --mount sh -c %s"
@@ -34,7 +35,8 @@ local WITH_CGROUPS = "umount -R /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cg
 ---@return string
 function M.run(name, directory)
   local state = trial.directory()
-  local command = COMMANDS[name]:format(state .. "/root", trial.quote(directory),
+  local program = trial.quote(path_of(name)) .. (OPTIONS[name] or "")
+  local command = COMMAND:format(program, state .. "/root", trial.quote(directory),
     ("cella-%d-%s"):format(core.sys.getpid(), state:match "%x+$"))
   if not trial.lacks_root() then
     command = PRIVATE:format(trial.quote((name == "crun" and WITH_CGROUPS or "exec ") .. command))

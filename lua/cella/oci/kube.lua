@@ -146,9 +146,6 @@ local function add_mount(state, mount, at)
 end
 
 local function add_mounts(state, box)
-  if box.namespaces.mount ~= "new" then
-    return state.refuse("namespaces.mount", "a container of a pod has mounts of its own")
-  end
   local whole = own.complete(box, state.host)
   for i, part in ipairs(box.root) do add_part(state, part, ("root[%d]"):format(i)) end
   for _, mount in ipairs(whole.own) do
@@ -291,7 +288,10 @@ function M.manifest(box, options, command)
   local state = config.new_state(about, host.facts(), found)
   state.volumes, state.volume_mounts = {}, {}
   config.check(found, "kube", about, given)
-  if call.is(given) then config.stop(found, "a manifest") end
+  if about.namespaces.mount ~= "new" then
+    state.refuse("namespaces.mount", "a container of a pod has mounts of its own")
+  end
+  if call.is(given) or about.namespaces.mount ~= "new" then config.stop(found, "a manifest") end
   local name = name_of(about, options)
   local labels = { ["app.kubernetes.io/name"] = name }
   local pod = pod_of(state, about, given, options)
