@@ -294,7 +294,7 @@ local function begin(box, cwd, host)
   plan.id_maps = who.maps
   plan.policy = who.policy
   if time_offsets then new[#new + 1] = "time" end
-  plan.confinement = { namespaces = new, landlock = layers[1], seccomp = confined.seccomp, choice = box.choice }
+  plan.confinement = { namespaces = new, landlock = layers[1], seccomp = confined.seccomp.filter, choice = box.choice }
   return plan
 end
 

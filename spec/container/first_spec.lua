@@ -83,7 +83,7 @@ describe("a container without namespaces of its own", function()
     cella.load_everything()
     -- In a container in which nobody can make any.
     local result = assert(cella.container { root = "/", user_namespaces = false,
-      capabilities = "setfcap" }:run(function()
+      seccomp = false, capabilities = "setfcap" }:run(function()
       local nested = cella.container { ids = false }
       local refused, err = nested:run { "true" }
       local box, tried = assert(cella.first { nested, cella.container { namespaces = "host" } })

@@ -42,6 +42,8 @@ local LINES = {
   { "sockets, FIFOs", { "mount", "net" }, "mount and net namespaces", { SOCKETS, "seccomp" } },
   { "networks", { "net" }, "net namespace", { PORTS, "seccomp" } },
   { "shared memory, queues", { "ipc" }, "ipc namespace", { "seccomp" } },
+  { "system calls", { "seccomp" }, "seccomp filter", { "seccomp" } },
+  { "user namespaces of its own", { "user", "seccomp" }, "a limit of 0, seccomp filter", { "seccomp" } },
   { "keys (keyrings(7))", { "seccomp" }, "seccomp filter", { "seccomp" } },
   { "the caller", {}, "cella itself" },
 }

@@ -47,7 +47,7 @@ local function held_lines(lines, held)
   lines[#lines + 1] = ""
   lines[#lines + 1] = "what is held (doc/security.md), by what, and by what without namespaces (`landlock`, `seccomp`)"
   for _, one in ipairs(held) do
-    lines[#lines + 1] = ("  %-3s %-22s %-28s | %s"):format(WORDS[one.by and true or false], one.of, one.by or "nothing",
+    lines[#lines + 1] = ("  %-3s %-26s %-28s | %s"):format(WORDS[one.by and true or false], one.of, one.by or "nothing",
       one.without or "nothing")
   end
 end
