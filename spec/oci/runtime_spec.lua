@@ -57,6 +57,17 @@ describe("cella-oci", function()
     said { "delete", "--force", "one" }
   end)
 
+  it("gives pipes that it was handed to the program's user, who may open them by their names #slow", function()
+    if trial.lacks_root() then return pending("needs root") end
+    local function change(config) config.process.user = { uid = 7, gid = 7 } end
+    local path = bundle({ "sh", "-c", "id -u; echo opened >/dev/stdout" }, change)
+    assert.equal("7\nopened\n", run({ "run", "--bundle", path, "one" }).stdout)
+    said { "create", "--bundle", bundle({ "sleep", "1000" }, change), "one" }
+    said { "start", "one" }
+    local result = run { "exec", "--user", "8:8", "one", "sh", "-c", "id -u; echo again >/dev/stdout" }
+    assert.equal("8\nagain\n", result.stdout, result.stderr)
+  end)
+
   it("says at create what cannot be started, and leaves nothing #slow", function()
     local path = bundle { "no-such-program" }
     local result = run { "--log", directory .. "/log", "--log-format", "json", "create", "--bundle", path, "one" }

@@ -98,6 +98,32 @@ local function check_options(options, bundle)
   return true
 end
 
+-- An ID of a container's as this process has it; nil where it is in no map.
+local function outside(id, map)
+  if not map then return id end
+  for _, extent in ipairs(map) do
+    if id >= extent.inside and id < extent.inside + extent.count then return extent.outside + id - extent.inside end
+  end
+  return nil
+end
+
+-- Pipes that an engine hands in become the program's user's: what opens /dev/stdout is asked for its owner as any file
+-- is. Never a device, which is everybody's; and where this process must not give files away, they stay as they are.
+local function give_streams(command, user, ids)
+  if command.terminal then return end
+  local uid, gid = outside(user.uid or 0, ids and ids.uid), outside(user.gid or 0, ids and ids.gid)
+  for number = 0, 2 do
+    local status = uid and gid and core.file_status(number)
+    if status and status.type == "fifo" and status.uid ~= uid then
+      local fd = core.dup(number)
+      if fd then
+        fd:chown(uid, gid)
+        fd:close()
+      end
+    end
+  end
+end
+
 -- The container of a bundle, with what cella's own keys do not say.
 local function box_of(bundle)
   local box = container.new(bundle.container)
@@ -158,6 +184,7 @@ local function create_in(state, options, bundle)
   for i = FIRST_FD, number - 1 do command.fds[i] = i end
   if not command.terminal then command.stdin, command.stdout, command.stderr = "inherit", "inherit", "inherit" end
   command.wait = false
+  give_streams(command, bundle.container.user, bundle.container.ids)
 
   local created, failure = false, nil
   -- It is in its namespaces, and waits.
@@ -452,6 +479,7 @@ local function entrance_of(state, process)
     seccomp = bundle.container.seccomp or nil, die_with_parent = false,
     exceed = { "capabilities", "no_new_privs", "seccomp" } }
   if not entrance then return nil, err end
+  give_streams(process.command, process.user, bundle.container.ids)
   local description = entrance.description
   description.rlimits = next(process.rlimits) and process.rlimits or nil
   description.umask = process.umask and tonumber(process.umask, 8)
