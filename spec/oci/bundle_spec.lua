@@ -179,6 +179,7 @@ describe("a config.json cannot say, and box:oci refuses by name,", function()
   for key, keys in pairs(REFUSED) do
     it(key, function()
       keys.ids = keys.ids or ME
+      if keys.seccomp == nil then keys.seccomp = false end -- which takes the least time
       local message = trial.raised(function()
         if not keys.command then keys.command = { "true" } end
         return cella.container(keys):oci()
@@ -325,9 +326,18 @@ end
 -- What rules answer to a call, and by how many of them.
 local function answer_of(made, name, arguments)
   local count, given = 0, made.defaultErrnoRet
-  for _, rule in ipairs(made.syscalls) do
-    local holds = has(rule.names, name)
-    for _, arg in ipairs(holds and rule.args or {}) do
+  if not made.of then -- the rules of each call
+    made.of = {}
+    for _, rule in ipairs(made.syscalls) do
+      for _, one in ipairs(rule.names) do
+        made.of[one] = made.of[one] or {}
+        table.insert(made.of[one], rule)
+      end
+    end
+  end
+  for _, rule in ipairs(made.of[name] or {}) do
+    local holds = true
+    for _, arg in ipairs(rule.args or {}) do
       assert(arg.op == "SCMP_CMP_MASKED_EQ")
       holds = holds and word.both(arguments[arg.index + 1], arg.mask) == arg.datum
     end
