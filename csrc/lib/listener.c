@@ -8,12 +8,12 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <linux/ioctl.h>
 #include <linux/seccomp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -47,8 +47,10 @@ static int listener_receive(lua_State *L)
 		lua_pushboolean(L, false);
 		return 1;
 	}
-	if (ioctl(fd, SECCOMP_IOCTL_NOTIF_RECV, &call) < 0)
-		return push_error(L, "seccomp_unotify", errno);
+	/* By raw calls: in musl the number of a request is an int. */
+	long result = RAW(SYS_ioctl, fd, SECCOMP_IOCTL_NOTIF_RECV, &call);
+	if (result < 0)
+		return push_error(L, "seccomp_unotify", (int)-result);
 	lua_createtable(L, 0, 4);
 	lua_pushlstring(L, (const char *)&call.id, sizeof call.id);
 	lua_setfield(L, -2, "id");
@@ -72,7 +74,7 @@ static int listener_receive(lua_State *L)
 static int listener_waits(lua_State *L)
 {
 	uint64_t id = check_id(L, 2);
-	lua_pushboolean(L, ioctl(check_fd(L, 1), SECCOMP_IOCTL_NOTIF_ID_VALID, &id) == 0);
+	lua_pushboolean(L, RAW(SYS_ioctl, check_fd(L, 1), SECCOMP_IOCTL_NOTIF_ID_VALID, &id) == 0);
 	return 1;
 }
 
@@ -87,8 +89,9 @@ static int listener_answer(lua_State *L)
 		answer.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
 	else
 		answer.error = -(int32_t)check_range(L, 3, 1, MOST_ERRNO);
-	if (ioctl(fd, SECCOMP_IOCTL_NOTIF_SEND, &answer) < 0)
-		return push_error(L, "seccomp_unotify", errno);
+	long result = RAW(SYS_ioctl, fd, SECCOMP_IOCTL_NOTIF_SEND, &answer);
+	if (result < 0)
+		return push_error(L, "seccomp_unotify", (int)-result);
 	lua_pushboolean(L, true);
 	return 1;
 }
