@@ -508,7 +508,8 @@ describe("the error", function()
 
     if trial.lacks_root() then
       it("that a user maps no IDs behind a join", function()
-        local base = trial.hold(cella.container({ namespaces = { net = "host" } }):spawn { "sleep", "60" })
+        local base = trial.hold(cella.container({ namespaces = { net = "host" },
+          user_namespaces = true }):spawn { "sleep", "60" })
         local inside = { uid = "0 0 1", gid = "0 0 1" }
         for _, via in ipairs { "self", "parent" } do
           local _, err = cella.plan({ namespaces = { "user" }, join = { { type = "user", pid = base.pid } },
