@@ -250,6 +250,13 @@ return {
       more = { "net_raw" }, init = true, own = true },
   } },
 
+  { name = "filter", title = "The filter of system calls, and no user namespaces", command = { "/bin/true" },
+    base = "cella, none", rows = {
+      { name = "cella, none", start = spawn { seccomp = false, user_namespaces = true }, init = true, own = true },
+      { name = "cella, the filter", start = spawn { user_namespaces = true }, init = true, own = true },
+      { name = "cella, no user namespaces", start = spawn { seccomp = false }, init = true, own = true },
+      { name = "cella, both: the default", start = spawn(), init = true, own = true },
+    } },
   { name = "blocked", title = "How long a start keeps its caller", command = { "/bin/true" }, metric = "blocked",
     base = "vfork, exec and wait", rows = {
       { name = "vfork, exec and wait", start = plain, effects = {}, metric = "wall", own = true },

@@ -22,12 +22,13 @@ function M.lacks(name)
   return nil
 end
 
-local COMMAND = "%s --root %s run --bundle %s %s"
+-- Some give their streams to the container's root, the host's /dev/null too.
+local COMMAND = "true | %s --root %s run --bundle %s %s"
 local OPTIONS = { crun = " --cgroup-manager=disabled" }
 
 -- Mounts of its own, of which nothing is left: crun looks at the cgroups that are mounted.
 local PRIVATE = "unshare --mount sh -c %s"
-local WITH_CGROUPS = "umount -R /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup; exec "
+local WITH_CGROUPS = "umount -R /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup; "
 
 --- Starts a bundle, and returns what its program writes, to both streams.
 ---@param name string
