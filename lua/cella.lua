@@ -27,6 +27,7 @@ local FIELDS = {
   policy = { "cella.policy" },
   seccomp = { "cella.seccomp" },
   landlock = { "cella.landlock" },
+  oci = { "cella.oci" },
   sys = { "cella.sys" },
   tree = { "cella.tree", "new" },
   show = { "cella.show", "new" },
@@ -56,6 +57,7 @@ local FIELDS = {
 ---@field policy cella.policy.module  which IDs a container gets; see cella.policy
 ---@field seccomp cella.seccomp.module  policies of system calls; see cella.seccomp
 ---@field landlock cella.landlock.module  policies of files, ports and other processes; see cella.landlock
+---@field oci cella.oci.module  bundles of other runtimes and of container engines; see cella.oci
 ---@field sys cella.sys  one system call at a time; see cella.sys
 ---@field tree fun(pid: integer?): cella.tree?, cella.error?  the hierarchy of namespaces, or what
 ---  has to do with one process; see cella.tree

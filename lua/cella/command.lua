@@ -179,6 +179,7 @@ function M.record(plan, command, box)
   if box.hooks.before_exec then plan:await(box.hooks.before_exec, "hooks.before_exec") end
   if box.hold_signals then plan:await(box.hold_signals, render.call "hold_signals") end
   if call.is(command) then return plan:call(command) end
+  if box.met then plan:meet(box.met, "hold_monitor") end
   -- What comes behind the program's streams, for who starts it for others (cella.oci).
   if box.finish then
     plan.finish = function(slave)

@@ -66,7 +66,7 @@ local SECTIONS = {
     { "lua/cella/plan.lua", "^M%.new$" }, { "lua/cella/meta/plan.lua", "^plan:" } },
     classes = { "cella.plan", "cella.slot", "cella.plan.step", "cella.plan.done" },
     makers = { ["lua/cella/plan.lua"] = "plan" },
-    internal = "await_steps branch meet put_filter input input_descriptor optional only_with rest visit",
+    internal = "await_steps branch meet input input_descriptor optional only_with rest visit",
     text = "Every operation of "
       .. "cella.sys is a method too.", there = methods(function() return require("cella.plan").new() end) },
   { title = "cella.sys: operations and queries", shown = "sys.", from = { { "lua/cella/meta/sys.lua", "^sys%." },
@@ -126,6 +126,9 @@ local SECTIONS = {
     "^cella%.same" },
     makers = { ["lua/cella/show.lua"] = "show", ["lua/cella/same.lua"] = "same" },
     text = "What `cella.show` and `cella.same` return." },
+  { title = "cella.oci", shown = "oci.", module = "lua/cella/oci.lua", from = {
+    { "lua/cella/oci/read.lua", "^M%.read$" } }, classes = { "^cella%.oci%.bundle$", "^cella%.oci%.hook$" },
+    there = value "cella.oci" },
   { title = "cella.host", shown = "host.", from = { { "lua/cella/host.lua", "^M%." } }, classes = { "cella.Host" },
     text = "The facts about this host from which policies decide.", internal = "are_still are_unchanged complete sets",
     there = value "cella.host" },

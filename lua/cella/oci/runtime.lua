@@ -487,6 +487,19 @@ local function entrance_of(state, process)
   return entrance
 end
 
+-- Who enters a pid namespace has a monitor for its parent, which would wait for its end in the place of who waits for
+-- it by its pid file. That one's child it becomes when the monitor has gone; so that this is not too late, the monitor
+-- stands still from before the program is executed.
+local function signal_monitor(child, signal)
+  local monitor = child:monitor()
+  local pidfd = monitor and core.dup(monitor)
+  if pidfd then
+    pidfd:signal(signal)
+    pidfd:close()
+  end
+  return true
+end
+
 local function exec_in(state, options)
   local status = state:status()
   if status == "paused" and not options.ignores_paused then return failed("exec", "the container is paused") end
@@ -506,6 +519,9 @@ local function exec_in(state, options)
   local entrance
   entrance, err = entrance_of(state, process)
   if not entrance then return nil, err end
+  if options.detach then
+    entrance.description.met = function(child) return signal_monitor(child, "stop") end
+  end
   local pidfd = state:hold() -- what has been taken hold of is still the container's
   if not pidfd then
     entrance:close()
@@ -534,17 +550,6 @@ local function exec_in(state, options)
   return nil, err
 end
 
--- Who enters a pid namespace has a monitor for its parent, which would wait for its end in the place of who waits for
--- it by its pid file. That one's child it becomes when the monitor has gone.
-local function let_go(process)
-  local monitor = process.child:monitor()
-  local pidfd = monitor and core.dup(monitor)
-  if pidfd then
-    pidfd:signal "kill"
-    pidfd:close()
-  end
-end
-
 -- As a shell has it.
 local function status_of(process)
   local result, err = process:wait()
@@ -565,7 +570,7 @@ function M.exec(options)
     return nil, err
   end
   if options.detach then
-    let_go(process)
+    signal_monitor(process.child, "kill")
     return 0
   end
   return status_of(process)
