@@ -183,6 +183,10 @@ describe("a manifest", function()
     assert.equal(before.stdout, behind.stdout)
     assert.is_true(has(before.stdout, 'hostname: "mars"') and has(before.stdout, 'image: "a/b:1"'))
     assert.is_true(has(replaced.stdout, 'command:\n- "echo"\n- "--image"'), replaced.stdout)
+    -- A policy of the line is no less asked for than one of the file.
+    local policy = trial.cella { "kube", "-e", "", "--image", "x", "--seccomp", "strict", "--", "true" }
+    assert.equal(125, policy.status)
+    assert.truthy(policy.stderr:find("\n  seccomp: the nodes have to have it", 1, true), policy.stderr)
     local none = trial.cella { "kube", "-e", "hostname = 'x'" }
     assert.equal("cella: the image is missing: --image NAME\n", none.stderr)
     assert.equal(125, none.status)

@@ -57,6 +57,7 @@ local function put_policy(box, word)
   local container = require "cella.container"
   if not container.is(box) then common.stop "--seccomp: what the file returns is no container, and takes no policy" end
   box.description.seccomp = require("cella.cli.filter").key(word)
+  box.description.said.seccomp = true
   local ok, message = common.try(require("cella.container.description").check_filter, box.description)
   if not ok then common.stop("--%s", tostring(message)) end
 end
