@@ -125,6 +125,26 @@ describe("a process that is entered", function()
       assert.matches("seccomp", said)
     end))
 
+    it("whose program is process 1, and executes the runner under a milder policy's mark", function()
+      local directory = trial.directory()
+      trial.write(directory .. "/cella-init", trial.read("/proc/self/fd/" .. core.runner_file()))
+      trial.sh("chmod 755 " .. directory .. "/cella-init")
+      local milder = require("cella.filter").of("nesting", require("cella.caps.set").NONE)
+      local process = hold(cella.container { init = false,
+        mounts = { PROC, { type = "bind", source = directory, destination = "/mnt", readonly = true } } }:spawn {
+          "bash", "-c", 'mkfifo /tmp/f; exec 3<>/tmp/f 4>/dev/null; sleep 1000 & exec -a "$0" /mnt/cella-init init $!',
+          ("cella-init seccomp=%d+0"):format(milder.mark), stdin = "null" })
+      trial.wait_for(function()
+        return process:step() or trial.read(("/proc/%d/comm"):format(process.pid)) == "cella-init\n"
+      end, "the runner")
+      local result, err = hold(cella.enter { pid = process.pid }):run { "true" }
+      trial.remove_directory(directory)
+      assert.is_nil(result)
+      assert.matches("is under 2 seccomp filters, which cannot be put on another", tostring(err))
+      -- Of an init it is known.
+      assert.equal(0, assert(hold(cella.enter { pid = sleeper({}).pid }):run { "true" }).code)
+    end)
+
     it("as another user with groups", function()
       if no_several then return pending(no_several) end
       local process = sleeper { ids = (trial.several_ids()), user = { uid = 33, gid = 34, groups = { 5, 6 } },

@@ -266,6 +266,9 @@ function Target:filters_given(own)
   local count = tonumber(status.field(text, "Seccomp_filters"))
   local mark, more
   if theirs then mark, more = label_of(init) end
+  -- Without an init the program itself is process 1, and can execute a copy of the runner that says what it likes. All
+  -- filters that its program has has an init only without no_new_privs (filter.may_be_first), which nobody takes back.
+  if more == 0 and status.field(text, "NoNewPrivs") ~= "0" then return nil end
   local of_keys = count - own - (mark and 1 - more or 0)
   if of_keys ~= 0 and of_keys ~= 1 or of_keys == 0 and not mark then return nil end
   return { count = count + (more or 0), keys = of_keys == 1, mark = mark and math.floor(mark) }
