@@ -125,24 +125,41 @@ describe("a process that is entered", function()
       assert.matches("seccomp", said)
     end))
 
-    it("whose program is process 1, and executes the runner under a milder policy's mark", function()
+    -- What says who enters a program that is process 1 and executes a copy of the runner, as an init with this label.
+    local function entering_pretender(keys, label)
       local directory = trial.directory()
       trial.write(directory .. "/cella-init", trial.read("/proc/self/fd/" .. core.runner_file()))
       trial.sh("chmod 755 " .. directory .. "/cella-init")
-      local milder = require("cella.filter").of("nesting", require("cella.caps.set").NONE)
-      local process = hold(cella.container { init = false,
-        mounts = { PROC, { type = "bind", source = directory, destination = "/mnt", readonly = true } } }:spawn {
-          "bash", "-c", 'mkfifo /tmp/f; exec 3<>/tmp/f 4>/dev/null; sleep 1000 & exec -a "$0" /mnt/cella-init init $!',
-          ("cella-init seccomp=%d+0"):format(milder.mark), stdin = "null" })
+      keys.init = false
+      keys.mounts = { PROC, { type = "bind", source = directory, destination = "/mnt", readonly = true } }
+      local process = hold(cella.container(keys):spawn { "bash", "-c",
+        'mkfifo /tmp/f; exec 3<>/tmp/f 4>/dev/null; sleep 1000 & exec -a "$0" /mnt/cella-init init $!',
+        "cella-init " .. label, stdin = "null" })
       trial.wait_for(function()
         return process:step() or trial.read(("/proc/%d/comm"):format(process.pid)) == "cella-init\n"
       end, "the runner")
       local result, err = hold(cella.enter { pid = process.pid }):run { "true" }
       trial.remove_directory(directory)
-      assert.is_nil(result)
-      assert.matches("is under 2 seccomp filters, which cannot be put on another", tostring(err))
-      -- Of an init it is known.
-      assert.equal(0, assert(hold(cella.enter { pid = sleeper({}).pid }):run { "true" }).code)
+      return result and "entered" or tostring(err)
+    end
+
+    for what, keys in pairs { ["the default"] = {}, ["keys of its own"] = { keyrings = "own" },
+      ["no_new_privs = false"] = { no_new_privs = false },
+      ["no_new_privs and a session of others"] = { new_session = false } } do
+      it("whose program is process 1, and pretends to be an init with a milder policy: " .. what, function()
+        local milder = require("cella.filter").of("nesting", require("cella.caps.set").NONE)
+        for _, label in ipairs { ("seccomp=%d+0"):format(milder.mark), "" } do
+          assert.matches("is under [12] seccomp filters, which cannot be put on another",
+            entering_pretender(keys, label))
+        end
+      end)
+    end
+
+    it("by its number, where its init tells of its filters", function()
+      for _, keys in ipairs { {}, { keyrings = "own" }, { no_new_privs = false }, { new_session = false } } do
+        local result = assert(hold(cella.enter { pid = sleeper(keys).pid }):run { "true" })
+        assert.equal(0, result.code)
+      end
     end)
 
     it("as another user with groups", function()

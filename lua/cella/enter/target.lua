@@ -258,6 +258,10 @@ function Target:filters_given(own)
   if self.filtered ~= nil then return self.filtered or nil end
   local init, text = first_of_namespace(self.pid)
   if not init or status.field(text, "Name") ~= "cella-init" then return nil end
+  -- Without an init the program itself is process 1, and can execute a copy of the runner that says what it likes. But
+  -- it has a session of its own (`new_session`), and nobody gets back into one from outside, in which an init is.
+  local sessions = status.numbers(text, "NSsid")
+  if sessions[#sessions] ~= 0 then return nil end
   -- Who may look at its executable compares it. That may be a hostile program's, of any size.
   local program = core.runner_file()
   local ours = program and bytes("/proc/self/fd/" .. program, math.huge) or ""
@@ -266,8 +270,8 @@ function Target:filters_given(own)
   local count = tonumber(status.field(text, "Seccomp_filters"))
   local mark, more
   if theirs then mark, more = label_of(init) end
-  -- Without an init the program itself is process 1, and can execute a copy of the runner that says what it likes. All
-  -- filters that its program has has an init only without no_new_privs (filter.may_be_first), which nobody takes back.
+  -- All filters that its program has has an init only without no_new_privs (filter.may_be_first), which nobody takes
+  -- back.
   if more == 0 and status.field(text, "NoNewPrivs") ~= "0" then return nil end
   local of_keys = count - own - (mark and 1 - more or 0)
   if of_keys ~= 0 and of_keys ~= 1 or of_keys == 0 and not mark then return nil end
