@@ -133,6 +133,14 @@ describe("a bundle", function()
     end
   end)
 
+  it("has a cgroup by its path, which is not the root of all", function()
+    local function with(path) return function(config) config.linux.cgroupsPath = path end end
+    assert.equal("/a/bc", assert(read(with "/a/bc")).cgroup.path)
+    for _, path in ipairs { "/", "//", ".", "..", "/a/..", "/a/./b" } do
+      assert.matches("linux.cgroupsPath: no path of a cgroup", refused(with(path)), 1, true)
+    end
+  end)
+
   it("is read with a bound, and from a regular file", function()
     trial.sh(("mkdir -p %s/bundle; mkfifo %s/bundle/config.json"):format(directory, directory))
     local _, err = oci.read(directory .. "/bundle")

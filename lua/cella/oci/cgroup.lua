@@ -53,10 +53,15 @@ local function enable(directory, files)
   return true
 end
 
-local function make(directory, files)
+local function make(directory)
   local ok, message, errno = sys.mkdir(directory, 493) -- 0755
   if not ok and errno ~= EEXIST then return failed("mkdir", directory, message, errno) end
-  return true, files
+  return true
+end
+
+-- Whether nobody is in there, or below: all of it is killed with the container. The kernel counts both (cgroups(7)).
+local function is_empty(directory)
+  return ("\n" .. (file.read(directory .. "/cgroup.events") or "")):find("\npopulated 0\n", 1, true) ~= nil
 end
 
 -- Writes a limit, and reads back what the kernel has made of it.
@@ -94,8 +99,9 @@ function M.create(wanted)
     directory = directory .. "/" .. part
     ok, err = make(directory)
     if not ok then return nil, err end
-    if i == #parts and (file.read(directory .. "/cgroup.procs") or "") ~= "" then
-      return failed("mkdir", directory, "there are processes in this cgroup already: it has to be the container's own")
+    if i == #parts and not is_empty(directory) then
+      return failed("mkdir", directory, "there are processes in this cgroup already", nil,
+        "it has to be the container's own: all that is in there, or below, is killed when that is deleted")
     end
   end
   for _, one in ipairs(wanted.files) do

@@ -381,7 +381,8 @@ local function cgroup_of(linux)
   if path == "" then path = nil end
   if path then
     if path:find ":" then fail("linux.cgroupsPath", "the form of systemd is not supported") end
-    if ("/" .. path .. "/"):find("/..?/") or path:find "[^A-Za-z0-9_.+@/-]" or #path > 1024 then
+    if ("/" .. path .. "/"):find "/%.%.?/" or path:find "[^A-Za-z0-9_.+@/-]" or #path > 1024
+      or not path:find "[^/]" then
       fail("linux.cgroupsPath", "no path of a cgroup")
     end
   end

@@ -1,0 +1,34 @@
+-- The cgroup of a runtime's container: all that is in there is killed with it, so it may be nobody else's.
+local cgroups = require "cella.oci.cgroup"
+local mountinfo = require "cella.mountinfo"
+local trial = require "spec.support.trial"
+
+describe("a runtime's cgroup", function()
+  local directory
+  trial.around(before_each, after_each, function(own) directory = own end)
+
+  -- Where the file system of the kernel's is: here a directory that looks so.
+  local function create(path)
+    local own = mountinfo.own
+    mountinfo.own = function() return { { kind = "cgroup2", point = directory } } end
+    local ok, place, err = pcall(cgroups.create, { path = path, files = {} })
+    mountinfo.own = own
+    assert.is_true(ok, place)
+    return place, err
+  end
+
+  local function there(name, events)
+    trial.sh(("mkdir -p %s/%s/below"):format(directory, name))
+    trial.write(("%s/%s/cgroup.procs"):format(directory, name), "")
+    trial.write(("%s/%s/cgroup.events"):format(directory, name), events)
+  end
+
+  it("may be there, if nobody is in it or below it", function()
+    there("left", "populated 0\nfrozen 0\n")
+    assert.same({ directory = directory .. "/left" }, create "/left")
+    there("services", "populated 1\nfrozen 0\n") -- they are below: it has no processes itself
+    local place, err = create "/services"
+    assert.is_nil(place)
+    assert.matches("there are processes in this cgroup already", tostring(err), 1, true)
+  end)
+end)
