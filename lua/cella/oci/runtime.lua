@@ -32,7 +32,9 @@ local function timestamp() return os.date "!%Y-%m-%dT%H:%M:%SZ" end
 --- Writes a small file for an engine, as a whole.
 local function write_pid(path, pid)
   local new = ("%s/.%s"):format(path:match "^(.*)/[^/]*$" or ".", path:match "[^/]*$")
-  local ok, message, errno = sys.write_file(new, ("%d"):format(pid), { "wronly", "creat", "trunc" }, 420) -- 0644
+  -- Where others may write, what is there of that name leads to wherever they like.
+  os.remove(new)
+  local ok, message, errno = sys.write_file(new, ("%d"):format(pid), { "wronly", "creat", "excl" }, 420) -- 0644
   if not ok then return failed("write_file", words(message), new, errno) end
   ok, message = os.rename(new, path)
   if not ok then return failed("rename", words(message), path) end
