@@ -155,6 +155,33 @@ describe("a process that is entered", function()
       end)
     end
 
+    it("with sys_ptrace, by which the label of an init is rewritten", function()
+      local milder, said = require("cella.filter").of("nesting", require("cella.caps.set").NONE), ""
+      local process = hold(cella.container { mounts = { PROC }, capabilities = { "sys_ptrace" } }:spawn {
+        "perl", "-e", [[
+          $| = 1;
+          sub label { open(F, "</proc/1/cmdline"); return <F> }
+          select(undef, undef, undef, 0.01) until label() =~ /(seccomp=\d+)\+/;
+          my $own = $1;
+          open(MAPS, "</proc/1/maps");
+          my ($from, $to) = map { /^(\w+)-(\w+).*\[stack\]/ ? (hex $1, hex $2) : () } <MAPS>;
+          open(MEMORY, "+<", "/proc/1/mem") or die "mem: $!";
+          sysseek(MEMORY, $from, 0);
+          sysread(MEMORY, my $stack, $to - $from);
+          sysseek(MEMORY, $from + index($stack, $own), 0);
+          syswrite(MEMORY, $ARGV[0]);
+          print STDOUT (label() =~ /^cella-init.\Q$ARGV[0]\E/s ? "rewritten\n" : "as it was\n");
+          sleep 1000]], ("seccomp=%010d+1"):format(milder.mark), stdin = "null", stderr = "inherit",
+        stdout = function(text) said = said .. text end })
+      trial.wait_for(function() return process:step() or said ~= "" end, "the program")
+      assert.matches("^rewritten", said)
+      local result, err = hold(cella.enter { pid = process.pid }):run { "true" }
+      assert.is_nil(result)
+      assert.matches("is under 2 seccomp filters, which cannot be put on another", tostring(err))
+      -- The handle does not ask.
+      assert_same(process)
+    end)
+
     it("by its number, where its init tells of its filters", function()
       for _, keys in ipairs { {}, { keyrings = "own" }, { no_new_privs = false }, { new_session = false } } do
         local result = assert(hold(cella.enter { pid = sleeper(keys).pid }):run { "true" })

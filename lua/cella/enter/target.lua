@@ -262,6 +262,10 @@ function Target:filters_given(own)
   -- it has a session of its own (`new_session`), and nobody gets back into one from outside, in which an init is.
   local sessions = status.numbers(text, "NSsid")
   if sessions[#sessions] ~= 0 then return nil end
+  -- Who may trace it writes there what he likes.
+  for _, set in ipairs { "CapBnd", "CapPrm", "CapInh" } do
+    if core.caps.mask(status.field(text, set)):has "sys_ptrace" then return nil end
+  end
   -- Who may look at its executable compares it. That may be a hostile program's, of any size.
   local program = core.runner_file()
   local ours = program and bytes("/proc/self/fd/" .. program, math.huge) or ""
