@@ -1,6 +1,7 @@
 -- The cgroup of a runtime's container: all that is in there is killed with it, so it may be nobody else's.
 local cgroups = require "cella.oci.cgroup"
 local mountinfo = require "cella.mountinfo"
+local Plan = require "cella.plan"
 local trial = require "spec.support.trial"
 
 describe("a runtime's cgroup", function()
@@ -22,6 +23,18 @@ describe("a runtime's cgroup", function()
     trial.write(("%s/%s/cgroup.procs"):format(directory, name), "")
     trial.write(("%s/%s/cgroup.events"):format(directory, name), events)
   end
+
+  it("has all that are in it signalled, and no others", function()
+    local processes = {}
+    for i = 1, 2 do processes[i] = assert(Plan.new():exec({ "/bin/sleep", "1000" }):spawn()) end
+    trial.write(directory .. "/cgroup.procs", ("%d\n"):format(processes[1].pid))
+    cgroups.signal(directory, "usr1")
+    assert.equal("usr1", processes[1]:wait(10).signal)
+    cgroups.signal(directory, "usr1") -- its number is nobody's now
+    assert.is_nil((processes[2]:wait(0)))
+    processes[2]:kill "kill"
+    processes[2]:wait()
+  end)
 
   it("may be there, if nobody is in it or below it", function()
     there("left", "populated 0\nfrozen 0\n")

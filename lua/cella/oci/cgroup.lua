@@ -157,6 +157,28 @@ function M.kill(directory)
   return true
 end
 
+--- The processes in there.
+---@param directory string
+---@return integer[]
+function M.processes(directory)
+  local result = {}
+  for pid in (file.read(directory .. "/cgroup.procs") or ""):gmatch "%d+" do result[#result + 1] = tonumber(pid) end
+  return result
+end
+
+--- A signal for all processes in there.
+---@param directory string
+---@param signal string|integer
+function M.signal(directory, signal)
+  local held = {}
+  for _, pid in ipairs(M.processes(directory)) do held[pid] = core.pidfd(pid) end
+  -- Whose number is there still is who was taken hold of, and no other that has got the number meanwhile.
+  for _, pid in ipairs(M.processes(directory)) do
+    if held[pid] then held[pid]:signal(signal) end
+  end
+  for _, pidfd in pairs(held) do pidfd:close() end
+end
+
 --- Stops all in there, or lets it go on; returns once that is so.
 ---@param directory string
 ---@param frozen boolean
@@ -165,15 +187,6 @@ function M.freeze(directory, frozen)
   local ok, err = write(directory .. "/cgroup.freeze", frozen and "1" or "0")
   if not ok then return nil, err end
   return wait_for(directory, frozen and "frozen 1" or "frozen 0")
-end
-
---- The processes in there.
----@param directory string
----@return integer[]
-function M.processes(directory)
-  local result = {}
-  for pid in (file.read(directory .. "/cgroup.procs") or ""):gmatch "%d+" do result[#result + 1] = tonumber(pid) end
-  return result
 end
 
 --- Kills what is left in there and removes it, with those below it. May be called again.

@@ -336,7 +336,12 @@ function M.kill(options)
   local state, err = states.open(options.root, options.id)
   if not state then return nil, err end
   local is_kill = options.signal == "kill" or options.signal == 9
-  if options.all and state.data.cgroup and is_kill then return cgroups.kill(state.data.cgroup) end
+  if options.all and state.data.cgroup then
+    if is_kill then return cgroups.kill(state.data.cgroup) end
+    if state:status() == "stopped" then return failed("kill", "container not running") end
+    cgroups.signal(state.data.cgroup, options.signal)
+    return true
+  end
   local pidfd = state:hold()
   if not pidfd then return failed("kill", "container not running") end
   local ok, message, errno = pidfd:signal(options.signal)
