@@ -153,6 +153,15 @@ describe("the first of several containers", function()
     assert.is_nil(assert(given:run { "true" }).confinement.choice)
   end))
 
+  it("may have a policy with `notify`, which takes one who hears of calls", function()
+    local seccomp = { default = "allow", notify = { "getcwd" } }
+    local box, refused = cella.first { plain { seccomp = seccomp } }
+    assert.same({}, refused)
+    local heard = 0
+    assert(box:run { "pwd", "-P", stdout = "null", denied = function() heard = heard + 1 end })
+    assert.equal(1, heard)
+  end)
+
   it("is asked of containers alone", function()
     for words, list in pairs { ["containers[1]: a container"] = { {} }, ["at least one"] = {},
       ["containers[2]: missing"] = { plain(), nil, plain() }, ["containers[1]: a container,"] = { "host" } } do
