@@ -1,12 +1,13 @@
 --- What a runtime knows of its containers: a directory for each, below a root that nobody else may write to.
 --
 -- state.json is replaced as a whole. Who changes anything holds the lock of the container; it ends with the process,
--- however that ends. Whether a container lives is never written down: the kernel is asked for its process, by number
--- and start time.
+-- however that ends. Whether a container lives is never written down: the kernel is asked for its process, by number,
+-- start time and boot.
 
 local core = require "cella.core"
 local Error = require "cella.error"
 local file = require "cella.host.file"
+local identity = require "cella.process.identity"
 local json = require "cella.oci.json"
 
 local sys = core.sys
@@ -79,17 +80,15 @@ function M.prepare(root)
   return check_trusted(root)
 end
 
---- A process's start, which nobody else of its number has; nil where there is none, or it has ended.
+--- A process's start, which nobody else of its number has, in this boot or another; nil where there is none, or it has
+--- ended.
 ---@param pid integer
 ---@return string?
 function M.start_time(pid)
-  local text = file.read(("/proc/%d/stat"):format(pid))
-  local rest = text and text:match "^.*%) (.*)$"
-  if not rest then return nil end
-  local fields = {}
-  for word in rest:gmatch "%S+" do fields[#fields + 1] = word end
-  if fields[1] == "Z" or fields[1] == "X" then return nil end
-  return fields[20] -- the 22nd of all (proc_pid_stat(5))
+  local stat = file.read(("/proc/%d/stat"):format(pid))
+  if not stat or stat:find "^.*%) [ZX] " then return nil end
+  local start, boot = identity.start(stat), identity.boot()
+  return start and boot and start .. "-" .. boot or nil
 end
 
 ---@class cella.oci.state
