@@ -9,10 +9,10 @@ describe("a runtime's cgroup", function()
   trial.around(before_each, after_each, function(own) directory = own end)
 
   -- Where the file system of the kernel's is: here a directory that looks so.
-  local function create(path)
+  local function create(path, files)
     local own = mountinfo.own
     mountinfo.own = function() return { { kind = "cgroup2", point = directory } } end
-    local ok, place, err = pcall(cgroups.create, { path = path, files = {} })
+    local ok, place, err = pcall(cgroups.create, { path = path, files = files or {} })
     mountinfo.own = own
     assert.is_true(ok, place)
     return place, err
@@ -34,6 +34,14 @@ describe("a runtime's cgroup", function()
     assert.is_nil((processes[2]:wait(0)))
     processes[2]:kill "kill"
     processes[2]:wait()
+  end)
+
+  it("has what a bundle says in the kernel's own words", function()
+    there("left", "populated 0\n")
+    trial.write(directory .. "/cgroup.subtree_control", "memory\n")
+    trial.write(directory .. "/left/memory.high", "max\n")
+    assert(create("/left", { { "memory.high", "64M", unified = true } }))
+    assert.equal("64M", trial.read(directory .. "/left/memory.high"):sub(1, 3))
   end)
 
   it("may be there, if nobody is in it or below it", function()

@@ -65,13 +65,14 @@ local function is_empty(directory)
 end
 
 -- Writes a limit, and reads back what the kernel has made of it.
-local function apply(directory, name, text)
+local function apply(directory, one)
+  local name, text = one[1], one[2]
   local path = directory .. "/" .. name
   local ok, err = write(path, text)
   if not ok then return nil, err end
   local found = file.read_trimmed(path) or ""
   if name:find "^memory%." or name:find "%.max$" or name:find "%.weight$" or name:find "^cpuset" then
-    if not description.holds({ file = name, text = text }, found) then
+    if not description.holds({ file = name, text = text, unified = one.unified }, found) then
       return failed("write_file", path, ("%q was written, and the kernel says %q"):format(text, found))
     end
   end
@@ -105,7 +106,7 @@ function M.create(wanted)
     end
   end
   for _, one in ipairs(wanted.files) do
-    local ok, err = apply(directory, one[1], one[2])
+    local ok, err = apply(directory, one)
     if not ok then
       M.remove(directory)
       return nil, err

@@ -34,7 +34,8 @@ local MOST_BYTES = 4 * 1024 * 1024
 ---@field command table            what box:run takes: the program, `environment`, `terminal`
 ---@field hooks table<string, cella.oci.hook[]>  by their points
 ---@field annotations table<string, string>
----@field cgroup { path: string?, files: { [1]: string, [2]: string }[] }  its directory, what is written to which files
+---@field cgroup { path: string?, files: { [1]: string, [2]: string, unified: true? }[] }  its directory, and what is
+---  written to which files
 ---@field config table             as it stands there
 
 -- A regular file that is not too long; nobody is waited for at the other end of a pipe.
@@ -368,7 +369,7 @@ local function settings_of(resources)
     elseif text:find "\n" then
       fail("linux.resources.unified", "%s has more than a line", name)
     end
-    add(name, text)
+    files[#files + 1] = { name, text, unified = true } -- in the kernel's words: "64M"
   end
   for _, file in ipairs(files) do
     if file[2]:find "\n" then fail("linux.resources", "%s has more than a line", file[1]) end

@@ -250,15 +250,15 @@ function M.create(options)
   local state
   state, err = states.create(options.root, options.id)
   if not state then return nil, err end
-  local process
-  process, err = create_in(state, options, bundle)
-  if process then
+  local good, process, problem = pcall(create_in, state, options, bundle)
+  if good and process then
     state:unlock()
     return state, process
   end
   cgroups.remove(state.data and state.data.cgroup)
   state:remove()
-  return nil, err
+  if not good then error(process, 0) end
+  return nil, problem
 end
 
 -- That the process has been let go and is the program, or gone.
