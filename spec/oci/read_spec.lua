@@ -116,6 +116,9 @@ describe("a bundle", function()
       ["linux.resources: memory.max needs a cgroup, and cgroupsPath is missing"] = function(c)
         c.linux.resources = { memory = { limit = 1048576 } }
       end,
+      ["linux.resources.cpu.quota: an integer from 1000 to"] = function(c)
+        c.linux.resources = { cpu = { quota = json.integer "18446744073709551615" } }
+      end,
       ["linux.cgroupsPath: no path of a cgroup"] = function(c) c.linux.cgroupsPath = "/a/../../b" end,
       ["linux.resources.devices[0]: not supported"] = function(c)
         c.linux.resources = { devices = { { allow = true, type = "b", major = 8, minor = 0, access = "rwm" } } }

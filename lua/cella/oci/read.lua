@@ -350,7 +350,8 @@ local function settings_of(resources)
   end
   if cpu.quota and cpu.quota ~= 0 or cpu.period and cpu.period ~= 0 then
     local period = cpu.period and cpu.period ~= 0 and within(cpu.period, at .. "period", 1000, 1000000) or 100000
-    local quota = cpu.quota and cpu.quota > 0 and ("%.0f"):format(within(cpu.quota, at .. "quota", 1000, MOST)) or "max"
+    local is_limit = cpu.quota and (json.is_integer(cpu.quota) or cpu.quota > 0)
+    local quota = is_limit and ("%.0f"):format(within(cpu.quota, at .. "quota", 1000, MOST)) or "max"
     add("cpu.max", ("%s %.0f"):format(quota, period))
   end
   if cpu.burst then add("cpu.max.burst", ("%.0f"):format(within(cpu.burst, at .. "burst", 0, MOST))) end
