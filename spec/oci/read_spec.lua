@@ -116,6 +116,7 @@ describe("a bundle", function()
       ["linux.resources: memory.max needs a cgroup, and cgroupsPath is missing"] = function(c)
         c.linux.resources = { memory = { limit = 1048576 } }
       end,
+      ["root.path: longer than 4095 bytes"] = function(c) c.root.path = "/" .. ("x"):rep(4095) end,
       ["linux.resources.cpu.quota: an integer from 1000 to"] = function(c)
         c.linux.resources = { cpu = { quota = json.integer "18446744073709551615" } }
       end,

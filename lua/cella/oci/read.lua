@@ -20,6 +20,7 @@ local fail, required, within = schema.fail, schema.required, schema.within
 local M = {}
 
 local MOST_BYTES = 4 * 1024 * 1024
+local LONGEST_PATH = 4095 -- PATH_MAX counts the NUL
 
 ---@class cella.oci.hook
 ---@field path string
@@ -407,6 +408,7 @@ local function build(config, directory)
   local root = required(config.root, "root")
   local rootfs = mounts.below(required(root.path, "root.path"), directory)
   if root.path == "" then fail("root.path", "the path is empty") end
+  if #rootfs > LONGEST_PATH then fail("root.path", "longer than %d bytes", LONGEST_PATH) end
   -- That it is not this root by the time that it is taken, the plan sees to.
   if bind.of_host_root({ source = rootfs }, host.facts()) then
     fail("root.path", "not supported: it leads to the root of this host")
