@@ -115,6 +115,7 @@ describe("the key `network`", function()
       ["network.nameservers: one to 3 addresses, or false expected"] = user { nameservers = {} },
       ["network.nameservers[1]: one address expected"] = user { nameservers = { "192.0.2.53\noptions x" } },
       ["network.addresses[2]: there is one of IPv4 already"] = user { addresses = { "10.0.2.1/24", "10.0.2.2" } },
+      ["network.addresses[1]: one address expected"] = user { addresses = { 0 / 0 } },
       ["network.addresses[1]: a prefix from 1 to 31 expected"] = user { addresses = { "10.0.2.1/32" } },
       ["network.interface: the name of a network interface expected"] = user { interface = "--pcap" },
       ["network.mtu: an integer from 1280 to 65520 expected, got 0"] = user { mtu = 0 },

@@ -72,9 +72,9 @@ end
 
 -- One with the bits of its network behind it, or not: "10.0.2.100/24".
 local function own_address(value, path)
-  local text, bits = type(value) == "string" and #value <= 64 and value:match "^([^/]*)/([0-9]+)$" or value, nil
-  if text ~= value then bits = tonumber(value:match "[0-9]+$") end
-  local one = address.single_rule(text, path)
+  local text, digits
+  if type(value) == "string" and #value <= 64 then text, digits = value:match "^([^/]*)/([0-9]+)$" end
+  local one, bits = address.single_rule(text or value, path), digits and tonumber(digits)
   if bits and (one.version == 6 or bits < 1 or bits > 31) then
     validate.fail(path, one.version == 6 and "an IPv6 address has no prefix here, got %s"
       or "a prefix from 1 to 31 expected, got %s", validate.show(value))
