@@ -229,7 +229,7 @@ describe("IDs that are held", function()
     local source = [[
       local cella, hold, host = require "cella", require "cella.policy.hold", require("cella.host").facts()
       local own = select(2, ...)
-      local box = cella.container { user = { uid = 5000, gid = 5000 }, init = false }
+      local box = cella.container { user = { uid = 5000, gid = 5000 }, init = false, nesting = true }
       local process = assert(box:spawn { "sh", "-c", "exec " .. (own or "") .. " sleep 1000", stdin = "null" })
       local first = box:plan({ "true" }).ids.uid:outside(0)
       local function name() return io.open(("/proc/%d/comm"):format(process.pid)):read() end

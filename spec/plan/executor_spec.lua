@@ -741,6 +741,7 @@ describe("the caller, afterwards, is as it was", function()
       init = {}, unshare = { { "uts", "ipc", "net", "mount", "pid" } }, fork = { { "uts" } },
       securebits = { { "noroot", "noroot_locked" } }, expect_ids = { 0, 0 },
       seccomp = { "\6\0\0\0\0\0\255\127" }, -- allows everything
+      landlock_create_ruleset = (sys.landlock_abi() or 0) > 0 and { { "execute" } } or nil,
       tcsetwinsize = function(_, plan) return { plan:openpt "/dev/ptmx", 20, 80 } end,
       ptpeer = function(_, plan) return { plan:openpt "/dev/ptmx" } end,
     }

@@ -18,8 +18,8 @@ function M.configure(command, options)
   local name = command._name
   options = options and " " .. options or ""
   command:usage((
-    "Usage: cella %s [-h] [-t | --no-terminal]%s FILE.lua [ARGS] [-- COMMAND [ARGUMENT ...]]\n"
-    .. "       cella %s [-h] [-t | --no-terminal]%s [-e KEYS] -- COMMAND [ARGUMENT ...]"):format(name, options, name,
+    "Usage: cella %s [-h] [-t | --no-terminal]%s FILE.lua [ARGS] [-- COMMAND ...]\n"
+    .. "       cella %s [-h] [-t | --no-terminal]%s [-e KEYS] -- COMMAND ..."):format(name, options, name,
     options))
   command:mutex(
     command:flag("-t --terminal", "Give the program a terminal of its own, wherever this one's streams lead."),

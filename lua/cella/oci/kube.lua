@@ -36,7 +36,7 @@ end
 
 local function word(value, path)
   rule.line(value, path)
-  if value == "" or value:find "[%s%c]" then
+  if value == "" or value:find "[\1-\32\127]" then
     validate.fail(path, "a word without blanks expected, got %s", validate.show(value))
   end
   return value
