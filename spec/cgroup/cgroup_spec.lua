@@ -574,7 +574,7 @@ describe("a container's cgroup #slow", function()
         -- As whoever has made the cgroup: root inside is the caller, who owns its files.
         local process = assert(box({ pids = pids }, { environment = "inherit",
           mounts = { { type = "bind", source = top, destination = top, readonly = true } },
-          ids = require "cella.policy".root() }):spawn(script(
+          ids = require "cella.policy".root(), user_namespaces = true }):spawn(script(
           "exec " .. portable.program .. " -e '" .. [=[
             local sys = require "cella.core".sys
             assert(sys.unshare { "user", "mount", "cgroup" })

@@ -21,7 +21,8 @@ describe("processes #slow", function()
     for name, answer in pairs(said) do assert.equal("yes", answer, name) end
   end)
 
-  for _, container in ipairs(escape.each_container()) do
+  -- Without the filter, which answers ptrace(2) and its like before the kernel does (calls_spec).
+  for _, container in ipairs(escape.each_container { seccomp = false }) do
     it("of the host are none in " .. container.name, function()
       local attempts, gone = {}, { "no ESRCH", "no EINVAL" }
       -- Their number means nobody there, or somebody else.

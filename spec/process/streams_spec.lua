@@ -520,6 +520,7 @@ describe("2 GiB of output", function()
     assert.equal(100000, kept)
     assert.is_true(truncated)
     assert.equal(3, code)
-    assert.is_true(grown < 2048, grown .. " kB")
+    -- The collector waits until there is twice what all modules take.
+    assert.is_true(grown < 8192, grown .. " kB")
   end))
 end)

@@ -130,7 +130,8 @@ end
 
 --- The containers that hold it, with what a specification is called: by default, with the host's tree, after enter;
 --- and by root those that have the host's root.
-function M.each_container()
+---@param keys table?  of each of their descriptions, too
+function M.each_container(keys)
   local list = {
     { name = "a default container", description = {}, try = M.inside },
     { name = "a container with the host's tree", description = { root = "/", user_namespaces = true },
@@ -149,6 +150,7 @@ function M.each_container()
   end
   local able = {}
   for _, container in ipairs(list) do
+    for key, value in pairs(keys or {}) do container.description[key] = value end
     if not container.several or is_root() then able[#able + 1] = container end
   end
   return able
