@@ -80,8 +80,8 @@ describe("the command line", function()
       for _, command in ipairs { "run", "plan" } do
         local result = trial.cella { command, "--help" }
         assert.equal(0, result.status)
-        for _, line in ipairs { "Usage: cella %s %%[%%-h%%].* FILE%%.lua %%[ARGS%%] %%[%%-%%- COMMAND %%[ARGUMENT",
-          "\n       cella %s %%[%%-h%%].* %%[%%-e KEYS%%] %%-%%- COMMAND %%[ARGUMENT" } do
+        for _, line in ipairs { "Usage: cella %s %%[%%-h%%].* FILE%%.lua %%[ARGS%%] %%[%%-%%- COMMAND %%.%%.%%.%%]",
+          "\n       cella %s %%[%%-h%%].* %%[%%-e KEYS%%] %%-%%- COMMAND %%.%%.%%.\n" } do
           assert.truthy(result.stdout:find(line:format(command)), result.stdout)
         end
         for _, status in ipairs(command == "run" and { "124", "125", "126", "127", "128+n" } or { "0", "1", "125" }) do

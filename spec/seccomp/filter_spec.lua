@@ -472,7 +472,7 @@ describe("who enters a container with a policy", function()
   end))
 
   it("by a number is under the same, where it is one of cella's own or is said", needs("user_namespaces", function()
-    for _, keys in ipairs { {}, { seccomp = "default" }, { nesting = true }, { capabilities = { "sys_ptrace" } },
+    for _, keys in ipairs { {}, { seccomp = "default" }, { nesting = true }, { capabilities = { "sys_chroot" } },
       { no_new_privs = false }, { no_new_privs = false, keyrings = "host" }, { keyrings = "host" } } do
       start(keys)
       local own = tonumber(trial.status("self", "Seccomp_filters") or "0")
