@@ -156,6 +156,9 @@ describe("a process that is entered", function()
     end
 
     it("with sys_ptrace, by which the label of an init is rewritten", function()
+      if (os.getenv "CELLA_BUILD" or ""):find "sanitized" then
+        return pending "needs an init that the runner has become: of the build with sanitizers it is executed anew"
+      end
       local milder, said = require("cella.filter").of("nesting", require("cella.caps.set").NONE), ""
       local process = hold(cella.container { mounts = { PROC }, capabilities = { "sys_ptrace" } }:spawn {
         "perl", "-e", [[
