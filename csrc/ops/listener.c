@@ -7,6 +7,7 @@
  * Nobody waits for the thread, because behind the filter no call is sure to be performed, none to sleep either. The
  * execve(2) that comes next sleeps until somebody answers, who has the listener by then; it ends the thread, and
  * closes what may still be open: the listener is close-on-exec, and no program ever has it. */
+#include "ops/filter.h"
 #include "ops/ops.h"
 #include "sys/channel.h"
 #include "sys/raw.h"
@@ -70,13 +71,10 @@ static int install(const struct sock_fprog *program)
  * policy: what a printed plan calls it */
 static int act_seccomp_listener(const struct arg *a)
 {
-	if (a[0].n == 0 || a[0].n % (int64_t)sizeof(struct sock_filter) != 0 ||
-	    a[0].n / (int64_t)sizeof(struct sock_filter) > BPF_MAXINSNS)
-		return -EINVAL;
-	struct sock_fprog program = {
-		.len = (unsigned short)((size_t)a[0].n / sizeof(struct sock_filter)),
-		.filter = (struct sock_filter *)(uintptr_t)a[0].p,
-	};
+	struct sock_fprog program;
+	int wrong = filter_program(&a[0], &program);
+	if (wrong < 0)
+		return wrong;
 	struct clone_args args = {
 		.flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM,
 		.stack = (uint64_t)(uintptr_t)handing.stack,

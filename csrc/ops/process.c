@@ -1,12 +1,12 @@
 /* The process itself: its limits, its signals, its tie to the parent, and the program that it becomes. */
 #include "sys/channel.h"
 #include "sys/digits.h"
+#include "ops/filter.h"
 #include "ops/ops.h"
 #include "sys/raw.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/filter.h>
 #include <linux/limits.h>
 #include <linux/prctl.h>
 #include <linux/sched.h>
@@ -151,13 +151,10 @@ static int act_wait_for_byte(const struct arg *a)
  * policy: what a printed plan calls it */
 static int act_seccomp(const struct arg *a)
 {
-	if (a[0].n == 0 || a[0].n % (int64_t)sizeof(struct sock_filter) != 0 ||
-	    a[0].n / (int64_t)sizeof(struct sock_filter) > BPF_MAXINSNS)
-		return -EINVAL;
-	struct sock_fprog program = {
-		.len = (unsigned short)((size_t)a[0].n / sizeof(struct sock_filter)),
-		.filter = (struct sock_filter *)(uintptr_t)a[0].p,
-	};
+	struct sock_fprog program;
+	int wrong = filter_program(&a[0], &program);
+	if (wrong < 0)
+		return wrong;
 	return (int)RAW(SYS_prctl, PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0);
 }
 
