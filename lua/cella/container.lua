@@ -14,6 +14,7 @@ local capabilities = require "cella.caps.set"
 local five = lazy "cella.caps.five"
 local command_module = require "cella.command"
 local compiled = require "cella.container.compiled"
+local confined_by = require "cella.container.confined"
 local confinement = require "cella.confinement"
 local core = require "cella.core"
 ---@module "cella.denied"
@@ -37,8 +38,6 @@ local policy = require "cella.policy"
 local printable = require "cella.printable"
 local process_limits = require "cella.process.limits"
 local root = require "cella.root"
----@module "cella.landlock"
-local landlock = lazy "cella.landlock"
 local spawn = require "cella.plan.spawn"
 ---@module "cella.sysctl"
 local sysctl = lazy "cella.sysctl"
@@ -126,68 +125,6 @@ local function check_capabilities(plan, host)
   return caps_walk.check_from(mine, plan, { kernel = caps_read.kernel() })
 end
 
--- 022: the caller's is the caller's business, and must not decide what is made in the root.
-local UMASK = 18
-
-local function is_set(value) return capabilities.is(value) end
-
--- The five sets.
-local function masks_of(value)
-  if not is_set(value) then return value end
-  local keep = capabilities.mask(value)
-  return { effective = keep, permitted = keep, inheritable = keep, bounding = keep, ambient = keep }
-end
-
--- Without no_new_privs it takes a capability that is about to be given up: then it comes before.
-local function filter_of(box, sets, no_new_privs)
-  local said = description.policy_of(box)
-  -- With it nothing is gained that is only in the bounding set.
-  local may_have = no_new_privs and sets.permitted or sets.permitted + sets.bounding
-  return { filter = filter.of(said, may_have),
-    first = not no_new_privs and not sets.effective:has "sys_admin" and filter.may_be_first(said) }
-end
-
--- An ordinary user in his own user namespace may change less of himself: his bounding set and securebits stay, of which
--- nothing can be gained under no_new_privs.
-local function is_plain(box, host)
-  return box.namespaces.user == "host" and box.no_new_privs ~= false and not host.capabilities.setpcap
-end
-
--- The rules of Landlock's, as far as this host has them and they say that this is enough.
-local function landlock_of(box)
-  if not box.landlock then return {} end
-  local layer, err = landlock.held(box.landlock)
-  return layer and { layer }, err
-end
-
--- What the program is confined by.
-local function confinement_of(box, user, host, layers)
-  local sets, plain = masks_of(box.capabilities), is_plain(box, host)
-  if plain and is_set(box.capabilities) then
-    sets.bounding, sets.keeps_bounding = capabilities.mask(lists.sorted_keys(host.bounding)), true
-  end
-  local no_new_privs = box.no_new_privs ~= false
-  return confinement.complete {
-    cgroups = { limits = box.cgroup },
-    umask = { first = UMASK, program = box.umask },
-    oom_score_adj = box.oom_score_adj,
-    nice = box.nice,
-    cpus = box.cpus,
-    limits = { wanted = box.rlimits or {}, ours = host.limits },
-    groups = { list = user.groups, sets = user.sets_groups },
-    ids = user,
-    undumpable = false,
-    capabilities = sets,
-    securebits = not plain and {},
-    no_new_privs = no_new_privs,
-    keys = { which = box.keyrings or "none", before = not no_new_privs },
-    tie = box.die_with_parent ~= false and not box.init and "before exec",
-    memory = { are_default = host.memory_defaults },
-    landlock = layers,
-    seccomp = filter_of(box, sets, no_new_privs),
-  }
-end
-
 -- Whether anything is named as it is seen from the caller's working directory.
 local function names_relative(box)
   local function is_relative(path) return type(path) == "string" and path:sub(1, 1) ~= "/" end
@@ -214,7 +151,9 @@ local function begin(box, cwd, host)
   local who
   who, err = identity.resolve(box, host, joined_maps)
   if not who then return nil, err end
-  if not is_set(box.capabilities) then five.check(box.capabilities, who.user.uid, box.no_new_privs ~= false) end
+  if not capabilities.is(box.capabilities) then
+    five.check(box.capabilities, who.user.uid, box.no_new_privs ~= false)
+  end
   local usable
   usable, err = device.check(box.devices, host)
   if usable then usable, err = owner.check(box, who.maps, host) end
@@ -232,9 +171,9 @@ local function begin(box, cwd, host)
     if not prepared then return nil, err end
   end
   local layers
-  layers, err = landlock_of(box)
+  layers, err = confined_by.landlock(box)
   if not layers then return nil, err end
-  local hooks, confined = box.hooks, confinement_of(box, who.user, host, layers)
+  local hooks, confined = box.hooks, confined_by.of(box, who.user, host, layers)
   local options = { namespaces = new, join = join, ids = who.ids, groups = who.groups_before, created = hooks.created }
   if #join == 0 and not who.groups_before and lists.contains(new, "net") then
     -- It takes the kernel longer than all others together: the child makes it, while the caller goes on.

@@ -11,7 +11,7 @@ local NAMES = [[
   caps caps.apply caps.exec caps.explain caps.file caps.fileset caps.five caps.named caps.names caps.over caps.prctl
   caps.read caps.rules caps.securebits caps.set caps.state caps.text caps.walk
   cgroup cgroup.base cgroup.description cgroup.place cgroup.usage
-  container container.compiled container.description container.identity container.owner
+  container container.compiled container.confined container.description container.identity container.owner
   denied denied.address denied.caller denied.calls denied.cause denied.files denied.key
   doctor doctor.features doctor.held doctor.remedies doctor.report
   enter enter.cgroups enter.identity enter.process enter.target
@@ -21,10 +21,10 @@ local NAMES = [[
   landlock landlock.grammar landlock.record landlock.rights landlock.text
   learn learn.openings learn.text
   network network.address network.allow network.names network.start network.user
-  oci oci.bundle oci.cgroup oci.features oci.fields oci.hooks oci.image oci.json oci.kube oci.mounts oci.read
+  oci oci.bundle oci.cgroup oci.failed oci.features oci.fields oci.hooks oci.image oci.json oci.kube oci.mounts oci.read
   oci.runtime oci.schema oci.seccomp oci.state oci.yaml
   oci.export.config oci.export.files oci.export.keys oci.export.mounts oci.export.resources oci.export.rootfs
-  oci.export.seccomp oci.export.user
+  oci.export.seccomp oci.export.user oci.export.words
   plan plan.failure plan.held plan.helper plan.join plan.log plan.render plan.spawn plan.stage plan.start
   policy policy.allot policy.combine policy.hold policy.ranges policy.registry policy.result policy.slice
   policy.subordinate policy.via

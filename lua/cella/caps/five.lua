@@ -78,8 +78,7 @@ end
 ---@return cella.caps.five|table<string, cella.caps.mask>
 function M.masks(value)
   if M.is(value) then return value end
-  local keep = set.mask(value)
-  return { bounding = keep, permitted = keep, effective = keep, inheritable = keep, ambient = keep }
+  return set.in_all(value)
 end
 
 --- Whether a capability is in effect.

@@ -100,6 +100,14 @@ function M.mask(value)
   return validate.check(any_rule, value, "capabilities")
 end
 
+--- Five masks that are the same: who is to have these capabilities and no others, through exec too.
+---@param value any  as of M.mask
+---@return table<"bounding"|"permitted"|"effective"|"inheritable"|"ambient", cella.caps.mask>
+function M.in_all(value)
+  local keep = M.mask(value)
+  return { bounding = keep, permitted = keep, effective = keep, inheritable = keep, ambient = keep }
+end
+
 --- Makes a set from text ("net_raw,cap_chown", "all,-sys_admin"), a list of names and numbers, or a mask (a number,
 --- or hexadecimal text: "0x3000", or 16 digits as /proc/PID/status has them). Names with or without `cap_`, in any
 --- case; "-name" takes one away from those before it. Raises at a name or number that this kernel does not have.

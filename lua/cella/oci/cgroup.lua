@@ -3,7 +3,7 @@
 
 local core = require "cella.core"
 local description = require "cella.cgroup.description"
-local Error = require "cella.error"
+local failed = require("cella.oci.failed").new
 local file = require "cella.host.file"
 local mountinfo = require "cella.mountinfo"
 
@@ -12,11 +12,6 @@ local M = {}
 
 local EEXIST, ENOENT = 17, 2
 local PATIENCE = 10 -- seconds
-
-local function failed(op, path, message, errno, why)
-  return nil, Error.new { op = op, path = path, errno = errno, why = why,
-    message = message and (message:match ": ([^:]*)$" or message) }
-end
 
 -- Where version 2 is mounted: the last one covers others.
 local function find_mount()

@@ -23,6 +23,7 @@ local mounts = require "cella.oci.export.mounts"
 local Plan = require "cella.plan"
 local rootfs = require "cella.oci.export.rootfs"
 local validate = require "cella.validate"
+local wording = require "cella.oci.export.words"
 
 local clean = description.clean
 local M = {}
@@ -179,16 +180,10 @@ local function add_json(directory, value, media_type)
   return blob, err
 end
 
-local function text(state, value, at)
-  if not json.is_utf8(value) then state.refuse(at, "bytes that are no UTF-8, and JSON has no other text") end
-  return value
-end
+local function text(state, value, at) return wording.text(state, value, at, "JSON") end
 
 local function environment_of(state, given)
-  if given == "inherit" then
-    state.refuse("environment", '"inherit" means what is there when it is started: name the variables')
-    return {}
-  end
+  if wording.is_inherited(state, given) then return {} end
   local all = { PATH = command_module.PATH, HOME = "/tmp" }
   for name, value in pairs(given or {}) do all[name] = value end
   local list = command_module.environment_list(all)

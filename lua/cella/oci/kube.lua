@@ -21,6 +21,7 @@ local resources = require "cella.oci.export.resources"
 local sizes = require "cella.size"
 local validate = require "cella.validate"
 local yaml = require "cella.oci.yaml"
+local wording = require "cella.oci.export.words"
 
 local clean = description.clean
 local rule = validate.rule
@@ -65,16 +66,10 @@ local function literal(text)
   return result
 end
 
-local function text(state, value, at)
-  if not json.is_utf8(value) then state.refuse(at, "bytes that are no UTF-8, and a manifest has no other text") end
-  return value
-end
+local function text(state, value, at) return wording.text(state, value, at, "a manifest") end
 
 local function environment_of(state, given)
-  if given == "inherit" then
-    state.refuse("environment", '"inherit" means what is there when it is started: name the variables')
-    return nil
-  end
+  if wording.is_inherited(state, given) then return nil end
   local list, all = {}, { HOME = "/tmp" }
   for name, value in pairs(given or {}) do all[name] = value end
   for _, name in ipairs(lists.sorted_keys(all)) do

@@ -10,6 +10,7 @@ local container = require "cella.container"
 local core = require "cella.core"
 local enter = require "cella.enter"
 local Error = require "cella.error"
+local of_core = require "cella.oci.failed"
 local file = require "cella.host.file"
 local hooks = require "cella.oci.hooks"
 local read = require "cella.oci.read"
@@ -24,9 +25,6 @@ local function failed(op, message, path, errno, why)
   return nil, Error.new { op = op, message = message, path = path, errno = errno, why = why }
 end
 
--- The message of the core without the path, which the error has.
-local function words(message) return message and (message:match ": ([^:]*)$" or message) end
-
 local function timestamp() return os.date "!%Y-%m-%dT%H:%M:%SZ" end
 
 --- Writes a small file for an engine, as a whole.
@@ -35,9 +33,9 @@ local function write_pid(path, pid)
   -- Where others may write, what is there of that name leads to wherever they like.
   os.remove(new)
   local ok, message, errno = sys.write_file(new, ("%d"):format(pid), { "wronly", "creat", "excl" }, 420) -- 0644
-  if not ok then return failed("write_file", words(message), new, errno) end
+  if not ok then return of_core.new("write_file", new, message, errno) end
   ok, message = os.rename(new, path)
-  if not ok then return failed("rename", words(message), path) end
+  if not ok then return of_core.new("rename", path, message) end
   return true
 end
 
@@ -45,17 +43,17 @@ end
 local function make_fifo(state, name)
   local path = state.path .. "/" .. name
   local ok, message, errno = sys.mknod(path, "fifo", 384) -- 0600
-  if not ok then return failed("mknod", words(message), path, errno) end
+  if not ok then return of_core.new("mknod", path, message, errno) end
   local fd
   fd, message, errno = core.open(path, { "rdwr", "nofollow", "nonblock" })
-  if not fd then return failed("open", words(message), path, errno) end
+  if not fd then return of_core.new("open", path, message, errno) end
   return fd
 end
 
 -- The same file description without O_NONBLOCK would be shared: this opens it anew, to wait.
 local function blocking(path)
   local fd, message, errno = core.open(path, { "rdwr", "nofollow" })
-  if not fd then return failed("open", words(message), path, errno) end
+  if not fd then return of_core.new("open", path, message, errno) end
   return fd
 end
 
@@ -76,7 +74,7 @@ local function send_console(child, path)
   local ok, message, errno = core.send_descriptor(path, master:number(), "/dev/ptmx")
   master:close()
   if ok then return true end
-  return nil, { op = "console-socket", path = path, errno = errno, message = words(message) }
+  return nil, { op = "console-socket", path = path, errno = errno, message = of_core.message(message) }
 end
 
 ---@class cella.oci.create.options
@@ -288,11 +286,11 @@ local function start_in(state)
   local path = state.path .. "/start"
   -- Where nobody reads the process has died.
   local gate, message, errno = core.open(path, { "wronly", "nonblock", "nofollow" })
-  if not gate then return failed("open", words(message), path, errno) end
+  if not gate then return of_core.new("open", path, message, errno) end
   local ok
   ok, message, errno = sys.write(gate:number(), "!")
   gate:close()
-  if not ok then return failed("write", words(message), path, errno) end
+  if not ok then return of_core.new("write", path, message, errno) end
   os.remove(path)
   wait_for_program(state)
   local had, err = bundle_hooks(state, "poststart")
@@ -346,7 +344,7 @@ function M.kill(options)
   if not pidfd then return failed("kill", "container not running") end
   local ok, message, errno = pidfd:signal(options.signal)
   pidfd:close()
-  if not ok then return failed("kill", words(message), nil, errno) end
+  if not ok then return of_core.new("kill", nil, message, errno) end
   return true
 end
 
@@ -546,9 +544,7 @@ local function exec_in(state, options)
   if options.console_socket then
     local message, errno
     ok, message, errno = core.send_descriptor(options.console_socket, started.terminal, "/dev/ptmx")
-    if not ok then
-      err = Error.new { op = "console-socket", path = options.console_socket, errno = errno, message = words(message) }
-    end
+    if not ok then err = select(2, of_core.new("console-socket", options.console_socket, message, errno)) end
   end
   if ok and options.pid_file then ok, err = write_pid(options.pid_file, started.pid) end
   if ok then return started end

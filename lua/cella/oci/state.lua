@@ -6,6 +6,7 @@
 
 local core = require "cella.core"
 local Error = require "cella.error"
+local failed = require("cella.oci.failed").new
 local file = require "cella.host.file"
 local identity = require "cella.process.identity"
 local json = require "cella.oci.json"
@@ -16,11 +17,6 @@ local M = {}
 local EEXIST, ENOENT = 17, 2
 local PATIENCE = 10 -- seconds, for a lock
 local MOST_BYTES = 4 * 1024 * 1024
-
-local function failed(op, path, message, errno, why)
-  return nil, Error.new { op = op, path = path, errno = errno, why = why,
-    message = message and (message:match ": ([^:]*)$" or message) }
-end
 
 --- Whether a name can be one of a container's: it becomes one of a directory.
 ---@param id any

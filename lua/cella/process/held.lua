@@ -19,7 +19,7 @@ local function copy(list)
   return same
 end
 
---- Of what a plan says: namespaces, landlock (cella.landlock.held), seccomp (cella.seccomp.filter_of), choice.
+--- Of what a plan says: namespaces, landlock (cella.landlock.held), seccomp (cella.filter), choice.
 ---@param said table
 ---@return cella.confinement.held
 function M.new(said)

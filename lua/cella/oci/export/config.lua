@@ -23,6 +23,7 @@ local printable = require "cella.printable"
 local resources = require "cella.oci.export.resources"
 local seccomp = require "cella.seccomp"
 local seccomp_rules = require "cella.oci.export.seccomp"
+local wording = require "cella.oci.export.words"
 
 local clean = parts.clean
 local M = {}
@@ -114,11 +115,7 @@ function M.stop(found, what)
   blame(("%s cannot say all of this container:\n  %s"):format(what, table.concat(lines, "\n  ")))
 end
 
--- Text as JSON has it.
-local function text(state, value, at)
-  if not json.is_utf8(value) then state.refuse(at, "bytes that are no UTF-8, and JSON has no other text") end
-  return value
-end
+local function text(state, value, at) return wording.text(state, value, at, "JSON") end
 
 local function namespaces_of(state, box)
   local list = {}
@@ -178,10 +175,7 @@ end
 
 local function environment_of(state, box, command)
   local given = command.environment or box.environment
-  if given == "inherit" then
-    state.refuse("environment", '"inherit" means what is there when it is started: name the variables')
-    return json.array {}
-  end
+  if wording.is_inherited(state, given) then return json.array {} end
   if given and given.HOME == false then
     state.refuse("environment.HOME", "a runtime sets it where nobody does: give it a value")
   end

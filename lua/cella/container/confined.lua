@@ -1,0 +1,75 @@
+--- What the program of a container is confined by, from its description.
+
+local lazy = require "cella.lazy"
+local capabilities = require "cella.caps.set"
+local confinement = require "cella.confinement"
+local description = require "cella.container.description"
+local filter = require "cella.filter"
+---@module "cella.landlock"
+local landlock = lazy "cella.landlock"
+local lists = require "cella.list"
+
+local M = {}
+
+-- 022: the caller's is the caller's business, and must not decide what is made in the root.
+local UMASK = 18
+
+-- Without no_new_privs it takes a capability that is about to be given up: then it comes before.
+local function filter_of(box, sets, no_new_privs)
+  local said = description.policy_of(box)
+  -- With it nothing is gained that is only in the bounding set.
+  local may_have = no_new_privs and sets.permitted or sets.permitted + sets.bounding
+  return { filter = filter.of(said, may_have),
+    first = not no_new_privs and not sets.effective:has "sys_admin" and filter.may_be_first(said) }
+end
+
+-- An ordinary user in his own user namespace may change less of himself: his bounding set and securebits stay, of which
+-- nothing can be gained under no_new_privs.
+local function is_plain(box, host)
+  return box.namespaces.user == "host" and box.no_new_privs ~= false and not host.capabilities.setpcap
+end
+
+--- The rules of Landlock's, as far as this host has them and they say that this is enough.
+---@param box table  a container's description
+---@return table[]? layers, cella.error? err
+function M.landlock(box)
+  if not box.landlock then return {} end
+  local layer, err = landlock.held(box.landlock)
+  return layer and { layer }, err
+end
+
+--- All of it.
+---@param box table     a container's description
+---@param user table    who the program is: cella.container.identity
+---@param host cella.Host
+---@param layers table[]  of M.landlock
+---@return table<string, any>  cella.confinement.complete
+function M.of(box, user, host, layers)
+  local is_set = capabilities.is(box.capabilities)
+  local sets, plain = is_set and capabilities.in_all(box.capabilities) or box.capabilities, is_plain(box, host)
+  if plain and is_set then
+    sets.bounding, sets.keeps_bounding = capabilities.mask(lists.sorted_keys(host.bounding)), true
+  end
+  local no_new_privs = box.no_new_privs ~= false
+  return confinement.complete {
+    cgroups = { limits = box.cgroup },
+    umask = { first = UMASK, program = box.umask },
+    oom_score_adj = box.oom_score_adj,
+    nice = box.nice,
+    cpus = box.cpus,
+    limits = { wanted = box.rlimits or {}, ours = host.limits },
+    groups = { list = user.groups, sets = user.sets_groups },
+    ids = user,
+    undumpable = false,
+    capabilities = sets,
+    securebits = not plain and {},
+    no_new_privs = no_new_privs,
+    keys = { which = box.keyrings or "none", before = not no_new_privs },
+    tie = box.die_with_parent ~= false and not box.init and "before exec",
+    memory = { are_default = host.memory_defaults },
+    landlock = layers,
+    seccomp = filter_of(box, sets, no_new_privs),
+  }
+end
+
+return M
