@@ -3,7 +3,8 @@
 ---
 --- A group has a name, a title, the command of its rows, and `base`. Beside these: `metric`, what is compared
 --- ("wall"; "cpu", "blocked"), `at_once` starts in flight, `calls` where system calls are counted, `host_network`,
---- `files`, the directory that is /bench in there; `idle` is measured in a way of its own (bench/idle.lua).
+--- `files`, the directory that is /bench in there, `private`, mounts of its own (bench/systems.lua); `idle` is measured
+--- in a way of its own (bench/idle.lua).
 ---
 --- A row has a name, `start` (bench/systems.lua), and what is checked before it is timed (bench/effects.lua):
 --- `effects`, by default those of shape S, of which it `lacks` some and has `more`, or false where there is no sandbox
@@ -93,7 +94,7 @@ local SHAPE = {
     floor = "floor, with init", own = true },
   { name = "bubblewrap", start = bwrap(), init = true },
   { name = "bubblewrap, program as process 1", start = bwrap "--as-pid-1", init = false },
-  { name = "crun", start = systems.crun, init = false },
+  { name = "crun", start = systems.runtime "crun", init = false },
   { name = "unshare (namespaces, /proc)", start = systems.unshare, effects = { "namespaces", "processes" } },
   { name = "nsjail", start = systems.nsjail },
   { name = "minijail", start = systems.minijail },
@@ -194,6 +195,16 @@ local no_helpers = not (here.find "newuidmap" and uids and gids and here.uid ~= 
 return {
   { name = "shape", title = "Shape S, /bin/true", command = { "/bin/true" }, base = "bubblewrap", calls = true,
     rows = SHAPE },
+
+  { name = "oci", title = "Shape S as a bundle, /bin/true", command = { "/bin/true" }, private = true, base = "crun",
+    rows = {
+      { name = "crun", start = systems.runtime "crun", init = false },
+      { name = "runc", start = systems.runtime "runc", init = false },
+      { name = "cella-oci run", start = systems.cella_oci, init = false, own = true },
+      { name = "cella, box:run", start = spawn(), init = true, own = true },
+      { name = "cella, program as process 1", start = spawn { init = false }, init = false, own = true },
+      { name = "bubblewrap", start = bwrap(), init = true },
+    } },
 
   { name = "bare", title = "Shape S, a bare program", command = { here.bare }, files = here.programs,
     base = "bubblewrap", rows = rows("floor", "floor, with init", "cella, box:run", "cella, program as process 1",

@@ -63,7 +63,7 @@ local function load_now() return first_line("/proc/loadavg"):match "^%S+" end
 
 local function versions()
   local list = { require("cella")._VERSION }
-  for _, name in ipairs { "bwrap", "crun", "nsjail", "minijail0", "unshare" } do
+  for _, name in ipairs { "bwrap", "crun", "runc", "nsjail", "minijail0", "unshare" } do
     local output = here.find(name) and effects.run { name, "--version" }
     if output then list[#list + 1] = output:match "[^\n]*" end
   end

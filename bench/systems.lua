@@ -112,11 +112,36 @@ local function bundle(command, case)
   return directory
 end
 
-M.crun = M.line("crun", function(command, case)
+-- What an OCI runtime says before and behind `run`, besides where its containers are kept. None makes a cgroup where it
+-- can be told so: runc, as root, makes one.
+local RUNTIMES = { crun = { "--cgroup-manager=disabled" }, runc = {} }
+local RUN = { "run", "--no-new-keyring" }
+
+--- An OCI runtime, with a bundle that is shape S.
+---@param name string
+function M.runtime(name)
+  return M.line(name, function(command, case)
+    local directory = bundle(command, case)
+    return words({ name, "--root=" .. directory .. "/state" }, RUNTIMES[name], RUN,
+      { "--bundle=" .. directory, "bench" })
+  end)
+end
+
+--- `cella-oci run` of the same bundle.
+M.cella_oci = M.line(here.lua, function(command, case)
   local directory = bundle(command, case)
-  return { "crun", "--cgroup-manager=disabled", "--root=" .. directory .. "/state", "run", "--no-new-keyring",
-    "--bundle=" .. directory, "bench" }
+  return words({ here.lua, here.top .. "/bin/cella-oci", "--root=" .. directory .. "/state" }, RUN,
+    { "--bundle=" .. directory, "bench" })
 end)
+
+-- crun starts nothing where /sys/fs/cgroup has cgroups of version 1: what starts the rows of a `private` group is in a
+-- mount namespace of its own, where those of version 2 alone are seen. A user needs a user namespace for that, in which
+-- he keeps his ID and has no capability, as before.
+local MOUNTED = "umount -R /sys/fs/cgroup 2>&-; mount -t cgroup2 none /sys/fs/cgroup && exec "
+local PRIVATE = here.uid == 0
+  and { "unshare", "--mount", "--propagation", "private", "sh", "-c", MOUNTED .. '"$@"', "sh" }
+  or { "unshare", "--user", "--map-current-user", "--keep-caps", "--cgroup", "--mount", "sh", "-c",
+    MOUNTED .. 'setpriv --inh-caps=-all --ambient-caps=-all "$@"', "sh" }
 
 M.nsjail = M.line("nsjail", function(command, case)
   local list = { "nsjail", "-Mo", "--really_quiet", "--disable_rlimits", "--hostname=bench", "--mount=none:/proc:proc:",
@@ -135,13 +160,8 @@ M.minijail = M.line("minijail0", function(command, case)
   return words(list, { "--" }, command)
 end)
 
---- The words of the process that starts `command` in a row's way: as often as it is told, or `once` so many times.
----@param group table
----@param row table
----@param command string[]
----@param once integer?
----@return string[]
-function M.argv(group, row, command, once)
+-- The words of the process that starts `command` in a row's way, in the mounts of the bench.
+local function starter(group, row, command, once)
   local way = row.start
   if way.prepare then
     local worker = here.top .. "/bench/worker.lua"
@@ -159,6 +179,17 @@ function M.argv(group, row, command, once)
   if group.host_network then list[#list + 1] = "--host-network" end
   if group.files then list = words(list, { "--files", group.files }) end
   return words(list, way.options, command)
+end
+
+--- The words of the process that starts `command` in a row's way: as often as it is told, or `once` so many times.
+---@param group table
+---@param row table
+---@param command string[]
+---@param once integer?
+---@return string[]
+function M.argv(group, row, command, once)
+  local argv = starter(group, row, command, once)
+  return group.private and words(PRIVATE, argv) or argv
 end
 
 return M
