@@ -156,25 +156,24 @@ describe("a process that is entered", function()
     end
 
     it("with sys_ptrace, by which the label of an init is rewritten", function()
-      if (os.getenv "CELLA_BUILD" or ""):find "sanitized" then
-        return pending "needs an init that the runner has become: of the build with sanitizers it is executed anew"
-      end
       local milder, said = require("cella.filter").of("nesting", require("cella.caps.set").NONE), ""
       local process = hold(cella.container { mounts = { PROC }, capabilities = { "sys_ptrace" } }:spawn {
         "perl", "-e", [[
           $| = 1;
           sub label { open(F, "</proc/1/cmdline"); return <F> }
-          select(undef, undef, undef, 0.01) until label() =~ /(seccomp=\d+)\+/;
+          select(undef, undef, undef, 0.01) until label() =~ /(seccomp=\d+\+\d)/;
           my $own = $1;
           open(MAPS, "</proc/1/maps");
           my ($from, $to) = map { /^(\w+)-(\w+).*\[stack\]/ ? (hex $1, hex $2) : () } <MAPS>;
           open(MEMORY, "+<", "/proc/1/mem") or die "mem: $!";
           sysseek(MEMORY, $from, 0);
           sysread(MEMORY, my $stack, $to - $from);
-          sysseek(MEMORY, $from + index($stack, $own), 0);
+          # To where the other ends: were the NUL behind it written over, the kernel would take all for a title, and
+          # end it where its first word does.
+          sysseek(MEMORY, $from + index($stack, $own) + length($own) - length($ARGV[0]), 0);
           syswrite(MEMORY, $ARGV[0]);
           print STDOUT (label() =~ /^cella-init.*\Q$ARGV[0]\E/s ? "rewritten\n" : "as it was\n");
-          sleep 1000]], ("seccomp=%010d+1"):format(milder.mark), stdin = "null", stderr = "inherit",
+          sleep 1000]], ("seccomp=%d+1"):format(milder.mark), stdin = "null", stderr = "inherit",
         stdout = function(text) said = said .. text end })
       trial.wait_for(function() return process:step() or said ~= "" end, "the program")
       assert.matches("^rewritten", said)
