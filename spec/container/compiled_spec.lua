@@ -7,6 +7,7 @@ local host = require "cella.host"
 local outside = require "spec.support.outside"
 local policy = require "cella.policy"
 local trial = require "spec.support.trial"
+local unchanged = require "cella.host.unchanged"
 
 local needs = able.needs(function(reason) pending(reason) end)
 
@@ -147,13 +148,13 @@ describe("a plan that is kept", function()
       { type = "overlay", lower = { "/etc" }, upper = "tmpfs", destination = "/room/etc" } } }
     assert(box:plan { "true" })
     local facts, seen = assert(kept(box)).host, 0
-    assert.is_true(host.are_still(facts, host.facts())) -- the control
+    assert.is_true(unchanged.are_still(facts, host.facts())) -- the control
     for name, value in pairs(facts) do
       local derived = name == "capabilities" or name == "bounding" or name == "ambient" or name == "problems"
       if type(name) == "string" and not derived then
         local now = host.facts()
         rawset(now, name, other_than(value))
-        assert.is_false(host.are_still(facts, now), name)
+        assert.is_false(unchanged.are_still(facts, now), name)
         seen = seen + 1
       end
     end
@@ -166,7 +167,7 @@ describe("a plan that is kept", function()
         return { effective = -answer.effective, permitted = answer.permitted, inheritable = answer.inheritable,
           bounding = answer.bounding, ambient = answer.ambient }
       end
-      local still = host.are_still(facts, host.facts())
+      local still = unchanged.are_still(facts, host.facts())
       core.caps[name] = original
       assert.is_false(still, name)
     end
@@ -182,11 +183,11 @@ describe("a plan that is kept", function()
       local function check(list, name, what)
         local value = list[name]
         rawset(list, name, other_than(value))
-        assert.is_false(host.are_unchanged(facts), what)
+        assert.is_false(unchanged.are_unchanged(facts), what)
         rawset(list, name, value)
         seen = seen + 1
       end
-      assert.is_true(host.are_unchanged(facts)) -- the control
+      assert.is_true(unchanged.are_unchanged(facts)) -- the control
       local names = {}
       for name, value in pairs(facts) do names[#names + 1] = { name, value } end
       for _, pair in ipairs(names) do
@@ -208,7 +209,7 @@ describe("a plan that is kept", function()
         end
       end
       rawset(facts, "kernel", { major = 1, minor = 0 }) -- what is not among them is for the other way to compare
-      assert.is_false(host.are_unchanged(facts))
+      assert.is_false(unchanged.are_unchanged(facts))
     end))
 
   it("is not used where there is something now that was not there", needs("user_namespaces", function()
@@ -217,10 +218,10 @@ describe("a plan that is kept", function()
     assert.is_nil(facts.nothing)
     assert(box.build(box.description, { "true" }, facts))
     local now = host.facts()
-    assert.is_true(host.are_still(facts, now))
+    assert.is_true(unchanged.are_still(facts, now))
     local absent = host.facts { root_uid = nil }
     rawset(absent, "resolver", "/run/x")
-    assert.equal(facts.resolver == "/run/x", host.are_still(facts, absent))
+    assert.equal(facts.resolver == "/run/x", unchanged.are_still(facts, absent))
   end))
 end)
 

@@ -1,8 +1,11 @@
 --- The part of a container's plan that is the same whatever is started in it: recorded once, and kept for as long as
 --- the host answers every question as it did then.
 
+local lazy = require "cella.lazy"
 local facts = require "cella.host"
 local policy = require "cella.policy"
+---@module "cella.host.unchanged"
+local unchanged = lazy "cella.host.unchanged"
 
 local M = {}
 
@@ -41,12 +44,12 @@ end
 ---@return cella.Host
 function M.facts(box)
   local kept = box.compiled
-  if kept and facts.are_unchanged(kept.host) then return kept.host end
+  if kept and unchanged.are_unchanged(kept.host) then return kept.host end
   return facts.facts()
 end
 
 -- Whether the kept plan's facts are those of now.
-local function holds(kept, host) return kept.host == host or facts.are_still(kept.host, host) end
+local function holds(kept, host) return kept.host == host or unchanged.are_still(kept.host, host) end
 
 --- A plan up to the command: a copy of the one that is kept, or what `begin` records.
 ---@param box table
@@ -72,7 +75,7 @@ end
 ---@param host cella.Host  facts of now
 ---@return boolean
 function M.is_still(kept, host)
-  return facts.are_still(kept.host, host)
+  return unchanged.are_still(kept.host, host)
 end
 
 return M
