@@ -38,7 +38,7 @@ local NAMES = [[
   show show.data show.text
   subid subid.files subid.program
   tree tree.ask tree.data tree.dot tree.maps tree.node tree.order tree.related tree.scan tree.svg tree.text tree.words
-  worker worker.channel worker.description worker.inside
+  worker worker.channel worker.description worker.failed worker.inside worker.interpreter worker.job
 ]]
 
 local list = {}

@@ -130,7 +130,7 @@ local SECTIONS = {
     { "lua/cella/oci/read.lua", "^M%.read$" } }, classes = { "^cella%.oci%.bundle$", "^cella%.oci%.hook$" },
     there = value "cella.oci" },
   { title = "cella.host", shown = "host.", from = { { "lua/cella/host.lua", "^M%." } }, classes = { "cella.Host" },
-    text = "The facts about this host from which policies decide.", internal = "are_still are_unchanged complete sets",
+    text = "The facts about this host from which policies decide.", internal = "absent complete sets",
     there = value "cella.host" },
   { title = "Errors", shown = "err.", from = {},
     classes = { "cella.error", "cella.failure" }, text = "What comes behind nil." },
