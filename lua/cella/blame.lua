@@ -1,6 +1,6 @@
 --- The programmer's mistakes are raised where the programmer made them: at the first frame outside of cella.
 
-local modules = require "cella.modules"
+local lazy = require "cella.lazy"
 
 local getinfo = debug.getinfo
 
@@ -21,7 +21,7 @@ local function chunks()
   if known and BEFORE then return known end
   known = { [OWN] = true }
   if BEFORE then known[BEFORE .. "cella" .. AFTER] = true end
-  for _, name in ipairs(modules) do
+  for _, name in ipairs(lazy.load "cella.modules") do
     if BEFORE then
       known[BEFORE .. name:gsub("%.", SEPARATOR) .. AFTER] = true
     else

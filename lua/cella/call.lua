@@ -3,7 +3,6 @@
 local lazy = require "cella.lazy"
 local blame = require "cella.blame"
 local core = require "cella.core"
-local load_everything = require "cella.everything"
 local Error = require "cella.error"
 ---@module "cella.call.modules"
 local modules = lazy "cella.call.modules"
@@ -177,7 +176,7 @@ end
 ---@param limit integer?  result_limit
 ---@return function
 function M.body(command, number, limit)
-  load_everything()
+  lazy.load("cella.everything")()
   return function()
     core.copy.guard()
     modules.watch()

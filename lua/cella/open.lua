@@ -83,6 +83,28 @@ function M.bounded(path)
   return fd, message, errno
 end
 
+-- Whether a file system is on a block device of this machine: it waits for no server, as it may on the devices that
+-- are none (NFS, FUSE, and tmpfs too).
+local function is_local(device) return math.floor(device / 256) % 4096 ~= 0 end
+
+--- A regular file, or whatever else is there, to be read: opened within a number of seconds, without another process
+--- where nobody can keep this one waiting.
+---@param path string
+---@param seconds number
+---@return cella.fd?, string?, integer?  or nil, a message and an errno
+function M.to_read(path, seconds)
+  local number = not is_of_proc(path) and open_cached(path)
+  local status = number and core.file_status(number)
+  local fd
+  if status and status.type == "file" and is_local(status.device) then
+    -- What has been looked at, and nothing that may be there by now.
+    fd = core.open(("/proc/self/fd/%d"):format(number), { "rdonly", "nonblock" })
+  end
+  if number then core.sys.close(number) end
+  if fd then return fd end
+  return M.within(path, { "rdonly", "nonblock" }, nil, nil, seconds)
+end
+
 --- As core.file_status of a path, by a look.
 ---@param path string
 ---@return table?, string?, integer?

@@ -21,7 +21,8 @@
 --- them and completes what it returned.
 
 local lazy = require "cella.lazy"
-local allot = require "cella.policy.allot"
+---@module "cella.policy.allot"
+local allot = lazy "cella.policy.allot"
 local blame = require "cella.blame"
 ---@module "cella.policy.combine"
 local combine = lazy "cella.policy.combine"

@@ -2,10 +2,13 @@
 --- command later. cgroups(7), version 2.
 
 local core = require "cella.core"
-local description = require "cella.cgroup.description"
+local lazy = require "cella.lazy"
+---@module "cella.cgroup.description"
+local description = lazy "cella.cgroup.description"
 local failed = require("cella.oci.failed").new
 local file = require "cella.host.file"
-local mountinfo = require "cella.mountinfo"
+---@module "cella.mountinfo"
+local mountinfo = lazy "cella.mountinfo"
 
 local sys = core.sys
 local M = {}

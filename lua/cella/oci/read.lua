@@ -9,11 +9,13 @@ local core = require "cella.core"
 local Error = require "cella.error"
 local host = require "cella.host"
 local json = require "cella.oci.json"
+local lazy = require "cella.lazy"
 local lists = require "cella.list"
 local mounts = require "cella.oci.mounts"
 local open = require "cella.open"
 local schema = require "cella.oci.schema"
-local seccomp_of = require "cella.oci.seccomp"
+---@module "cella.oci.seccomp"
+local seccomp_of = lazy "cella.oci.seccomp"
 local validate = require "cella.validate"
 
 local fail, required, within = schema.fail, schema.required, schema.within
@@ -41,7 +43,7 @@ local LONGEST_PATH = 4095 -- PATH_MAX counts the NUL
 
 -- A regular file that is not too long; nobody is waited for at the other end of a pipe.
 local function read_file(path, most)
-  local fd, message, errno = open.within(path, { "rdonly", "nonblock" }, nil, nil, 5)
+  local fd, message, errno = open.to_read(path, 5)
   if not fd then
     return nil, Error.new { op = "open", path = path, errno = errno, message = message:match ": (.*)$" }
   end
@@ -440,7 +442,7 @@ local function build(config, directory)
     masked_paths = linux.maskedPaths, readonly_paths = linux.readonlyPaths,
     capabilities = sets,
     no_new_privs = process.no_new_privs,
-    seccomp = seccomp_of.policy(linux.seccomp) or false, user_namespaces = true,
+    seccomp = linux.seccomp and seccomp_of.policy(linux.seccomp) or false, user_namespaces = true,
     keyrings = "own",
     sysctl = linux.sysctl,
     rlimits = process.rlimits,

@@ -4,11 +4,13 @@
 -- Between create and start the container's process waits in the runner, after all that it is confined by has been set
 -- and read back, for a byte from a FIFO in the directory of its state: nobody else has to be there.
 
+local lazy = require "cella.lazy"
 local cgroups = require "cella.oci.cgroup"
 local commands = require "cella.command"
 local container = require "cella.container"
 local core = require "cella.core"
-local enter = require "cella.enter"
+---@module "cella.enter"
+local enter = lazy "cella.enter"
 local Error = require "cella.error"
 local of_core = require "cella.oci.failed"
 local file = require "cella.host.file"

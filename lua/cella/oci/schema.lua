@@ -17,30 +17,36 @@ end
 local fail = M.fail
 
 ---@class cella.oci.node
+---@field rows table[]?  those of the fields in it, as long as nobody has asked for these
+---@field from integer?  where in their paths its own fields begin
 ---@field fields table<string, cella.oci.node>?  of an object
 ---@field item cella.oci.node?                   of a list
 ---@field type string?
 ---@field refused true?
 ---@field why string?
 
--- The tree that the rows describe.
-local function tree_of(rows)
-  local top = { fields = {} }
-  for _, row in ipairs(rows) do
-    local node = top
-    for part in row[1]:gmatch "[^.]+" do
-      local name, listed = part:match "^([A-Za-z]+)(%[?%]?)$"
-      node.fields[name] = node.fields[name] or {}
-      node = node.fields[name]
-      if listed ~= "" then
-        node.item = node.item or {}
-        node = node.item
-      end
-      if part ~= row[1]:match "[^.]+$" then node.fields = node.fields or {} end
+-- The fields of an object, nil of what is none. There are many that a document has not: they are made when they are
+-- asked for.
+local function fields_of(node)
+  if not node.rows then return node.fields end
+  local found = {}
+  for _, row in ipairs(node.rows) do
+    local name, listed, behind = row[1]:match("^([A-Za-z]+)(%[?%]?)%.?()", node.from)
+    local below = found[name] or {}
+    found[name] = below
+    if listed ~= "" then
+      below.item = below.item or {}
+      below = below.item
     end
-    node.type, node.refused, node.why = row[2], row[3] == false or nil, row[4]
+    if behind <= #row[1] then
+      below.rows, below.from = below.rows or {}, behind
+      table.insert(below.rows, row)
+    else
+      below.type, below.refused, below.why = row[2], row[3] == false or nil, row[4]
+    end
   end
-  return top
+  node.fields, node.rows = found, nil
+  return found
 end
 
 local function is_empty(value)
@@ -93,9 +99,9 @@ local function check_object(value, path, node)
   if type(value) ~= "table" or value[1] ~= nil then fail(path == "" and "config.json" or path, "an object expected") end
   for _, key in ipairs(lists.sorted_keys(value)) do
     local at = validate.join(path, key)
-    local field = node.fields[key]
+    local field = fields_of(node)[key]
     if not field then
-      local near = validate.nearest(key, lists.sorted_keys(node.fields))
+      local near = validate.nearest(key, lists.sorted_keys(fields_of(node)))
       fail(at, "not supported: cella knows no such field%s", near and "; did you mean '" .. near .. "'?" or "")
     end
     check_node(value[key], at, field)
@@ -108,7 +114,7 @@ function check_node(value, path, node)
     fail(path, "not supported%s", node.why and " (" .. node.why .. ")" or "")
   elseif node.item then
     check_list(value, path, function(item, at) check_node(item, at, node.item) end)
-  elseif node.fields then
+  elseif fields_of(node) then
     check_object(value, path, node)
   else
     check[node.type](value, path)
@@ -121,8 +127,8 @@ local top
 ---@param value any
 ---@param at string?
 function M.check(value, at)
-  top = top or tree_of(fields.rows)
-  check_node(value, at or "", at and top.fields[at] or top)
+  top = top or { rows = fields.rows, from = 1 }
+  check_node(value, at or "", at and fields_of(top)[at] or top)
 end
 
 --- An integer within bounds, as a number.
