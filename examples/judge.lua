@@ -125,6 +125,7 @@ end
 local program, complaint = compile()
 if not program then
   print "compile error"
+  io.stdout:flush()
   io.stderr:write(complaint, "\n")
   os.exit(1)
 end

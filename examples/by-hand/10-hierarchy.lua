@@ -32,7 +32,7 @@ is_called(NAMES[level])
 
 -- Each starts the next, and says nothing; the last one says its number, and all wait until the first has seen it.
 local innermost
-local command = { "lua5.4", arg[0], tostring(level + 1), stdin = "inherit" }
+local command = { arg[-1], arg[0], tostring(level + 1), stdin = "inherit" }
 if level == 1 then
   command.stdin, command.stdout = "pipe", function(line) innermost = tonumber(line) end
 end

@@ -45,7 +45,7 @@ local function start(level, directory, ids, meanwhile)
   local plan = cella.plan { namespaces = { "user" }, ids = ids }
   plan:setresgid(0, 0, 0)
   plan:setresuid(0, 0, 0)
-  plan:exec { "lua5.4", arg[0], tostring(level), directory, environment = "inherit" }
+  plan:exec { arg[-1], arg[0], tostring(level), directory, environment = "inherit" }
   local process, err = plan:spawn()
   if not process then error(tostring(err), 0) end
   if meanwhile then meanwhile(process) end

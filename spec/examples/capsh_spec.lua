@@ -3,6 +3,7 @@
 
 local core = require "cella.core"
 local Plan = require "cella.plan"
+local portable = require "spec.support.portable"
 local unpack = table.unpack or unpack
 
 if (os.getenv "CELLA_BUILD" or ""):find "sanitized" then
@@ -24,7 +25,7 @@ local function program(name)
 end
 
 local capsh = program "capsh"
-local lua = program "lua5.4"
+local lua = program(portable.program)
 
 local function run(command, as)
   local plan = Plan.new()

@@ -87,7 +87,7 @@ function M.of(state, cgroup)
   if next(unified) then result.unified = unified end
   local path
   if cgroup.name then
-    path = (cgroup.parent and cgroup.parent:gsub("/*$", "/") or "") .. cgroup.name
+    path = (cgroup.parent and cgroup.parent:gsub("/+$", "") .. "/" or "") .. cgroup.name
     if path:sub(1, 14) == "/sys/fs/cgroup" then path = path:sub(15) end
   elseif cgroup.parent then
     state.refuse("cgroup.parent", "a config.json names a cgroup as a whole: give it a `name` too")
