@@ -21,8 +21,8 @@ local NAMES = [[
   landlock landlock.grammar landlock.record landlock.rights landlock.text
   learn learn.openings learn.text
   network network.address network.allow network.names network.start network.user
-  oci oci.bundle oci.cgroup oci.failed oci.features oci.fields oci.hooks oci.image oci.json oci.kube oci.mounts oci.read
-  oci.runtime oci.schema oci.seccomp oci.state oci.yaml
+  oci oci.bundle oci.cgroup oci.failed oci.features oci.fields oci.home oci.hooks oci.image oci.json oci.kube oci.mounts
+  oci.read oci.runtime oci.schema oci.seccomp oci.state oci.yaml
   oci.export.config oci.export.files oci.export.keys oci.export.mounts oci.export.resources oci.export.rootfs
   oci.export.seccomp oci.export.user oci.export.words
   plan plan.failure plan.held plan.helper plan.join plan.log plan.render plan.spawn plan.stage plan.start

@@ -5,14 +5,17 @@ local Plan = require "cella.plan"
 local trial = require "spec.support.trial"
 
 describe("a runtime's cgroup", function()
-  local directory
+  local directory, taken
   trial.around(before_each, after_each, function(own) directory = own end)
 
   -- Where the file system of the kernel's is: here a directory that looks so.
   local function create(path, files)
     local own = mountinfo.own
     mountinfo.own = function() return { { kind = "cgroup2", point = directory } } end
-    local ok, place, err = pcall(cgroups.create, { path = path, files = files or {} })
+    local ok, place, err = pcall(cgroups.create, { path = path, files = files or {} }, function(at)
+      taken = at
+      return true
+    end)
     mountinfo.own = own
     assert.is_true(ok, place)
     return place, err
@@ -47,9 +50,24 @@ describe("a runtime's cgroup", function()
   it("may be there, if nobody is in it or below it", function()
     there("left", "populated 0\nfrozen 0\n")
     assert.same({ directory = directory .. "/left" }, create "/left")
+    assert.equal(directory .. "/left", taken)
+    taken = nil
     there("services", "populated 1\nfrozen 0\n") -- they are below: it has no processes itself
     local place, err = create "/services"
     assert.is_nil(place)
     assert.matches("there are processes in this cgroup already", tostring(err), 1, true)
+    assert.is_nil(taken) -- nobody deletes it with the container
+  end)
+
+  it("is not there, nor what it is in, where making it comes to nothing", function()
+    trial.write(directory .. "/cgroup.subtree_control", "memory\n")
+    local place, err = create("/a/b", { { "memory.max", "65536" } })
+    assert.is_nil(place)
+    assert.matches("memory.max needs the controller memory", tostring(err), 1, true)
+    assert.is_nil(trial.read(directory .. "/a/."))
+    assert.equal("cgroup.subtree_control\n", trial.sh("ls " .. directory))
+    trial.sh(("mkdir %s/a"):format(directory))
+    assert.is_nil((create("/a/b", { { "memory.max", "65536" } })))
+    assert.equal("a\ncgroup.subtree_control\n", trial.sh("ls " .. directory))
   end)
 end)

@@ -1,6 +1,11 @@
 -- cella-oci by hand: what a container engine does with a runtime.
 local bundles = require "spec.support.bundle"
+local cella = require "cella"
+local cgroups = require "cella.oci.cgroup"
+local core = require "cella.core"
+local Error = require "cella.error"
 local json = require "cella.oci.json"
+local runtime = require "cella.oci.runtime"
 local trial = require "spec.support.trial"
 
 local pending_without = trial.lacks_user_namespaces
@@ -68,6 +73,47 @@ describe("cella-oci", function()
     assert.equal("8\nagain\n", result.stdout, result.stderr)
   end)
 
+  it("gives pipes to the program's user in a user namespace that it joins #slow", function()
+    if trial.lacks_root() then return pending("needs root") end
+    local holder = assert(cella.container { ids = { uid = "0 100000 1000", gid = "0 100000 1000" }, init = false }
+      :spawn { "/bin/sleep", "1000" })
+    local path = bundle({ "sh", "-c", "id -u; echo opened >/dev/stdout" }, function(config)
+      config.process.user = { uid = 7, gid = 7 }
+      table.insert(config.linux.namespaces, { type = "user", path = ("/proc/%d/ns/user"):format(holder.pid) })
+      config.process.capabilities = {}
+      table.remove(config.mounts) -- sysfs, of the network namespace
+    end)
+    trial.sh(("chmod 755 %s; chown -R 100000:100000 %s/rootfs"):format(directory, path))
+    local result = run { "run", "--bundle", path, "one" }
+    holder:kill "kill"
+    holder:wait()
+    assert.equal("7\nopened\n", result.stdout, result.stderr)
+  end)
+
+  it("executes as another user with the groups and the umask of the container's own", function()
+    if trial.lacks_root() then return pending("needs root") end
+    local path = bundle({ "sleep", "1000" }, function(config)
+      config.process.user = { uid = 7, gid = 8, additionalGids = { 9, 10 }, umask = 63 }
+    end)
+    said { "create", "--bundle", path, "one" }
+    said { "start", "one" }
+    local script = "id -u; id -g; grep Groups: /proc/self/status; umask"
+    local function as(words)
+      local line = { "exec" }
+      for _, word in ipairs(words) do line[#line + 1] = word end
+      for _, word in ipairs { "one", "sh", "-c", script } do line[#line + 1] = word end
+      return (said(line):gsub("%s+", " "))
+    end
+    assert.equal("7 8 Groups: 9 10 0077 ", as {})
+    assert.equal("1 8 Groups: 9 10 0077 ", as { "--user", "1" })
+    assert.equal("1 2 Groups: 9 10 0077 ", as { "--user", "1:2" })
+    assert.equal("1 2 Groups: 9 10 11 0077 ", as { "--user", "1:2", "--additional-gids", "11" })
+    for _, wrong in ipairs { "root", "1:", ":1", "1:x", "99999999999" } do
+      assert.matches("--user: UID or UID:GID expected: names are in a file that is the container's business",
+        run { "exec", "--user", wrong, "one", "true" }.stderr, 1, true)
+    end
+  end)
+
   it("says at create what cannot be started, and leaves nothing #slow", function()
     local path = bundle { "no-such-program" }
     local result = run { "--log", directory .. "/log", "--log-format", "json", "create", "--bundle", path, "one" }
@@ -127,6 +173,79 @@ describe("cella-oci", function()
     result = run { "create", "--bundle", path, "two" }
     assert.matches("hooks.createRuntime[0]: has not ended after 1 seconds", result.stderr, 1, true)
     assert.equal("", said { "list", "--quiet" })
+  end)
+
+  it("needs the bundle's config.json at create alone: it may change then, or go", function()
+    local function hook(name) return { { path = "/bin/sh", args = { "sh", "-c", "cat >" .. directory .. name } } } end
+    local path = bundle({ "sleep", "1000" }, function(config)
+      config.hooks = { poststart = hook "/start", poststop = hook "/stop" }
+      table.insert(config.process.env, "KEPT=yes")
+    end)
+    said { "create", "--bundle", path, "one" }
+    trial.write(path .. "/config.json", '{ "hooks": 1 }')
+    said { "start", "one" }
+    assert.is_string(trial.read(directory .. "/start"))
+    assert.equal("yes\n", said { "exec", "one", "sh", "-c", "echo $KEPT" })
+    os.remove(path .. "/config.json")
+    assert.equal("yes\n", said { "exec", "one", "sh", "-c", "echo $KEPT" })
+    said { "delete", "--force", "one" }
+    assert.is_string(trial.read(directory .. "/stop"))
+    trial.write(path .. "/config.json", "{}") -- for after_each
+  end)
+
+  it("says that a program was not executed, and ends the container", function()
+    said { "create", "--bundle", bundle { "sleep", "1000" }, "one" }
+    local pid = state "one".pid
+    trial.sh("kill -STOP " .. pid)
+    local now, seconds = core.now, 0
+    core.now = function()
+      seconds = seconds + 1
+      return now() + seconds
+    end
+    local ok, started, err = pcall(runtime.start, { root = directory .. "/states", id = "one" })
+    core.now = now
+    assert.is_true(ok, started)
+    assert.is_nil(started)
+    assert.matches("the program is not executed after 10 seconds", tostring(err), 1, true)
+    trial.wait_for(function() return state "one".status == "stopped" end, "its end")
+  end)
+
+  it("fails where this process cannot leave the container's cgroup again", function()
+    local enter = cgroups.enter
+    cgroups.enter = function() return function() return nil, Error.new { op = "back", message = "no way" } end end
+    local ok, made, err = pcall(runtime.create, { root = directory .. "/states", id = "one",
+      bundle = bundle { "sleep", "1000" } })
+    cgroups.enter = enter
+    assert.is_true(ok, made)
+    assert.is_nil(made)
+    assert.equal("back: no way", tostring(err))
+    assert.equal("", said { "list", "--quiet" })
+  end)
+
+  it("has the HOME that passwd in the container says, where the bundle says none", function()
+    local path = bundle({ "sh", "-c", "echo $HOME" }, function(config)
+      config.process.user = { uid = 0, gid = 0 }
+    end)
+    local function home() return said { "run", "--bundle", path, "one" } end
+    assert.equal("/\n", home())
+    trial.sh(("cd %s/rootfs; mkdir etc; echo root:x:0:0::/home/own:/bin/sh >etc/passwd"):format(path))
+    assert.equal("/home/own\n", home())
+    -- What its root has there is seen as in there, and read if it is a file.
+    trial.sh(("cd %s; echo root:x:0:0::/outside:/bin/sh >passwd; ln -sf ../../passwd rootfs/etc/passwd"):format(path))
+    assert.equal("/\n", home())
+    trial.sh(("cd %s/rootfs/etc; rm passwd; mkfifo passwd"):format(path))
+    assert.equal("/\n", home())
+    trial.sh(("cd %s/rootfs/etc; rm passwd; touch passwd"):format(path))
+    local function mounted(config)
+      table.insert(config.mounts, { destination = "/etc/passwd", type = "bind", source = "passwd",
+        options = { "bind", "ro" } })
+    end
+    bundles.write(path, { "sh", "-c", "echo $HOME" }, mounted)
+    assert.equal("/outside\n", home())
+    said { "create", "--bundle", bundle({ "sleep", "1000" }, mounted), "one" }
+    said { "start", "one" }
+    assert.equal("/outside\n", said { "exec", "one", "sh", "-c", "echo $HOME" })
+    assert.equal("/given\n", said { "exec", "--env", "HOME=/given", "one", "sh", "-c", "echo $HOME" })
   end)
 
   it("takes nobody for a container's process that has only its number", function()

@@ -29,7 +29,9 @@ function M.parser(word)
 
   cella run -- sh
   cella run examples/first.lua
-  cella plan -e 'hostname = "moon"' -- hostname]]
+  cella plan -e 'hostname = "moon"' -- hostname
+
+"cella-oci --help": a runtime for podman, containerd and docker.]]
   local found = {}
   for _, name in ipairs(lists.contains(COMMANDS, word) and { word } or COMMANDS) do
     found[name] = require(("cella.cli.%s"):format(name))

@@ -5,7 +5,7 @@ local core = require "cella.core"
 local lazy = require "cella.lazy"
 ---@module "cella.cgroup.description"
 local description = lazy "cella.cgroup.description"
-local failed = require("cella.oci.failed").new
+local failed = require "cella.oci.failed"
 local file = require "cella.host.file"
 ---@module "cella.mountinfo"
 local mountinfo = lazy "cella.mountinfo"
@@ -54,7 +54,7 @@ end
 local function make(directory)
   local ok, message, errno = sys.mkdir(directory, 493) -- 0755
   if not ok and errno ~= EEXIST then return failed("mkdir", directory, message, errno) end
-  return true
+  return true, nil, ok
 end
 
 -- Whether nobody is in there, or below: all of it is killed with the container. The kernel counts both (cgroups(7)).
@@ -77,10 +77,49 @@ local function apply(directory, one)
   return true
 end
 
---- Makes the cgroup that a bundle asks for, with its limits. Returns nil alone where it asks for none.
+local function check_free(directory)
+  if not core.file_status(directory) or is_empty(directory) then return true end
+  return failed("mkdir", directory, "there are processes in this cgroup already", nil,
+    "it has to be the container's own: all that is in there, or below, is killed when that is deleted")
+end
+
+-- Makes each directory of a path below the mount, and enables what the last one needs. `made` gets those that were not
+-- there.
+local function make_path(mount, parts, files, made, taken)
+  local directory = mount.point
+  for i, part in ipairs(parts) do
+    local ok, err = enable(directory, files)
+    if not ok then return nil, err end
+    directory = directory .. "/" .. part
+    if i == #parts then
+      ok, err = check_free(directory)
+      if ok then ok, err = taken(directory) end
+      if not ok then return nil, err end
+    end
+    local is_new
+    ok, err, is_new = make(directory)
+    if not ok then return nil, err end
+    if is_new then
+      table.insert(made, 1, directory)
+    elseif i == #parts then
+      ok, err = check_free(directory)
+      if not ok then return nil, err end
+    end
+  end
+  for _, one in ipairs(files) do
+    local ok, err = apply(directory, one)
+    if not ok then return nil, err end
+  end
+  return directory
+end
+
+--- Makes the cgroup that a bundle asks for, with its limits. Returns nil alone where it asks for none; where it fails,
+--- none stays that it has made. `taken` is told the directory when nobody is in it, and before it is made: who is
+--- killed after that has it written down.
 ---@param wanted { path: string?, files: table }
+---@param taken fun(directory: string): true?, cella.error?
 ---@return { directory: string }?, cella.error?
-function M.create(wanted)
+function M.create(wanted, taken)
   if not wanted.path then return nil end
   local mount = find_mount()
   if not mount then
@@ -91,37 +130,23 @@ function M.create(wanted)
   -- What is relative is below where this process is.
   local from = wanted.path:sub(1, 1) == "/" and "" or (own_cgroup() or "")
   for part in (from .. "/" .. wanted.path):gmatch "[^/]+" do parts[#parts + 1] = part end
-  local directory = mount.point
-  for i, part in ipairs(parts) do
-    local ok, err = enable(directory, wanted.files)
-    if not ok then return nil, err end
-    directory = directory .. "/" .. part
-    ok, err = make(directory)
-    if not ok then return nil, err end
-    if i == #parts and not is_empty(directory) then
-      return failed("mkdir", directory, "there are processes in this cgroup already", nil,
-        "it has to be the container's own: all that is in there, or below, is killed when that is deleted")
-    end
-  end
-  for _, one in ipairs(wanted.files) do
-    local ok, err = apply(directory, one)
-    if not ok then
-      M.remove(directory)
-      return nil, err
-    end
-  end
-  return { directory = directory }
+  local made = {}
+  local directory, err = make_path(mount, parts, wanted.files, made, taken)
+  if directory then return { directory = directory } end
+  for _, path in ipairs(made) do os.remove(path) end
+  return nil, err
 end
 
---- Moves this process there, so that what it starts is born there. Returns the way back.
+--- Moves this process there, so that what it starts is born there. Returns the way back, which says whether it was
+--- taken: what stays in there is killed with the container.
 ---@param place { directory: string }?
----@return function?, cella.error?
+---@return (fun(): true?, cella.error?)?, cella.error?
 function M.enter(place)
-  if not place then return function() end end
+  if not place then return function() return true end end
   local mount, was = find_mount(), own_cgroup()
   local ok, err = write(place.directory .. "/cgroup.procs", "0")
   if not ok then return nil, err end
-  return function() write(mount.point .. was .. "/cgroup.procs", "0") end
+  return function() return write(mount.point .. was .. "/cgroup.procs", "0") end
 end
 
 local function wait_for(directory, word)

@@ -21,8 +21,9 @@ end
 ---@param point string
 ---@param list cella.oci.hook[]
 ---@param state table  what it reads
+---@param first integer?  the number of the first, where the list is a part of those of the point
 ---@return true?, cella.error?
-function M.run(point, list, state)
+function M.run(point, list, state, first)
   for i, hook in ipairs(list or {}) do
     local command = { hook.path, stdin = { content = assert(json.encode(state)) }, stdout = "capture",
       stderr = "capture", environment = {} }
@@ -33,7 +34,7 @@ function M.run(point, list, state)
     for j, word in ipairs(hook.args or {}) do
       if j == 1 then command.argv0 = word else command[j] = word end
     end
-    local name = ("hooks.%s[%d]"):format(point, i - 1)
+    local name = ("hooks.%s[%d]"):format(point, (first or 1) + i - 2)
     local plan = Plan.new()
     plan:setsid()
     local process, err = plan:exec(command):spawn { capture_limit = 65536 }

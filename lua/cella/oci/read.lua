@@ -40,12 +40,13 @@ local LONGEST_PATH = 4095 -- PATH_MAX counts the NUL
 ---@field cgroup { path: string?, files: { [1]: string, [2]: string, unified: true? }[] }  its directory, and what is
 ---  written to which files
 ---@field config table             as it stands there
+---@field text string              the same, as it was read
 
 -- A regular file that is not too long; nobody is waited for at the other end of a pipe.
 local function read_file(path, most)
   local fd, message, errno = open.to_read(path, 5)
   if not fd then
-    return nil, Error.new { op = "open", path = path, errno = errno, message = message:match ": (.*)$" }
+    return nil, Error.new { op = "open", path = path, errno = errno, message = not errno and message or nil }
   end
   local status = core.file_status(fd:number())
   local function refuse(words)
@@ -59,7 +60,7 @@ local function read_file(path, most)
     data, message, errno = fd:read()
     if data == nil then
       fd:close()
-      return nil, Error.new { op = "read", path = path, errno = errno, message = message }
+      return nil, Error.new { op = "read", path = path, errno = errno, message = not errno and message or nil }
     end
     if not data or data == "" then break end
     size = size + #data
@@ -260,7 +261,10 @@ end
 
 local MOST_HOOKS = 256
 
-local function hooks_of(hooks)
+--- The hooks of a config.json, by their points. Raises { refused = message }.
+---@param hooks table
+---@return table<string, cella.oci.hook[]>
+function M.hooks(hooks)
   local result = {}
   for _, point in ipairs { "prestart", "createRuntime", "poststart", "poststop" } do
     result[point] = {}
@@ -451,7 +455,7 @@ local function build(config, directory)
     cwd = process.cwd,
     init = false, die_with_parent = false,
   }
-  return { path = directory, container = keys, command = process.command, hooks = hooks_of(config.hooks or {}),
+  return { path = directory, container = keys, command = process.command, hooks = M.hooks(config.hooks or {}),
     annotations = config.annotations or {}, cgroup = cgroup_of(linux), config = config,
     rootfs = rootfs }
 end
@@ -472,7 +476,7 @@ M.checked = checked
 --- Reads the JSON in a file, and checks its fields.
 ---@param path string
 ---@param at string?  what of a config.json it is
----@return table?, cella.error?
+---@return table?, cella.error?, string? text
 function M.document(path, at)
   local text, err = read_file(path, MOST_BYTES)
   if not text then return nil, err end
@@ -485,7 +489,7 @@ function M.document(path, at)
     return true
   end)
   if not ok then return nil, err end
-  return value
+  return value, nil, text
 end
 
 --- Reads a bundle: the directory that has a config.json. What a container of cella's cannot be is refused, with the
@@ -497,11 +501,12 @@ function M.read(directory)
     blame("bundle: the path of a directory expected, got " .. validate.show(directory))
   end
   local path = directory .. "/config.json"
-  local config, err = M.document(path)
+  local config, err, text = M.document(path)
   if not config then return nil, err end
   local bundle
   bundle, err = checked(path, build, config, directory)
   if not bundle then return nil, err end
+  bundle.text = text
   -- What the rules of a container refuse beyond that is of the document as well.
   local ok, message = pcall(container.new, bundle.container)
   if not ok then

@@ -12,20 +12,18 @@ local core = require "cella.core"
 ---@module "cella.enter"
 local enter = lazy "cella.enter"
 local Error = require "cella.error"
-local of_core = require "cella.oci.failed"
+local failed = require "cella.oci.failed"
 local file = require "cella.host.file"
 local hooks = require "cella.oci.hooks"
+local homes = require "cella.oci.home"
 local read = require "cella.oci.read"
+local seccomp = require "cella.oci.seccomp"
 local states = require "cella.oci.state"
 
 local sys = core.sys
 local M = {}
 
 local KILL_PATIENCE, START_PATIENCE = 10, 10 -- seconds
-
-local function failed(op, message, path, errno, why)
-  return nil, Error.new { op = op, message = message, path = path, errno = errno, why = why }
-end
 
 local function timestamp() return os.date "!%Y-%m-%dT%H:%M:%SZ" end
 
@@ -35,9 +33,9 @@ local function write_pid(path, pid)
   -- Where others may write, what is there of that name leads to wherever they like.
   os.remove(new)
   local ok, message, errno = sys.write_file(new, ("%d"):format(pid), { "wronly", "creat", "excl" }, 420) -- 0644
-  if not ok then return of_core.new("write_file", new, message, errno) end
-  ok, message = os.rename(new, path)
-  if not ok then return of_core.new("rename", path, message) end
+  if not ok then return failed("write_file", new, message, errno) end
+  ok, message, errno = os.rename(new, path)
+  if not ok then return failed("rename", path, message, errno) end
   return true
 end
 
@@ -45,17 +43,17 @@ end
 local function make_fifo(state, name)
   local path = state.path .. "/" .. name
   local ok, message, errno = sys.mknod(path, "fifo", 384) -- 0600
-  if not ok then return of_core.new("mknod", path, message, errno) end
+  if not ok then return failed("mknod", path, message, errno) end
   local fd
   fd, message, errno = core.open(path, { "rdwr", "nofollow", "nonblock" })
-  if not fd then return of_core.new("open", path, message, errno) end
+  if not fd then return failed("open", path, message, errno) end
   return fd
 end
 
 -- The same file description without O_NONBLOCK would be shared: this opens it anew, to wait.
 local function blocking(path)
   local fd, message, errno = core.open(path, { "rdwr", "nofollow" })
-  if not fd then return of_core.new("open", path, message, errno) end
+  if not fd then return failed("open", path, message, errno) end
   return fd
 end
 
@@ -76,7 +74,7 @@ local function send_console(child, path)
   local ok, message, errno = core.send_descriptor(path, master:number(), "/dev/ptmx")
   master:close()
   if ok then return true end
-  return nil, { op = "console-socket", path = path, errno = errno, message = of_core.message(message) }
+  return failed("console-socket", path, message, errno)
 end
 
 ---@class cella.oci.create.options
@@ -93,27 +91,30 @@ end
 local function check_options(options, bundle)
   local terminal = bundle.command.terminal
   if terminal and not options.console_socket and not options.foreground then
-    return failed("console-socket", "missing: process.terminal is true, and somebody has to be given the terminal")
+    return failed("console-socket", nil,
+      "missing: process.terminal is true, and somebody has to be given the terminal")
   elseif not terminal and options.console_socket then
-    return failed("console-socket", "process.terminal is false: there is no terminal to be sent")
+    return failed("console-socket", nil, "process.terminal is false: there is no terminal to be sent")
   end
   return true
 end
 
--- An ID of a container's as this process has it; nil where it is in no map.
-local function outside(id, map)
-  if not map then return id end
-  for _, extent in ipairs(map) do
-    if id >= extent.inside and id < extent.inside + extent.count then return extent.outside + id - extent.inside end
+-- An ID of a container's as this process has it; nil where it is in no map. What is joined has a map that only the
+-- kernel knows: it is asked for that of the container's process in each case.
+local function outside(id, kind, pid)
+  for line in (file.read(("/proc/%d/%s_map"):format(pid, kind)) or ""):gmatch "[^\n]+" do
+    local inside, there, count = line:match "^ *([0-9]+) +([0-9]+) +([0-9]+)"
+    local offset = inside and id - tonumber(inside)
+    if offset and offset >= 0 and offset < tonumber(count) then return tonumber(there) + offset end
   end
   return nil
 end
 
 -- Pipes that an engine hands in become the program's user's: what opens /dev/stdout is asked for its owner as any file
 -- is. Never a device, which is everybody's; and where this process must not give files away, they stay as they are.
-local function give_streams(command, user, ids)
+local function give_streams(command, user, pid)
   if command.terminal then return end
-  local uid, gid = outside(user.uid or 0, ids and ids.uid), outside(user.gid or 0, ids and ids.gid)
+  local uid, gid = outside(user.uid or 0, "uid", pid), outside(user.gid or 0, "gid", pid)
   for number = 0, 2 do
     local status = uid and gid and core.file_status(number)
     if status and status.type == "fifo" and status.uid ~= uid then
@@ -161,7 +162,8 @@ local function create_in(state, options, bundle)
   if not ok then return nil, err end
   local data = { bundle = bundle.path, rootfs = bundle.rootfs, created = timestamp(), annotations = bundle.annotations,
     owner = os.getenv "USER" }
-  ok, err = state:write(data)
+  ok, err = state:keep_config(bundle.text)
+  if ok then ok, err = state:write(data) end
   if not ok then return nil, err end
   local gate, executed
   gate, err = make_fifo(state, "start")
@@ -174,10 +176,12 @@ local function create_in(state, options, bundle)
 
   local place
   if options.cgroups ~= false then
-    place, err = cgroups.create(bundle.cgroup)
+    place, err = cgroups.create(bundle.cgroup, function(directory)
+      data.cgroup = directory
+      return state:write(data)
+    end)
     if not place and err then return nil, err end
   end
-  data.cgroup = place and place.directory or nil
   local box = box_of(bundle)
   if options.keyring == false then box.description.keyrings = "host" end
   local command = bundle.command
@@ -186,7 +190,9 @@ local function create_in(state, options, bundle)
   for i = FIRST_FD, number - 1 do command.fds[i] = i end
   if not command.terminal then command.stdin, command.stdout, command.stderr = "inherit", "inherit", "inherit" end
   command.wait = false
-  give_streams(command, bundle.container.user, bundle.container.ids)
+  if not command.environment.HOME then
+    command.environment.HOME = homes.of_bundle(bundle.rootfs, bundle.container.mounts, bundle.container.user.uid)
+  end
 
   local created, failure = false, nil
   -- It is in its namespaces, and waits.
@@ -208,6 +214,7 @@ local function create_in(state, options, bundle)
     data.pid = child:program()
     data.start = states.start_time(data.pid)
     local good, problem = state:write(data)
+    if good then give_streams(command, bundle.container.user, data.pid) end
     if good and options.console_socket then good, problem = send_console(child, options.console_socket) end
     if good and options.pid_file then good, problem = write_pid(options.pid_file, data.pid) end
     if not good then return nil, Error.is(problem) and { message = tostring(problem), cause = problem } or problem end
@@ -219,12 +226,16 @@ local function create_in(state, options, bundle)
   back, err = cgroups.enter(place)
   if not back then return nil, err end
   local good, process, problem = pcall(box.spawn, box, command)
-  back()
+  local is_back, why_not = back()
   if not good then
     if Error.is(process) then return nil, process end
-    return failed("create", (tostring(process):gsub("^[^ ]*:%d+: ", "")))
+    return failed("create", nil, (tostring(process):gsub("^[^ ]*:%d+: ", "")))
   end
   if not process then return nil, failure or problem end
+  if not is_back then
+    abandon(process)
+    return nil, why_not
+  end
   ok, err = go_on(process, function() return created end)
   if ok then
     -- Once more, for the child to be let go.
@@ -261,48 +272,75 @@ function M.create(options)
   return nil, problem
 end
 
--- That the process has been let go and is the program, or gone.
-local function wait_for_program(state)
-  local executed = core.open(state.path .. "/executed", { "rdonly", "nonblock", "nofollow" })
+-- That the process has been let go and is the program, or gone: then nobody holds the other end any more.
+local function wait_for_program(executed)
   local till = core.now() + START_PATIENCE
-  while executed and core.now() < till do
-    local data = executed:read()
-    if data ~= false then break end -- nobody holds the other end any more
+  repeat
+    local data, message, errno = executed:read()
+    if data == nil then return failed("read", "executed", message, errno) end
+    if data ~= false then return true end
     core.poll({}, 0.001)
-  end
-  if executed then executed:close() end
-  os.remove(state.path .. "/executed")
+  until core.now() > till
+  return failed("start", nil, ("the program is not executed after %d seconds"):format(START_PATIENCE))
 end
 
-local function bundle_hooks(state, point)
-  local bundle, err = read.read(state.data.bundle)
-  if not bundle then return nil, err end
-  return hooks.run(point, bundle.hooks[point], state:describe())
+-- The config.json that the container has been made of. nil alone where it has not come to that.
+local function config_of(state)
+  local path = state:config_path()
+  if not path then return nil end
+  local config, err = read.document(path)
+  return config, err, path
+end
+
+-- The hooks of a point; none where there is no container yet.
+local function hooks_of(state, point)
+  local config, err, path = config_of(state)
+  if not config then return not err and {} or nil, err end
+  local found
+  found, err = read.checked(path, read.hooks, config.hooks or {})
+  return found and found[point], err
+end
+
+-- A container whose start fails ends (runtime.md).
+local function kill_process(state)
+  local pidfd = state:hold()
+  if not pidfd then return end
+  pidfd:signal "kill"
+  pidfd:close()
 end
 
 local function start_in(state)
   local status = state:status()
   if status ~= "created" then
-    return failed("start", ("cannot start a container that is %s"):format(status))
+    return failed("start", nil, ("cannot start a container that is %s"):format(status))
   end
-  local path = state.path .. "/start"
+  local poststart, err = hooks_of(state, "poststart")
+  if not poststart then return nil, err end
+  local path, executed_path = state.path .. "/start", state.path .. "/executed"
+  local executed, message, errno = core.open(executed_path, { "rdonly", "nonblock", "nofollow" })
+  if not executed then return failed("open", executed_path, message, errno) end
   -- Where nobody reads the process has died.
-  local gate, message, errno = core.open(path, { "wronly", "nonblock", "nofollow" })
-  if not gate then return of_core.new("open", path, message, errno) end
+  local gate
+  gate, message, errno = core.open(path, { "wronly", "nonblock", "nofollow" })
+  if not gate then
+    executed:close()
+    return failed("open", path, message, errno)
+  end
   local ok
   ok, message, errno = sys.write(gate:number(), "!")
   gate:close()
-  if not ok then return of_core.new("write", path, message, errno) end
-  os.remove(path)
-  wait_for_program(state)
-  local had, err = bundle_hooks(state, "poststart")
-  if not had then
-    -- A failed hook ends the container (runtime.md).
-    local pidfd = state:hold()
-    if pidfd then pidfd:signal "kill" end
-    return nil, err
+  if not ok then
+    executed:close()
+    return failed("write", path, message, errno)
   end
-  return true
+  os.remove(path)
+  ok, err = wait_for_program(executed)
+  executed:close()
+  os.remove(executed_path)
+  if ok then ok, err = hooks.run("poststart", poststart, state:describe()) end
+  if ok then return true end
+  kill_process(state)
+  return nil, err
 end
 
 -- Calls what changes a container, with its lock.
@@ -338,15 +376,15 @@ function M.kill(options)
   local is_kill = options.signal == "kill" or options.signal == 9
   if options.all and state.data.cgroup then
     if is_kill then return cgroups.kill(state.data.cgroup) end
-    if state:status() == "stopped" then return failed("kill", "container not running") end
+    if state:status() == "stopped" then return failed("kill", nil, "container not running") end
     cgroups.signal(state.data.cgroup, options.signal)
     return true
   end
   local pidfd = state:hold()
-  if not pidfd then return failed("kill", "container not running") end
+  if not pidfd then return failed("kill", nil, "container not running") end
   local ok, message, errno = pidfd:signal(options.signal)
   pidfd:close()
-  if not ok then return of_core.new("kill", nil, message, errno) end
+  if not ok then return failed("kill", nil, message, errno) end
   return true
 end
 
@@ -358,7 +396,7 @@ local function await_end(state)
     core.poll({ pidfd:number() }, 0.1)
     pidfd:close()
   end
-  return failed("delete", ("the process is still there %d seconds after it was killed"):format(KILL_PATIENCE))
+  return failed("delete", nil, ("the process is still there %d seconds after it was killed"):format(KILL_PATIENCE))
 end
 
 local function delete_in(state, force)
@@ -366,29 +404,21 @@ local function delete_in(state, force)
   local ok, err
   if status ~= "stopped" then
     if not force and status ~= "created" then
-      return failed("delete", ("cannot delete a container that is %s: it has to be stopped, or --force"):format(status))
+      return failed("delete", nil,
+        ("cannot delete a container that is %s: it has to be stopped, or --force"):format(status))
     end
-    local pidfd = state:hold()
-    if pidfd then
-      pidfd:signal "kill"
-      pidfd:close()
-    end
+    kill_process(state)
     if state.data.cgroup then cgroups.kill(state.data.cgroup) end
     ok, err = await_end(state)
     if not ok then return nil, err end
   end
   ok, err = cgroups.remove(state.data.cgroup)
   if not ok then return nil, err end
-  local hook_error
-  if state.data.bundle then
-    local bundle = read.read(state.data.bundle)
-    if bundle then
-      -- The specification has all of them run, and what fails said.
-      for i, hook in ipairs(bundle.hooks.poststop) do
-        local _, problem = hooks.run(("poststop %d of"):format(i), { hook }, state:describe "stopped")
-        hook_error = hook_error or problem
-      end
-    end
+  local poststop, hook_error = hooks_of(state, "poststop")
+  -- The specification has all of them run, and what fails said.
+  for i, hook in ipairs(poststop or {}) do
+    local _, problem = hooks.run("poststop", { hook }, state:describe "stopped", i)
+    hook_error = hook_error or problem
   end
   ok, err = state:remove()
   if not ok then return nil, err end
@@ -413,39 +443,48 @@ function M.freeze(options, frozen)
   return locked(options, function(state)
     local status = state:status()
     if status ~= (frozen and "running" or "paused") then
-      return failed(frozen and "pause" or "resume", ("the container is %s"):format(status))
+      return failed(frozen and "pause" or "resume", nil, ("the container is %s"):format(status))
     elseif not state.data.cgroup then
-      return failed("pause", "the container has no cgroup of its own", nil, nil,
+      return failed("pause", nil, "the container has no cgroup of its own", nil,
         "linux.cgroupsPath was not given, or there is no cgroup v2 here")
     end
     return cgroups.freeze(state.data.cgroup, frozen)
   end)
 end
 
--- Of process_json or of words: what is to be run.
-local function described(options, state)
+-- A number of the command line.
+local function id_of(text)
+  return text and text:find "^[0-9]+$" and #text <= 10 and tonumber(text) or nil
+end
+
+-- Of process_json or of words: what is to be run. What the words do not say is as the container's own program has it.
+local function described(options, config)
   if options.process then return read.document(options.process, "process") end
-  local bundle, err = read.read(state.data.bundle)
-  if not bundle then return nil, err end
   local process = {}
-  for key, value in pairs(bundle.config.process) do process[key] = value end
+  for key, value in pairs(config.process) do process[key] = value end
   process.args, process.terminal, process.consoleSize = options.args, options.terminal or false, nil
   process.cwd = options.cwd or process.cwd
   if options.no_new_privs then process.noNewPrivileges = true end
+  local user = {}
+  for key, value in pairs(process.user or {}) do user[key] = value end
+  process.user = user
   if options.user then
-    local uid, gid = options.user:match "^(%d+):?(%d*)$"
-    if not uid or #uid > 10 or #gid > 10 then
-      return failed("exec", "--user: UID or UID:GID expected: names are in a file that is the container's business")
+    local uid, colon, gid = options.user:match "^([0-9]+)(:?)([0-9]*)$"
+    user.uid = id_of(uid)
+    if colon == ":" then user.gid = id_of(gid) end
+    if not uid or not user.uid or colon == ":" and not user.gid then
+      return failed("exec", nil,
+        "--user: UID or UID:GID expected: names are in a file that is the container's business")
     end
-    process.user = { uid = tonumber(uid), gid = tonumber(gid) or 0 }
   end
   if options.groups then
     local groups = {}
-    for i, gid in ipairs(options.groups) do
-      if not gid:find "^%d+$" or #gid > 10 then return failed("exec", "--additional-gids: a number expected") end
-      groups[i] = tonumber(gid)
+    for i, gid in ipairs(user.additionalGids or {}) do groups[i] = gid end
+    for _, gid in ipairs(options.groups) do
+      groups[#groups + 1] = id_of(gid)
+      if not id_of(gid) then return failed("exec", nil, "--additional-gids: a number expected") end
     end
-    process.user = { uid = (process.user or {}).uid, gid = (process.user or {}).gid, additionalGids = groups }
+    user.additionalGids = groups
   end
   if options.env then
     local named, list = {}, {}
@@ -477,16 +516,15 @@ local function with_streams(command, preserve)
   return command
 end
 
-local function entrance_of(state, process)
-  local bundle, err = read.read(state.data.bundle)
-  if not bundle then return nil, err end
-  local entrance
-  entrance, err = enter.new { pid = state.data.pid, cwd = process.cwd, keyrings = "own",
+local function entrance_of(state, process, policy)
+  local entrance, err = enter.new { pid = state.data.pid, cwd = process.cwd, keyrings = "own",
     user = process.user, capabilities = process.capabilities, no_new_privs = process.no_new_privs,
-    seccomp = bundle.container.seccomp or nil, die_with_parent = false,
-    exceed = { "capabilities", "no_new_privs", "seccomp" } }
+    seccomp = policy or nil, die_with_parent = false, exceed = { "capabilities", "no_new_privs", "seccomp" } }
   if not entrance then return nil, err end
-  give_streams(process.command, process.user, bundle.container.ids)
+  give_streams(process.command, process.user, state.data.pid)
+  if not process.command.environment.HOME then
+    process.command.environment.HOME = homes.of_process(state.data.pid, process.user.uid)
+  end
   local description = entrance.description
   description.rlimits = next(process.rlimits) and process.rlimits or nil
   description.umask = process.umask and tonumber(process.umask, 8)
@@ -509,22 +547,32 @@ end
 
 local function exec_in(state, options)
   local status = state:status()
-  if status == "paused" and not options.ignores_paused then return failed("exec", "the container is paused") end
+  if status == "paused" and not options.ignores_paused then return failed("exec", nil, "the container is paused") end
   if status ~= "running" and status ~= "created" then
-    return failed("exec", ("cannot exec in a container that is %s"):format(status))
+    return failed("exec", nil, ("cannot exec in a container that is %s"):format(status))
   end
-  local document, err = described(options, state)
+  local config, err, path = config_of(state)
+  if not config then
+    if err then return nil, err end
+    return failed("exec", state.path, "what the container has been made of is missing")
+  end
+  local policy
+  policy, err = read.checked(path, seccomp.policy, config.linux and config.linux.seccomp)
+  if policy == nil then return nil, err end
+  local document
+  document, err = described(options, config)
   if not document then return nil, err end
   local process
   process, err = read.checked(options.process or "process", read.process, document)
   if not process then return nil, err end
   if process.command.terminal and not options.console_socket and not options.foreground then
-    return failed("console-socket", "missing: the process is to have a terminal, and somebody has to be given it")
+    return failed("console-socket", nil,
+      "missing: the process is to have a terminal, and somebody has to be given it")
   elseif options.console_socket and not process.command.terminal then
-    return failed("console-socket", "the process is to have no terminal")
+    return failed("console-socket", nil, "the process is to have no terminal")
   end
   local entrance
-  entrance, err = entrance_of(state, process)
+  entrance, err = entrance_of(state, process, policy)
   if not entrance then return nil, err end
   if options.detach then
     entrance.description.met = function(child) return signal_monitor(child, "stop") end
@@ -532,21 +580,21 @@ local function exec_in(state, options)
   local pidfd = state:hold() -- what has been taken hold of is still the container's
   if not pidfd then
     entrance:close()
-    return failed("exec", "the container has ended")
+    return failed("exec", nil, "the container has ended")
   end
   pidfd:close()
   local good, started, problem = pcall(entrance.spawn, entrance, with_streams(process.command, options.preserve_fds))
   entrance:close()
   if not good then
     if Error.is(started) then return nil, started end
-    return failed("exec", (tostring(started):gsub("^[^ ]*:%d+: ", "")))
+    return failed("exec", nil, (tostring(started):gsub("^[^ ]*:%d+: ", "")))
   end
   if not started then return nil, problem end
   local ok = true
   if options.console_socket then
     local message, errno
     ok, message, errno = core.send_descriptor(options.console_socket, started.terminal, "/dev/ptmx")
-    if not ok then err = select(2, of_core.new("console-socket", options.console_socket, message, errno)) end
+    if not ok then err = select(2, failed("console-socket", options.console_socket, message, errno)) end
   end
   if ok and options.pid_file then ok, err = write_pid(options.pid_file, started.pid) end
   if ok then return started end
@@ -624,7 +672,7 @@ function M.processes(options)
   local state, err = states.open(options.root, options.id)
   if not state then return nil, err end
   local pidfd = state:hold()
-  if not pidfd then return failed("ps", "container not running") end
+  if not pidfd then return failed("ps", nil, "container not running") end
   local result = {}
   for _, pid in ipairs(pids_of(state)) do
     local status = file.read(("/proc/%d/status"):format(pid))

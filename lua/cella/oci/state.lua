@@ -6,7 +6,7 @@
 
 local core = require "cella.core"
 local Error = require "cella.error"
-local failed = require("cella.oci.failed").new
+local failed = require "cella.oci.failed"
 local file = require "cella.host.file"
 local identity = require "cella.process.identity"
 local json = require "cella.oci.json"
@@ -98,9 +98,23 @@ State.__index = State
 
 local function new(root, id) return setmetatable({ root = root, id = id, path = root .. "/" .. id }, State) end
 
+local CONFIG = "config.json"
+
+local function sweep(path)
+  for _, name in ipairs { "start", "executed", "new", CONFIG, "state.json", "lock" } do
+    os.remove(path .. "/" .. name)
+  end
+  os.remove(path)
+end
+
+local function gone(self)
+  return nil, Error.new { op = "state", path = self.path, code = "ENOENT", message = "container does not exist" }
+end
+
 local function take_lock(self, flags)
   local path = self.path .. "/lock"
   local fd, message, errno = core.open(path, flags, 384) -- 0600
+  if not fd and errno == ENOENT then return gone(self) end
   if not fd then return failed("open", path, message, errno) end
   local till = core.now() + PATIENCE
   while true do
@@ -120,7 +134,7 @@ local function take_lock(self, flags)
   local held, there = core.file_status(fd:number()), core.file_status(path)
   if not held or not there or held.inode ~= there.inode or held.device ~= there.device then
     fd:close()
-    return failed("open", self.path, nil, ENOENT)
+    return gone(self)
   end
   self.lock = fd
   return true
@@ -142,8 +156,10 @@ function M.create(root, id)
       errno ~= EEXIST and errno or nil)
   end
   ok, err = take_lock(self, { "rdwr", "creat", "nofollow", "nonblock" })
-  if not ok then return nil, err end
-  return self
+  if ok then return self end
+  -- Where the kernel has refused the lock there is nothing else in there yet.
+  if err.errno then sweep(self.path) end
+  return nil, err
 end
 
 -- What cella itself has written there, and nobody else could.
@@ -164,9 +180,7 @@ function M.open(root, id, locks)
   if not ok then return nil, err end
   local self = new(root, id)
   local status = core.file_status(self.path)
-  if not status or status.type ~= "directory" then
-    return nil, Error.new { op = "state", path = self.path, code = "ENOENT", message = "container does not exist" }
-  end
+  if not status or status.type ~= "directory" then return gone(self) end
   ok, err = check_trusted(root)
   if ok then ok, err = check_trusted(self.path) end
   if ok and locks then ok, err = take_lock(self, { "rdwr", "creat", "nofollow", "nonblock" }) end
@@ -179,17 +193,35 @@ function M.open(root, id, locks)
   return self
 end
 
+local function replace(self, name, text)
+  local path, new_path = self.path .. "/" .. name, self.path .. "/new"
+  local ok, message, errno = sys.write_file(new_path, text, { "wronly", "creat", "trunc" }, 384) -- 0600
+  if not ok then return failed("write_file", new_path, message, errno) end
+  ok, message, errno = os.rename(new_path, path)
+  if not ok then return failed("rename", path, message, errno) end
+  return true
+end
+
 --- Replaces what is written.
 ---@param data table
 ---@return true?, cella.error?
 function State:write(data)
-  local path, new_path = self.path .. "/state.json", self.path .. "/state.new"
-  local ok, message, errno = sys.write_file(new_path, assert(json.encode(data)), { "wronly", "creat", "trunc" }, 384)
-  if not ok then return failed("write_file", new_path, message, errno) end
-  ok, message = os.rename(new_path, path)
-  if not ok then return failed("rename", path, message) end
+  local ok, err = replace(self, "state.json", assert(json.encode(data)))
+  if not ok then return nil, err end
   self.data = data
   return true
+end
+
+--- Keeps the config.json that the container is made of: that of the bundle may change while it runs, or go.
+---@param text string
+---@return true?, cella.error?
+function State:keep_config(text) return replace(self, CONFIG, text) end
+
+--- Where it is kept; nil where the container has not come to that.
+---@return string?
+function State:config_path()
+  local path = self.path .. "/" .. CONFIG
+  return core.file_status(path) and path or nil
 end
 
 --- A pidfd of its process; nil where that has ended.
@@ -246,11 +278,6 @@ end
 
 -- How what is being removed is called: no container's name begins so.
 local REMOVED = "-removed."
-
-local function sweep(path)
-  for _, name in ipairs { "start", "executed", "state.new", "state.json", "lock" } do os.remove(path .. "/" .. name) end
-  return os.remove(path)
-end
 
 --- Removes all that there is of it: at once, to others, and what who was killed while doing so has left.
 ---@return true?, cella.error?
