@@ -15,9 +15,11 @@ local Error = require "cella.error"
 local failed = require "cella.oci.failed"
 local file = require "cella.host.file"
 local hooks = require "cella.oci.hooks"
-local homes = require "cella.oci.home"
+---@module "cella.oci.home"
+local homes = lazy "cella.oci.home"
 local read = require "cella.oci.read"
-local seccomp = require "cella.oci.seccomp"
+---@module "cella.oci.seccomp"
+local seccomp = lazy "cella.oci.seccomp"
 local states = require "cella.oci.state"
 
 local sys = core.sys
@@ -519,7 +521,7 @@ end
 local function entrance_of(state, process, policy)
   local entrance, err = enter.new { pid = state.data.pid, cwd = process.cwd, keyrings = "own",
     user = process.user, capabilities = process.capabilities, no_new_privs = process.no_new_privs,
-    seccomp = policy or nil, die_with_parent = false, exceed = { "capabilities", "no_new_privs", "seccomp" } }
+    seccomp = policy, die_with_parent = false, exceed = { "capabilities", "no_new_privs", "seccomp" } }
   if not entrance then return nil, err end
   give_streams(process.command, process.user, state.data.pid)
   if not process.command.environment.HOME then
@@ -557,8 +559,10 @@ local function exec_in(state, options)
     return failed("exec", state.path, "what the container has been made of is missing")
   end
   local policy
-  policy, err = read.checked(path, seccomp.policy, config.linux and config.linux.seccomp)
-  if policy == nil then return nil, err end
+  if config.linux and config.linux.seccomp then
+    policy, err = read.checked(path, seccomp.policy, config.linux.seccomp)
+    if not policy then return nil, err end
+  end
   local document
   document, err = described(options, config)
   if not document then return nil, err end
