@@ -90,7 +90,7 @@ describe("cella-oci", function()
     assert.equal("7\nopened\n", result.stdout, result.stderr)
   end)
 
-  it("executes as another user with the groups and the umask of the container's own", function()
+  it("executes as another user with the groups and the umask of the container's own #slow", function()
     if trial.lacks_root() then return pending("needs root") end
     local path = bundle({ "sleep", "1000" }, function(config)
       config.process.user = { uid = 7, gid = 8, additionalGids = { 9, 10 }, umask = 63 }
@@ -222,7 +222,7 @@ describe("cella-oci", function()
     assert.equal("", said { "list", "--quiet" })
   end)
 
-  it("has the HOME that passwd in the container says, where the bundle says none", function()
+  it("has the HOME that passwd in the container says, where the bundle says none #slow", function()
     local path = bundle({ "sh", "-c", "echo $HOME" }, function(config)
       config.process.user = { uid = 0, gid = 0 }
     end)

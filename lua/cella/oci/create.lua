@@ -1,0 +1,176 @@
+--- Making a container of a bundle: its process has all that it is to have, and waits for `start`.
+
+local cgroups = require "cella.oci.cgroup"
+local container = require "cella.container"
+local Error = require "cella.error"
+local failed = require "cella.oci.failed"
+local hooks = require "cella.oci.hooks"
+local lazy = require "cella.lazy"
+---@module "cella.oci.home"
+local homes = lazy "cella.oci.home"
+local read = require "cella.oci.read"
+local states = require "cella.oci.state"
+local streams = require "cella.oci.streams"
+local waiting = require "cella.oci.waiting"
+local write_pid_file = require "cella.oci.pid_file"
+
+local KILL_PATIENCE = 10 -- seconds
+
+local function timestamp() return os.date "!%Y-%m-%dT%H:%M:%SZ" end
+
+local function send_console(child, path)
+  local master = child:sent()
+  if not master then return nil, { message = "the child has sent no terminal" } end
+  local ok, err = streams.send_console(path, master:number())
+  master:close()
+  return ok, err
+end
+
+---@class cella.oci.create.options
+---@field root string
+---@field id string
+---@field bundle string
+---@field pid_file string?
+---@field console_socket string?
+---@field preserve_fds integer?
+---@field keyring boolean?  false: that of the caller
+---@field cgroups boolean?  false: none, whatever the bundle says
+---@field terminal boolean?  false: the caller has another way for it
+
+-- The container of a bundle, with what cella's own keys do not say.
+local function box_of(bundle)
+  local box = container.new(bundle.container)
+  box.description.plain = true
+  return box
+end
+
+-- A process that is not yet started and comes to nothing.
+local function abandon(process)
+  if process then
+    process:kill "kill"
+    process:wait(KILL_PATIENCE)
+    process:close()
+  end
+end
+
+-- Goes on with a start until `is_done` says so. Returns nil and an error where it has failed.
+local function go_on(process, is_done)
+  while not is_done() do
+    if process:step() or process.failure then
+      local _, err = process:wait(0)
+      return nil, err or Error.new { op = "create", message = "the process has ended before it was created" }
+    end
+    if is_done() then break end
+    local left = process:timeout()
+    process.set:sleep(math.min(left or 0.5, 0.5))
+  end
+  return true
+end
+
+local function create_in(state, options, bundle)
+  local ok, err = streams.check(options, bundle.command.terminal)
+  if not ok then return nil, err end
+  local data = { bundle = bundle.path, rootfs = bundle.rootfs, created = timestamp(), annotations = bundle.annotations,
+    owner = os.getenv "USER" }
+  ok, err = state:keep_config(bundle.text)
+  if ok then ok, err = state:write(data) end
+  if not ok then return nil, err end
+  local start, executed = waiting.prepare(state)
+  if not start then return nil, executed end
+
+  local place
+  if options.cgroups ~= false then
+    place, err = cgroups.create(bundle.cgroup, function(directory)
+      data.cgroup = directory
+      return state:write(data)
+    end)
+    if not place and err then return nil, err end
+  end
+  local box = box_of(bundle)
+  if options.keyring == false then box.description.keyrings = "host" end
+  local command = bundle.command
+  local number = streams.FIRST + (options.preserve_fds or 0)
+  streams.inherit(command, options.preserve_fds)
+  command.fds[number], command.fds[number + 1] = start:number(), executed:number()
+  command.wait = false
+  if not command.environment.HOME then
+    command.environment.HOME = homes.of_bundle(bundle.rootfs, bundle.container.mounts, bundle.container.user.uid)
+  end
+
+  local created, failure = false, nil
+  -- It is in its namespaces, and waits.
+  local function with_pid(facts)
+    data.pid, data.start = facts.pid, states.start_time(facts.pid)
+    if not data.start then return nil, "the process has ended" end
+    local good, problem = state:write(data)
+    local described = state:describe "creating"
+    if good then good, problem = hooks.run("prestart", bundle.hooks.prestart, described) end
+    if good then good, problem = hooks.run("createRuntime", bundle.hooks.createRuntime, described) end
+    if good then return true end
+    failure = problem
+    return nil, tostring(problem)
+  end
+  local kinds = bundle.container.namespaces
+  box.description.hooks = { [kinds.user == "new" and "mapped" or "created"] = with_pid }
+  local function tell(child)
+    -- Of what is behind a fork the number is known only now.
+    data.pid = child:program()
+    data.start = states.start_time(data.pid)
+    local good, problem = state:write(data)
+    if good then streams.give(command, bundle.container.user, data.pid) end
+    if good and options.console_socket then good, problem = send_console(child, options.console_socket) end
+    if good and options.pid_file then good, problem = write_pid_file(options.pid_file, data.pid) end
+    if not good then return nil, Error.is(problem) and { message = tostring(problem), cause = problem } or problem end
+    created = true
+    return true
+  end
+  box.description.finish = function(plan) waiting.record(plan, command, number, tell) end
+  local back
+  back, err = cgroups.enter(place)
+  if not back then return nil, err end
+  local good, process, problem = pcall(box.spawn, box, command)
+  local is_back, why_not = back()
+  if not good then
+    if Error.is(process) then return nil, process end
+    return failed("create", nil, (tostring(process):gsub("^[^ ]*:%d+: ", "")))
+  end
+  if not process then return nil, failure or problem end
+  if not is_back then
+    abandon(process)
+    return nil, why_not
+  end
+  ok, err = go_on(process, function() return created end)
+  if ok then
+    -- Once more, for the child to be let go.
+    process:step()
+    start:close()
+    executed:close()
+    return process
+  end
+  abandon(process)
+  return nil, failure or err
+end
+
+--- Makes a container of a bundle: its process has all that it is to have, and waits for `start`. It does not need its
+--- caller any more. Returns its state, and the process, for who stays.
+---@param options cella.oci.create.options
+---@return cella.oci.state?, cella.error|cella.process|nil
+return function(options)
+  local ok, err = states.check_id(options.id)
+  if not ok then return nil, err end
+  local bundle
+  bundle, err = read.read(options.bundle)
+  if not bundle then return nil, err end
+  local state
+  state, err = states.create(options.root, options.id)
+  if not state then return nil, err end
+  local good, process, problem = pcall(create_in, state, options, bundle)
+  if good and process then
+    state:unlock()
+    return state, process
+  end
+  cgroups.remove(state.data and state.data.cgroup)
+  state:remove()
+  if not good then error(process, 0) end
+  return nil, problem
+end

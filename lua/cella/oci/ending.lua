@@ -1,0 +1,85 @@
+--- The end of a container: signals, and what is deleted after it.
+
+local cgroups = require "cella.oci.cgroup"
+local core = require "cella.core"
+local failed = require "cella.oci.failed"
+local hooks = require "cella.oci.hooks"
+local kept = require "cella.oci.kept"
+
+local M = {}
+
+local PATIENCE = 10 -- seconds, for what has been killed
+
+--- SIGKILL for a container's process, where there is one.
+---@param state cella.oci.state
+function M.kill_process(state)
+  local pidfd = state:hold()
+  if not pidfd then return end
+  pidfd:signal "kill"
+  pidfd:close()
+end
+
+--- Sends a signal to the process of a container; with `to_all`, to all that are in its cgroup.
+---@param state cella.oci.state
+---@param signal string|integer
+---@param to_all boolean?
+---@return true?, cella.error?
+function M.signal(state, signal, to_all)
+  local is_kill = signal == "kill" or signal == 9
+  if to_all and state.data.cgroup then
+    if is_kill then return cgroups.kill(state.data.cgroup) end
+    if state:status() == "stopped" then return failed("kill", nil, "container not running") end
+    cgroups.signal(state.data.cgroup, signal)
+    return true
+  end
+  local pidfd = state:hold()
+  if not pidfd then return failed("kill", nil, "container not running") end
+  local ok, message, errno = pidfd:signal(signal)
+  pidfd:close()
+  if not ok then return failed("kill", nil, message, errno) end
+  return true
+end
+
+local function await_end(state)
+  local till = core.now() + PATIENCE
+  while core.now() < till do
+    local pidfd = state:hold()
+    if not pidfd then return true end
+    core.poll({ pidfd:number() }, 0.1)
+    pidfd:close()
+  end
+  return failed("delete", nil, ("the process is still there %d seconds after it was killed"):format(PATIENCE))
+end
+
+--- Deletes what there is of a container that has stopped; with `force`, of any: it is killed. Returns true, and what a
+--- hook has failed with.
+---@param state cella.oci.state
+---@param force boolean?
+---@return true?, cella.error?
+function M.delete(state, force)
+  local status = state:status()
+  local ok, err
+  if status ~= "stopped" then
+    if not force and status ~= "created" then
+      return failed("delete", nil,
+        ("cannot delete a container that is %s: it has to be stopped, or --force"):format(status))
+    end
+    M.kill_process(state)
+    if state.data.cgroup then cgroups.kill(state.data.cgroup) end
+    ok, err = await_end(state)
+    if not ok then return nil, err end
+  end
+  ok, err = cgroups.remove(state.data.cgroup)
+  if not ok then return nil, err end
+  local poststop, hook_error = kept.hooks(state, "poststop")
+  -- The specification has all of them run, and what fails said.
+  for i, hook in ipairs(poststop or {}) do
+    local _, problem = hooks.run("poststop", { hook }, state:describe "stopped", i)
+    hook_error = hook_error or problem
+  end
+  ok, err = state:remove()
+  if not ok then return nil, err end
+  return true, hook_error
+end
+
+return M
