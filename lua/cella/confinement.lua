@@ -305,8 +305,8 @@ attributes.no_new_privs = {
 }
 
 -- { which =, before = }. Which of the kernel's keys a program reaches: none of them; a session keyring of its own, and
--- what its user has; the caller's. The filter that denies them needs no_new_privs, or else a capability that is about
--- to be given up: `before`.
+-- what its user has; the caller's. The filter that denies them is the program's, not its init's, of which that says
+-- what it is (cella.enter.target): but where it needs a capability that is about to be given up, `before`.
 local keyrings = rule.one_of { "none", "own", "host" }
 
 local function deny_keys(plan)
@@ -331,6 +331,30 @@ attributes.keys = {
     if plan.denies_keys then plan:expect_no_keys() end
   end,
   unread = "which keys a process reaches nobody else is told; whether it has a filter more is",
+}
+
+-- A filter that allows everything.
+local ALLOWS = "\6\0\0\0\0\0\255\127" -- BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW
+
+local function doubt(plan)
+  plan:seccomp(ALLOWS, "allow all")
+  plan.is_doubted = true
+end
+
+-- { doubt =, before = }: whether the program could trace its init, and rewrite what that says of the program's filters.
+-- Then the init gets a filter itself, which nobody can take from it, and by which nobody believes it
+-- (cella.enter.target). That too takes no_new_privs, or a capability that is about to be given up.
+attributes.init = {
+  steps = {
+    doubt_before = function(plan, value)
+      if value.doubt and value.before then doubt(plan) end
+    end,
+    doubt = function(plan, value)
+      if value.doubt and not value.before then doubt(plan) end
+    end,
+  },
+  unread = "it is about the init of a container, which who enters has none of",
+  unexpected = "seccomp(2) does what it is told, or fails, and it confines nothing",
 }
 
 -- A list of what cella.landlock.held returns: each is a layer, and all have to allow it. Behind the steps that open
@@ -390,18 +414,22 @@ local SEQUENCES = {
   files = { "umask.set", "oom_score_adj.set" }, -- before anything is made that has a mode
   limits = { "umask.set_last", "nice.set", "cpus.set", "limits.set" },
   privileges = { "personality.set", "timer_slack.set", "securebits.keep_sets", "groups.set", "ids.set",
-    "ids.leave", "undumpable.set", "keys.make", "keys.deny_before", "seccomp.set_first", "capabilities.drop",
-    "securebits.set", "capabilities.set", "no_new_privs.set", "keys.deny", "tie.set", "landlock.set_last",
-    "seccomp.set_last" },
+    "ids.leave", "undumpable.set", "keys.make", "init.doubt_before", "keys.deny_before", "seccomp.set_first",
+    "capabilities.drop", "securebits.set", "capabilities.set", "no_new_privs.set", "init.doubt", "tie.set",
+    "landlock.set_last", "seccomp.set_last" },
   memory = { "memory.set", "memory.expect" },
+  program = { "keys.deny" }, -- of the program alone, where there is an init
   last = { "limits.set_last" },
   tie = { "tie.set_last" },
 }
 M.SEQUENCES = SEQUENCES
 
---- In which order what has been set is read back.
-M.READ_BACK = { "ids", "groups", "capabilities", "securebits", "no_new_privs", "keys", "personality", "timer_slack",
-  "nice", "cpus" }
+--- In which order what has been set is read back, by the moments behind which that is.
+M.READ_BACK = {
+  privileges = { "ids", "groups", "capabilities", "securebits", "no_new_privs", "personality", "timer_slack", "nice",
+    "cpus" },
+  program = { "keys" },
+}
 
 -- Each sequence as a list of { attribute's name, step }.
 local sequences = {}
@@ -429,14 +457,13 @@ function M.complete(values)
   return whole
 end
 
---- Records the steps of a moment. Privileges are read back at once.
+--- Records the steps of a moment. What they set is read back at once, where it can be.
 ---@param plan cella.plan  for "birth", the options of one
----@param moment "birth"|"files"|"limits"|"privileges"|"memory"|"last"|"tie"
+---@param moment "birth"|"files"|"limits"|"privileges"|"memory"|"program"|"last"|"tie"
 ---@param values table<string, any>  of M.complete
 function M.record(plan, moment, values)
   for _, step in ipairs(sequences[moment]) do step[2](plan, values[step[1]]) end
-  if moment ~= "privileges" then return end
-  for _, name in ipairs(M.READ_BACK) do attributes[name].expect(plan, values[name]) end
+  for _, name in ipairs(M.READ_BACK[moment] or {}) do attributes[name].expect(plan, values[name]) end
 end
 
 --- Adds to the fields of a rule the keys by which a user's table says attributes.

@@ -226,7 +226,8 @@ local function begin(box, cwd, host)
   confinement.record(plan, "memory", confined)
   plan:chdir(cwd) -- as who the program is: never where it could not go itself
   plan:expect_cwd()
-  if box.init then plan:init(box.die_with_parent == false, filter.label(plan)) end
+  if box.init then plan:init(box.die_with_parent == false, filter.label(plan, confined.keys.which == "none")) end
+  confinement.record(plan, "program", confined)
   if box.new_session ~= false then plan:setsid() end -- of the program: an init belongs to none
   plan.pipe_owner = identity.pipe_owner(who, host)
   plan.outlives_caller = box.die_with_parent == false

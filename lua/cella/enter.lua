@@ -213,6 +213,7 @@ local function confinement_of(options, facts, own, who, moves, host, layers, fir
     capabilities = who.sets,
     no_new_privs = who.no_new_privs,
     keys = { which = options.keyrings or "none", before = not who.no_new_privs },
+    init = {},
     tie = options.die_with_parent ~= false and "last",
     memory = { are_default = host.memory_defaults },
     landlock = layers,
@@ -273,7 +274,7 @@ function M.prepare(options, cwd, host, is_function)
   plan:dumpable(false) -- entering a user namespace makes new credentials: fs.suid_dumpable decides what they are
   record_expected(plan, facts, joined)
   if enters_root then record_root(plan, target) end
-  for _, moment in ipairs { "files", "limits", "privileges", "memory" } do
+  for _, moment in ipairs { "files", "limits", "privileges", "memory", "program" } do
     confinement.record(plan, moment, confined)
   end
   record_cwd(plan, target, cwd or options.cwd, shares_mounts)

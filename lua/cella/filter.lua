@@ -86,12 +86,24 @@ function M.of_mark(mark, keep)
   return strict.mark == mark and strict or nil
 end
 
---- What an init says of the filter of its program: the mark, and how many the program has that it has not. Read by
---- cella.enter.target.
+--- What an init says of the filters that its program has and it has not: the mark of one, and whether another denies
+--- keys. M.labelled reads it, for cella.enter.target.
 ---@param plan cella.plan
+---@param denies_keys boolean
 ---@return string?
-function M.label(plan)
-  return plan.filter and ("seccomp=%d+%d"):format(plan.filter.mark, plan.is_filtered and 0 or 1)
+function M.label(plan, denies_keys)
+  local words = {}
+  if plan.filter then words[1] = ("seccomp=%d"):format(plan.filter.mark) end
+  if denies_keys then words[#words + 1] = "keys" end
+  return #words > 0 and table.concat(words, ",") or nil
+end
+
+--- What a label says.
+---@param text string  which has it
+---@return integer? mark, boolean denies_keys
+function M.labelled(text)
+  local mark = tonumber(text:match "seccomp=(%d+)")
+  return mark and math.floor(mark), text:find "keys" ~= nil
 end
 
 --- Why no program can be started under a policy, or nil.

@@ -145,50 +145,87 @@ describe("a process that is entered", function()
 
     for what, keys in pairs { ["the default"] = {}, ["keys of its own"] = { keyrings = "own" },
       ["no_new_privs = false"] = { no_new_privs = false },
-      ["no_new_privs and a session of others"] = { new_session = false } } do
+      ["no_new_privs and a session of others"] = { new_session = false },
+      ["keys of its own and a session of others"] = { keyrings = "own", new_session = false },
+      ["no_new_privs = false and a session of others"] = { no_new_privs = false, new_session = false },
+      ["all of that"] = { keyrings = "own", no_new_privs = false, new_session = false } } do
       it("whose program is process 1, and pretends to be an init with a milder policy: " .. what, function()
         local milder = require("cella.filter").of("nesting", require("cella.caps.set").NONE)
-        for _, label in ipairs { ("seccomp=%d+0"):format(milder.mark), "" } do
+        for _, label in ipairs { ("seccomp=%d"):format(milder.mark), ("seccomp=%d,keys"):format(milder.mark), "keys",
+          "" } do
           assert.matches("is under [12] seccomp filters, which cannot be put on another",
             entering_pretender(keys, label))
         end
       end)
     end
 
-    it("with sys_ptrace, by which the label of an init is rewritten", function()
-      local milder, said = require("cella.filter").of("nesting", require("cella.caps.set").NONE), ""
-      local process = hold(cella.container { mounts = { PROC }, capabilities = { "sys_ptrace" } }:spawn {
-        "perl", "-e", [[
-          $| = 1;
-          sub label { open(F, "</proc/1/cmdline"); return <F> }
-          select(undef, undef, undef, 0.01) until label() =~ /(seccomp=\d+\+\d)/;
-          my $own = $1;
-          open(MAPS, "</proc/1/maps");
-          my ($from, $to) = map { /^(\w+)-(\w+).*\[stack\]/ ? (hex $1, hex $2) : () } <MAPS>;
-          open(MEMORY, "+<", "/proc/1/mem") or die "mem: $!";
-          sysseek(MEMORY, $from, 0);
-          sysread(MEMORY, my $stack, $to - $from);
-          # To where the other ends: were the NUL behind it written over, the kernel would take all for a title, and
-          # end it where its first word does.
-          sysseek(MEMORY, $from + index($stack, $own) + length($own) - length($ARGV[0]), 0);
-          syswrite(MEMORY, $ARGV[0]);
-          print STDOUT (label() =~ /^cella-init.*\Q$ARGV[0]\E/s ? "rewritten\n" : "as it was\n");
-          sleep 1000]], ("seccomp=%d+1"):format(milder.mark), stdin = "null", stderr = "inherit",
-        stdout = function(text) said = said .. text end })
-      trial.wait_for(function() return process:step() or said ~= "" end, "the program")
-      assert.matches("^rewritten", said)
+    it("whose program makes a pid namespace in there, with a process 1 that pretends to be an init", function()
+      local other = require("cella.filter").of("default", require("cella.caps.set").NONE)
+      local directory = trial.directory()
+      trial.write(directory .. "/cella-init", trial.read("/proc/self/fd/" .. core.runner_file()))
+      trial.sh("chmod 755 " .. directory .. "/cella-init")
+      local outer = hold(cella.container { nesting = true, keyrings = "own", mounts = { PROC,
+        { type = "bind", source = directory, destination = "/mnt", readonly = true } } }:spawn { "unshare", "-Urpf",
+        "setpriv", "--bounding-set=-sys_ptrace", "bash", "-c", 'mkfifo /tmp/f; exec 3<>/tmp/f 4>/dev/null; exec -a "$0" /mnt/cella-init init 2',
+        ("cella-init seccomp=%d"):format(other.mark), stdin = "null" })
+      local pretender
+      trial.wait_for(function()
+        pretender = trial.read(("/proc/%d/task/%d/children"):format(outer.pid, outer.pid)):match "%d+"
+        return outer:step() or pretender and trial.read("/proc/" .. pretender .. "/comm") == "cella-init\n"
+      end, "the runner")
+      local _, err = hold(cella.enter { pid = tonumber(pretender) }):run { "true" }
+      trial.remove_directory(directory)
+      assert.matches("is under 1 seccomp filters, which cannot be put on another", tostring(err))
+    end)
+
+    for what, sets in pairs { ["sys_ptrace"] = { "sys_ptrace" },
+      ["sys_ptrace and setpcap"] = { "sys_ptrace", "setpcap" } } do
+      it("with " .. what .. ", by which the label of an init is rewritten", function()
+        local milder, said = require("cella.filter").of("nesting", require("cella.caps.set").NONE), ""
+        local process = hold(cella.container { mounts = { PROC }, capabilities = sets }:spawn {
+          "perl", "-e", [[
+            $| = 1;
+            sub label { open(F, "</proc/1/cmdline"); return <F> }
+            select(undef, undef, undef, 0.01) until label() =~ /(seccomp=\d+)/;
+            my $own = $1;
+            open(MAPS, "</proc/1/maps");
+            my ($from, $to) = map { /^(\w+)-(\w+).*\[stack\]/ ? (hex $1, hex $2) : () } <MAPS>;
+            open(MEMORY, "+<", "/proc/1/mem") or die "mem: $!";
+            sysseek(MEMORY, $from, 0);
+            sysread(MEMORY, my $stack, $to - $from);
+            # To where the other ends: were the NUL behind it written over, the kernel would take all for a title, and
+            # end it where its first word does.
+            sysseek(MEMORY, $from + index($stack, $own) + length($own) - length($ARGV[0]), 0);
+            syswrite(MEMORY, $ARGV[0]);
+            print STDOUT (label() =~ /^cella-init.*\Q$ARGV[0]\E/s ? "rewritten\n" : "as it was\n");
+            sleep 1000]], ("seccomp=%d"):format(milder.mark), stdin = "null", stderr = "inherit",
+          stdout = function(text) said = said .. text end })
+        trial.wait_for(function() return process:step() or said ~= "" end, "the program")
+        assert.matches("^rewritten", said)
+        local result, err = hold(cella.enter { pid = process.pid }):run { "true" }
+        assert.is_nil(result)
+        assert.matches("is under 3 seccomp filters, which cannot be put on another", tostring(err))
+        -- The handle does not ask.
+        assert_same(process)
+      end)
+    end
+
+    it("by its number, where its init tells of its filters", function()
+      for _, keys in ipairs { {}, { keyrings = "own" }, { seccomp = false }, { new_session = false },
+        { no_new_privs = false, capabilities = { "sys_admin" } } } do
+        local process = sleeper(keys)
+        local filters = "grep Seccomp_filters /proc/self/status"
+        local result = assert(hold(cella.enter { pid = process.pid }):run { "sh", "-c", filters, stdout = "capture" })
+        assert.equal(word(entering(process), filters), (result.stdout:gsub("\n$", "")))
+      end
+    end)
+
+    it("by its number, where its filters came before its init: not, but by its handle", function()
+      local process = sleeper { no_new_privs = false }
       local result, err = hold(cella.enter { pid = process.pid }):run { "true" }
       assert.is_nil(result)
       assert.matches("is under 2 seccomp filters, which cannot be put on another", tostring(err))
-      -- The handle does not ask.
       assert_same(process)
-    end)
-
-    it("by its number, where its init tells of its filters", function()
-      for _, keys in ipairs { {}, { keyrings = "own" }, { no_new_privs = false }, { new_session = false } } do
-        local result = assert(hold(cella.enter { pid = sleeper(keys).pid }):run { "true" })
-        assert.equal(0, result.code)
-      end
     end)
 
     it("as another user with groups", function()

@@ -29,6 +29,12 @@ local function is_plain(box, host)
   return box.namespaces.user == "host" and box.no_new_privs ~= false and not host.capabilities.setpcap
 end
 
+-- Whether the program could trace others of its user namespace.
+local function may_trace(sets, no_new_privs)
+  return sets.permitted:has "sys_ptrace" or sets.inheritable:has "sys_ptrace"
+    or not no_new_privs and sets.bounding:has "sys_ptrace"
+end
+
 --- The rules of Landlock's, as far as this host has them and they say that this is enough.
 ---@param box table  a container's description
 ---@return table[]? layers, cella.error? err
@@ -64,7 +70,8 @@ function M.of(box, user, host, layers)
     capabilities = sets,
     securebits = not plain and {},
     no_new_privs = no_new_privs,
-    keys = { which = box.keyrings or "none", before = not no_new_privs },
+    keys = { which = box.keyrings or "none", before = not no_new_privs and not sets.effective:has "sys_admin" },
+    init = { doubt = box.init and may_trace(sets, no_new_privs), before = not no_new_privs },
     tie = box.die_with_parent ~= false and not box.init and "before exec",
     memory = { are_default = host.memory_defaults },
     landlock = layers,

@@ -4,7 +4,7 @@
 local core = require "cella.core"
 local Error = require "cella.error"
 local files = require "cella.host.file"
-local file = require "cella.host.file"
+local filter = require "cella.filter"
 local idmap = require "cella.idmap"
 local kinds = require "cella.kinds"
 local status = require "cella.host.status"
@@ -16,6 +16,7 @@ Target.__index = Target
 
 local M = {}
 
+local TITLE = "cella-init" -- of an init, as the name and before what it says
 local S_IFREG = 8 -- the type in a mode, in its upper bits
 local ESRCH, EACCES, EPERM, EINVAL, ENOENT = 3, 13, 1, 22, 2
 
@@ -27,7 +28,7 @@ end
 local function refused(self, path, message, errno)
   if errno == ESRCH or self:ended() then return gone(self.pid) end
   local why
-  local shown = errno == ENOENT and file.read(self:path "status")
+  local shown = errno == ENOENT and files.read(self:path "status")
   if shown and (status.field(shown, "State") or ""):find "^[ZX]" then
     why = ("the first thread of process %d has ended, and the others are not looked at"):format(self.pid)
   elseif errno == ENOENT and not shown then
@@ -114,7 +115,7 @@ end
 ---@return string?, cella.error?
 function Target:read(name)
   local shown = ("/proc/%d/%s"):format(self.pid, name)
-  local text, message, errno = file.read(self:path(name))
+  local text, message, errno = files.read(self:path(name))
   if not text then return nil, refused(self, shown, message, errno) end
   return text
 end
@@ -215,7 +216,7 @@ end
 local function first_of_namespace(pid)
   local depth
   for _ = 1, 4096 do
-    local text = file.read(("/proc/%d/status"):format(pid))
+    local text = files.read(("/proc/%d/status"):format(pid))
     local numbers = status.numbers(text or "", "NSpid")
     depth = depth or #numbers
     if #numbers < 2 or #numbers ~= depth then return nil end
@@ -231,55 +232,54 @@ end
 ---@field policy cella.seccomp.policy|string|nil  of another; or its name
 ---@field mark integer?  of that, where it is all that is known
 
--- Until an init says which filter its program has, which it does once that is executed.
+-- Until an init says which filters its program has, which it does once that is executed.
 local SAYS_WITHIN = 1 -- seconds
 
--- The mark of the filter that the init's program has been given, and how many it has that the init has not.
+-- What an init says of the filters of its program.
 local function label_of(init)
   local until_then = core.now() + SAYS_WITHIN
   repeat
-    local words = file.read(("/proc/%d/cmdline"):format(init)) or ""
-    if words:sub(1, #"cella-init") == "cella-init" then
-      local mark, more = words:match "seccomp=(%d+)%+(%d)"
-      return tonumber(mark), tonumber(more)
-    end
+    local words = files.read(("/proc/%d/cmdline"):format(init)) or ""
+    if words:sub(1, #TITLE) == TITLE then return filter.labelled(words:sub(#TITLE + 1)) end
     core.poll({}, 0.002)
   until core.now() > until_then
-  return nil
+  return nil, false
 end
 
---- The filters that the process was started with, besides those of who started it. A handle knows. Of a bare number it
---- is what the init says, where it is cella's: it has been given the filter that denies keys, and that of the program
---- where this comes first, before the program has run, and nobody in there can give it any; its command line has the
---- mark of the latter.
+-- How many filters a process has, by its status.
+local function filters_of(text) return tonumber(status.field(text or "", "Seccomp_filters")) end
+
+-- Whether the filters that an init has are ours: as many, and so has who has started it, in our pid namespace. Where we
+-- have none, it has none.
+local function are_ours(text, own)
+  if filters_of(text) ~= own then return false end
+  if own == 0 then return true end
+  local parent = files.read(("/proc/%s/status"):format(status.field(text, "PPid") or ""))
+  return filters_of(parent) == own and #status.numbers(parent, "NSpid") == 1
+end
+
+--- The filters that the process was started with, besides those of who started it. A handle knows. Of a bare number its
+--- init says it, where that is cella's.
+---
+--- Whoever says so in there could be a hostile program, which is process 1 of its pid namespace and executes a copy of
+--- the runner; or which traces the init. A program of cella's is under filters, and nobody gets rid of one: an init has
+--- none but those of who has started it, where the program is not one that could trace it (confinement.lua).
 ---@param own integer  filters of this process
 ---@return cella.enter.filtered?
 function Target:filters_given(own)
   if self.filtered ~= nil then return self.filtered or nil end
   local init, text = first_of_namespace(self.pid)
-  if not init or status.field(text, "Name") ~= "cella-init" then return nil end
-  -- Without an init the program itself is process 1, and can execute a copy of the runner that says what it likes. But
-  -- it has a session of its own (`new_session`), and nobody gets back into one from outside, in which an init is.
-  local sessions = status.numbers(text, "NSsid")
-  if sessions[#sessions] ~= 0 then return nil end
-  -- Who may trace it writes there what he likes.
+  if not init or status.field(text, "Name") ~= TITLE or not are_ours(text, own) then return nil end
+  -- Of a plan that somebody has made by hand: who may trace it writes there what he likes.
   for _, set in ipairs { "CapBnd", "CapPrm", "CapInh" } do
     if core.caps.mask(status.field(text, set)):has "sys_ptrace" then return nil end
   end
-  -- Who may look at its executable compares it. That may be a hostile program's, of any size.
+  -- Another version's says something else. It may be a hostile program's file, of any size.
   local program = core.runner_file()
   local ours = program and bytes("/proc/self/fd/" .. program, math.huge) or ""
-  local theirs = bytes(("/proc/%d/exe"):format(init), #ours + 1)
-  if theirs and (ours == "" or theirs ~= ours) then return nil end
-  local count = tonumber(status.field(text, "Seccomp_filters"))
-  local mark, more
-  if theirs then mark, more = label_of(init) end
-  -- All filters that its program has has an init only without no_new_privs (filter.may_be_first), which nobody takes
-  -- back.
-  if more == 0 and status.field(text, "NoNewPrivs") ~= "0" then return nil end
-  local of_keys = count - own - (mark and 1 - more or 0)
-  if of_keys ~= 0 and of_keys ~= 1 or of_keys == 0 and not mark then return nil end
-  return { count = count + (more or 0), keys = of_keys == 1, mark = mark and math.floor(mark) }
+  if ours == "" or bytes(("/proc/%d/exe"):format(init), #ours + 1) ~= ours then return nil end
+  local mark, keys = label_of(init)
+  return { count = own + (mark and 1 or 0) + (keys and 1 or 0), keys = keys, mark = mark }
 end
 
 --- What Target:facts says of this process. `seccomp` is the number of its filters.

@@ -182,8 +182,8 @@ end
 
 -- The filters that the program gets: how many there are then, whether one denies keys, and the policy of another.
 local function filtered(plan)
-  if not plan.denies_keys and not plan.filter then return false end
-  local given = (plan.denies_keys and 1 or 0) + (plan.filter and 1 or 0)
+  local given = (plan.denies_keys and 1 or 0) + (plan.filter and 1 or 0) + (plan.is_doubted and 1 or 0)
+  if given == 0 then return false end
   return { count = filters() + given, keys = plan.denies_keys or false, policy = plan.filter and plan.filter.policy }
 end
 
