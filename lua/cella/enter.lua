@@ -9,6 +9,7 @@
 
 local blame = require "cella.blame"
 local called = require "cella.call"
+local capabilities = require "cella.caps.set"
 local core = require "cella.core"
 local Error = require "cella.error"
 local Plan = require "cella.plan"
@@ -31,6 +32,7 @@ local targets = require "cella.enter.target"
 local validate = require "cella.validate"
 
 local rule = validate.rule
+local EPERM = 1
 
 ---@class cella.entrance
 local Entrance = { __name = "cella.entrance" }
@@ -200,8 +202,24 @@ local function landlock_of(options, given, who, is_function)
   return layers
 end
 
--- What it is confined by: what the process is, as far as `who` has not narrowed that down.
-local function confinement_of(options, facts, own, who, moves, host, layers, first)
+-- An ordinary user in his own user namespace may change less of himself: his bounding set and securebits stay, of which
+-- nothing can be gained under no_new_privs. The set, where that is so; nil and an error, where it is not that of the
+-- process, and counts.
+local function kept_bounding(target, who, joins_user, options, host)
+  if joins_user or host.capabilities.setpcap or options.capabilities and not capabilities.is(options.capabilities) then
+    return false
+  end
+  local own = capabilities.mask(lists.sorted_keys(host.bounding))
+  if who.no_new_privs or own == who.sets.bounding and #(host.securebits or { "?" }) == 0 then return own end
+  return nil, Error.new { op = "enter", errno = EPERM,
+    message = ("the bounding set of process %d cannot be taken on"):format(target.pid),
+    why = "in this process's own user namespace that needs CAP_SETPCAP, which it does not have; with "
+      .. "`no_new_privs = true` nothing can be gained of what is in that set" }
+end
+
+-- What it is confined by: what the process is, as far as `who` has not narrowed that down. `keeps_bounding`: that set
+-- stays as it is, and the securebits.
+local function confinement_of(options, facts, own, who, moves, host, layers, first, keeps_bounding)
   return confinement.complete {
     cgroups = { moves = #moves > 0 and function(process) return cgroups.move(process.pid, moves) end or nil },
     umask = { first = facts.umask, program = options.umask },
@@ -211,6 +229,7 @@ local function confinement_of(options, facts, own, who, moves, host, layers, fir
     ids = who.user,
     undumpable = true,
     capabilities = who.sets,
+    securebits = not keeps_bounding and {},
     no_new_privs = who.no_new_privs,
     keys = { which = options.keyrings or "none", before = not who.no_new_privs },
     init = {},
@@ -255,7 +274,12 @@ function M.prepare(options, cwd, host, is_function)
     if not moves then return nil, err end
   end
 
-  local confined = confinement_of(options, facts, own, who, moves, host, layers, first or false)
+  local bounding
+  bounding, err = kept_bounding(target, who, joins_user, options, host)
+  if bounding == nil then return nil, err end
+  if bounding then who.sets.bounding, who.sets.keeps_bounding = bounding, true end
+
+  local confined = confinement_of(options, facts, own, who, moves, host, layers, first or false, bounding)
   -- Into its cgroups first: what they limit is limited from the first step inside.
   local plan_options = {}
   confinement.record(plan_options, "birth", confined)

@@ -166,7 +166,8 @@ describe("a process that is entered", function()
       trial.sh("chmod 755 " .. directory .. "/cella-init")
       local outer = hold(cella.container { nesting = true, keyrings = "own", mounts = { PROC,
         { type = "bind", source = directory, destination = "/mnt", readonly = true } } }:spawn { "unshare", "-Urpf",
-        "setpriv", "--bounding-set=-sys_ptrace", "bash", "-c", 'mkfifo /tmp/f; exec 3<>/tmp/f 4>/dev/null; exec -a "$0" /mnt/cella-init init 2',
+        "setpriv", "--bounding-set=-sys_ptrace", "bash", "-c",
+        'mkfifo /tmp/f; exec 3<>/tmp/f 4>/dev/null; exec -a "$0" /mnt/cella-init init 2',
         ("cella-init seccomp=%d"):format(other.mark), stdin = "null" })
       local pretender
       trial.wait_for(function()
@@ -263,6 +264,19 @@ describe("a process that is entered", function()
       assert_same(sleeper { namespaces = { user = "host" }, capabilities = { "chown", "kill" } })
       assert_same(sleeper { namespaces = { user = "host" }, user = { uid = 1, gid = 2, groups = { 3 } } })
     end))
+
+    it("of an ordinary user's, which has no namespaces of its own", function()
+      if not trial.lacks_root() then return pending "needs an ordinary user" end
+      assert_same(hold(cella.container { namespaces = "host" }:spawn(SLEEP)))
+      -- Whose bounding set is the smaller one, and counts.
+      local options = { namespaces = {}, user = "host", keyrings = "own", exceed = { "no_new_privs" } }
+      local process = sleeper { no_new_privs = false, keyrings = "own", seccomp = false }
+      local err = refused(process, options)
+      assert.matches("the bounding set of process %d+ cannot be taken on", err.message)
+      assert.is_nil(err.step)
+      options.no_new_privs = true
+      assert.equal("1", word(entering(process, options), "grep NoNewPrivs /proc/self/status | cut -f 2"))
+    end)
 
     it("in a container in a container", function()
       -- Its program is in a user namespace below that of the one that is ours.
