@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/limits.h>
 #include <linux/openat2.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -55,19 +56,157 @@ static int act_landlock_add_rule(const struct arg *a)
 	return add_path((int)a[0].n, (int)a[1].n, (uint64_t)a[2].n);
 }
 
-/* landlock_add_path(ruleset_fd, path, access [, of_file [, optional [, no_links]]]) -> true | nil, message, errno
+static long open_path(const char *path, uint64_t resolve)
+{
+	struct open_how how = { .flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_NO_MAGICLINKS | resolve };
+	long fd;
+	RAW_RETRY(fd, SYS_openat2, AT_FDCWD, path, &how, sizeof how);
+	return fd;
+}
+
+static long open_in(long directory, const char *name)
+{
+	long fd;
+	RAW_RETRY(fd, SYS_openat, directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	return fd;
+}
+
+static bool is_same(const struct stat *one, const struct stat *other)
+{
+	return one->st_dev == other->st_dev && one->st_ino == other->st_ino;
+}
+
+/* Whether a directory is `above` or below that: 1 or 0, or a negative errno. */
+static int is_below(long directory, const struct stat *above)
+{
+	struct stat status, parent;
+	long at = RAW(SYS_fcntl, directory, F_DUPFD_CLOEXEC, 0);
+	long result = at < 0 ? at : RAW(SYS_newfstatat, at, "", &status, AT_EMPTY_PATH);
+	while (result == 0 && !is_same(&status, above)) {
+		long up = open_in(at, "..");
+		result = up < 0 ? up : RAW(SYS_newfstatat, up, "", &parent, AT_EMPTY_PATH);
+		RAW(SYS_close, at);
+		at = up;
+		if (result == 0 && is_same(&status, &parent))
+			break;
+		status = parent;
+	}
+	if (at >= 0)
+		RAW(SYS_close, at);
+	return result < 0 ? (int)result : is_same(&status, above);
+}
+
+/* Whether a directory is below one of several. */
+static int is_below_some(long directory, const char *const *paths)
+{
+	int result = 0;
+	for (; *paths && result == 0; paths++) {
+		struct stat above;
+		long found = RAW(SYS_newfstatat, AT_FDCWD, *paths, &above, 0);
+		if (found == 0)
+			result = is_below(directory, &above);
+		else if (found != -ENOENT)
+			result = (int)found;
+	}
+	return result;
+}
+
+/* Puts what a link says, and what is behind it in a path, into `path`. */
+static int follow(long link, char *path, const char *behind)
+{
+	char target[PATH_MAX];
+	size_t length = 0;
+	long size = RAW(SYS_readlinkat, link, "", target, sizeof target);
+	if (size < 0)
+		return (int)size;
+	while (behind[length])
+		length++;
+	if ((size_t)size + length + 1 > PATH_MAX)
+		return -ENAMETOOLONG;
+	/* Upwards or downwards, as one may lie in the other. */
+	size_t from = (size_t)(behind - path);
+	for (size_t i = 0; i <= length; i++) {
+		size_t at = from < (size_t)size ? length - i : i;
+		path[(size_t)size + at] = path[from + at];
+	}
+	for (size_t i = 0; i < (size_t)size; i++)
+		path[i] = target[i];
+	return 0;
+}
+
+/* Opens a path as the kernel does, but for links that lie in or below one of these directories (ELOOP). */
+static long open_without(const char *path, const char *const *links_in)
+{
+	enum { MOST_LINKS = 40 };
+	char rest[PATH_MAX];
+	size_t size = 0;
+	do {
+		if (size == sizeof rest)
+			return -ENAMETOOLONG;
+		rest[size] = path[size];
+	} while (path[size++]);
+	char *next = rest;
+	int links = 0;
+	long at = open_in(AT_FDCWD, *next == '/' ? "/" : ".");
+	while (at >= 0) {
+		while (*next == '/')
+			next++;
+		if (!*next)
+			return at;
+		char *end = next;
+		while (*end && *end != '/')
+			end++;
+		char was = *end;
+		*end = 0;
+		struct stat status;
+		long fd = open_in(at, next);
+		*end = was;
+		long result = fd < 0 ? fd : RAW(SYS_newfstatat, fd, "", &status, AT_EMPTY_PATH);
+		if (result == 0 && S_ISLNK(status.st_mode)) {
+			result = is_below_some(at, links_in);
+			if (result > 0 || links++ == MOST_LINKS)
+				result = -ELOOP;
+			if (result == 0)
+				result = follow(fd, rest, end);
+			RAW(SYS_close, fd);
+			fd = at;
+			next = rest;
+			if (result == 0 && *next == '/') {
+				RAW(SYS_close, at);
+				at = fd = open_in(AT_FDCWD, "/");
+			}
+		} else {
+			RAW(SYS_close, at);
+			next = end;
+		}
+		at = fd;
+		if (result < 0) {
+			if (at >= 0)
+				RAW(SYS_close, at);
+			return result;
+		}
+	}
+	return at;
+}
+
+/* landlock_add_path(ruleset_fd, path, access [, of_file [, optional [, links_in]]]) -> true | nil, message, errno
  * The same for what a path leads to. Links of /proc are not followed (ELOOP): they lead to whatever is open.
  * of_file: in place of `access`, where it is no directory
  * optional: a path that is not there (ENOENT) needs no rule
- * no_links: no symbolic link is followed (ELOOP): who is to be under the rules may have made it before */
+ * links_in: in and below these directories no symbolic link is followed (ELOOP): who gets the rules may have made it */
 static int act_landlock_add_path(const struct arg *a)
 {
-	struct open_how how = { .flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_NO_MAGICLINKS };
 	struct stat status;
+	const char *const *links_in = given(&a[5]) ? a[5].p : NULL;
 	long fd, result;
-	if (a[5].n)
-		how.resolve |= RESOLVE_NO_SYMLINKS;
-	RAW_RETRY(fd, SYS_openat2, AT_FDCWD, a[1].p, &how, sizeof how);
+	fd = open_path(a[1].p, links_in ? RESOLVE_NO_SYMLINKS : 0);
+	if (fd == -ELOOP && links_in) {
+		fd = open_path(a[1].p, 0); /* which knows the links of /proc */
+		if (fd >= 0) {
+			RAW(SYS_close, fd);
+			fd = open_without(a[1].p, links_in);
+		}
+	}
 	if (fd < 0)
 		return fd == -ENOENT && a[4].n ? 0 : (int)fd;
 	result = RAW(SYS_newfstatat, fd, "", &status, AT_EMPTY_PATH);
@@ -151,7 +290,7 @@ static const struct op rows[] = {
 	    { "access", K_FLAGS, false, &names_landlock_fs },
 	    { "of_file", K_FLAGS, true, &names_landlock_fs },
 	    { "optional", K_BOOL, true },
-	    { "no_links", K_BOOL, true } } },
+	    { "links_in", K_STRINGS, true } } },
 	{ "landlock_add_port", act_landlock_add_port, 0, RESULT_TRUE,
 	  { { "ruleset_fd", K_FD }, { "port", K_PORT }, { "access", K_FLAGS, false, &names_landlock_net } } },
 	{ "landlock_restrict_self", act_landlock_restrict_self, OP_CREDENTIALS, RESULT_TRUE, { { "ruleset_fd", K_FD } } },

@@ -201,7 +201,7 @@ function M.held(policy)
     local access = without(one.access, level)
     if #access > 0 then
       held.paths[#held.paths + 1] = { path = one.path, access = access, of_file = without(one.of_file, level),
-        optional = one.optional, no_links = one.no_links }
+        optional = one.optional, links_in = one.links_in }
     end
   end
   for _, one in ipairs(meaning.ports) do

@@ -152,6 +152,34 @@ describe("a program under rules", function()
     assert.same({ "0" }, answers(policy, nil, "read=/work/a/x"))
   end)
 
+  it_needs("is not led elsewhere by such a link that it comes to by another, which is followed", 1, function()
+    assert(cella.sys.mkdir(work .. "/b/c", 493))
+    trial.write(work .. "/b/c/y", "y")
+    assert(cella.sys.symlink("b", work .. "/way"))
+    assert(cella.sys.symlink("/./work//a/../way", work .. "/long"))
+    assert(cella.sys.symlink("/work/a", work .. "/b/cache"))
+    local policy = { restrict = { "read", "make_sym" }, files = { { path = "/work/b", allow = "make_sym" },
+      { path = "/probe", allow = "read" }, { path = "", allow = "read" } } }
+    for _, path in ipairs { "/work/way/cache", "/work/way/./cache/", "/work/long/cache" } do
+      policy.files[3].path = path
+      local result, err = start(policy, nil, "read=/work/a/x")
+      assert.is_nil(result, path)
+      assert.equal("landlock_add_path ELOOP", err.op .. " " .. err.code)
+      assert.truthy(tostring(err):find("lets programs make links", 1, true), tostring(err))
+    end
+    -- The control: links that lie elsewhere.
+    for _, path in ipairs { "/work/way/c", "/work/long/c//", "/work/long/./c/." } do
+      policy.files[3].path = path
+      assert.same({ "0", "EACCES" }, answers(policy, nil, "read=/work/b/c/y", "read=/work/a/x"), path)
+    end
+    policy.files[3].path = "/work/way/nothing"
+    assert.equal("ENOENT", select(2, start(policy, nil, "read=/work/a/x")).code)
+    policy.files[3].optional = true
+    assert.same({ "EACCES" }, answers(policy, nil, "read=/work/a/x"))
+    policy.files[3].path = "/proc/self/root"
+    assert.equal("ELOOP", select(2, start(policy, nil, "read=/work/a/x")).code)
+  end)
+
   it_needs("is not started where a path of a rule is not there", 1, function()
     local function refused(rule, code, words)
       local files = { { path = "/probe", allow = "read" }, rule }

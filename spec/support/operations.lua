@@ -104,7 +104,7 @@ return {
     optional(flags("scoped", "signal")) },
   landlock_add_rule = { fd "ruleset_fd", fd(), flags("access", "read_file") },
   landlock_add_path = { fd "ruleset_fd", path(), flags("access", "read_file"), optional(flags("of_file", "read_file")),
-    optional(p("optional", "boolean", true)), optional(p("no_links", "boolean", true)) },
+    optional(p("optional", "boolean", true)), optional(p("links_in", "strings", { NOWHERE })) },
   landlock_add_port = { fd "ruleset_fd", p("port", "port", 80), flags("access", "bind_tcp") },
   landlock_restrict_self = { fd "ruleset_fd" },
   expect_landlock = { flags("trials", "read_dir"), optional(p("port", "port", 65535)) },

@@ -354,7 +354,7 @@ why.landlock_add_path = {
   ENOTDIR = ROOT .. ": part of it is no directory",
   EACCES = ROOT .. ": the container's user may not search a directory on it",
   ELOOP = function(fields)
-    if fields.args and fields.args.no_links then
+    if fields.args and fields.args.links_in then
       return ROOT .. ": a symbolic link is on it, below a directory where another rule lets programs make links; name "
         .. "what it leads to"
     end

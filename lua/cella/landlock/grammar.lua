@@ -108,24 +108,17 @@ local function path_rules(said, set, path)
   return list
 end
 
-local function clean(path)
-  local short = path:gsub("/+", "/"):gsub("/%./", "/"):gsub("/%./", "/"):gsub("/%.?$", "")
-  return short .. "/"
-end
-
 -- What lies below a directory where links can be made could be one that an earlier program has left: to a place that
 -- it could not reach then.
 local function forbid_links(list)
+  local links_in = {}
   for _, one in ipairs(list) do
-    local path = clean(one.path)
-    for _, other in ipairs(list) do
-      local above = clean(other.path)
-      if #above < #path and path:sub(1, #above) == above
-        and (lists.contains(other.access, "make_sym") or lists.contains(other.access, "refer")) then
-        one.no_links = true
-      end
+    if (lists.contains(one.access, "make_sym") or lists.contains(one.access, "refer"))
+      and not lists.contains(links_in, one.path) then
+      links_in[#links_in + 1] = one.path
     end
   end
+  for _, one in ipairs(list) do one.links_in = #links_in > 0 and links_in or nil end
   return list
 end
 
@@ -157,7 +150,7 @@ end
 ---@field fs string[]     rights to files that are refused where no rule allows them
 ---@field net string[]    the same of ports
 ---@field scoped string[]
----@field paths { path: string, access: string[], of_file: string[], optional: boolean, no_links: boolean? }[]
+---@field paths { path: string, access: string[], of_file: string[], optional: boolean, links_in: string[]? }[]
 ---@field ports { port: integer, access: string[] }[]
 ---@field needs integer   the ABI that has all of this
 

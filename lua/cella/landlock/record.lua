@@ -42,7 +42,7 @@ local function record_one(plan, held)
   for _, one in ipairs(held.paths) do
     local same = #one.of_file == #one.access
     plan:landlock_add_path(ruleset, one.path, one.access, not same and one.of_file or nil, one.optional or nil,
-      one.no_links)
+      one.links_in)
   end
   for _, one in ipairs(held.ports) do plan:landlock_add_port(ruleset, one.port, one.access) end
   plan:landlock_restrict_self(ruleset)
