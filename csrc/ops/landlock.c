@@ -193,7 +193,7 @@ static long open_without(const char *path, const char *const *links_in)
  * The same for what a path leads to. Links of /proc are not followed (ELOOP): they lead to whatever is open.
  * of_file: in place of `access`, where it is no directory
  * optional: a path that is not there (ENOENT) needs no rule
- * links_in: in and below these no link is followed (ELOOP): who gets the rules may have made it */
+ * links_in: in and below these no link is followed (ELOOP): who gets rules may have made it */
 static int act_landlock_add_path(const struct arg *a)
 {
 	struct stat status;

@@ -571,7 +571,7 @@ function sys.landlock_add_rule(ruleset_fd, fd, access) end
 ---@param access cella.landlock_access|cella.landlock_access[]
 ---@param of_file (cella.landlock_access|cella.landlock_access[])?  in place of `access`, where it is no directory
 ---@param optional boolean?  a path that is not there (ENOENT) needs no rule
----@param links_in (string|string[])?  in and below these no link is followed (ELOOP): who gets the rules may have made it
+---@param links_in (string|string[])?  in and below these no link is followed (ELOOP): who gets rules may have made it
 function sys.landlock_add_path(ruleset_fd, path, access, of_file, optional, links_in) end
 
 --- landlock_add_rule(2), LANDLOCK_RULE_NET_PORT: what is allowed with a port.
