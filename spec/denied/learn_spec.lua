@@ -102,7 +102,7 @@ describe("cella learn", function()
     assert.truthy(said "":find("missing", 1, true))
     assert.truthy(said "--timeout x -- true":find("no number of seconds", 1, true))
     assert.truthy(said "-e 'command = { print }'":find("function", 1, true))
-    assert.truthy(said "--timeout 0.2 -- sleep 20":find("learnt 124", 1, true))
+    assert.truthy(said "--timeout 1 -- sleep 1000":find("learnt 124", 1, true))
   end)
 
   it("is told what it prints without its escape sequences", function()

@@ -19,6 +19,7 @@ local NEEDS = {
     local ids, reason = trial.several_ids()
     return not ids and reason or nil
   end,
+  ["Lua 5.4"] = function() return portable.name ~= "lua5.4" and "starts a Lua 5.4" or nil end,
   nft = function()
     return trial.sh "PATH=$PATH:/usr/sbin:/sbin command -v nft" == "" and "needs nft" or nil
   end,
@@ -38,18 +39,24 @@ function lacks(snippet)
   return nil
 end
 
--- A directory to do it in: the checkout, by its names, with room for files.
+-- A directory to do it in: the checkout, by its names, with room for files. Its programs are those of the Lua at work.
+local PROGRAMS = "/.programs"
 local function place(directory)
-  trial.sh(("ln -s %s/* %s"):format(trial.top, directory))
+  trial.sh(("ln -s %s/* %s; mkdir %s%s"):format(trial.top, directory, directory, PROGRAMS))
+  local path = trial.write(directory .. PROGRAMS .. "/cella", ('#!/bin/sh\nexec %s "$@"\n'):format(trial.cli_text {}))
+  trial.sh("chmod 755 " .. path)
   return directory
 end
+
+-- What it prints comes as on a terminal: in the order in which it is printed, whoever does.
+local LINES = [[ -e 'io.stdout:setvbuf "line"']]
 
 local run
 function run(snippet, directory)
   if snippet.before then assert.equal(0, run(snippet.before, directory).status) end
   local path = trial.write(directory .. "/snippet", snippet.program)
-  local interpreter = snippet.language == "lua" and trial.interpreter() or "sh -e"
-  local variables = ("HOME=%s PATH=%s/bin:$PATH"):format(directory, trial.top)
+  local interpreter = snippet.language == "lua" and trial.interpreter() .. LINES or "sh -e"
+  local variables = ("HOME=%s PATH=%s%s:$PATH"):format(directory, directory, PROGRAMS)
   return trial.host { "/bin/sh", "-c", ("cd %s && env %s %s %s 2>&1"):format(directory, variables, interpreter, path) }
 end
 

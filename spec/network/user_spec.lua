@@ -201,7 +201,9 @@ describe("the helper of a user-mode network", function()
     local caller = trial.hold(cella.plan():exec({ "/bin/sh", "-c", ("exec %s -e '%s'"):format(trial.interpreter(), ([[
       local box = require("cella").container { network = { type = "user", program = "%s/pasta" } }
       local process = assert(box:spawn { "sleep", "1000" })
-      io.open("%s/pid", "w"):write(process.network.pid, " ", process.pid, "\n"):close()
+      local file = io.open("%s/pid", "w")
+      file:write(process.network.pid, " ", process.pid, "\n")
+      file:close()
       process:wait()]]):format(directory, directory)), stdin = "null" }):spawn())
     local line = trial.wait_for(function()
       local text = trial.read(directory .. "/pid")
