@@ -90,6 +90,31 @@ describe("cella-oci", function()
     assert.equal("7\nopened\n", result.stdout, result.stderr)
   end)
 
+  -- Engines write down the maps of a namespace that they have made for another container, of a pod for one.
+  it("joins a user namespace that has the maps of the bundle, and no other #slow", function()
+    if trial.lacks_root() then return pending("needs root") end
+    local holder = assert(cella.container { ids = { uid = "0 100000 1000", gid = "0 100000 1000" }, init = false }
+      :spawn { "/bin/sleep", "1000" })
+    local function joined(first)
+      local path = bundle({ "cat", "/proc/self/uid_map" }, function(config)
+        table.insert(config.linux.namespaces, { type = "user", path = ("/proc/%d/ns/user"):format(holder.pid) })
+        config.linux.uidMappings = { { containerID = 0, hostID = first, size = 1000 } }
+        config.linux.gidMappings = { { containerID = 0, hostID = 100000, size = 1000 } }
+        config.process.capabilities = {}
+        table.remove(config.mounts) -- sysfs, of the network namespace
+      end)
+      trial.sh(("chmod 755 %s; chown -R 100000:100000 %s/rootfs"):format(directory, path))
+      return run { "run", "--bundle", path, "one" }
+    end
+    local good, bad = joined(100000), joined(100001)
+    holder:kill "kill"
+    holder:wait()
+    assert.equal("0 100000 1000\n", (good.stdout:gsub("^ +", ""):gsub(" +", " ")), good.stderr)
+    assert.matches("linux.uidMappings: the user namespace that is joined has other maps", bad.stderr, 1, true)
+    assert.equal("", bad.stdout)
+    assert.equal("", said { "list", "--quiet" })
+  end)
+
   it("executes as another user with the groups and the umask of the container's own #slow", function()
     if trial.lacks_root() then return pending("needs root") end
     local path = bundle({ "sleep", "1000" }, function(config)

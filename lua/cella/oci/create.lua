@@ -1,13 +1,14 @@
 --- Making a container of a bundle: its process has all that it is to have, and waits for `start`.
 
 local cgroups = require "cella.oci.cgroup"
-local container = require "cella.container"
 local Error = require "cella.error"
 local failed = require "cella.oci.failed"
+local file = require "cella.host.file"
 local hooks = require "cella.oci.hooks"
 local lazy = require "cella.lazy"
 ---@module "cella.oci.home"
 local homes = lazy "cella.oci.home"
+local kept = require "cella.oci.kept"
 local read = require "cella.oci.read"
 local states = require "cella.oci.state"
 local streams = require "cella.oci.streams"
@@ -37,11 +38,23 @@ end
 ---@field cgroups boolean?  false: none, whatever the bundle says
 ---@field terminal boolean?  false: the caller has another way for it
 
--- The container of a bundle, with what cella's own keys do not say.
-local function box_of(bundle)
-  local box = container.new(bundle.container)
-  box.description.plain = true
-  return box
+-- That a user namespace which is joined has the maps that the bundle tells of, as engines do who have made both.
+local function check_maps(joined, pid)
+  for _, kind in ipairs { "uid", "gid" } do
+    local expected, there = {}, {}
+    for i, extent in ipairs(joined[kind]) do
+      expected[i] = ("%.0f %.0f %.0f"):format(extent.inside, extent.outside, extent.count)
+    end
+    for line in (file.read(("/proc/%d/%s_map"):format(pid, kind)) or ""):gmatch "[^\n]+" do
+      there[#there + 1] = table.concat({ line:match "^ *([0-9]+) +([0-9]+) +([0-9]+)" }, " ")
+    end
+    table.sort(expected)
+    table.sort(there)
+    if table.concat(expected, "\n") ~= table.concat(there, "\n") then
+      return failed("config", nil, ("linux.%sMappings: the user namespace that is joined has other maps"):format(kind))
+    end
+  end
+  return true
 end
 
 -- A process that is not yet started and comes to nothing.
@@ -71,7 +84,7 @@ local function create_in(state, options, bundle)
   local ok, err = streams.check(options, bundle.command.terminal)
   if not ok then return nil, err end
   local data = { bundle = bundle.path, rootfs = bundle.rootfs, created = timestamp(), annotations = bundle.annotations,
-    owner = os.getenv "USER" }
+    owner = os.getenv "USER", hooks = kept.hooked(bundle.hooks) }
   ok, err = state:keep_config(bundle.text)
   if ok then ok, err = state:write(data) end
   if not ok then return nil, err end
@@ -86,7 +99,8 @@ local function create_in(state, options, bundle)
     end)
     if not place and err then return nil, err end
   end
-  local box = box_of(bundle)
+  local box = bundle.box
+  box.description.plain = true -- with what cella's own keys do not say
   if options.keyring == false then box.description.keyrings = "host" end
   local command = bundle.command
   local number = streams.FIRST + (options.preserve_fds or 0)
@@ -111,12 +125,15 @@ local function create_in(state, options, bundle)
     return nil, tostring(problem)
   end
   local kinds = bundle.container.namespaces
-  box.description.hooks = { [kinds.user == "new" and "mapped" or "created"] = with_pid }
+  if bundle.hooks.prestart[1] or bundle.hooks.createRuntime[1] then
+    box.description.hooks = { [kinds.user == "new" and "mapped" or "created"] = with_pid }
+  end
   local function tell(child)
     -- Of what is behind a fork the number is known only now.
     data.pid = child:program()
     data.start = states.start_time(data.pid)
     local good, problem = state:write(data)
+    if good and bundle.joined then good, problem = check_maps(bundle.joined, data.pid) end
     if good then streams.give(command, bundle.container.user, data.pid) end
     if good and options.console_socket then good, problem = send_console(child, options.console_socket) end
     if good and options.pid_file then good, problem = write_pid_file(options.pid_file, data.pid) end

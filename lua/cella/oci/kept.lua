@@ -1,6 +1,8 @@
 --- What later commands need of a config.json: a checked copy, which `create` has put beside the state.
 
-local read = require "cella.oci.read"
+local lazy = require "cella.lazy"
+---@module "cella.oci.read"
+local read = lazy "cella.oci.read"
 
 local M = {}
 
@@ -14,11 +16,19 @@ function M.config(state)
   return config, err, path
 end
 
+--- The points of which later commands have hooks to run, for the state: where there are none they need not read what
+--- the container is made of.
+---@param found table<string, cella.oci.hook[]>
+---@return table<string, boolean>
+function M.hooked(found) return { poststart = #found.poststart > 0, poststop = #found.poststop > 0 } end
+
 --- The hooks of a point; none where there is no container yet.
 ---@param state cella.oci.state
 ---@param point string
 ---@return cella.oci.hook[]?, cella.error?
 function M.hooks(state, point)
+  local hooked = state.data.hooks
+  if hooked and not hooked[point] then return {} end
   local config, err, path = M.config(state)
   if not config then return not err and {} or nil, err end
   local found

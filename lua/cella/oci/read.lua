@@ -41,6 +41,8 @@ local LONGEST_PATH = 4095 -- PATH_MAX counts the NUL
 ---  written to which files
 ---@field config table             as it stands there
 ---@field text string              the same, as it was read
+---@field box cella.container      made of `container`
+---@field joined { uid: table[], gid: table[] }?  the maps that a user namespace which is joined is said to have
 
 -- A regular file that is not too long; nobody is waited for at the other end of a pipe.
 local function read_file(path, most)
@@ -143,21 +145,18 @@ local function namespaces_of(linux)
   return kinds
 end
 
+-- The maps that are written, and those that a namespace which is joined has to have.
 local function ids_of(linux, kinds)
   local uid, gid = linux.uidMappings or {}, linux.gidMappings or {}
-  if kinds.user ~= "new" then
-    if #uid > 0 or #gid > 0 then
-      if kinds.user == "host" then
-        fail("linux.uidMappings", "needs a user namespace, and there is none among namespaces")
-      end
-      fail("linux.uidMappings", "the maps of a namespace that is joined are written already")
-    end
-    return nil
+  if #uid == 0 and #gid == 0 and kinds.user ~= "new" then return nil end
+  if kinds.user == "host" then
+    fail("linux.uidMappings", "needs a user namespace, and there is none among namespaces")
+  elseif #uid == 0 or #gid == 0 then
+    fail("linux.uidMappings", "missing, or gidMappings: a user namespace has both")
   end
-  if #uid == 0 or #gid == 0 then
-    fail("linux.uidMappings", "missing, with gidMappings: a new user namespace needs both")
-  end
-  return { uid = mounts.mappings(uid, "linux.uidMappings"), gid = mounts.mappings(gid, "linux.gidMappings") }
+  local ids = { uid = mounts.mappings(uid, "linux.uidMappings"), gid = mounts.mappings(gid, "linux.gidMappings") }
+  if kinds.user == "new" then return ids end
+  return nil, ids
 end
 
 local ID = 4294967294
@@ -434,11 +433,12 @@ local function build(config, directory)
     fail(sets.needs_namespace, "not supported together with CAP_SYS_ADMIN over the host: it could mount without nodev")
   end
   sets.needs_namespace = nil
+  local ids, joined = ids_of(linux, kinds)
   local keys = {
     hostname = config.hostname ~= "" and config.hostname or nil,
     domainname = config.domainname ~= "" and config.domainname or nil,
     namespaces = kinds,
-    ids = ids_of(linux, kinds),
+    ids = ids,
     user = process.user,
     root = { { type = "bind", source = rootfs, destination = "/", create = true, recursive = true, nosuid = false,
       nodev = true }, readonly = root.readonly or nil, propagation = PROPAGATION[propagation or ""] },
@@ -457,7 +457,7 @@ local function build(config, directory)
   }
   return { path = directory, container = keys, command = process.command, hooks = M.hooks(config.hooks or {}),
     annotations = config.annotations or {}, cgroup = cgroup_of(linux), config = config,
-    rootfs = rootfs }
+    rootfs = rootfs, joined = joined }
 end
 
 local function refused(path, message)
@@ -508,11 +508,12 @@ function M.read(directory)
   if not bundle then return nil, err end
   bundle.text = text
   -- What the rules of a container refuse beyond that is of the document as well.
-  local ok, message = pcall(container.new, bundle.container)
+  local ok, box = pcall(container.new, bundle.container)
   if not ok then
-    if Error.is(message) then return nil, message end
-    return refused(path, (tostring(message):gsub("^[^ ]*:%d+: ", "")))
+    if Error.is(box) then return nil, box end
+    return refused(path, (tostring(box):gsub("^[^ ]*:%d+: ", "")))
   end
+  bundle.box = box
   return bundle
 end
 

@@ -68,8 +68,8 @@ local function wait_for_program(executed)
     local data, message, errno = executed:read()
     if data == nil then return failed("read", nil, message, errno) end
     if data ~= false then return true end
-    core.poll({}, 0.001)
-  until core.now() > till
+    core.poll({ executed:number() }, math.max(till - core.now(), 0))
+  until core.now() >= till
   return failed("start", nil, ("the program is not executed after %d seconds"):format(START_PATIENCE))
 end
 
