@@ -10,7 +10,8 @@
 --- `effects`, by default those of shape S, of which it `lacks` some and has `more`, or false where there is no sandbox
 --- to look into; `init` is whether a process 1 is before the program. `floor` is the row of the floor that has the same
 --- options, `base` another row than the group's to compare with. `heap` MiB and `descriptors` the caller has while it
---- is timed. `own` rows are cella's and the floor's: where one fails, the bench does.
+--- is timed. `own` rows are cella's and the floor's: where one fails, the bench does. These have the filter of system
+--- calls that is cella's default, but for those with `filter = false`.
 
 local here = require "bench.here"
 local systems = require "bench.systems"
@@ -100,7 +101,7 @@ local SHAPE = {
   { name = "minijail", start = systems.minijail },
   { name = "cella, one-shot script", start = systems.script, init = true, own = true },
   { name = "cella run", start = systems.cella_run, init = true, own = true },
-  { name = "bwrap.lua", start = systems.bwrap_lua, init = true, own = true },
+  { name = "bwrap.lua", start = systems.bwrap_lua, init = true, filter = false, own = true },
   { name = "no sandbox (vfork, exec)", start = plain, effects = {}, own = true },
 }
 
@@ -200,7 +201,7 @@ return {
     rows = {
       { name = "crun", start = systems.runtime "crun", init = false },
       { name = "runc", start = systems.runtime "runc", init = false },
-      { name = "cella-oci run", start = systems.cella_oci, init = false, own = true },
+      { name = "cella-oci run", start = systems.cella_oci, init = false, filter = false, own = true },
       { name = "cella, box:run", start = spawn(), init = true, own = true },
       { name = "cella, program as process 1", start = spawn { init = false }, init = false, own = true },
       { name = "bubblewrap", start = bwrap(), init = true },
@@ -263,10 +264,14 @@ return {
 
   { name = "filter", title = "The filter of system calls, and no user namespaces", command = { "/bin/true" },
     base = "cella, none", rows = {
-      { name = "cella, none", start = spawn { seccomp = false, user_namespaces = true }, init = true, own = true },
+      { name = "cella, none", start = spawn { seccomp = false, user_namespaces = true }, init = true, filter = false,
+        own = true },
       { name = "cella, the filter", start = spawn { user_namespaces = true }, init = true, own = true },
-      { name = "cella, no user namespaces", start = spawn { seccomp = false }, init = true, own = true },
+      { name = "cella, no user namespaces", start = spawn { seccomp = false }, init = true, filter = false, own = true },
       { name = "cella, both: the default", start = spawn(), init = true, own = true },
+      { name = "floor, with init, none", start = with_init, init = true, filter = false, own = true },
+      { name = "floor, with init, the filter", start = with_init, init = true, base = "floor, with init, none",
+        own = true },
     } },
   { name = "blocked", title = "How long a start keeps its caller", command = { "/bin/true" }, metric = "blocked",
     base = "vfork, exec and wait", rows = {

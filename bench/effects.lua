@@ -13,7 +13,7 @@ export LC_ALL=C
 echo "self=$$"
 for link in $(cd /proc/self/ns && readlink cgroup ipc mnt net pid user uts); do echo "${link%%:*}=$link"; done
 while read -r key value; do
-  case $key in Cap*|NoNewPrivs:) echo "${key%:}=$value" ;; esac
+  case $key in Cap*|NoNewPrivs:|Seccomp:) echo "${key%:}=$value" ;; esac
 done </proc/self/status
 first=$1 name=$2 system=$3
 set -- /proc/[0-9]*
@@ -118,6 +118,10 @@ function CHECKS.no_new_privs(seen)
   if seen.NoNewPrivs ~= "1" then return "NoNewPrivs is " .. tostring(seen.NoNewPrivs) end
 end
 
+function CHECKS.filter(seen)
+  if seen.Seccomp ~= "2" then return "Seccomp is " .. tostring(seen.Seccomp) end
+end
+
 function CHECKS.range(seen, host)
   if seen.user == host.user then return "user is the host's" end
   if tonumber(seen.ids) < 1000 then return seen.ids .. " IDs" end
@@ -183,7 +187,10 @@ local function effects_of(row)
   for _, effect in ipairs(row.effects or SANDBOX) do
     if not lacks[effect] then list[#list + 1] = effect end
   end
-  return table.move(row.more or {}, 1, #(row.more or {}), #list + 1, list)
+  table.move(row.more or {}, 1, #(row.more or {}), #list + 1, list)
+  -- The floor's filter is cella's, which has one by default.
+  if row.own and not row.effects and row.filter ~= false then list[#list + 1] = "filter" end
+  return list
 end
 
 --- The effects of shape S.

@@ -8,6 +8,7 @@
  * way
  *   --init FILE           FILE is process 1 (bench/init.c), and executes COMMAND
  *   --host-network        no network namespace
+ *   --filter FILE         a filter of system calls, as the kernel takes it (seccomp(2))
  *   --files DIR           DIR is /bench in there, read-only
  *   --binds N             N more bind mounts
  *   --helpers UIDS GIDS   a user namespace alone, whose maps newuidmap and then newgidmap write ("0 100000
@@ -27,8 +28,10 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <linux/capability.h>
+#include <linux/filter.h>
 #include <linux/mount.h>
 #include <linux/sched.h>
+#include <linux/seccomp.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <signal.h>
@@ -61,11 +64,13 @@ struct slot {
 
 static struct {
 	bool plain, host_network;
-	const char *init, *files, *uid_map, *gid_map;
+	const char *init, *files, *uid_map, *gid_map, *filter;
 	long binds, heap, descriptors, once;
 	char **command, **with_init;
 } options;
 
+static struct sock_filter filter[4096]; /* BPF_MAXINSNS */
+static struct sock_fprog filter_program = { .filter = filter };
 static char own_uid_map[64], own_gid_map[64];
 static char *environment[] = { (char *)"PATH=/usr/bin:/bin", NULL };
 static char bind_names[MAX_BINDS][32];
@@ -192,6 +197,8 @@ static void give_up_privileges(struct slot *slot)
 	DO(prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL);
 	DO(capset, &header, none);
 	DO(prctl, PR_SET_NO_NEW_PRIVS, 1);
+	if (filter_program.len)
+		DO(prctl, PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter_program);
 }
 
 static void execute(struct slot *slot)
@@ -440,7 +447,8 @@ static void parse(int argc, char **argv)
 		{ "host-network", no_argument, NULL, 'n' }, { "files", required_argument, NULL, 'f' },
 		{ "binds", required_argument, NULL, 'b' },  { "helpers", required_argument, NULL, 'u' },
 		{ "heap", required_argument, NULL, 'h' },   { "descriptors", required_argument, NULL, 'd' },
-		{ "once", required_argument, NULL, 'o' },   { 0 },
+		{ "once", required_argument, NULL, 'o' },   { "filter", required_argument, NULL, 's' },
+		{ 0 },
 	};
 	int option;
 	while ((option = getopt_long(argc, argv, "+", known, NULL)) != -1) {
@@ -464,6 +472,9 @@ static void parse(int argc, char **argv)
 			options.uid_map = optarg;
 			options.gid_map = argv[optind++];
 			break;
+		case 's':
+			options.filter = optarg;
+			break;
 		case 'h':
 			options.heap = atol(optarg);
 			break;
@@ -485,6 +496,18 @@ static void parse(int argc, char **argv)
 	memcpy(options.with_init + 1, options.command, (size_t)(argc - optind) * sizeof(char *));
 }
 
+static void read_filter(void)
+{
+	int fd = open(options.filter, O_RDONLY | O_CLOEXEC);
+	ssize_t size = fd < 0 ? -1 : read(fd, filter, sizeof filter);
+	if (size < 0)
+		give_up(options.filter, errno);
+	if (size == 0 || (size_t)size % sizeof *filter)
+		give_up(options.filter, EINVAL);
+	filter_program.len = (unsigned short)((size_t)size / sizeof *filter);
+	close(fd);
+}
+
 static void prepare(void)
 {
 	size_t size = (size_t)options.heap << 20;
@@ -492,6 +515,8 @@ static void prepare(void)
 	snprintf(own_gid_map, sizeof own_gid_map, "%u %u 1", getgid(), getgid());
 	for (long i = 0; i < options.binds; i++)
 		snprintf(bind_names[i], sizeof bind_names[i], "mnt/%ld", i);
+	if (options.filter)
+		read_filter();
 	int fd = options.init ? open(options.init, O_PATH | O_CLOEXEC) : -1;
 	if (options.init && (fd < 0 || (fd != INIT_FD && dup3(fd, INIT_FD, O_CLOEXEC) < 0)))
 		give_up(options.init, errno);

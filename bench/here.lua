@@ -48,9 +48,22 @@ function M.directory()
   return output_of("mktemp -d " .. scratch .. "/XXXXXX")
 end
 
+local filter_file
+
+--- A file with the filter of system calls that every container's program is under by default, for the floor.
+---@return string
+function M.filter()
+  if filter_file then return filter_file end
+  filter_file = M.directory() .. "/filter"
+  local file = assert(io.open(filter_file, "wb"))
+  assert(file:write(require("cella.filter").of("default", require("cella.caps.set").none).program))
+  assert(file:close())
+  return filter_file
+end
+
 function M.remove_directories()
   if scratch then os.execute("rm -rf --one-file-system " .. scratch) end
-  scratch = nil
+  scratch, filter_file = nil, nil
 end
 
 --- The range of subordinate IDs that is the caller's, of the kind "uid" or "gid", as newuidmap takes it: inside,

@@ -176,6 +176,7 @@ local function starter(group, row, command, once)
     line[1] = assert(here.find(line[1]))
     return words(list, { "--plain" }, line)
   end
+  if row.filter ~= false then list = words(list, { "--filter", here.filter() }) end
   if group.host_network then list[#list + 1] = "--host-network" end
   if group.files then list = words(list, { "--files", group.files }) end
   return words(list, way.options, command)
