@@ -216,6 +216,26 @@ describe("the helper of a user-mode network", function()
       "the end of both")
   end))
 
+  it("goes with a start that fails behind it, for which nobody waits", with_helper(
+    "echo $$ > /proc/self/fd/1; sleep 1000; :", function(box, directory)
+      local function helpers() return trial.sh(("pgrep -f '^/bin/sh %s/pasta' || true"):format(directory)) end
+      local control = trial.hold(box:spawn { "sleep", "1000" })
+      assert.matches("^%d+\n$", helpers())
+      control:close()
+      box:run { "true" } -- what is opened once is open
+      collectgarbage()
+      collectgarbage "stop"
+      local before = trial.sh "ls /proc/$PPID/fd | wc -l"
+      local process = assert(box:spawn { "/nowhere/program", wait = false, denied = function() end })
+      local result, err = process:wait()
+      local left, after = helpers(), trial.sh "ls /proc/$PPID/fd | wc -l"
+      process:close()
+      collectgarbage "restart"
+      assert.is_nil(result)
+      assert.same({ "execve", "ENOENT" }, { err.op, err.code })
+      assert.same({ "", before }, { left, after })
+    end))
+
   it("serves who does not wait, and is in a pool #slow", with_helper(READY, function(box)
     local process = trial.hold(box:spawn { "sleep", "0.01", wait = false })
     assert.equal(0, assert(process:wait()).code)

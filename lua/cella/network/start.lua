@@ -141,12 +141,12 @@ local function fields_of(err)
   return { message = err.message, errno = err.errno, code = err.code, path = err.path, why = err.why }
 end
 
--- Starts a helper, without waiting.
-local function spawn(plan, context, options)
+-- Starts a helper, without waiting. `heard_by`: a descriptor that goes with it.
+local function spawn(plan, context, options, heard_by)
   options.wait = false
   local process, err = plan:spawn(options)
   if not process then return nil, fields_of(err) end
-  helper.note(process, context)
+  helper.note(process, context, heard_by)
   return process
 end
 
@@ -225,20 +225,24 @@ local function start_helper(situation, path, network, child, context)
     command.stdin = net:number()
     plan:exec(command)
     local problem
-    process, problem = spawn(plan, context, { capture_limit = MOST_SAID })
+    process, problem = spawn(plan, context, { capture_limit = MOST_SAID }, reading)
     net:close()
     return process ~= nil, problem
   end)
   if writing then writing:close() end
   if ok and reading then
-    process:watch(reading:number(), function()
+    local problem
+    ok, problem = process:watch(reading:number(), function()
       is_ready = reading:read() ~= ""
       process:watch(reading:number())
       reading:close()
     end)
-  elseif reading then
-    reading:close()
+    if not ok then
+      helper.finish(process)
+      err = fields_of(problem)
+    end
   end
+  if not ok and reading then reading:close() end
   if not ok then return nil, err end
   return process, function() return is_ready and process.pid ~= nil end -- and its own start is over
 end

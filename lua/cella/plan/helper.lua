@@ -46,19 +46,22 @@ function M.finish(process)
   process:close()
 end
 
---- Notes a helper that runs, for who gives up the start of the container.
+--- Notes a helper that runs, and a descriptor that it is heard by, for who gives up the start of the container.
 ---@param process cella.process
 ---@param context table
-function M.note(process, context)
+---@param heard_by cella.fd?
+function M.note(process, context, heard_by)
   context.helpers = context.helpers or {}
-  context.helpers[#context.helpers + 1] = process
+  context.helpers[#context.helpers + 1] = { process = process, heard_by = heard_by }
 end
 
 --- Ends those that run still for a start that nobody goes on with.
 ---@param context table
 function M.finish_all(context)
-  for _, process in ipairs(context.helpers or {}) do
-    if not process.result and not process.failure then M.finish(process) end
+  for _, one in ipairs(context.helpers or {}) do
+    local process = one.process
+    if process.result or process.failure then process:close() else M.finish(process) end
+    if one.heard_by then one.heard_by:close() end
   end
   context.helpers = nil
 end

@@ -89,7 +89,6 @@ end
 
 -- Answers the calls that its filter holds back: cella.denied.
 local function add_supervisor(self, supervisor)
-  self.supervisor = supervisor
   return self.set:add(supervisor:number(), function()
     call_protected(self, function()
       if not supervisor:serve() then self.set:remove(supervisor:number()) end
@@ -113,7 +112,7 @@ end
 function M.begin(self, pty)
   self.pid = self.child:program()
   self.exited = self.options.exited
-  self.network = self.options.network
+  self.network, self.supervisor = self.options.network, self.options.supervisor
   if pty then
     self.pty = pty
     self.terminal = self.ends.stdout ~= pty.master and pty.master:number() or nil
@@ -122,7 +121,7 @@ function M.begin(self, pty)
   end
   local ok, err = self.set:add(self.child:pidfd(), function() self.ended = true end)
   if ok then ok, err = M.add_outputs(self) end
-  if ok and self.options.supervisor then ok, err = add_supervisor(self, self.options.supervisor) end
+  if ok and self.supervisor then ok, err = add_supervisor(self, self.supervisor) end
   if ok and self.network then ok, err = add_network(self) end
   self.ends, self.options = nil, nil -- which hold the plan
   return ok, err
@@ -134,9 +133,10 @@ function M.go_on(self)
   local over, terminal, err = self.starting:go_on(self.set)
   self.calling = false
   if not over or self.failure then return end -- a hook may have closed it
+  local given_up = self.starting.give_up
   self.starting = nil
   local ok = terminal ~= nil
-  if ok then ok, err = M.begin(self, terminal) end
+  if ok then ok, err = M.begin(self, terminal) else given_up() end
   if not ok then M.fail(self, err) end
 end
 
