@@ -107,6 +107,8 @@ end
 ---@field host cella.Host?  this one if nil
 ---@field obeyed boolean?   whether the container has an ID that the host's /proc obeys
 ---@field lock boolean?     whether the mounts are to be locked
+---@field before_pivot (fun(child: userdata): true?, table?)?  for what is done when all mounts are there, and the old
+---  root is still the root
 
 --- Records the steps from the caller's mount namespace (a copy of it) to the finished root.
 ---@param plan cella.plan
@@ -178,6 +180,7 @@ function M.record(plan, box, facts)
     plan:umount2(".", "detach")
   end
   if root.readonly and not root.source then plan:mount_setattr(state.root, false, "rdonly") end
+  if facts.before_pivot then plan:meet(facts.before_pivot, "before_pivot") end
   pivot(plan, state)
   -- What a later part lies over is not seen any more.
   local shared = state.shared_root

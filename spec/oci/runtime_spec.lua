@@ -200,6 +200,58 @@ describe("cella-oci", function()
     assert.equal("", said { "list", "--quiet" })
   end)
 
+  it("runs hooks in the container's namespaces: before its root is the root, and before its program #slow", function()
+    local look = "exec >%s; cat; echo; for n in mnt uts pid; do readlink /proc/self/ns/$n; done; id -u; "
+      .. "cat /proc/self/status; cat /proc/self/mountinfo"
+    local path = bundle({ "sh", "-c", "for n in mnt uts pid; do readlink /proc/1/ns/$n; done; cat /started" },
+      function(config)
+        config.root.readonly = false
+        config.hooks = {
+          createContainer = { { path = "/bin/sh", args = { "sh", "-c", look:format(directory .. "/create") } } },
+          startContainer = { { path = "/bin/sh", args = { "sh", "-c", look:format "/started" },
+            env = { "PATH=/bin" } } },
+        }
+      end)
+    trial.sh(("ln -s busybox %s/rootfs/bin/readlink"):format(path))
+    local result = run { "run", "--bundle", path, "one" }
+    assert.equal(0, result.status, result.stderr)
+    local namespaces, state_json, same = result.stdout:match "^([^{]*)({[^\n]*)\n([^0-9]*%d+[^0-9]*%d+[^0-9]*%d+%]\n)"
+    assert.equal(namespaces, same)
+    assert.equal("created", json.decode(state_json).status)
+    assert.equal(1, json.decode(state_json).pid)
+    -- Confined as the program is.
+    assert.truthy(result.stdout:find("NoNewPrivs:\t1", 1, true))
+    assert.truthy(result.stdout:find("CapBnd:\t0000000020000420", 1, true), result.stdout)
+    local there = trial.read(directory .. "/create")
+    assert.equal("creating", json.decode(there:match "^[^\n]*").status)
+    assert.equal(1, json.decode(there:match "^[^\n]*").pid)
+    assert.truthy(there:find(namespaces, 1, true), there)
+    -- The mounts of the container are there, over the host's root, and it runs in that.
+    assert.truthy(there:find(" /dev/mqueue ", 1, true), there)
+
+    path = bundle({ "true" }, function(config)
+      config.hooks = { createContainer = { { path = "/bin/sh", args = { "sh", "-c", "echo no >&2; exit 5" } } } }
+    end)
+    result = run { "create", "--bundle", path, "two" }
+    assert.matches("hooks.createContainer[0]: has ended with status 5: no", result.stderr, 1, true)
+    path = bundle({ "true" }, function(config)
+      config.hooks = { startContainer = { { path = "/bin/sh", args = { "sh", "-c", "echo no >&2; exit 6" } } } }
+    end)
+    said { "create", "--bundle", path, "two" }
+    result = run { "start", "two" }
+    assert.matches("hooks.startContainer[0]: has ended with status 6: no", result.stderr, 1, true)
+    trial.wait_for(function() return state "two".status == "stopped" end, "its end")
+    said { "delete", "two" }
+    path = bundle({ "true" }, function(config)
+      config.hooks = { startContainer = { { path = "/bin/sleep", args = { "sleep", "1000" }, timeout = 1 } } }
+    end)
+    trial.sh(("ln -sf busybox %s/rootfs/bin/sleep"):format(path))
+    said { "create", "--bundle", path, "two" }
+    result = run { "start", "two" }
+    assert.matches("hooks.startContainer[0]: has not ended after 1 seconds", result.stderr, 1, true)
+    said { "delete", "--force", "two" }
+  end)
+
   it("needs the bundle's config.json at create alone: it may change then, or go", function()
     local function hook(name) return { { path = "/bin/sh", args = { "sh", "-c", "cat >" .. directory .. name } } } end
     local path = bundle({ "sleep", "1000" }, function(config)

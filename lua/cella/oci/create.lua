@@ -1,19 +1,24 @@
 --- Making a container of a bundle: its process has all that it is to have, and waits for `start`.
 
 local cgroups = require "cella.oci.cgroup"
+local core = require "cella.core"
 local Error = require "cella.error"
 local failed = require "cella.oci.failed"
 local file = require "cella.host.file"
 local hooks = require "cella.oci.hooks"
+local kinds = require "cella.kinds"
 local lazy = require "cella.lazy"
 ---@module "cella.oci.home"
 local homes = lazy "cella.oci.home"
 local kept = require "cella.oci.kept"
+local Plan = require "cella.plan"
 local read = require "cella.oci.read"
 local states = require "cella.oci.state"
 local streams = require "cella.oci.streams"
 local waiting = require "cella.oci.waiting"
 local write_pid_file = require "cella.oci.pid_file"
+
+local sys = core.sys
 
 local KILL_PATIENCE = 10 -- seconds
 
@@ -80,6 +85,32 @@ local function go_on(process, is_done)
   return true
 end
 
+-- Hooks in the container's namespaces, where its root is not yet the root: their paths are those of the host.
+local function run_inside(state, pid, list)
+  local pidfd, message, errno = core.pidfd(pid)
+  if not pidfd then return failed("pidfd_open", nil, message, errno) end
+  local joins = {}
+  for _, kind in ipairs(kinds.list) do
+    if sys.namespace(kind, pid) ~= sys.namespace(kind) then joins[#joins + 1] = { type = kind, pidfd = pidfd } end
+  end
+  local ok, err = hooks.run("createContainer", list, state:describe_inside("creating", pid), nil, function(command)
+    local plan = Plan.new()
+    local root = plan:input("open_root", function()
+      return core.open(("/proc/%d/root"):format(pid), { "path", "directory" })
+    end)
+    plan:join(joins)
+    plan:fchdir(root):chroot(".")
+    plan:close(root)
+    if joins[1].type == "user" then
+      local uid, gid = streams.first_id("uid", pid), streams.first_id("gid", pid)
+      plan:setresgid(gid, gid, gid):setresuid(uid, uid, uid)
+    end
+    return hooks.start(plan, command)
+  end)
+  pidfd:close()
+  return ok, err
+end
+
 local function create_in(state, options, bundle)
   local ok, err = streams.check(options, bundle.command.terminal)
   if not ok then return nil, err end
@@ -124,9 +155,9 @@ local function create_in(state, options, bundle)
     failure = problem
     return nil, tostring(problem)
   end
-  local kinds = bundle.container.namespaces
   if bundle.hooks.prestart[1] or bundle.hooks.createRuntime[1] then
-    box.description.hooks = { [kinds.user == "new" and "mapped" or "created"] = with_pid }
+    local has_maps = bundle.container.namespaces.user == "new"
+    box.description.hooks = { [has_maps and "mapped" or "created"] = with_pid }
   end
   local function tell(child)
     -- Of what is behind a fork the number is known only now.
@@ -140,6 +171,14 @@ local function create_in(state, options, bundle)
     if not good then return nil, Error.is(problem) and { message = tostring(problem), cause = problem } or problem end
     created = true
     return true
+  end
+  if #bundle.hooks.createContainer > 0 then
+    box.description.before_pivot = function(child)
+      local good, problem = run_inside(state, child:program(), bundle.hooks.createContainer)
+      failure = failure or problem
+      if good then return true end
+      return nil, { message = tostring(problem), cause = problem }
+    end
   end
   box.description.finish = function(plan) waiting.record(plan, command, number, tell) end
   local back

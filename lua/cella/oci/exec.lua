@@ -5,6 +5,7 @@ local enter = require "cella.enter"
 local Error = require "cella.error"
 local failed = require "cella.oci.failed"
 local homes = require "cella.oci.home"
+local hooks = require "cella.oci.hooks"
 local kept = require "cella.oci.kept"
 local lazy = require "cella.lazy"
 local read = require "cella.oci.read"
@@ -71,20 +72,46 @@ local function described(options, config)
   return process
 end
 
+-- The filter that a container's program is under; false where there is none, nil and an error where it cannot be.
+local function policy_of(config, path)
+  local filter = config.linux and config.linux.seccomp
+  if not filter then return false end
+  return read.checked(path, seccomp.policy, filter)
+end
+
 local function entrance_of(state, process, policy)
   local entrance, err = enter.new { pid = state.data.pid, cwd = process.cwd, keyrings = "own",
     user = process.user, capabilities = process.capabilities, no_new_privs = process.no_new_privs,
     seccomp = policy, die_with_parent = false, exceed = { "capabilities", "no_new_privs", "seccomp" } }
   if not entrance then return nil, err end
-  streams.give(process.command, process.user, state.data.pid)
-  if not process.command.environment.HOME then
-    process.command.environment.HOME = homes.of_process(state.data.pid, process.user.uid)
-  end
   local description = entrance.description
   description.rlimits = next(process.rlimits) and process.rlimits or nil
   description.umask = process.umask and tonumber(process.umask, 8)
   description.oom_score_adj = process.oom_score_adj
   return entrance
+end
+
+--- Starts hooks in a container, confined as its own program is, which is not there yet.
+---@param state cella.oci.state
+---@param list cella.oci.hook[]
+---@return true?, cella.error?
+function M.run_hooks(state, list)
+  if #list == 0 then return true end
+  local config, err, path = kept.config(state)
+  if not config then return nil, err end
+  local process
+  process, err = read.checked(path, read.process, config.process)
+  if not process then return nil, err end
+  local policy
+  policy, err = policy_of(config, path)
+  if policy == nil then return nil, err end
+  local entrance
+  entrance, err = entrance_of(state, process, policy or nil)
+  if not entrance then return nil, err end
+  local ok
+  ok, err = hooks.run("startContainer", list, state:describe_inside(), nil, hooks.inside(entrance))
+  entrance:close()
+  return ok, err
 end
 
 -- Who enters a pid namespace has a monitor for its parent, which would wait for its end in the place of who waits for
@@ -116,10 +143,8 @@ function M.start(state, options)
     return failed("exec", state.path, "what the container has been made of is missing")
   end
   local policy
-  if config.linux and config.linux.seccomp then
-    policy, err = read.checked(path, seccomp.policy, config.linux.seccomp)
-    if not policy then return nil, err end
-  end
+  policy, err = policy_of(config, path)
+  if policy == nil then return nil, err end
   local document
   document, err = described(options, config)
   if not document then return nil, err end
@@ -130,8 +155,12 @@ function M.start(state, options)
   ok, err = streams.check(options, process.command.terminal)
   if not ok then return nil, err end
   local entrance
-  entrance, err = entrance_of(state, process, policy)
+  entrance, err = entrance_of(state, process, policy or nil)
   if not entrance then return nil, err end
+  streams.give(process.command, process.user, state.data.pid)
+  if not process.command.environment.HOME then
+    process.command.environment.HOME = homes.of_process(state.data.pid, process.user.uid)
+  end
   if options.detach then
     entrance.description.met = function(child) return signal_monitor(child, "stop") end
   end

@@ -30,7 +30,7 @@ function M.describe()
   for i, name in ipairs(names.known) do capabilities[i] = "CAP_" .. ascii.upper((name:gsub("^cap_", ""))) end
   return {
     ociVersionMin = "1.0.0", ociVersionMax = "1.3.0",
-    hooks = { "prestart", "createRuntime", "poststart", "poststop" },
+    hooks = fields.hooks,
     mountOptions = options,
     linux = {
       namespaces = NAMESPACES, capabilities = capabilities,

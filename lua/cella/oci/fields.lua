@@ -64,8 +64,9 @@ M.rows = {
   { "process.execCPUAffinity", "any", false },
   { "hooks.prestart[].path", "string", "a command, when the namespaces are there" },
   { "hooks.createRuntime[].path", "string", "the same" },
-  { "hooks.createContainer", "any", false, "commands before the root is put together" },
-  { "hooks.startContainer", "any", false, "commands in the container" },
+  { "hooks.createContainer[].path", "string",
+    "a command of the host's in the container's namespaces, when its mounts are there" },
+  { "hooks.startContainer[].path", "string", "a command in the container, confined as its program, before that" },
   { "hooks.poststart[].path", "string", "a command, when the program is executed" },
   { "hooks.poststop[].path", "string", "a command, when all is deleted" },
   { "linux.namespaces[].type", "string", "`namespaces`" },
@@ -139,8 +140,11 @@ M.rows = {
   { "zos", "any", false, NO_WINDOWS }, { "freebsd", "any", false, NO_WINDOWS },
 }
 
+--- The points of a container's life at which there are hooks, in their order.
+M.hooks = { "prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop" }
+
 -- What each hook has beside its path.
-for _, point in ipairs { "prestart", "createRuntime", "poststart", "poststop" } do
+for _, point in ipairs(M.hooks) do
   local at = "hooks." .. point .. "[]."
   table.insert(M.rows, { at .. "args", "strings", "argv", "the path's name first" })
   table.insert(M.rows, { at .. "env", "strings", "its environment, and nothing else" })

@@ -20,7 +20,11 @@ end
 --- the container is made of.
 ---@param found table<string, cella.oci.hook[]>
 ---@return table<string, boolean>
-function M.hooked(found) return { poststart = #found.poststart > 0, poststop = #found.poststop > 0 } end
+function M.hooked(found)
+  local result = {}
+  for _, point in ipairs { "startContainer", "poststart", "poststop" } do result[point] = #found[point] > 0 end
+  return result
+end
 
 --- The hooks of a point; none where there is no container yet.
 ---@param state cella.oci.state

@@ -7,6 +7,7 @@ local blame = require "cella.blame"
 local container = require "cella.container"
 local core = require "cella.core"
 local Error = require "cella.error"
+local fields = require "cella.oci.fields"
 local host = require "cella.host"
 local json = require "cella.oci.json"
 local lazy = require "cella.lazy"
@@ -265,7 +266,7 @@ local MOST_HOOKS = 256
 ---@return table<string, cella.oci.hook[]>
 function M.hooks(hooks)
   local result = {}
-  for _, point in ipairs { "prestart", "createRuntime", "poststart", "poststop" } do
+  for _, point in ipairs(fields.hooks) do
     result[point] = {}
     local list = hooks[point] or {}
     if #list > MOST_HOOKS then fail("hooks." .. point, "more than %d", MOST_HOOKS) end

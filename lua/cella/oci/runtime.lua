@@ -39,8 +39,12 @@ local function start_in(state)
   end
   local poststart, err = kept.hooks(state, "poststart")
   if not poststart then return nil, err end
-  local ok
-  ok, err = waiting.finish(state)
+  local first
+  first, err = kept.hooks(state, "startContainer")
+  if not first then return nil, err end
+  local ok = #first == 0
+  if not ok then ok, err = exec.run_hooks(state, first) end
+  if ok then ok, err = waiting.finish(state) end
   if ok then ok, err = hooks.run("poststart", poststart, state:describe()) end
   if ok then return true end
   -- A container whose start fails ends (runtime.md).

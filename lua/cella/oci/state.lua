@@ -271,6 +271,18 @@ function State:describe(status)
     created = data.created, rootfs = data.rootfs, owner = data.owner }
 end
 
+--- The same for who runs in the container, where its process has another number.
+---@param status string?
+---@param pid integer?  its number here, where that is not written down yet
+---@return table
+function State:describe_inside(status, pid)
+  local described = self:describe(status)
+  local path = ("/proc/%d/status"):format(pid or self.data.pid)
+  local numbers = (file.read(path) or ""):match "\nNSpid:([^\n]*)"
+  described.pid = tonumber((numbers or ""):match "([0-9]+)%s*$") or 0
+  return described
+end
+
 function State:unlock()
   if self.lock then self.lock:close() end
   self.lock = nil

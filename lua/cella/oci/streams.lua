@@ -34,15 +34,30 @@ function M.check(options, terminal)
   return true
 end
 
--- An ID of a container's as this process has it; nil where it is in no map. What is joined has a map that only the
--- kernel knows: it is asked for that of the container's process in each case.
+-- The map of a container's process. One that is joined only the kernel knows: it is asked in each case.
+local function each_extent(kind, pid)
+  local lines = (file.read(("/proc/%d/%s_map"):format(pid, kind)) or ""):gmatch "([0-9]+) +([0-9]+) +([0-9]+)"
+  return function()
+    local inside, there, count = lines()
+    if inside then return tonumber(inside), tonumber(there), tonumber(count) end
+  end
+end
+
+-- An ID of a container's as this process has it; nil where it is in no map.
 local function outside(id, kind, pid)
-  for line in (file.read(("/proc/%d/%s_map"):format(pid, kind)) or ""):gmatch "[^\n]+" do
-    local inside, there, count = line:match "^ *([0-9]+) +([0-9]+) +([0-9]+)"
-    local offset = inside and id - tonumber(inside)
-    if offset and offset >= 0 and offset < tonumber(count) then return tonumber(there) + offset end
+  for inside, there, count in each_extent(kind, pid) do
+    if id >= inside and id < inside + count then return there + id - inside end
   end
   return nil
+end
+
+--- The ID of a container's root; of one that has none, the first that there is.
+---@param kind "uid"|"gid"
+---@param pid integer  a process of the container
+---@return integer
+function M.first_id(kind, pid)
+  if outside(0, kind, pid) then return 0 end
+  return (each_extent(kind, pid)())
 end
 
 -- Pipes that an engine hands in become the program's user's: what opens /dev/stdout is asked for its owner as any file
