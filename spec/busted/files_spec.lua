@@ -1,5 +1,6 @@
 -- `cella busted`: spec files in containers of their own, and one report of busted's.
 
+local cella = require "cella"
 local json = require "dkjson"
 local suite = require "spec.support.suite"
 local trial = require "spec.support.trial"
@@ -229,6 +230,60 @@ describe("cella busted", function()
     os.remove(directory .. "/a")
     os.remove(directory .. "/b")
     has((run(arguments)), "not ok 1 - a meets b", "ok 2 - b meets a")
+  end)
+
+  it("has tests in the order that busted's seed gives them", function()
+    local text = {}
+    for i = 1, 9 do
+      text[i] = ([[describe("%d", function()
+        for _, name in ipairs { "a", "b", "c" } do it(name, function() assert(name ~= "c" or %d ~= 4) end) end
+      end)]]):format(i, i)
+    end
+    suite.write(directory, { ["a_spec.lua"] = table.concat(text, "\n"), ["b_spec.lua"] = [[
+      randomize(3)
+      for i = 1, 9 do it("is " .. i, function() assert(i ~= 4) end) end
+    ]] })
+    local arguments = "-o TAP a_spec.lua b_spec.lua "
+    local ordered, plain = suite.run(directory, arguments), suite.run(directory, arguments .. "--shuffle --seed=5")
+    assert.are_not.equal(ordered, plain)
+    assert.equal(ordered, (run(arguments)))
+    assert.equal(plain, (run(arguments .. "--shuffle --seed=5")))
+    assert.equal((suite.run(directory, "--sort " .. arguments)), (run("--sort " .. arguments)))
+    -- The report names the seed that it is to be had by again.
+    arguments = "--shuffle -v --output=gtest a_spec.lua"
+    local first = run(arguments)
+    local seed = assert(first:match "seed[^%d]*(%d+)", first)
+    local again = suite.run(directory, arguments .. " --seed=" .. seed)
+    assert.equal(first:gsub("%d+%.%d+ ms", "ms"), (again:gsub("%d+%.%d+ ms", "ms")))
+  end)
+
+  it("is ended by SIGINT at once, and tells what was done", function()
+    suite.write(directory, {
+      ["a_spec.lua"] = [[
+        it("is good", function() end)
+        it("does not end", function() assert(io.open("begun", "w")):close() os.execute "sleep 1000" end)
+        it("is not reached", function() end)
+      ]],
+      ["b_spec.lua"] = "it('is at work', function() assert(io.open('too', 'w')):close() os.execute 'sleep 1000' end)",
+      ["c_spec.lua"] = "it('is not begun', function() assert(io.open('third', 'w')):close() end)",
+    })
+    local said = {}
+    local process = trial.hold(cella.plan():exec({ "/bin/sh", "-c", ("cd %s && exec %s %s/bin/cella busted -j 2 "
+      .. "--keys='directory = \"writable\"' -o plainTerminal a_spec.lua b_spec.lua c_spec.lua 2>&1"):format(
+      trial.quote(directory), trial.interpreter(), trial.top), stdin = "null",
+      stdout = function(text) said[#said + 1] = text end }):spawn())
+    trial.wait_for(function()
+      return (process:step() or io.open(directory .. "/begun")) and io.open(directory .. "/too")
+    end, "both tests")
+    process:kill "int"
+    local result = assert(process:wait(60))
+    local report = table.concat(said, "\n") .. "\n"
+    has(report, "1 success / 2 failures / 0 errors / 0 pending",
+      "a_spec.lua:2: interrupted by SIGINT; what follows in it has not run\n",
+      "b_spec.lua:1: interrupted by SIGINT; what follows in it has not run\n",
+      "cella busted: interrupted; of 3 files 1 were not begun\n")
+    assert.equal(130, result.code)
+    assert.is_nil(io.open(directory .. "/third"))
   end)
 
   it("says what is wrong with its own options", function()

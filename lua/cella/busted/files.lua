@@ -3,7 +3,9 @@
 
 local boxed = require "cella.busted"
 local boxes = require "cella.busted.box"
+local core = require "cella.core"
 local coverage = require "cella.busted.coverage"
+local Events = require "cella.process.events"
 local keys_module = require "cella.busted.keys"
 local record = require "cella.busted.record"
 local replay = require "cella.busted.replay"
@@ -12,11 +14,15 @@ local wait = require "cella.process.wait"
 
 local M = {}
 
+local INTERRUPTED = 130 -- as a shell has it of SIGINT
+
 local state          -- of cella.busted
 local files = {}     -- in the order in which they are started
 local running = {}   -- processes, and what file each is of
 local options        -- of M.begin
 local current        -- the element of the test that is being replayed
+local opened         -- the element of the block or file that is being replayed
+local interrupt      -- SIGINT, as something to wait for: from the first file on
 
 -- What the container of a file is: that of a test, but for the time that it may take.
 local function container_of()
@@ -47,6 +53,8 @@ local function start(file)
   local whole = { options.interpreter, options.program }
   for _, word in ipairs(options.words) do whole[#whole + 1] = word end
   whole[#whole + 1], whole[#whole + 2] = "--ignore-lua", "--output=cella.busted.report"
+  -- As the report names it: in which order tests run there.
+  if options.seed then whole[#whole + 1] = ("--seed=%d"):format(options.seed) end
   for key, value in pairs(command) do whole[key] = value end
   whole.environment = environment_of(box, file.name)
   whole.stdout, whole.stderr = file.out, file.err
@@ -60,7 +68,31 @@ local function start(file)
   running[#running + 1] = file
 end
 
+local Interrupt = {}
+Interrupt.__index = Interrupt
+
+function Interrupt.new()
+  local new = setmetatable({ fd = assert(core.signals { "int" }), set = Events.new() }, Interrupt)
+  assert(new.set:add(new.fd:number(), function() end))
+  return new
+end
+
+-- It ends the files at work, and no other is begun; what has been done is told.
+function Interrupt:step()
+  if self.has_come or not self.fd:read_signal() then return end
+  self.has_come = true
+  for _, file in ipairs(running) do
+    file.is_interrupted = true
+    file.process:kill "kill"
+  end
+end
+
+function Interrupt:waits_for() return self.set end
+function Interrupt:has_ended() return self.has_come or false end
+function Interrupt.timeout() return nil end
+
 local function start_more()
+  if interrupt.has_come then return end
   for _, file in ipairs(files) do
     if #running >= options.jobs then return end
     if not file.process and not file.problem then start(file) end
@@ -80,12 +112,20 @@ local function finish(file)
   for _, one in ipairs { file.out, file.err, file.told } do one:close() end
 end
 
+-- Not begun before the run was interrupted.
+local function is_left_out(file)
+  return interrupt.has_come and not file.process and not file.problem
+end
+
 -- Waits for one file; others go on, and more are begun, meanwhile.
 local function await(file)
+  interrupt = interrupt or Interrupt.new()
+  interrupt:step() -- where nothing is left to wait for
   start_more()
-  while not file.record and not file.problem do
+  while not file.record and not file.problem and not is_left_out(file) do
     local processes = {}
     for i, one in ipairs(running) do processes[i] = one.process end
+    if not interrupt.has_come then processes[#processes + 1] = interrupt end
     local ended, err = wait.wait(processes)
     if not ended then error(tostring(err), 0) end
     for i = #running, 1, -1 do
@@ -147,7 +187,15 @@ end
 local HOOKS = { before_each = true, after_each = true, strict_setup = true, strict_teardown = true, lazy_setup = true,
   lazy_teardown = true }
 
+-- In the container it was shuffled, by a seed that failures are told with.
+local function keep_order(node)
+  local randomize = opened.env and opened.env.randomize
+  if randomize then randomize(false) end
+  opened.randomseed = node.randomseed
+end
+
 function declare(file, node)
+  keep_order(node)
   for _, message in ipairs(node.due) do
     if HOOKS[message.descriptor] then
       state.busted.publish({ "register", message.descriptor }, message.name, function() end, message.trace,
@@ -182,7 +230,7 @@ local function blame_end(file)
     if result.reason == "exited" and result.code == (record_of.has_failed and 1 or 0) then return end
     return replay.ended(result, "the process of this file, done with its tests,")
   end
-  local words = replay.ended(file.result, "the process of this file")
+  local words = file.is_interrupted and "interrupted by SIGINT" or replay.ended(file.result, "the process of this file")
   local node = record_of.test
   if node then
     local place = { source = node.trace.source, short_src = node.trace.short_src or file.name, what = "Lua",
@@ -200,6 +248,7 @@ end
 local function performer(file)
   return function()
     await(file)
+    if is_left_out(file) then return end
     file.runs = (file.runs or 0) + 1
     local words = file.problem and "the box of this file cannot be started: " .. file.problem
     if not words and file.runs == 1 then
@@ -234,6 +283,15 @@ local function node_of(element)
     if node then return file, node end
   end
 end
+
+-- Where the order of tests is random busted names what it is made by; with several runs another for each, of which a
+-- container, in which all of them take place, knows none.
+function events.suite_start(_, _, runs, seed)
+  if seed and runs == 1 then options.seed = seed end
+end
+
+function events.file_start(element) opened = element end
+function events.describe_start(element) opened = element end
 
 function events.test_start(element)
   current = element
@@ -311,10 +369,19 @@ function M.attach()
   state.busted.subscribe({ "register", "file" }, register, { priority = 1 })
 end
 
---- Ends what still runs, and what is left of it.
+--- Ends what still runs, and what is left of it. Where the run was interrupted: the exit status that says so.
+---@return integer?
 function M.finish()
   for _, file in ipairs(running) do file.process:close() end
   running = {}
+  if not interrupt or not interrupt.has_come then return nil end
+  local left = 0
+  for _, file in ipairs(files) do
+    if is_left_out(file) then left = left + 1 end
+  end
+  io.stdout:flush()
+  io.stderr:write(("cella busted: interrupted; of %d files %d were not begun\n"):format(#files, left))
+  return INTERRUPTED
 end
 
 return M

@@ -11,6 +11,7 @@ local M = {}
 ---@field children cella.busted.node[]?  of a block, and of a run
 ---@field told table[]         what was raised in it, in order: kind, message, trace
 ---@field due table[]?         of a block: what was raised in hooks of its, beside their descriptor
+---@field randomseed number?   of a block, and of a run: by which its children were shuffled
 ---@field descriptor string?   of a test: "it" or "pending"
 ---@field duration number?     of a test
 ---@field printed integer[]?  of a test: how much had been printed when the one before it ended, when it began, and when
@@ -48,8 +49,8 @@ function take.block(state, message)
   table.insert(state.open, node)
 end
 
-take["end"] = function(state)
-  if #state.open > 1 then table.remove(state.open) end
+take["end"] = function(state, message)
+  if #state.open > 1 then table.remove(state.open).randomseed = message.randomseed end
 end
 
 function take.test(state, message)
@@ -76,6 +77,7 @@ function take.told(state, message)
 end
 
 function take.tail(state, message)
+  state.run.randomseed = message.randomseed
   state.run.printed, state.printed = { state.printed, message.printed }, message.printed
 end
 

@@ -56,13 +56,15 @@ local events = {}
 
 function events.suite_start() send { event = "run" } end
 
-function events.file_end() send { event = "tail", printed = printed() } end
+function events.file_end(_, file)
+  send { event = "tail", randomseed = tonumber(file.randomseed), printed = printed() }
+end
 
 function events.describe_start(_, block)
   send { event = "block", name = text(block.name), trace = plain(block.trace) }
 end
 
-function events.describe_end() send { event = "end" } end
+function events.describe_end(_, block) send { event = "end", randomseed = tonumber(block.randomseed) } end
 
 function events.test_start(_, test)
   send { event = "test", descriptor = test.descriptor, name = text(test.name), trace = plain(test.trace),

@@ -123,18 +123,17 @@ local function act(arguments, streams)
   local exit = os.exit
   -- busted ends the process where something failed: then our containers end before it.
   os.exit = function(code, ...) -- luacheck: ignore 122
-    files.finish()
-    exit(code, ...)
+    exit(files.finish() or code, ...)
   end
   local ok, err = pcall(load_text("return require 'busted.runner' { standalone = false }", "@busted"))
-  files.finish()
+  local interrupted = files.finish()
   os.exit = exit -- luacheck: ignore 122
   if not ok then
     -- On 5.1 and 5.2 that is how busted ends where something failed; then it has said so.
     if err ~= nil then error(err, 0) end
     status = 1
   end
-  return status
+  return interrupted or status
 end
 
 --- Runs the command.
