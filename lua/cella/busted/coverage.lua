@@ -3,6 +3,8 @@
 
 local M = {}
 
+local sethook = debug.sethook
+
 local function runner()
   local luacov = package.loaded["luacov.runner"]
   return type(luacov) == "table" and type(luacov.data) == "table" and luacov or nil
@@ -13,6 +15,8 @@ function M.begin()
   local luacov = runner()
   if not luacov then return end
   luacov.data, luacov.tick = {}, false
+  -- A copy is a thread of Lua's own, and each has its hook.
+  if luacov.debug_hook then sethook(luacov.debug_hook, "l") end
 end
 
 --- In the copy: what was counted since; nil where luacov is not at work.

@@ -375,6 +375,8 @@ function M.finish()
   for _, file in ipairs(running) do file.process:close() end
   running = {}
   if not interrupt or not interrupt.has_come then return nil end
+  if interrupt.is_told then return INTERRUPTED end
+  interrupt.is_told = true
   local left = 0
   for _, file in ipairs(files) do
     if is_left_out(file) then left = left + 1 end
