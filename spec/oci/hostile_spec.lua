@@ -1,5 +1,6 @@
 -- Bundles and images that try to get out, or to have something made outside: pitfalls that other runtimes had.
 local bundles = require "spec.support.bundle"
+local core = require "cella.core"
 local trial = require "spec.support.trial"
 
 describe("a hostile bundle", function()
@@ -100,6 +101,17 @@ describe("a hostile bundle", function()
       "for name in mknod head wc; do ln -s busybox bin/$name; done")
     assert.equal("0\n1\n", result.stdout, result.stderr)
     assert.matches("/x: Permission denied", result.stderr, 1, true)
+    local status = core.file_status "/dev/fuse"
+    if not status or status.type ~= "char" then return end
+    -- One that it names is there, and what is made of its number still is none.
+    local rules = { { allow = false, access = "rwm" }, { allow = true, type = "c", major = 10, minor = 229 } }
+    local change = config_with(rules)
+    result = run("mknod /y c 10 229; true </y; true </dev/fuse && echo opened", function(config)
+      change(config)
+      config.linux.devices = { { path = "/dev/fuse", type = "c", major = 10, minor = 229 } }
+    end)
+    assert.matches("/y: Permission denied", result.stderr, 1, true)
+    assert.equal("opened\n", result.stdout, result.stderr)
   end)
 
   it("is entered by who cannot be traced or written over from inside #slow", function()

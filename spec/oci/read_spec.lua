@@ -32,6 +32,8 @@ describe("a bundle", function()
       config.domainname = "example"
       config.process.user = { uid = 1, gid = 2, additionalGids = { 3 }, umask = 63 }
       config.process.oomScoreAdj, config.process.cwd = 5, "/some/where"
+      config.process.scheduler = { policy = "SCHED_OTHER", nice = 7 }
+      config.linux.personality = { domain = "LINUX" }
       config.process.rlimits[2] = { type = "RLIMIT_CORE", soft = 0, hard = json.integer "18446744073709551615" }
       config.process.capabilities = { bounding = { "CAP_KILL", "CAP_CHOWN" }, permitted = { "CAP_KILL" },
         effective = { "CAP_KILL" }, ambient = { "CAP_KILL" } }
@@ -45,6 +47,7 @@ describe("a bundle", function()
     assert.same({ uid = 1, gid = 2, groups = { 3 } }, keys.user)
     assert.equal("077", keys.umask)
     assert.equal(5, keys.oom_score_adj)
+    assert.equal(7, keys.nice)
     assert.same({ nofile = { soft = 1024, hard = 1024 }, core = { soft = 0, hard = "unlimited" } }, keys.rlimits)
     assert.same({ bounding = { "kill", "chown" }, permitted = { "kill" }, effective = { "kill" },
       inheritable = { "kill" }, ambient = { "kill" } }, keys.capabilities)
@@ -59,6 +62,38 @@ describe("a bundle", function()
     assert.truthy(cella.container(keys))
   end)
 
+  it("has the host's devices that it names, and those of each container", function()
+    local found
+    for name in trial.sh("find /dev -maxdepth 1 -type c"):gmatch "/dev/(%S+)" do
+      if name == "fuse" or name == "kmsg" or name == "rtc0" or name == "hpet" then found = name end
+    end
+    if not found then return pending("needs a device beside those of each container") end
+    local major, minor = trial.sh("stat -c '%Hr %Lr' /dev/" .. found):match "(%d+) (%d+)"
+    local function with(config)
+      config.linux.devices = { { path = "/dev/here", type = "c", major = tonumber(major), minor = tonumber(minor) },
+        { path = "/dev/null", type = "c", major = 1, minor = 3, fileMode = 438 } }
+    end
+    if trial.sh(("readlink /dev/char/%s:%s || true"):format(major, minor)) == "" then
+      assert.matches("neither at this path nor in /dev/char", refused(with), 1, true) -- without udev
+    end
+    local function at_its_path(config)
+      with(config)
+      config.linux.devices[1].path = "/dev/" .. found
+      config.linux.resources = { devices = { { allow = false, access = "rwm" },
+        { allow = true, type = "c", major = tonumber(major), minor = tonumber(minor), access = "rwm" } } }
+    end
+    local keys = assert(read(at_its_path)).container
+    assert.same({ { path = "/dev/" .. found, destination = "/dev/" .. found } }, keys.devices)
+    assert.matches("linux.resources.devices[1]: not supported", refused(function(config)
+      at_its_path(config)
+      config.linux.devices = nil
+    end), 1, true)
+    assert.matches("linux.devices[0].uid: not supported: the device is the host's", refused(function(config)
+      at_its_path(config)
+      config.linux.devices[1].uid = 4242
+    end), 1, true)
+  end)
+
   it("is refused by the name of each field that is not supported", function()
     local count = 0
     for _, row in ipairs(fields.rows) do
@@ -71,7 +106,7 @@ describe("a bundle", function()
             at[parts[i]] = at[parts[i]] or {}
             at = at[parts[i]]
           end
-          local values = { string = "x", integer = 1, boolean = true, any = { x = 1 } }
+          local values = { string = "x", integer = 1, boolean = true, any = { x = 1 }, strings = { "x" } }
           at[parts[#parts]] = values[row[2]]
         end)
         assert.matches(row[1] .. ": not supported", said, 1, true)
@@ -123,6 +158,29 @@ describe("a bundle", function()
       ["linux.cgroupsPath: no path of a cgroup"] = function(c) c.linux.cgroupsPath = "/a/../../b" end,
       ["linux.resources.devices[0]: not supported"] = function(c)
         c.linux.resources = { devices = { { allow = true, type = "b", major = 8, minor = 0, access = "rwm" } } }
+      end,
+      ["linux.devices[0]: not supported: no node is made"] = function(c)
+        c.linux.devices = { { path = "/dev/none", type = "c", major = 4000, minor = 1 } }
+      end,
+      ["linux.devices[0].fileMode: not supported: the device is the host's, where this is 666"] = function(c)
+        c.linux.devices = { { path = "/dev/null", type = "c", major = 1, minor = 3, fileMode = 384 } }
+      end,
+      ["linux.devices[0].type: \"p\" is not supported"] = function(c)
+        c.linux.devices = { { path = "/dev/x", type = "p" } }
+      end,
+      ["process.scheduler.policy: \"SCHED_FIFO\" is not supported"] = function(c)
+        c.process.scheduler = { policy = "SCHED_FIFO" }
+      end,
+      ["linux.personality.domain: \"LINUX32\" is not supported"] = function(c)
+        c.linux.personality = { domain = "LINUX32" }
+      end,
+      ["the option \"rrw\" of a bind is not supported"] = function(c)
+        c.mounts[4] = { destination = "/x", type = "bind", source = "/tmp", options = { "rbind", "rrw" } }
+      end,
+      ["rbind and uidMappings without \"ridmap\" are not supported"] = function(c)
+        local map = { { containerID = 0, hostID = 5, size = 1 } }
+        c.mounts[4] = { destination = "/x", type = "bind", source = "/tmp", options = { "rbind", "idmap" },
+          uidMappings = map, gidMappings = map }
       end,
       ["ociVersion: \"2.0.0\" is not supported"] = function(c) c.ociVersion = "2.0.0" end,
       ["root: missing"] = function(c) c.root = nil end,

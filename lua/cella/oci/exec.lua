@@ -151,6 +151,7 @@ function M.start(state, options)
   local process
   process, err = read.checked(options.process or "process", read.process, document)
   if not process then return nil, err end
+  if process.nice then return failed("exec", nil, "process.scheduler.nice is not supported for what enters") end
   local ok
   ok, err = streams.check(options, process.command.terminal)
   if not ok then return nil, err end

@@ -9,19 +9,15 @@ local names = require "cella.caps.names"
 local M = {}
 
 local NAMESPACES = { "cgroup", "ipc", "mount", "network", "pid", "time", "user", "uts" }
-local MOUNT_OPTIONS = { "async", "atime", "bind", "defaults", "dev", "diratime", "dirsync", "exec", "gid", "mode",
-  "noatime", "nodev", "nodiratime", "noexec", "nostrictatime", "nosuid", "nosymfollow", "nr_inodes", "private", "rbind",
-  "relatime", "ro", "rprivate", "rro", "rshared", "rslave", "rw", "shared", "size", "slave", "strictatime", "suid",
-  "symfollow", "uid", "unbindable" }
+-- Of all types; some take others beside.
+local MOUNT_OPTIONS = { "async", "atime", "bind", "defaults", "dev", "diratime", "exec", "idmap", "noatime", "nodev",
+  "nodiratime", "noexec", "nostrictatime", "nosuid", "nosymfollow", "private", "rbind", "relatime", "ridmap",
+  "rnoatime", "rnodev", "rnodiratime", "rnoexec", "rnosuid", "rnosymfollow", "ro", "rprivate", "rrelatime", "rro",
+  "rshared", "rslave", "rstrictatime", "runbindable", "rw", "shared", "slave", "strictatime", "suid", "symfollow",
+  "unbindable" }
 
 ---@return table
 function M.describe()
-  local options = {}
-  for _, name in ipairs(MOUNT_OPTIONS) do
-    if name ~= "dirsync" and not name:find "^[ug]id$" and name ~= "mode" and name ~= "size" and name ~= "nr_inodes" then
-      options[#options + 1] = name
-    end
-  end
   local refused = {}
   for _, row in ipairs(fields.rows) do
     if row[3] == false then refused[#refused + 1] = row[1] end
@@ -31,7 +27,7 @@ function M.describe()
   return {
     ociVersionMin = "1.0.0", ociVersionMax = "1.3.0",
     hooks = fields.hooks,
-    mountOptions = options,
+    mountOptions = MOUNT_OPTIONS,
     linux = {
       namespaces = NAMESPACES, capabilities = capabilities,
       cgroup = { v1 = false, v2 = true, systemd = false, systemdUser = false, rdma = false },

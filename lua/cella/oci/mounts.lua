@@ -11,13 +11,16 @@ local M = {}
 -- What an option says of a mount: { key, value }, or true where it says how it is anyway.
 local FLAGS = {
   defaults = true, rw = { "readonly", false }, ro = { "readonly", true }, rro = { "readonly", true },
-  rrw = { "readonly", false }, suid = { "nosuid", false }, nosuid = { "nosuid", true }, rnosuid = { "nosuid", true },
+  suid = { "nosuid", false }, nosuid = { "nosuid", true }, rnosuid = { "nosuid", true },
   dev = { "nodev", false }, nodev = { "nodev", true }, rnodev = { "nodev", true }, exec = { "noexec", false },
   noexec = { "noexec", true }, rnoexec = { "noexec", true }, noatime = { "noatime", true },
   rnoatime = { "noatime", true }, atime = { "noatime", false }, strictatime = { "strictatime", true },
   nostrictatime = { "strictatime", false }, nodiratime = { "nodiratime", true }, diratime = { "nodiratime", false },
   relatime = true, norelatime = true, async = true, nosymfollow = { "nosymfollow", true },
   symfollow = { "nosymfollow", false }, nolazytime = true, nomand = true, loud = true,
+  -- What is said of a bind holds for all below it anyway.
+  rnosymfollow = { "nosymfollow", true }, rstrictatime = { "strictatime", true }, rrelatime = true,
+  rnodiratime = { "nodiratime", true },
 }
 
 local PROPAGATION = { private = "private", rprivate = "private", shared = "shared", rshared = "shared", slave = "slave",
@@ -70,7 +73,7 @@ local function take_option(mount, option, path)
   elseif option == "tmpcopyup" and mount.type == "tmpfs" then
     mount.copies_up = path
   elseif option == "idmap" or option == "ridmap" then
-    mount.wants_idmap = true
+    mount.wants_idmap = option
   elseif mount.type == "filesystem" then
     table.insert(mount.options, option) -- for the kernel, which knows it or refuses
   elseif name and (VALUES[mount.type] or {})[name] then
@@ -137,6 +140,11 @@ local function finish(mount, entry, path, bundle)
   if mount.wants_idmap or #maps.uid > 0 or #maps.gid > 0 then
     if mount.type ~= "bind" then fail(path .. ".uidMappings", "only a bind can be ID-mapped") end
     if #maps.uid == 0 or #maps.gid == 0 then fail(path, "uidMappings and gidMappings go together") end
+    -- Without either word the specification has the mount alone mapped, too.
+    if mount.recursive and mount.wants_idmap ~= "ridmap" then
+      fail(path .. ".options", "rbind and uidMappings without \"ridmap\" are not supported: what is mounted below is "
+        .. "mapped with it")
+    end
     mount.idmap = { uid = M.mappings(maps.uid, path .. ".uidMappings"),
       gid = M.mappings(maps.gid, path .. ".gidMappings") }
     mount.wants_idmap = nil
@@ -172,6 +180,16 @@ local function check_cgroup(mount, kinds, path)
   end
   mount.type, mount.source, mount.readonly, mount.recursive = "bind", "/sys/fs/cgroup", true, true
   mount.nosuid, mount.nodev, mount.noexec = true, true, true
+end
+
+--- Whether /dev is a container's own.
+---@param list table[]  of `of`
+---@return boolean
+function M.has_own_dev(list)
+  for _, mount in ipairs(list) do
+    if mount.type == "dev" then return true end
+  end
+  return false
 end
 
 local function clean(path) return (path:gsub("/+", "/"):gsub("(.)/$", "%1")) end

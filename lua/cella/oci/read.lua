@@ -7,6 +7,7 @@ local blame = require "cella.blame"
 local container = require "cella.container"
 local core = require "cella.core"
 local Error = require "cella.error"
+local devices = require "cella.oci.devices"
 local fields = require "cella.oci.fields"
 local host = require "cella.host"
 local json = require "cella.oci.json"
@@ -233,6 +234,15 @@ local function sets_of(described)
   return sets
 end
 
+-- Of the policies that all have who ask for none.
+local function nice_of(scheduler)
+  local policy = scheduler.policy
+  if policy and policy ~= "" and policy ~= "SCHED_OTHER" then
+    fail("process.scheduler.policy", "%q is not supported: SCHED_OTHER is", policy:sub(1, 80))
+  end
+  return scheduler.nice and within(scheduler.nice, "process.scheduler.nice", -20, 19)
+end
+
 --- What of a process goes into a container's or an entrance's table, and what into its command. Raises
 --- { refused = message }.
 ---@param process table  checked by schema
@@ -255,7 +265,7 @@ function M.process(process)
   return { user = user, umask = umask, cwd = cwd, command = command,
     capabilities = after_exec(sets_of(process.capabilities or {}), user.uid, process.noNewPrivileges == true),
     no_new_privs = process.noNewPrivileges == true,
-    rlimits = rlimits_of(process.rlimits or {}),
+    rlimits = rlimits_of(process.rlimits or {}), nice = nice_of(process.scheduler or {}),
     oom_score_adj = process.oomScoreAdj and within(process.oomScoreAdj, "process.oomScoreAdj", -1000, 1000) }
 end
 
@@ -280,42 +290,6 @@ function M.hooks(hooks)
     end
   end
   return result
-end
-
--- Devices that nobody has put into the container cannot be opened there, whatever is made in it: each mount has nodev.
--- So a rule that denies all holds, and those of the six are allowed as they are there.
-local ALLOWED = { ["1:3"] = true, ["1:5"] = true, ["1:7"] = true, ["1:8"] = true, ["1:9"] = true, ["5:0"] = true,
-  ["5:1"] = true, ["5:2"] = true, ["136:*"] = true }
-
-local function check_devices(rules, list, sets)
-  for i, one in ipairs(rules or {}) do
-    local path = ("linux.resources.devices[%d]"):format(i - 1)
-    local access = one.access or "rwm"
-    if not access:find "^[rwm]+$" then fail(path .. ".access", "some of r, w and m expected") end
-    local major, minor = tostring(one.major or "*"), tostring(one.minor or "*")
-    if major == "-1" then major = "*" end
-    if minor == "-1" then minor = "*" end
-    local all = major == "*" and minor == "*"
-    local harmless
-    if one.allow then
-      -- What may be made only, or is one of those that are there.
-      harmless = access == "m" or one.type == "c" and ALLOWED[major .. ":" .. minor]
-    else
-      harmless = all and (one.type == nil or one.type == "a" or one.type == "") and #access == 3
-    end
-    if not harmless then
-      fail(path, "not supported: without a program for it (BPF) cella can deny all devices but those that it puts "
-        .. "into /dev, and make no exception")
-    end
-    for _, mount in ipairs(list) do
-      if not one.allow and mount.nodev == false then
-        fail(path, "not supported together with the option dev of %s", mount.destination)
-      end
-    end
-    for _, name in ipairs(sets.bounding) do
-      if not one.allow and name == "sys_admin" then sets.needs_namespace = path end
-    end
-  end
 end
 
 local DEFAULT_SHARES = 1024
@@ -421,7 +395,17 @@ local function build(config, directory)
   end
   local kinds = namespaces_of(linux)
   local entries = mounts.of(config.mounts, directory, rootfs, kinds)
-  check_devices((linux.resources or {}).devices, entries, process.capabilities)
+  local named = devices.of(linux.devices, kinds.user ~= "host")
+  local sets = process.capabilities
+  local undone = devices.check((linux.resources or {}).devices, named, entries, sets.bounding)
+  if undone and kinds.user == "host" then
+    fail(undone, "not supported together with CAP_SYS_ADMIN over the host: it could mount without nodev")
+  end
+  for _, device in ipairs(named) do device.number = nil end
+  local personality = linux.personality or {}
+  if personality.domain and personality.domain ~= "" and personality.domain ~= "LINUX" then
+    fail("linux.personality.domain", "%q is not supported: LINUX is", personality.domain:sub(1, 80))
+  end
   local propagation = linux.rootfsPropagation
   if propagation and propagation ~= "" and not PROPAGATION[propagation] then
     fail("linux.rootfsPropagation", "%q is not supported", propagation:sub(1, 80))
@@ -429,11 +413,10 @@ local function build(config, directory)
   if process.cwd ~= "/" then
     table.insert(entries, { type = "directory", destination = process.cwd, existing = true })
   end
-  local sets = process.capabilities
-  if sets.needs_namespace and kinds.user == "host" then
-    fail(sets.needs_namespace, "not supported together with CAP_SYS_ADMIN over the host: it could mount without nodev")
+  if process.command.terminal and mounts.has_own_dev(entries) then
+    -- The first terminal of its own.
+    table.insert(entries, { type = "symlink", destination = "/dev/console", target = "pts/0", existing = true })
   end
-  sets.needs_namespace = nil
   local ids, joined = ids_of(linux, kinds)
   local keys = {
     hostname = config.hostname ~= "" and config.hostname or nil,
@@ -443,7 +426,7 @@ local function build(config, directory)
     user = process.user,
     root = { { type = "bind", source = rootfs, destination = "/", create = true, recursive = true, nosuid = false,
       nodev = true }, readonly = root.readonly or nil, propagation = PROPAGATION[propagation or ""] },
-    mounts = entries,
+    mounts = entries, devices = #named > 0 and named or nil,
     masked_paths = linux.maskedPaths, readonly_paths = linux.readonlyPaths,
     capabilities = sets,
     no_new_privs = process.no_new_privs,
@@ -452,7 +435,7 @@ local function build(config, directory)
     sysctl = linux.sysctl,
     rlimits = process.rlimits,
     umask = process.umask,
-    oom_score_adj = process.oom_score_adj,
+    oom_score_adj = process.oom_score_adj, nice = process.nice,
     cwd = process.cwd,
     init = false, die_with_parent = false,
   }

@@ -1,0 +1,129 @@
+--- The devices of a config.json: those that are to be there, and the rules for them.
+--
+-- Devices that nobody has put into the container cannot be opened there, whatever is made in it: each mount has nodev.
+-- So a rule that denies all holds without a program for it (BPF), and one that allows a device is held where that is
+-- there. Rules that make other exceptions are refused.
+
+local core = require "cella.core"
+local host = require "cella.host"
+local schema = require "cella.oci.schema"
+
+local fail, required, within = schema.fail, schema.required, schema.within
+local M = {}
+
+-- Those that each container has in /dev, as Documentation/admin-guide/devices.txt has them.
+local OWN = { ["/dev/null"] = "1:3", ["/dev/zero"] = "1:5", ["/dev/full"] = "1:7", ["/dev/random"] = "1:8",
+  ["/dev/urandom"] = "1:9", ["/dev/tty"] = "5:0" }
+
+-- What rules may allow: those, and terminals.
+local ALLOWED = { ["c 5:1"] = true, ["c 5:2"] = true, ["c 136:*"] = true }
+for _, number in pairs(OWN) do ALLOWED["c " .. number] = true end
+
+local TYPES = { c = "char", u = "char", b = "block" }
+
+-- The host's node of a number: at the same path, or where udev says that it is.
+local function node_of(path, letter, number)
+  local files = host.facts().files
+  local function is_it(candidate)
+    local found = files[candidate]
+    return found and found.type == TYPES[letter] and found.number == number
+  end
+  if is_it(path) then return path end
+  local target = core.readlink(("/dev/%s/%s"):format(TYPES[letter], number))
+  local name = target and target:match "^%.%./([^/.][^/]*)$"
+  return name and is_it("/dev/" .. name) and "/dev/" .. name or nil
+end
+
+-- The node is the host's: it has the mode and the owner that it has there.
+local function check_node(one, node, path, has_user_namespace)
+  local status = core.file_status(node)
+  if not status then fail(path, "the host has no device at %s any more", node) end
+  local function differs(name, value, there, form)
+    if value == nil then return end
+    if value == there then return end
+    fail(path .. "." .. name, ("not supported: the device is the host's, where this is %s"):format(form), there)
+  end
+  if one.fileMode ~= nil then differs("fileMode", within(one.fileMode, path .. ".fileMode", 0, 65535) % 4096,
+    status.mode % 4096, "%o") end
+  for _, name in ipairs { "uid", "gid" } do
+    if one[name] ~= nil and has_user_namespace then
+      fail(path .. "." .. name, "not supported with a user namespace: the device is the host's, and belongs to whom "
+        .. "it belongs there")
+    end
+    differs(name, one[name], status[name], "%.0f")
+  end
+end
+
+--- The devices that are to be there, as the key `devices` takes them. Raises { refused = message }.
+---@param list table[]?
+---@param has_user_namespace boolean
+---@return table[]?
+function M.of(list, has_user_namespace)
+  local result = {}
+  for i, one in ipairs(list or {}) do
+    local path = ("linux.devices[%d]"):format(i - 1)
+    local at = required(one.path, path .. ".path")
+    if at:sub(1, 1) ~= "/" then fail(path .. ".path", "an absolute path expected") end
+    local letter = required(one.type, path .. ".type")
+    if not TYPES[letter] then fail(path .. ".type", "%q is not supported: c, u and b are", letter:sub(1, 80)) end
+    local number = ("%.0f:%.0f"):format(within(required(one.major, path .. ".major"), path .. ".major", 0, 4095),
+      within(required(one.minor, path .. ".minor"), path .. ".minor", 0, 1048575))
+    local node = node_of(at, letter, number)
+    if not node then
+      fail(path, "not supported: no node is made, and the host has none of %s %s, neither at this path nor in /dev/%s",
+        TYPES[letter], number, TYPES[letter])
+    end
+    check_node(one, node, path, has_user_namespace)
+    if OWN[at] ~= number then
+      result[#result + 1] = { path = node, destination = at, number = letter .. " " .. number }
+    end
+  end
+  return result
+end
+
+local function number_of(one)
+  local major, minor = tostring(one.major or "*"), tostring(one.minor or "*")
+  return major == "-1" and "*" or major, minor == "-1" and "*" or minor
+end
+
+--- Checks that the rules hold by nodev. Returns the path of one that CAP_SYS_ADMIN over the host would undo. Raises
+--- { refused = message }.
+---@param rules table[]?
+---@param devices table[]  those of `of`
+---@param mounts table[]   as the key `mounts` takes them
+---@param bounding string[]
+---@return string?
+function M.check(rules, devices, mounts, bounding)
+  local there, undone = {}, nil
+  for _, device in ipairs(devices) do there[device.number:gsub("^u", "c")] = true end
+  for i, one in ipairs(rules or {}) do
+    local path = ("linux.resources.devices[%d]"):format(i - 1)
+    local access = one.access or "rwm"
+    if not access:find "^[rwm]+$" then fail(path .. ".access", "some of r, w and m expected") end
+    local major, minor = number_of(one)
+    local harmless
+    if one.allow then
+      local name = ("%s %s:%s"):format(one.type or "a", major, minor)
+      -- What may be made only, or is one of those that are there.
+      harmless = access == "m" or ALLOWED[name] or there[name]
+    else
+      harmless = major == "*" and minor == "*" and (one.type == nil or one.type == "a" or one.type == "")
+        and #access == 3
+    end
+    if not harmless then
+      fail(path, "not supported: without a program for it (BPF) cella can deny all devices but those that it puts "
+        .. "into /dev, and make no exception")
+    end
+    for _, mount in ipairs(one.allow and {} or mounts) do
+      if mount.nodev == false then
+        fail(path, "not supported together with the option dev of %s", mount.destination)
+      end
+    end
+    for _, name in ipairs(bounding) do
+      if not one.allow and name == "sys_admin" then undone = path end
+    end
+  end
+  return undone
+end
+
+return M
