@@ -10,10 +10,12 @@
 #include <limits.h>
 #include <linux/ioctl.h>
 #include <linux/seccomp.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -146,6 +148,29 @@ static int listener_memory(lua_State *L)
 	return 2;
 }
 
+/* listener.protocol(pid, fd) -> "tcp" | "udp" | nil [, message, errno]
+ * The protocol of a process's socket; nil of any other. */
+static int listener_protocol(lua_State *L)
+{
+	int pid = (int)check_range(L, 1, 1, INT_MAX), number = (int)check_range(L, 2, 0, UINT32_MAX);
+	int protocol = 0, error = 0;
+	socklen_t size = sizeof protocol;
+	long pidfd = RAW(SYS_pidfd_open, pid, 0);
+	long fd = pidfd < 0 ? pidfd : RAW(SYS_pidfd_getfd, pidfd, number, 0);
+	if (fd < 0)
+		error = (int)-fd;
+	else if (getsockopt((int)fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &size) < 0)
+		error = errno;
+	if (fd >= 0)
+		close((int)fd);
+	if (pidfd >= 0)
+		close((int)pidfd);
+	if (error)
+		return push_error(L, "pidfd_getfd", error);
+	lua_pushstring(L, protocol == IPPROTO_TCP ? "tcp" : protocol == IPPROTO_UDP ? "udp" : NULL);
+	return 1;
+}
+
 /* listener.is_readonly(fd) -> boolean | nil, message, errno
  * Whether the mount, or the file system, that a descriptor is of is read-only. */
 static int listener_is_readonly(lua_State *L)
@@ -164,6 +189,7 @@ void open_listener(lua_State *L)
 		{ "waits", listener_waits },
 		{ "answer", listener_answer },
 		{ "memory", listener_memory },
+		{ "protocol", listener_protocol },
 		{ "is_readonly", listener_is_readonly },
 		{ 0 },
 	};

@@ -248,7 +248,9 @@ local function record_command(plan, box, command)
     if plan.is_filtered then
       blame "command.denied: without no_new_privs the kernel takes its filter only of who has sys_admin (seccomp(2))"
     end
-    plan.filter = denied.filter(filter.policy(plan.filter), command.denied)
+    local nofile = box.rlimits and box.rlimits.nofile and box.rlimits.nofile.soft
+    plan.filter = denied.filter(filter.policy(plan.filter), command.denied, { layers = plan.landlock,
+      nofile = nofile ~= "unlimited" and nofile or nil })
   end
   command_module.record(plan, command_module.for_plan(command, box.environment, "/tmp",
     with_backstop(box.rlimits or {}, command.cpu_limit)), box)

@@ -26,7 +26,7 @@ local M = {}
 ---@field arguments (integer|string)[]  what it was called with, hexadecimal text above 2^53
 ---@field pid integer        of the process, as the caller sees it
 ---@field comm string        its name, which it chooses itself
----@field cause "filter"|"file"|"read-only"|"permission"|"network"|"capability"|"notify"
+---@field cause "filter"|"file"|"read-only"|"permission"|"network"|"capability"|"landlock"|"limit"|"notify"
 ---@field certain boolean    the filter has refused it. Otherwise it is what is to be expected: the kernel decides later
 ---@field errno string?      "EPERM": the error; nil where it is performed (cause "notify")
 ---@field why string         a sentence
@@ -75,7 +75,7 @@ local function event_of(self, call, name, given)
   if not action.permits(given) then
     found = { cause = "filter", certain = true, errno = given }
   else
-    found = cause.of(who, name, self.looks)
+    found = cause.of(who, name, self.looks, self.bounds)
   end
   if not found and given == "notify" then found = { cause = "notify", certain = false } end
   if not found then return nil end
@@ -138,12 +138,13 @@ end
 --- The filter of a container whose program somebody hears of.
 ---@param policy cella.seccomp.policy|false  that decides
 ---@param call fun(event: cella.denied.event)
+---@param bounds cella.denied.bounds
 ---@return cella.filter
-function M.filter(policy, call)
+function M.filter(policy, call, bounds)
   local filter = seccomp.told_filter(policy, watched.NAMES)
   function filter.supervise(listener)
-    return setmetatable({ listener = listener, call = call, policy = policy, told = {}, count = 0, looks = {},
-      decides = policy or seccomp.policy { default = "allow" } }, Supervisor)
+    return setmetatable({ listener = listener, call = call, policy = policy, bounds = bounds, told = {}, count = 0,
+      looks = {}, decides = policy or seccomp.policy { default = "allow" } }, Supervisor)
   end
   return filter
 end

@@ -98,6 +98,88 @@ describe("what a program is denied", function()
     for _, one in ipairs(events) do assert.is_nil((one.path or ""):find("other", 1, true)) end
   end)
 
+  describe("by rules of Landlock:", function()
+    local FIRST = { path = "/", allow = { "execute", "read_file", "read_dir" } }
+
+    local function under(script, policy)
+      local keys = { landlock = policy or { files = { FIRST } }, mounts = { { type = "tmpfs", destination = "/tmp" } } }
+      return told(keys, script), keys
+    end
+
+    -- What is told is the line that is missing: with it the script does what it could not do.
+    local function opens(event, keys, script)
+      assert.same({ "landlock", false, "EACCES" }, { event.cause, event.certain, event.errno })
+      local line = assert(load_text("return { " .. event.key .. " }"))().landlock
+      local files = { line.files and line.files[1] }
+      for _, one in ipairs(keys.landlock.files or {}) do files[#files + 1] = one end
+      return trial.inside({ landlock = { files = line.files and files, tcp = line.tcp }, mounts = keys.mounts }, script)
+    end
+
+    local function needs(abi)
+      local have = require("cella.landlock").abi() or 0
+      return have < abi and ("needs Landlock with ABI %d"):format(abi) or nil
+    end
+
+    it("a file that is made, read, changed, removed", function()
+      if needs(3) then return pending(needs(3)) end
+      for script, key in pairs {
+        ["echo x > /tmp/new && cat /tmp/new"] = '{ path = "/tmp", allow = { "make_reg", "write_file" } }',
+        ["mkdir /tmp/d; ls /tmp"] = '{ path = "/tmp", allow = { "make_dir" } }',
+        ["ln -s x /tmp/d; ls /tmp"] = '{ path = "/tmp", allow = { "make_sym" } }',
+        ["mkfifo /tmp/d; ls /tmp"] = '{ path = "/tmp", allow = { "make_fifo" } }',
+        ["exec 3>/dev/null; echo yes"] = '{ path = "/dev/null", allow = { "write_file" } }',
+      } do
+        local events, keys = under(script .. " || true")
+        local event
+        for _, one in ipairs(events) do event = one.cause == "landlock" and not event and one or event end
+        assert.is_not_nil(event, script)
+        assert.equal("landlock = { files = { " .. key .. " } }", event.key)
+        assert.is_true(#opens(event, keys, script) > 0, script)
+      end
+      -- The control: what is allowed is not told.
+      for _, one in ipairs((under "cat /etc/hostname; ls /tmp; true")) do assert.not_equal("landlock", one.cause) end
+    end)
+
+    it("a file that is read, by whichever link and bind it is come to", function()
+      if needs(3) then return pending(needs(3)) end
+      local policy = { files = { { path = { "/usr", "/etc", "/lib", "/lib64", "/bin", "/dev" }, optional = true,
+        allow = { "execute", "read" } }, { path = "/here", allow = "read" } } }
+      local keys = { landlock = policy, mounts = {
+        { type = "bind", source = directory, destination = "/here", readonly = true },
+        { type = "file", destination = "/there/one", content = "one" },
+        { type = "symlink", destination = "/way", target = "there" } } }
+      local events = told(keys, "cat /way/one; true")
+      local event = only(events, { cause = "landlock", path = "/way/one" })
+      assert.equal('landlock = { files = { { path = "/there/one", allow = { "read_file" } } } }', event.key)
+      assert.equal("one", opens(event, keys, "cat /way/one"))
+      for _, one in ipairs((told(keys, "cat /here/file; true"))) do assert.not_equal("landlock", one.cause) end
+    end)
+
+    it("a port, of the protocol that the socket is of", function()
+      if needs(4) then return pending(needs(4)) end
+      local policy = { tcp = { connect = { 7 } } }
+      local bash = trial.quote "exec 3<>/dev/tcp/127.0.0.1/9"
+      local events = told({ landlock = policy }, ("bash -c %s; bash -c %s; bash -c %s; true"):format(bash,
+        trial.quote "exec 3<>/dev/udp/127.0.0.1/9", trial.quote "exec 3<>/dev/tcp/127.0.0.1/7"))
+      local event = only(events, { cause = "landlock" })
+      assert.same({ "127.0.0.1:9", "EACCES", "landlock = { tcp = { connect = { 9 } } }" },
+        { event.address, event.errno, event.key })
+    end)
+  end)
+
+  it("is one descriptor more than the container allows", function()
+    local script = [=[exec perl -e 'for (1 .. 30) { open($f[$_], "<", "/dev/null") or print("$!\n"), last }']=]
+    local events, result = told({ rlimits = { nofile = 16 } }, script)
+    assert.equal("Too many open files\n", result.stdout)
+    local event = only(events, { cause = "limit" })
+    assert.same({ "openat", "EMFILE", "/dev/null", "rlimits = { nofile = 32 }" },
+      { event.call, event.errno, event.path, event.key })
+    -- More of them, and nothing is told.
+    events, result = told({ rlimits = { nofile = 64 } }, script)
+    assert.equal("", result.stdout)
+    for _, one in ipairs(events) do assert.not_equal("limit", one.cause) end
+  end)
+
   it("is a device, by the key for such", function()
     if trial.sh "test -c /dev/kmsg && echo there" ~= "there\n" then return pending "needs /dev/kmsg" end
     local event = only(told({}, "cat /dev/kmsg"), { call = "openat", path = "/dev/kmsg" })

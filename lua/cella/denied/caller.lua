@@ -62,6 +62,23 @@ function Caller:identity()
   return pid or self.tid, (file.read_trimmed(proc(self, "comm")) or "?")
 end
 
+--- The protocol of a socket that an argument is the descriptor of; nil of what is none, or not known.
+---@param index integer
+---@return "tcp"|"udp"|nil
+function Caller:protocol(index)
+  return (core.listener.protocol(self:identity(), self:int(index)))
+end
+
+--- How many descriptors it has, if those may be as many as `limit`; else nil.
+---@param limit integer
+---@return integer?
+function Caller:descriptors(limit)
+  -- What there is room for, which grows by doubling.
+  if (self:numbers "FDSize"[1] or 0) < limit then return nil end
+  local names = core.list_directory(proc(self, "fd"))
+  return names and #names
+end
+
 --- The numbers of a field of /proc/PID/status.
 ---@param name string
 ---@return integer[]
@@ -100,8 +117,10 @@ end
 ---@return string?
 function Caller:file(name) return (file.read(proc(self, name))) end
 
--- A directory as its root has it.
-local function as_seen_inside(self, path)
+--- A path of the host's, as its root has it; nil where it is not in there.
+---@param path string?
+---@return string?
+function Caller:inside(path)
   local root = core.readlink(proc(self, "root"))
   if not root or not path or path:sub(1, 1) ~= "/" then return nil end
   if root == "/" then return path end
@@ -117,7 +136,7 @@ function Caller:absolute(path, at)
   if path:sub(1, 1) == "/" then return path end
   local number = at and self:int(at) or AT_FDCWD
   local link = number == AT_FDCWD and "cwd" or ("fd/%d"):format(number)
-  local base = as_seen_inside(self, core.readlink(proc(self, link)))
+  local base = self:inside(core.readlink(proc(self, link)))
   if not base or path == "" then return base end
   return (base == "/" and "" or base) .. "/" .. path
 end

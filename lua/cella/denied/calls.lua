@@ -8,6 +8,7 @@ local M = {}
 ---@field flags integer? that which is the flags of open(2)
 ---@field how integer?   the address of a struct open_how
 ---@field mode integer?  that which is the mode of access(2)
+---@field from cella.denied.use?  where what is put there comes from
 ---@field does "look"|"read"|"create"|"write"|"change"|"make"|"put"|"remove"|"enter"|"execute"
 ---@field unfollowed boolean?  a symbolic link is meant itself
 
@@ -36,6 +37,7 @@ for name, uses in PATHS:gmatch "([a-z0-9]+):(%S+)" do
   for does, link, arguments in uses:gmatch "([a-z]+)(%-?):([a-z0-9]+)" do
     local use = { does = does, unfollowed = link == "-" }
     for letter, index in arguments:gmatch "([a-z])(%d)" do use[LETTERS[letter]] = tonumber(index) end
+    use.from = use.does == "put" and M.PATHS[name][1] or nil
     table.insert(M.PATHS[name], use)
   end
 end
@@ -45,6 +47,9 @@ M.ADDRESSES = { connect = true, bind = true }
 
 --- What takes a capability, as far as it can be seen in the registers.
 M.CAPABILITIES = { socket = true, sethostname = true, setdomainname = true, setgroups = true }
+
+--- Those that make a descriptor, of which there may be too many.
+M.DESCRIPTORS = { open = true, openat = true, openat2 = true, creat = true, socket = true }
 
 --- All of them.
 ---@type table<string, true>

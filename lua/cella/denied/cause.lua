@@ -4,6 +4,7 @@
 local address = require "cella.denied.address"
 local files = require "cella.denied.files"
 local keys = require "cella.denied.key"
+local rules = require "cella.denied.rules"
 local named = require "cella.seccomp.named"
 local watched = require "cella.denied.calls"
 
@@ -27,34 +28,46 @@ local CAPABILITIES = {
   setgroups = function(who) return lacks(who, SETGID, "setgid", "EPERM") end,
 }
 
-local function of_address(who, name, looks)
+local function of_address(who, name, looks, layers)
   local to = address.read(who)
   if not to then return nil end
   local found
   if to.path then
     local use = { does = name == "bind" and "make" or "connect", unfollowed = name == "bind" }
-    found = files.of(who, use, looks, to.path)
+    found = files.of(who, use, looks, to.path, name, layers)
     if found then found.path = nil end
-  elseif name == "connect" then
+  elseif to.port and layers then
+    found = rules.of_port(who, name, to, layers)
+  end
+  if not found and not to.path and name == "connect" then
     found = address.unreachable(who, to)
-  elseif to.port and to.port > 0 and to.port < 1024 then
+  elseif not found and name == "bind" and to.port and to.port > 0 and to.port < 1024 then
     found = lacks(who, NET_BIND_SERVICE, "net_bind_service", "EACCES")
   end
   if found then found.address = to.text end
   return found
 end
 
+---@class cella.denied.bounds
+---@field layers cella.landlock.held[]?  the container's rules of Landlock
+---@field nofile integer?                how many descriptors the container lets a process have
+
 --- What is to be told of a call; nil where it is nothing.
 ---@param who cella.denied.caller
 ---@param name string
 ---@param looks table  what is remembered from one call to the next
+---@param bounds cella.denied.bounds
 ---@return table?
-function M.of(who, name, looks)
+function M.of(who, name, looks, bounds)
   local found
-  for _, use in ipairs(watched.PATHS[name] or {}) do
-    found = found or files.of(who, use, looks)
+  if bounds.nofile and watched.DESCRIPTORS[name] and (who:descriptors(bounds.nofile) or 0) >= bounds.nofile then
+    found = { cause = "limit", errno = "EMFILE", nofile = bounds.nofile,
+      why = ("the container lets a process have %d descriptors, and it has them"):format(bounds.nofile) }
   end
-  if not found and watched.ADDRESSES[name] then found = of_address(who, name, looks) end
+  for _, use in ipairs(watched.PATHS[name] or {}) do
+    found = found or files.of(who, use, looks, nil, name, bounds.layers)
+  end
+  if not found and watched.ADDRESSES[name] then found = of_address(who, name, looks, bounds.layers) end
   if not found and CAPABILITIES[name] then found = CAPABILITIES[name](who) end
   if found then found.certain = false end
   return found
@@ -92,7 +105,8 @@ function M.describe(found, who, name, policy)
   found.why = why(found, name, policy)
   found.key = keys.of(found, who, name, policy)
   -- What is for the keys alone.
-  for _, field in ipairs { "capability", "place", "object", "status", "does", "writes" } do found[field] = nil end
+  for _, field in ipairs { "capability", "place", "object", "status", "does", "writes", "files", "rights", "ports",
+    "nofile" } do found[field] = nil end
 end
 
 return M

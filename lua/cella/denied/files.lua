@@ -3,6 +3,7 @@
 local caller = require "cella.denied.caller"
 local core = require "cella.core"
 local open = require "cella.open"
+local rules = require "cella.denied.rules"
 
 local M = {}
 
@@ -76,6 +77,7 @@ local function wish_of(who, use)
   local wish = { does = use.does, want = 0 }
   if use.does == "create" then
     wish.creates, wish.writes, wish.want = true, true, WRITE
+    wish.puts, wish.truncates = true, true
   elseif use.does == "read" then
     local flags = use.flags and who:int(use.flags)
     if use.how then
@@ -89,8 +91,10 @@ local function wish_of(who, use)
     wish.creates, wish.alone = has(flags, CREAT), has(flags, CREAT) and has(flags, EXCL)
     wish.writes = mode ~= 0 or has(flags, TRUNC)
     wish.want = (mode ~= 1 and READ or 0) + (wish.writes and WRITE or 0)
+    wish.reads, wish.puts, wish.truncates = mode ~= 1, mode ~= 0, has(flags, TRUNC)
   elseif use.does == "make" or use.does == "put" then
     wish.creates, wish.alone = true, use.does == "make"
+    wish.from = use.from and who:absolute(who:text(use.from.path) or "", use.from.at)
   elseif use.does == "write" or use.does == "change" then
     wish.writes, wish.want = true, use.does == "write" and WRITE or 0
   elseif use.does == "look" then
@@ -150,8 +154,10 @@ end
 ---@param use cella.denied.use
 ---@param looks table
 ---@param path string?  where it is not in an argument
+---@param name string   of the call
+---@param layers cella.landlock.held[]?  the container's rules
 ---@return table?
-function M.of(who, use, looks, path)
+function M.of(who, use, looks, path, name, layers)
   path = path or who:text(use.path)
   if not path or path == "" then return nil end
   path = who:absolute(path, use.at)
@@ -170,6 +176,7 @@ function M.of(who, use, looks, path)
     local status = M.of_host(path, looks)
     result = status and found("file", "ENOENT", path, path, wish.writes or wish.does == "remove", status)
   end
+  if not result and layers then return rules.of_file(who, name, use, wish, path, looks, layers) end
   if result then result.does = wish.does end
   return result
 end

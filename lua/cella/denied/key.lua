@@ -112,6 +112,16 @@ local parts = setmetatable({}, { __mode = "k" })
 ---@return cella.denied.part?
 function M.part(event) return parts[event] end
 
+-- The line of a policy of Landlock's that is missing, for the policy that there is.
+local function landlock_text(found)
+  local ports = found.ports
+  if ports then return ("landlock = { %s = { %s = { %d } } }"):format(ports.protocol, ports.what, ports.port) end
+  local rights = {}
+  for i, name in ipairs(found.rights) do rights[i] = M.quote(name) end
+  return ("landlock = { files = { { path = %s, allow = { %s } } } }"):format(M.quote(found.files),
+    table.concat(rights, ", "))
+end
+
 --- Nil where no key does.
 ---@param found table
 ---@param who cella.denied.caller
@@ -131,6 +141,10 @@ function M.of(found, who, name, policy)
   elseif found.cause == "network" then
     parts[found] = { network = true }
     return 'network = "host"'
+  elseif found.cause == "landlock" then
+    return landlock_text(found)
+  elseif found.cause == "limit" then
+    return ("rlimits = { nofile = %d }"):format(2 * found.nofile)
   elseif found.object then
     local mount = M.mount(found, who)
     if mount.nodev == false and mount.path:find "^/dev/." then
