@@ -139,8 +139,8 @@ release      = $(eval release := $(shell $(INTERPRETER) -v 2>&1 | \
                  sed -n 's/^\(Lua 5[0-9.]*\|LuaJIT [^ ]*\) .*/\1/p'))$(release)
 bytecode     = $(if $(release),$(BYTECODE)/bytecode.so)
 
-$(BYTECODE)/bytecode.so: csrc/bytecode/bytecode.c csrc/value/compat.h tools/bytecode.lua $(shell find lua -name '*.lua') \
-    $(BUILD)/obj/command $(BYTECODE)/release
+$(BYTECODE)/bytecode.so: csrc/bytecode/bytecode.c csrc/value/compat.h tools/bytecode.lua tools/bytecode/unnamed.lua \
+    $(shell find lua -name '*.lua') $(BUILD)/obj/command $(BYTECODE)/release
 	@echo 'link $@'
 	@$(INTERPRETER) tools/bytecode.lua $(@D)
 	@$(compile) $(LIBFLAG) -fno-lto -o $@ $< -DBYTECODE_FILE='"$(@D)/code"' -DBYTECODE_INDEX='"$(abspath $(@D))/index.h"' \

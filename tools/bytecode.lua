@@ -4,9 +4,10 @@
 --   lua5.4 tools/bytecode.lua DIRECTORY
 --
 -- Writes there `code`, all modules one after the other, `index.h`, where each is in it, and `stamp`, of which sources
--- they are. A function keeps its lines: what is raised in it is told as ever.
+-- they are. A function keeps its lines: what is raised in it is told as ever, but for the names of variables.
 
 local directory = assert(arg[1], "usage: tools/bytecode.lua DIRECTORY")
+local unnamed = dofile((arg[0]:gsub("%.lua$", "/unnamed.lua")))
 
 local function write(name, text)
   local file = assert(io.open(directory .. "/" .. name, "wb"))
@@ -40,7 +41,7 @@ for _, name in ipairs(modules) do
   local text = read(path)
   add(name)
   add(text)
-  local compiled = string.dump(assert((rawget(_G, "loadstring") or load)(text, "=" .. name)))
+  local compiled = unnamed(string.dump(assert((rawget(_G, "loadstring") or load)(text, "=" .. name))))
   code[#code + 1] = compiled
   rows[#rows + 1] = ('\t{ "%s", %d, %d },\n'):format(name, offset, #compiled)
   offset = offset + #compiled

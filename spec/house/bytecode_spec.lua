@@ -77,3 +77,32 @@ describe("an installed cella #slow", function()
     assert.truthy(said:find("cella.validate:%d+: in "), said)
   end)
 end)
+
+describe("bytecode", function()
+  it("does without the names of variables, and nothing else", function()
+    local unnamed = dofile(trial.top .. "/tools/bytecode/unnamed.lua")
+    local source = [[
+      local first, second = 1, 2.5
+      local long = ("x"):rep(300) .. "]] .. ("y"):rep(300) .. [["
+      return function(argument, ...)
+        local inner = { nil, true, false, first, second, #long, argument }
+        inner[2] = nil
+        return function() return inner[argument], long, missing.field end
+      end
+    ]]
+    local whole = string.dump(assert(load(source, "=source")))
+    local bare = unnamed(whole)
+    if _VERSION ~= "Lua 5.4" then return assert.equal(whole, bare) end
+    for _, name in ipairs { "first", "second", "argument", "_ENV" } do
+      assert.truthy(whole:find(name, 1, true), name) -- the control
+      assert.is_nil(bare:find(name, 1, true), name)
+    end
+    local globals = {}
+    local made = load(bare, "=", "b", setmetatable(globals, { __index = _G }))()(4)
+    local ok, message = pcall(made)
+    assert.is_false(ok)
+    assert.matches("^source:6: attempt to index a nil value", message)
+    globals.missing = { field = 7 }
+    assert.same({ 1, ("x"):rep(300) .. ("y"):rep(300), 7 }, { made() })
+  end)
+end)
