@@ -174,7 +174,8 @@ local function begin(box, cwd, host)
   layers, err = confined_by.landlock(box)
   if not layers then return nil, err end
   local hooks, confined = box.hooks, confined_by.of(box, who.user, host, layers)
-  local options = { namespaces = new, join = join, ids = who.ids, groups = who.groups_before, created = hooks.created }
+  local options = { namespaces = new, join = #join > 0 and join or nil, ids = who.ids, groups = who.groups_before,
+    created = hooks.created }
   if #join == 0 and not who.groups_before and lists.contains(new, "net") then
     -- It takes the kernel longer than all others together: the child makes it, while the caller goes on.
     options.namespaces, options.unshare = lists.without(new, "net"), { "net" }

@@ -1,9 +1,11 @@
 --- IDs for a container that says nothing about them: never the host's root, and of a privileged caller's none that
 --- anybody else has.
 
+local lazy = require "cella.lazy"
 local core = require "cella.core"
 local errors = require "cella.error"
-local hold = require "cella.policy.hold"
+---@module "cella.policy.hold"
+local hold = lazy "cella.policy.hold"
 local idmap = require "cella.idmap"
 
 local M = {}
@@ -11,7 +13,6 @@ local M = {}
 -- 4,094 ranges that no convention uses: below them are those of systemd-nspawn and of directory services, above them
 -- numbers that some programs take for negative.
 local FIRST, SIZE, RANGES = 1879048192, 65536, 4094
-local UNIT = hold.UNIT
 
 local ROOT = "`ids = policy.root()` gives the caller's own ID as root: for the host's root this means that the host "
   .. "obeys what the container's files and processes do as root"
@@ -101,10 +102,10 @@ end
 local function of_the_map(host, taken)
   local list = {}
   local runs = free_runs(host, taken)
-  for _, size in ipairs { SIZE, UNIT } do
+  for _, size in ipairs { SIZE, hold.UNIT } do
     for i = #runs, 1, -1 do
       local run = runs[i]
-      local last = math.floor((run.first + run.count) / UNIT) * UNIT - size
+      local last = math.floor((run.first + run.count) / hold.UNIT) * hold.UNIT - size
       for first = last, run.first, -size do
         list[#list + 1] = { first = first, count = size }
         if #list == RANGES then break end
