@@ -1,6 +1,8 @@
 /* Hears of system calls that a seccomp filter holds back, and answers them: seccomp_unotify(2). What lies in the memory
- * of whoever makes the call is read here too; it may be another thing by the time that the kernel reads it. */
+ * of whoever makes the call is asked for here too; it may be another thing by the time that the kernel reads it. */
+#include "lib/fd.h"
 #include "lib/lib.h"
+#include "sys/memory_request.h"
 #include "sys/raw.h"
 #include "value/check.h"
 
@@ -19,7 +21,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-enum { ID_SIZE = sizeof(uint64_t), ARGUMENTS = 6, PAGE = 4096, WORD_DIGITS = 16 };
+enum { ID_SIZE = sizeof(uint64_t), ARGUMENTS = 6, WORD_DIGITS = 16 };
 
 static uint64_t check_id(lua_State *L, int index)
 {
@@ -108,43 +110,75 @@ static uint64_t check_word(lua_State *L, int index)
 	return strtoull(word, NULL, 16);
 }
 
-/* listener.memory(pid, address, size [, text]) -> string | nil, message, errno
+/* listener.pair() -> fd, fd | nil, message, errno
+ * The two ends of a socket that keeps messages apart: of a reader (csrc/runner/reader.c), and of who asks it. */
+static int listener_pair(lua_State *L)
+{
+	int ends[2];
+	int *one = new_fd(L), *other = new_fd(L);
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+		return push_error(L, "socketpair", errno);
+	*one = ends[0];
+	*other = ends[1];
+	return 2;
+}
+
+/* Asks the reader. Returns 0 or an errno: ETIMEDOUT where it has no answer so soon. */
+static int ask(int reader, int memory, const struct memory_request *request, struct memory_answer *answer, int timeout)
+{
+	union {
+		char space[CMSG_SPACE(sizeof memory)];
+		struct cmsghdr header;
+	} control = {
+		.header = { .cmsg_len = CMSG_LEN(sizeof memory), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS },
+	};
+	memcpy(CMSG_DATA(&control.header), &memory, sizeof memory);
+	struct iovec data = { (void *)(uintptr_t)request, sizeof *request };
+	struct msghdr message = { .msg_iov = &data, .msg_iovlen = 1, .msg_control = &control,
+				  .msg_controllen = sizeof control };
+	struct pollfd answers = { .fd = reader, .events = POLLIN };
+	long result;
+	RAW_RETRY(result, SYS_sendmsg, reader, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (result < 0)
+		return (int)-result;
+	struct timespec left = { timeout / 1000, timeout % 1000 * 1000000L };
+	/* The time that is left is the kernel's to count down: raw, unlike libc's. */
+	RAW_RETRY(result, SYS_ppoll, &answers, 1, &left, 0, 0);
+	if (result <= 0)
+		return result < 0 ? (int)-result : ETIMEDOUT;
+	RAW_RETRY(result, SYS_recvfrom, reader, answer, sizeof *answer, MSG_DONTWAIT, 0, 0);
+	if (result < 0)
+		return (int)-result;
+	size_t head = offsetof(struct memory_answer, bytes);
+	return (size_t)result < head || answer->size != (size_t)result - head ? EPIPE : 0;
+}
+
+/* listener.memory(reader, milliseconds, pid, address, size [, text]) -> string | nil, message, errno
  * What lies in a process's memory: so many bytes, or as many as there are. A `text` ends before a NUL; where there is
- * none in so many bytes, the second result is true. */
+ * none in so many bytes, the second result is true. The reader reads it, who may have to wait for it: ETIMEDOUT where
+ * that takes longer; and it is of no use any more. EPIPE where it has gone. */
 static int listener_memory(lua_State *L)
 {
-	char path[64], buffer[PAGE];
-	snprintf(path, sizeof path, "/proc/%d/mem", (int)check_range(L, 1, 1, INT_MAX));
-	uint64_t address = check_word(L, 2);
-	size_t size = (size_t)check_range(L, 3, 1, PAGE), have = 0;
-	bool is_text = lua_toboolean(L, 4), ended = false;
-	if (address > (uint64_t)INT64_MAX - PAGE)
+	char path[64];
+	struct memory_answer answer;
+	int reader = check_fd(L, 1), timeout = (int)check_range(L, 2, 1, INT_MAX);
+	snprintf(path, sizeof path, "/proc/%d/mem", (int)check_range(L, 3, 1, INT_MAX));
+	struct memory_request request = { .address = check_word(L, 4),
+					  .size = (uint32_t)check_range(L, 5, 1, MOST_MEMORY),
+					  .is_text = (uint32_t)lua_toboolean(L, 6) };
+	if (request.address > (uint64_t)INT64_MAX - MOST_MEMORY)
 		return push_error(L, "pread", EFAULT); /* the kernel's half */
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return push_error(L, path, errno);
-	int error = 0;
-	while (have < size && !ended) {
-		/* The page behind the end may be nobody's. */
-		size_t most = PAGE - (size_t)((address + have) % PAGE);
-		if (most > size - have)
-			most = size - have;
-		ssize_t count = pread(fd, buffer + have, most, (off_t)(address + have));
-		if (count < 0 && errno == EINTR)
-			continue;
-		if (count <= 0) {
-			error = count < 0 ? errno : EFAULT;
-			break;
-		}
-		const char *end = is_text ? memchr(buffer + have, 0, (size_t)count) : NULL;
-		ended = end != NULL;
-		have = end ? (size_t)(end - buffer) : have + (size_t)count;
-	}
+	int error = ask(reader, fd, &request, &answer, timeout);
 	close(fd);
-	if (error && (is_text || !have))
-		return push_error(L, "pread", error == EIO ? EFAULT : error);
-	lua_pushlstring(L, buffer, have);
-	lua_pushboolean(L, is_text && !ended);
+	if (error)
+		return push_error(L, "reader", error);
+	if (answer.error && (request.is_text || !answer.size))
+		return push_error(L, "pread", answer.error);
+	lua_pushlstring(L, answer.bytes, answer.size);
+	lua_pushboolean(L, request.is_text && !answer.ended);
 	return 2;
 }
 
@@ -188,6 +222,7 @@ void open_listener(lua_State *L)
 		{ "receive", listener_receive },
 		{ "waits", listener_waits },
 		{ "answer", listener_answer },
+		{ "pair", listener_pair },
 		{ "memory", listener_memory },
 		{ "protocol", listener_protocol },
 		{ "is_readonly", listener_is_readonly },

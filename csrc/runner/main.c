@@ -1,15 +1,16 @@
 /* The runner: what the child of a caller becomes right after clone. It performs a plan and becomes its program; or it
- * is the monitor of such a process, or the init of a container, or the janitor of cgroups.
+ * is the monitor of such a process, or the init of a container, or the janitor of cgroups, or reads memory for a caller.
  *
  * A program of its own, because nobody who is in the container while it is made may meet the caller's memory. Without
  * libc: what it does is a list of system calls, and nothing of it is read from a file system. It lies in a sealed
  * memfd, so that nobody can write to what is /proc/self/exe meanwhile.
  *
- * argv[1]: "plan", "monitor", "init" or "janitor". */
+ * argv[1]: "plan", "monitor", "init", "janitor" or "reader". */
 #include "runner/main.h"
 #include "executor/sound.h"
 #include "runner/init.h"
 #include "runner/janitor.h"
+#include "runner/reader.h"
 #include "sys/capability.h"
 #include "sys/credentials.h"
 #include "sys/digits.h"
@@ -73,6 +74,8 @@ _Noreturn void runner_main(long count, const char **argv)
 		init_main((int)take_number(&argv[2]), count > 4, NULL, NULL);
 	if (mode == 'j' && count == 4)
 		janitor_main(argv[2], (int)take_number(&argv[3]));
+	if (mode == 'r' && count == 2)
+		reader_main();
 	if ((mode != 'p' && mode != 'm') || count != 4)
 		raw_leave(EXIT_SETUP_FAILED);
 	RAW(SYS_prctl, PR_SET_NAME, mode == 'p' ? "cella-runner" : "cella-monitor", 0, 0, 0);

@@ -14,6 +14,7 @@ local cause = require "cella.denied.cause"
 local core = require "cella.core"
 local Error = require "cella.error"
 local printable = require "cella.printable"
+local readers = require "cella.denied.reader"
 local seccomp = require "cella.seccomp"
 local watched = require "cella.denied.calls"
 local word = require "cella.seccomp.word"
@@ -44,6 +45,7 @@ end
 
 ---@class cella.denied.supervisor
 ---@field listener cella.fd
+---@field reader cella.denied.reader
 local Supervisor = {}
 Supervisor.__index = Supervisor
 
@@ -57,7 +59,10 @@ local MOST_REMEMBERED = 4096
 
 function Supervisor:number() return self.listener:number() end
 
-function Supervisor:close() self.listener:close() end
+function Supervisor:close()
+  self.listener:close()
+  self.reader:close()
+end
 
 local function numbers(call, name)
   local list = {}
@@ -70,7 +75,7 @@ end
 
 -- What is to be told of a call, before it is answered: nil where it is nothing.
 local function event_of(self, call, name, given)
-  local who = caller_of.new(call)
+  local who = caller_of.new(call, self.reader)
   local found
   if not action.permits(given) then
     found = { cause = "filter", certain = true, errno = given }
@@ -144,7 +149,7 @@ function M.filter(policy, call, bounds)
   local filter = seccomp.told_filter(policy, watched.NAMES)
   function filter.supervise(listener)
     return setmetatable({ listener = listener, call = call, policy = policy, bounds = bounds, told = {}, count = 0,
-      looks = {}, decides = policy or seccomp.policy { default = "allow" } }, Supervisor)
+      looks = {}, reader = readers.new(), decides = policy or seccomp.policy { default = "allow" } }, Supervisor)
   end
   return filter
 end

@@ -12,7 +12,7 @@ local NAMES = [[
   caps.read caps.rules caps.securebits caps.set caps.state caps.text caps.walk
   cgroup cgroup.base cgroup.description cgroup.place cgroup.usage
   container container.compiled container.confined container.description container.identity container.owner
-  denied denied.address denied.caller denied.calls denied.cause denied.files denied.key denied.rules
+  denied denied.address denied.caller denied.calls denied.cause denied.files denied.key denied.reader denied.rules
   doctor doctor.features doctor.held doctor.remedies doctor.report
   enter enter.cgroups enter.identity enter.process enter.target
   explain explain.causes explain.everywhere explain.filter explain.mounts explain.obstacles explain.program

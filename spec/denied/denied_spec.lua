@@ -389,6 +389,25 @@ describe("what a program is denied", function()
       for _, event in ipairs(events) do assert.is_nil(event.call == "openat" and event.path) end
     end)
 
+    it("with memory that nobody sends to who reads it: the caller does not wait for it", function()
+      if trial.lacks_root() then return pending "needs root, for /dev/fuse" end
+      if not (trial.read "/proc/filesystems"):find "\tfuse\n" or not io.open "/dev/fuse" then
+        return pending "needs FUSE"
+      end
+      trial.sh(("cc -O1 -static -o %s/waits spec/support/waits.c && chmod 755 %s/waits"):format(directory, directory))
+      local events = {}
+      local result = assert(cella.container { ids = require("cella.policy").root(), seccomp = false,
+        capabilities = { "sys_admin", "kill" }, mounts = {
+          { type = "bind", source = "/dev/fuse", destination = "/dev/fuse", nodev = false },
+          { type = "bind", source = directory .. "/waits", destination = "/waits", readonly = true } },
+      }:run { "/waits", directory .. "/file", stdout = "capture", stderr = "capture", timeout = 60,
+        denied = function(event) events[#events + 1] = event end })
+      assert.same({ "exited", 0, "over\n", "" }, { result.reason, result.code, result.stdout, result.stderr })
+      -- What is asked for behind it is told, by another reader.
+      only(events, { call = "openat", path = directory .. "/file" })
+      trial.wait_for(function() return trial.sh "pgrep -x cella-reader || true" == "" end, "the end of the readers")
+    end)
+
     it("with calls that are killed while they wait", function()
       local result = attack({}, "killed", "30")
       assert.equal(0, result.code)

@@ -10,6 +10,7 @@ local word = require "cella.seccomp.word"
 ---@class cella.denied.caller
 ---@field tid integer
 ---@field words string[]  the registers
+---@field reader cella.denied.reader
 local Caller = {}
 Caller.__index = Caller
 
@@ -19,9 +20,10 @@ local AT_FDCWD = 4294967196 -- -100, as 32 bits
 local PATH_MAX = 4096
 
 ---@param call { pid: integer, arguments: string[] }  of core.listener.receive
+---@param reader cella.denied.reader
 ---@return cella.denied.caller
-function M.new(call)
-  return setmetatable({ tid = call.pid, words = call.arguments }, Caller)
+function M.new(call, reader)
+  return setmetatable({ tid = call.pid, words = call.arguments, reader = reader }, Caller)
 end
 
 local function proc(self, name) return ("/proc/%d/%s"):format(self.tid, name) end
@@ -39,14 +41,14 @@ end
 ---@param size integer
 ---@return string?
 function Caller:bytes(index, size)
-  return (core.listener.memory(self.tid, self.words[index + 1], size))
+  return (self.reader:read(self.tid, self.words[index + 1], size))
 end
 
 --- The text that an argument points to. Nil where nothing can be read there, or where it is longer than a path can be.
 ---@param index integer
 ---@return string?
 function Caller:text(index)
-  local text, cut = core.listener.memory(self.tid, self.words[index + 1], PATH_MAX, true)
+  local text, cut = self.reader:read(self.tid, self.words[index + 1], PATH_MAX, true)
   return text and not cut and text or nil
 end
 
