@@ -15,6 +15,7 @@ struct monitor_report {
 	int32_t result; /* of wait4; of the monitor's, as all below */
 	int32_t status;
 	uint32_t unexecuted; /* it died before the program was executed */
+	uint32_t is_apart;   /* it holds nothing open any more: also a word to wait for */
 	struct rusage usage;
 };
 

@@ -74,6 +74,8 @@ _Noreturn void monitor_wait(struct launch *launch, int child)
 	struct monitor_report *report = &launch->monitor;
 	/* The streams of the child would never end while a copy is open here, nor would the channel. */
 	RAW(SYS_close_range, 0, UINT_MAX, 0);
+	__atomic_store_n(&report->is_apart, 1, __ATOMIC_SEQ_CST);
+	RAW(SYS_futex, &report->is_apart, FUTEX_WAKE, INT_MAX, 0, 0, 0);
 	int result = child > 0 ? tie_to_caller(launch) : child;
 	if (result < 0) {
 		launch->error = -result;

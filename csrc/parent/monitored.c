@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
+#include <linux/time_types.h>
 #include <poll.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -28,6 +29,22 @@ void monitor_executed(struct process *process, int last)
 	report->last_pid = last;
 	__atomic_store_n(&report->known, 1, __ATOMIC_SEQ_CST);
 	RAW(SYS_futex, &report->known, FUTEX_WAKE, INT_MAX, 0, 0, 0);
+}
+
+void monitor_await_apart(const struct process *process, int seconds)
+{
+	const struct launch *launch = process->report ? process->report : process->launch;
+	struct pollfd gone = { .fd = process->monitor_pidfd, .events = POLLIN };
+	struct timespec now = { 0 };
+	struct __kernel_timespec moment = { .tv_nsec = 10000000 };
+	if (!launch)
+		return;
+	for (int i = 0; i < seconds * 100; i++) {
+		if (__atomic_load_n(&launch->monitor.is_apart, __ATOMIC_SEQ_CST) ||
+		    RAW(SYS_ppoll, &gone, 1, &now, 0, 0) != 0)
+			return;
+		RAW(SYS_futex, &launch->monitor.is_apart, FUTEX_WAIT, 0, &moment, 0, 0);
+	}
 }
 
 enum { MOST_ERRNO = 4095 };

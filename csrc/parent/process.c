@@ -248,6 +248,8 @@ static int process_channel(lua_State *L)
 	return 1;
 }
 
+enum { MONITOR_PATIENCE = 5 }; /* in seconds */
+
 /* process:monitor() -> descriptor of the process that waits in place of the caller | nil
  * Readable when it has ended: how the child ended is known by then. */
 static int process_monitor(lua_State *L)
@@ -258,6 +260,17 @@ static int process_monitor(lua_State *L)
 	else
 		lua_pushinteger(L, process->monitor_pidfd);
 	return 1;
+}
+
+/* process:await_monitor() -> nothing
+ * Until the monitor, which may be on its way, holds nothing of the child's open: who stops it before that waits for the
+ * end of the channel in vain. */
+static int process_await_monitor(lua_State *L)
+{
+	const struct process *process = check_process(L);
+	if (process->monitor_pidfd >= 0)
+		monitor_await_apart(process, MONITOR_PATIENCE);
+	return 0;
 }
 
 /* process:sent() -> fd object | nil
@@ -316,6 +329,7 @@ void open_process(lua_State *L)
 		{ "pidfd", process_pidfd },
 		{ "channel", process_channel },
 		{ "monitor", process_monitor },
+		{ "await_monitor", process_await_monitor },
 		{ "sent", process_sent },
 		{ "listener", process_listener },
 		{ "close", process_gc },

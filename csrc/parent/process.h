@@ -59,6 +59,9 @@ bool read_report(struct process *process, int fd);
 /* The child has exec'd or ended: who of those that have gone on, one after the other, is the last. */
 void monitor_executed(struct process *process, int last);
 
+/* Waits, for some seconds at most, until it holds nothing of the child's open, the channel above all. */
+void monitor_await_apart(const struct process *process, int seconds);
+
 /* Nobody needs a launch any more but the monitor, who reports in the first that there was. */
 void release_launch(struct process *process, struct launch *launch, size_t size);
 

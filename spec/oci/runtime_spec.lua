@@ -167,6 +167,16 @@ describe("cella-oci", function()
     assert.equal(pids[1], state "one".pid)
   end)
 
+  it("executes detached, time and again, and says each time what there is not #slow", function()
+    said { "create", "--bundle", bundle { "sleep", "1000" }, "one" }
+    said { "start", "one" }
+    -- The process that is between both is stopped before the program is executed, wherever it is by then.
+    for _ = 1, 8 do
+      said { "exec", "--detach", "one", "true" }
+      assert.matches("ENOENT", run { "exec", "--detach", "one", "no-such-program" }.stderr, 1, true)
+    end
+  end)
+
   it("runs hooks with the state on their standard input, at their points #slow", function()
     local function hook(name, more)
       local one = { path = "/bin/sh", args = { "sh", "-c", "cat >" .. directory .. "/" .. name .. (more or "") } }

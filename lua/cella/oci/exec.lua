@@ -118,6 +118,7 @@ end
 -- it by its pid file. That one's child it becomes when the monitor has gone; so that this is not too late, the monitor
 -- stands still from before the program is executed.
 local function signal_monitor(child, signal)
+  child:await_monitor()
   local monitor = child:monitor()
   local pidfd = monitor and core.dup(monitor)
   if pidfd then
