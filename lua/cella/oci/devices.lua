@@ -57,9 +57,19 @@ end
 --- The devices that are to be there, as the key `devices` takes them. Raises { refused = message }.
 ---@param list table[]?
 ---@param has_user_namespace boolean
----@return table[]?
-function M.of(list, has_user_namespace)
-  local result = {}
+---@param bound { path: string, destination: string }[]  those that are among the mounts
+---@return table[]
+function M.of(list, has_user_namespace, bound)
+  local result, has = {}, {}
+  local function add(node, at, letter, number)
+    if OWN[at] == number or has[at] then return end
+    has[at] = true
+    result[#result + 1] = { path = node, destination = at, number = letter .. " " .. number }
+  end
+  for _, one in ipairs(bound) do
+    local found = host.facts().files[one.path]
+    add(one.path, one.destination, found.type == "char" and "c" or "b", found.number)
+  end
   for i, one in ipairs(list or {}) do
     local path = ("linux.devices[%d]"):format(i - 1)
     local at = required(one.path, path .. ".path")
@@ -74,9 +84,7 @@ function M.of(list, has_user_namespace)
         TYPES[letter], number, TYPES[letter])
     end
     check_node(one, node, path, has_user_namespace)
-    if OWN[at] ~= number then
-      result[#result + 1] = { path = node, destination = at, number = letter .. " " .. number }
-    end
+    add(node, at, letter == "u" and "c" or letter, number)
   end
   return result
 end
@@ -95,7 +103,7 @@ end
 ---@return string?
 function M.check(rules, devices, mounts, bounding)
   local there, undone = {}, nil
-  for _, device in ipairs(devices) do there[device.number:gsub("^u", "c")] = true end
+  for _, device in ipairs(devices) do there[device.number] = true end
   for i, one in ipairs(rules or {}) do
     local path = ("linux.resources.devices[%d]"):format(i - 1)
     local access = one.access or "rwm"

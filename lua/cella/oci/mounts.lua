@@ -182,6 +182,16 @@ local function check_cgroup(mount, kinds, path)
   mount.nosuid, mount.nodev, mount.noexec = true, true, true
 end
 
+--- Whether one of them hears of what the host mounts later.
+---@param list table[]  of `of`
+---@return boolean
+function M.hears(list)
+  for _, mount in ipairs(list) do
+    if mount.propagation == "slave" or mount.propagation == "shared" then return true end
+  end
+  return false
+end
+
 --- Whether /dev is a container's own.
 ---@param list table[]  of `of`
 ---@return boolean
@@ -192,6 +202,17 @@ function M.has_own_dev(list)
   return false
 end
 
+-- Whether a mount is that of a device of the host's, which can be opened there: engines bind those that a runtime could
+-- not make in a user namespace.
+local function is_device(mount, entry)
+  if mount.type ~= "bind" then return false end
+  for _, option in ipairs(entry.options or {}) do
+    if option == "nodev" or option == "rnodev" then return false end
+  end
+  local kind = host.facts().files[mount.source].type
+  return kind == "char" or kind == "block"
+end
+
 local function clean(path) return (path:gsub("/+", "/"):gsub("(.)/$", "%1")) end
 
 --- The mounts, as the key `mounts` takes them. What a runtime makes in /dev is there with the mount of it: six devices
@@ -200,9 +221,9 @@ local function clean(path) return (path:gsub("/+", "/"):gsub("(.)/$", "%1")) end
 ---@param bundle string
 ---@param rootfs string
 ---@param kinds table  the namespaces
----@return table[]
+---@return table[] mounts, table[] devices  what is mounted; devices of the host that are bound by themselves
 function M.of(list, bundle, rootfs, kinds)
-  local result, has_dev = {}, false
+  local result, devices, has_dev = {}, {}, false
   for i, entry in ipairs(list or {}) do
     local path = ("mounts[%d]"):format(i - 1)
     local destination = schema.required(entry.destination, path .. ".destination")
@@ -226,10 +247,14 @@ function M.of(list, bundle, rootfs, kinds)
     finish(mount, entry, path, bundle)
     if mount.copies_up then check_copy(mount, rootfs) end
     if mount.type == "cgroup2" then check_cgroup(mount, kinds, path) end
-    result[i] = mount
+    if is_device(mount, entry) then
+      devices[#devices + 1] = { path = mount.source, destination = destination }
+    else
+      result[#result + 1] = mount
+    end
   end
   if not has_dev then table.insert(result, 1, { type = "dev", destination = DEV, nosuid = true, noexec = false }) end
-  return result
+  return result, devices
 end
 
 return M

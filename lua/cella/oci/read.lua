@@ -394,8 +394,8 @@ local function build(config, directory)
     fail("root.path", "not supported: it leads to the root of this host")
   end
   local kinds = namespaces_of(linux)
-  local entries = mounts.of(config.mounts, directory, rootfs, kinds)
-  local named = devices.of(linux.devices, kinds.user ~= "host")
+  local entries, bound = mounts.of(config.mounts, directory, rootfs, kinds)
+  local named = devices.of(linux.devices, kinds.user ~= "host", bound)
   local sets = process.capabilities
   local undone = devices.check((linux.resources or {}).devices, named, entries, sets.bounding)
   if undone and kinds.user == "host" then
@@ -408,7 +408,10 @@ local function build(config, directory)
   end
   local propagation = linux.rootfsPropagation
   if propagation and propagation ~= "" and not PROPAGATION[propagation] then
-    fail("linux.rootfsPropagation", "%q is not supported", propagation:sub(1, 80))
+    -- Engines say so of the root where a volume has to be that: each mount has its own here.
+    if not propagation:find "^r?slave$" or not mounts.hears(entries) then
+      fail("linux.rootfsPropagation", "%q is not supported", propagation:sub(1, 80))
+    end
   end
   if process.cwd ~= "/" then
     table.insert(entries, { type = "directory", destination = process.cwd, existing = true })

@@ -88,7 +88,7 @@ function M.check(found, target, box, command)
     end
     keys.check(found, target, root.source and "cella.root.directory" or "cella.root.parts", own_keys, "root")
     if root.owner then keys.check(found, target, "cella.mount.owner.keys", root.owner, "root.owner") end
-    keys.check_mounts(found, target, root, "root")
+    if not M.directory_of(root) then keys.check_mounts(found, target, root, "root") end
   end
   keys.check_mounts(found, target, box.mounts or {}, "mounts")
   for i, one in ipairs(box.devices or {}) do
@@ -103,6 +103,22 @@ function M.check(found, target, box, command)
   if type(command.terminal) == "table" then
     keys.check(found, target, "cella.terminal.keys", command.terminal, "command.terminal")
   end
+end
+
+--- The directory that all of a root is, with what is missing in it made, as runtimes have it: a root of one part. nil
+--- of any other.
+---@param root table
+---@return string?
+function M.directory_of(root)
+  local part = root[1]
+  if root.source or not part or root[2] or part.type ~= "bind" or clean(part.destination) ~= "/" then return nil end
+  local is_whole = part.create and type(part.source) == "string" and part.recursive ~= false and part.nodev
+  for _, key in ipairs { "idmap", "optional", "propagation", "readonly", "nosuid", "noexec", "noatime", "strictatime",
+    "nodiratime", "nosymfollow" } do
+    is_whole = is_whole and not part[key]
+  end
+  for _, key in ipairs { "size", "mode", "inodes", "owner" } do is_whole = is_whole and not root[key] end
+  return is_whole and part.source or nil
 end
 
 --- Raises where something is refused.
@@ -264,6 +280,7 @@ end
 
 -- A runtime makes what is missing; cella makes nothing on the host, and fails.
 local function check_place(state, mount, at)
+  if state.makes_missing then return true end
   local destination = clean(mount.destination)
   local above = cover_of(state.mounts, destination)
   local of_host
@@ -284,7 +301,16 @@ local function check_place(state, mount, at)
   return false
 end
 
+-- What a runtime makes by itself: the working directory, and a name for the terminal.
+local function is_made_anyway(state, entry)
+  if not entry.existing or not state.makes_missing then return false end
+  local destination = clean(entry.destination)
+  if entry.type == "directory" then return destination == clean(state.cwd) and not entry.mode end
+  return entry.type == "symlink" and destination == "/dev/console" and entry.target == "pts/0" and state.terminal
+end
+
 local function add_entry(state, entry, at)
+  if is_made_anyway(state, entry) then return end
   local destination = clean(entry.destination)
   if state.root_path then
     return state.refuse(at, ("a %s would be made on the host, in the directory that is the root"):format(entry.type))
@@ -301,9 +327,11 @@ local function root_of(state, box)
   local whole = own.complete(box, state.host)
   local root = whole.root
   local config = { path = "rootfs", readonly = root.readonly and true or false }
-  if root.source then
-    if type(root.source) ~= "string" then return config end
-    local path = root.source:sub(1, 1) == "/" and root.source or core.readlink "/proc/self/cwd" .. "/" .. root.source
+  local source = root.source or M.directory_of(root)
+  state.makes_missing = source and not root.source
+  if source then
+    if type(source) ~= "string" then return config end
+    local path = source:sub(1, 1) == "/" and source or core.readlink "/proc/self/cwd" .. "/" .. source
     config.path = text(state, path, "root.path")
     state.root_path = path:gsub("/+$", "")
     if bind.of_host_root({ source = path }, state.host) then
@@ -318,7 +346,10 @@ local function root_of(state, box)
       state.hears = state.hears or mount.propagation == "slave"
     end
   end
-  for _, list in ipairs { root, whole.own, whole.mounts, devices } do
+  for _, mount in ipairs(whole.mounts) do
+    if mounts.is_mount(mount) then state.is_mounted[clean(mount.destination)] = true end
+  end
+  for _, list in ipairs { state.makes_missing and {} or root, whole.own, whole.mounts, devices } do
     for _, mount in ipairs(list) do
       local at = state.at[mount]
       text(state, mount.destination, at .. ".destination")
@@ -342,7 +373,9 @@ local function root_of(state, box)
   end
   state.parts = not state.root_path and root or nil
   if state.parts and not root.readonly then state.note "root: what is written to it stays in the bundle" end
-  if state.root_path and root.nodev ~= false then
+  if state.makes_missing then
+    state.note "root[1].nodev: whether a device in it can be opened is up to the runtime's rules for devices"
+  elseif state.root_path and root.nodev ~= false then
     if root.nodev then
       state.refuse("root.nodev", "of the root a config.json has no flag: whether a device in it can be opened is up to "
         .. "the runtime's rules for devices")
@@ -364,7 +397,7 @@ end
 ---@return table
 function M.new_state(box, host, found)
   local state = { box = box, host = host, mounts = {}, files = {}, made = {}, notes = {}, readonly_paths = {},
-    masked_paths = {}, devices = {}, at = {}, version = VERSION, mapping = users.mapping }
+    masked_paths = {}, devices = {}, at = {}, is_mounted = {}, version = VERSION, mapping = users.mapping }
   function state.refuse(at, why) found[#found + 1] = ("%s: %s"):format(at, why) end
   function state.note(line) state.notes[#state.notes + 1] = line end
   -- The oldest version that has it.
@@ -424,7 +457,9 @@ function M.of(box, command, host)
   look(state, who)
   local linux = { namespaces = namespaces_of(state, box), timeOffsets = offsets_of(box) }
   if who.ids then linux.uidMappings, linux.gidMappings = users.mapping(who.ids.uid), users.mapping(who.ids.gid) end
-  local config = { process = process_of(state, box, command), root = root_of(state, box), linux = linux }
+  local process = process_of(state, box, command)
+  state.cwd, state.terminal = process.cwd, process.terminal
+  local config = { process = process, root = root_of(state, box), linux = linux }
   config.hostname = box.hostname and text(state, box.hostname, "hostname")
   if box.domainname then
     state.needs "1.1.0"

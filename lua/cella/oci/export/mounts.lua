@@ -162,10 +162,15 @@ function make.dev(state, mount, at)
   end
   local options = filesystem.tmpfs_options { size = mount.size, inodes = mount.inodes, mode = mount.mode or "0755",
     owner = mount.owner }
-  add(state.mounts, new_filesystem(mount, "tmpfs", options),
-    devpts(state, { destination = "/dev/pts", nosuid = true, noexec = true }),
-    new_filesystem({ destination = "/dev/shm", nosuid = true, noexec = true, nodev = true }, "tmpfs",
+  add(state.mounts, new_filesystem(mount, "tmpfs", options))
+  -- What a later mount is all of is not said twice.
+  if not state.is_mounted["/dev/pts"] then
+    add(state.mounts, devpts(state, { destination = "/dev/pts", nosuid = true, noexec = true }))
+  end
+  if not state.is_mounted["/dev/shm"] then
+    add(state.mounts, new_filesystem({ destination = "/dev/shm", nosuid = true, noexec = true, nodev = true }, "tmpfs",
       { { "mode", "1777" } }))
+  end
 end
 
 local LETTERS = { char = "c", block = "b" }
