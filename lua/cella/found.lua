@@ -24,11 +24,16 @@ local function gone(text, why)
     why = why:format(text) }
 end
 
--- Whether a process that is held is the one that started then.
+-- Whether a process that is held is the one that started then; nil and words where that cannot be told.
 local function is_it(target, wanted)
   local stat = target:read "stat"
-  return stat ~= nil and identity.start(stat) == wanted.start and not target:ended()
+  if not stat then return false end
+  local start, why = identity.start(stat)
+  if why then return nil, why end
+  return start ~= nil and identity.is_same(start, wanted.start) and not target:ended()
 end
+
+local function untold(why) return nil, Error.new { op = "find", code = "EINVAL", errno = 22, message = why } end
 
 --- Finds a program by what `process:identity()` has told of it, in whatever process, of the same pid namespace. Nil and
 --- an error where it has ended (ESRCH), also where another has its number by now. To be closed, which does nothing to
@@ -49,8 +54,10 @@ function M.find(text)
     if err.code == "ESRCH" then return gone(wanted.pid, "it was process %d, which has ended") end
     return nil, err
   end
-  if not is_it(target, wanted) then
+  local is, why = is_it(target, wanted)
+  if not is then
     target:close()
+    if why then return untold(why) end
     return gone(wanted.pid, "it was process %d, and another has that number by now")
   end
   return setmetatable({ pid = wanted.pid, identity = text, target = target, wanted = wanted }, Found)
@@ -109,8 +116,10 @@ function Found:enter(options)
   copy.pid = self.pid
   local entrance, err = enter.new(copy)
   if not entrance then return nil, err end
-  if is_it(entrance.description.target, self.wanted) then return entrance end
+  local is, why = is_it(entrance.description.target, self.wanted)
+  if is then return entrance end
   entrance:close()
+  if why then return untold(why) end
   return gone(self.pid, "it was process %d, which has ended")
 end
 

@@ -18,6 +18,12 @@ describe("the state of a runtime's container", function()
     local status = state:status()
     identity.boot = boot
     assert.equal("stopped", status)
+    -- Of another time namespace, whose clock differs by part of a tick; and of another process.
+    local tick, digits = states.start_time(pid):match "^(%d+)(.*)$"
+    assert(state:write { pid = pid, start = ("%.0f%s"):format(tonumber(tick) + 1, digits) })
+    assert.equal("running", state:status())
+    assert(state:write { pid = pid, start = ("%.0f%s"):format(tonumber(tick) + 100, digits) })
+    assert.equal("stopped", state:status())
     assert(state:remove())
   end)
 

@@ -69,7 +69,7 @@ describe("an identity", function()
     found:close()
     local pid, start, boot = identity:match "^(%d+)%-(%d+)%-(%x+)$"
     assert.equal(process.pid, tonumber(pid))
-    local other, err = cella.find(("%s-%.0f-%s"):format(pid, tonumber(start) - 1, boot))
+    local other, err = cella.find(("%s-%.0f-%s"):format(pid, tonumber(start) - 100, boot))
     assert.is_nil(other)
     assert.equal("ESRCH", err.code)
     assert.matches(("it was process %s, and another has that number by now"):format(pid), tostring(err), 1, true)
@@ -84,6 +84,36 @@ describe("an identity", function()
     assert.is_nil(none)
     assert.equal("ESRCH", gone.code)
   end)
+
+  it("is of the same process by whichever clock it is looked at", needs("user_namespaces", function()
+    local process = assert(cella.plan():exec({ "sleep", "1000", stdin = "null" }):spawn())
+    local identity = assert(process:identity())
+    local uptime = math.floor(tonumber(trial.read "/proc/uptime":match "^%d+"))
+    local function elsewhere(offset, text)
+      return outside.lua([[
+        local given, pid = ...
+        local found, err = cella.find(given)
+        local stat = assert(require("cella.host.file").read "/proc/1/stat")
+        return found and found.pid or tostring(err), assert(require("cella.process.identity").of(tonumber(pid))),
+          stat:gsub("^.*%) ", ""):match(("%S+ "):rep(19) .. "(%S+)")
+      ]], { prefix = ("unshare --user --map-root-user --time --boottime %d --fork"):format(offset),
+        arguments = { text, ("%d"):format(process.pid) } })
+    end
+    local shown = {}
+    for i, offset in ipairs { 0, 1000, -uptime } do -- by the last of which process 1 has started before its beginning
+      local pid, there, first = elsewhere(offset, identity)
+      assert.equal(process.pid, pid, offset)
+      local found = trial.hold(assert(cella.find(there)))
+      assert.equal(process.pid, found.pid, offset)
+      shown[i] = tonumber(first)
+    end
+    assert.equal(100000, shown[2] - shown[1]) -- the control: the kernel shows them otherwise
+    assert.is_true(shown[3] > 2 ^ 40)
+    local pid, start, boot = identity:match "^(%d+)%-(%d+)%-(%x+)$"
+    assert.matches("another has that number by now",
+      (elsewhere(1000, ("%s-%.0f-%s"):format(pid, tonumber(start) + 100000, boot))), 1, true)
+    process:close()
+  end))
 
   it("is what was told, and nothing else", function()
     for _, wrong in ipairs { "", "5", "0-1-aa", "5-1", "-1-2-aa", "5-1-xyz", "99999999999-1-aa", "5-1-aa\n",

@@ -76,8 +76,8 @@ function M.prepare(root)
   return check_trusted(root)
 end
 
---- A process's start, which nobody else of its number has, in this boot or another; nil where there is none, or it has
---- ended.
+--- A process's start, which nobody else of its number has, in this boot or another, by whichever time namespace's clock
+--- it is read; nil where there is none, or it has ended.
 ---@param pid integer
 ---@return string?
 function M.start_time(pid)
@@ -224,6 +224,13 @@ function State:config_path()
   return core.file_status(path) and path or nil
 end
 
+-- Of whichever time namespaces the commands are that have written it and that ask.
+local function is_same_start(one, other)
+  local tick, boot = (one or ""):match "^(%d+)%-(%x+)$"
+  local its_tick, its_boot = (type(other) == "string" and other or ""):match "^(%d+)%-(%x+)$"
+  return tick ~= nil and its_tick ~= nil and boot == its_boot and identity.is_same(tick, its_tick)
+end
+
 --- A pidfd of its process; nil where that has ended.
 ---@return cella.fd?
 function State:hold()
@@ -231,7 +238,7 @@ function State:hold()
   if not pid or not start then return nil end
   local pidfd = core.pidfd(pid)
   -- Whose it is cannot change any more: the number is this process's until the pidfd sees its end.
-  if pidfd and M.start_time(pid) == start then return pidfd end
+  if pidfd and is_same_start(M.start_time(pid), start) then return pidfd end
   if pidfd then pidfd:close() end
   return nil
 end
