@@ -90,6 +90,19 @@ describe("cella-oci", function()
     assert.equal("7\nopened\n", result.stdout, result.stderr)
   end)
 
+  -- As podman 5 has it for what holds a pod together.
+  it("has a /dev that is read-only, and others mounted in it #slow", function()
+    local path = bundle({ "sh", "-c", "true >/dev/null && echo opened; touch /dev/x || echo refused; touch /dev/shm/x "
+      .. "&& echo written" }, function(config)
+      for _, mount in ipairs(config.mounts) do
+        if mount.destination == "/dev" then table.insert(mount.options, "ro") end
+      end
+    end)
+    local result = run { "run", "--bundle", path, "one" }
+    assert.equal("opened\nrefused\nwritten\n", result.stdout, result.stderr)
+    assert.matches("Read-only file system", result.stderr, 1, true)
+  end)
+
   -- Engines write down the maps of a namespace that they have made for another container, of a pod for one.
   it("joins a user namespace that has the maps of the bundle, and no other #slow", function()
     if trial.lacks_root() then return pending("needs root") end

@@ -215,6 +215,23 @@ end
 
 local function clean(path) return (path:gsub("/+", "/"):gsub("(.)/$", "%1")) end
 
+local function is_below(path, directory)
+  return directory ~= "/" and clean(path):sub(1, #directory + 1) == directory .. "/"
+end
+
+-- A file system that is read-only has room for the mounts in it, which have no places there yet: it becomes so when all
+-- is mounted, as in other runtimes. Engines mount /dev so, and /dev/shm in it.
+local function defer_readonly(list)
+  for i = 1, #list do
+    local mount, holds = list[i], false
+    for j = i + 1, #list do holds = holds or is_below(list[j].destination, clean(mount.destination)) end
+    if holds and mount.readonly and mount.type ~= "bind" then
+      mount.readonly = nil
+      list[#list + 1] = { type = "remount", destination = mount.destination, readonly = true }
+    end
+  end
+end
+
 --- The mounts, as the key `mounts` takes them. What a runtime makes in /dev is there with the mount of it: six devices
 --- of the host, and links. Raises { refused = message }.
 ---@param list table[]?
@@ -253,6 +270,7 @@ function M.of(list, bundle, rootfs, kinds)
       result[#result + 1] = mount
     end
   end
+  defer_readonly(result)
   if not has_dev then table.insert(result, 1, { type = "dev", destination = DEV, nosuid = true, noexec = false }) end
   return result, devices
 end
