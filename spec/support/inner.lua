@@ -2,6 +2,8 @@
 
 local cella = require "cella"
 
+local PATIENCE = tonumber(os.getenv "CELLA_PATIENCE") or 1
+
 local M = {}
 
 local file = assert(io.open "spec/support/client.pl")
@@ -18,7 +20,7 @@ end
 --- What it prints in a container; or why that is not started.
 function M.says(keys, text)
   local command = M.client(text)
-  command.timeout = 60
+  command.timeout, command.setup_timeout = 60 * PATIENCE, 10 * PATIENCE
   local result, err = cella.container(keys):run(command)
   if not result then return "not started: " .. tostring(err) .. "\n" end
   return result.stdout
