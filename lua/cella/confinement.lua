@@ -304,9 +304,14 @@ attributes.no_new_privs = {
   read = function(facts, source) facts.no_new_privs = status.field(source.status, "NoNewPrivs") == "1" end,
 }
 
--- { which =, before = }. Which of the kernel's keys a program reaches: none of them; a session keyring of its own, and
--- what its user has; the caller's. The filter that denies them is the program's, not its init's, of which that says
--- what it is (cella.enter.target): but where it needs a capability that is about to be given up, `before`.
+-- When a filter is put on, is said by `when` of these three attributes. The kernel takes it of who can gain nothing any
+-- more (no_new_privs), or has sys_admin.
+--   "program"     it is the program's, and not its init's, which says what it is (cella.enter.target)
+--   "init"        the program could trace its init, and have it do what is refused to itself: both are under it
+--   "privileged"  there is no no_new_privs, and the capability is about to be given up
+
+-- { which =, when = }. Which of the kernel's keys a program reaches: none of them; a session keyring of its own, and
+-- what its user has; the caller's.
 local keyrings = rule.one_of { "none", "own", "host" }
 
 local function deny_keys(plan)
@@ -320,11 +325,14 @@ attributes.keys = {
     make = function(plan, value)
       if value.which == "own" then plan:join_session_keyring() end -- it belongs to who makes it
     end,
-    deny_before = function(plan, value)
-      if value.which == "none" and value.before then deny_keys(plan) end
+    deny_privileged = function(plan, value)
+      if value.which == "none" and value.when == "privileged" then deny_keys(plan) end
+    end,
+    deny_init = function(plan, value)
+      if value.which == "none" and value.when == "init" then deny_keys(plan) end
     end,
     deny = function(plan, value)
-      if value.which == "none" and not value.before then deny_keys(plan) end
+      if value.which == "none" and value.when == "program" then deny_keys(plan) end
     end,
   },
   expect = function(plan)
@@ -341,16 +349,15 @@ local function doubt(plan)
   plan.is_doubted = true
 end
 
--- { doubt =, before = }: whether the program could trace its init, and rewrite what that says of the program's filters.
--- Then the init gets a filter itself, which nobody can take from it, and by which nobody believes it
--- (cella.enter.target). That too takes no_new_privs, or a capability that is about to be given up.
+-- { when = }: where the program could trace its init, and there is no filter that would be the init's too, one that
+-- allows everything is: nobody can take it from it, and by it nobody believes what it says (cella.enter.target).
 attributes.init = {
   steps = {
-    doubt_before = function(plan, value)
-      if value.doubt and value.before then doubt(plan) end
+    doubt_privileged = function(plan, value)
+      if value.when == "privileged" then doubt(plan) end
     end,
     doubt = function(plan, value)
-      if value.doubt and not value.before then doubt(plan) end
+      if value.when == "init" then doubt(plan) end
     end,
   },
   unread = "it is about the init of a container, which who enters has none of",
@@ -369,19 +376,24 @@ attributes.landlock = {
   unexpected = "its own step does, behind the rules, as far as something can be tried without consequences",
 }
 
--- { filter = of cella.filter or false, first = }: one more than those that fork and exec hand on. It is the last that
--- is done before exec (plan.lua), or it would answer to the steps behind it; `first` is one that lets them pass, and
--- needs a capability that is about to be given up.
+local function filter_early(plan, value)
+  plan:seccomp(value.filter.program, value.filter.name)
+  plan.filter, plan.is_filtered = value.filter, value.when
+end
+
+-- { filter = of cella.filter or false, when = }: one more than those that fork and exec hand on. For the program alone
+-- it is the last that is done before exec (plan.lua), or it would answer to the steps behind it.
 attributes.seccomp = {
   rules = { container = { seccomp = filter.rule }, enter = { seccomp = filter.rule } },
   steps = {
-    set_first = function(plan, value)
-      if not (value.filter and value.first) then return end
-      plan:seccomp(value.filter.program, value.filter.name)
-      plan.filter, plan.is_filtered = value.filter, true
+    set_privileged = function(plan, value)
+      if value.filter and value.when == "privileged" then filter_early(plan, value) end
+    end,
+    set_init = function(plan, value)
+      if value.filter and value.when == "init" then filter_early(plan, value) end
     end,
     set_last = function(plan, value)
-      if value.filter and not value.first then plan.filter = value.filter end
+      if value.filter and value.when == "program" then plan.filter = value.filter end
     end,
   },
   read = function(facts, source)
@@ -414,9 +426,9 @@ local SEQUENCES = {
   files = { "umask.set", "oom_score_adj.set" }, -- before anything is made that has a mode
   limits = { "umask.set_last", "nice.set", "cpus.set", "limits.set" },
   privileges = { "personality.set", "timer_slack.set", "securebits.keep_sets", "groups.set", "ids.set",
-    "ids.leave", "undumpable.set", "keys.make", "init.doubt_before", "keys.deny_before", "seccomp.set_first",
-    "capabilities.drop", "securebits.set", "capabilities.set", "no_new_privs.set", "init.doubt", "tie.set",
-    "landlock.set_last", "seccomp.set_last" },
+    "ids.leave", "undumpable.set", "keys.make", "init.doubt_privileged", "keys.deny_privileged",
+    "seccomp.set_privileged", "capabilities.drop", "securebits.set", "capabilities.set", "no_new_privs.set",
+    "init.doubt", "keys.deny_init", "seccomp.set_init", "tie.set", "landlock.set_last", "seccomp.set_last" },
   memory = { "memory.set", "memory.expect" },
   program = { "keys.deny" }, -- of the program alone, where there is an init
   last = { "limits.set_last" },

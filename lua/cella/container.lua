@@ -247,7 +247,9 @@ local function record_command(plan, box, command)
   if command.denied then
     if call.is(command) then blame "command.denied: a program expected: what a function is denied nobody can tell" end
     if plan.is_filtered then
-      blame "command.denied: without no_new_privs the kernel takes its filter only of who has sys_admin (seccomp(2))"
+      blame(plan.is_filtered == "init" and "command.denied: with sys_ptrace the container's init is under the filter "
+        .. "too, and nobody would answer its calls; see `init = false`"
+        or "command.denied: without no_new_privs the kernel takes its filter only of who has sys_admin (seccomp(2))")
     end
     local nofile = box.rlimits and box.rlimits.nofile and box.rlimits.nofile.soft
     plan.filter = denied.filter(filter.policy(plan.filter), command.denied, { layers = plan.landlock,

@@ -192,6 +192,10 @@ local function landlock_of(options, given, who, is_function)
     local refused = options.landlock:refuses_start(is_function)
     if refused then blame("landlock: " .. refused) end
     local held, err = landlock.held(options.landlock)
+    local policy = filter.policy(who.filter)
+    if held and landlock.is_about_tcp(held) and not (policy and policy:closes_tcp()) then
+      held, err = landlock.without_filter(held)
+    end
     if not held then return nil, err end
     layers[#layers + 1] = held
   end
@@ -231,12 +235,12 @@ local function confinement_of(options, facts, own, who, moves, host, layers, fir
     capabilities = who.sets,
     securebits = not keeps_bounding and {},
     no_new_privs = who.no_new_privs,
-    keys = { which = options.keyrings or "none", before = not who.no_new_privs },
+    keys = { which = options.keyrings or "none", when = who.no_new_privs and "program" or "privileged" },
     init = {},
     tie = options.die_with_parent ~= false and "last",
     memory = { are_default = host.memory_defaults },
     landlock = layers,
-    seccomp = { filter = who.filter or false, first = first },
+    seccomp = { filter = who.filter or false, when = first and "privileged" or "program" },
   }
 end
 
@@ -265,6 +269,7 @@ function M.prepare(options, cwd, host, is_function)
     and filter.may_be_first(who.filter.policy)
   err = not first and check_policy(who, is_function)
   if err then return nil, err end
+  if first then who.filter = filter.handing_on(who.filter) end
   local layers
   layers, err = landlock_of(options, target.landlock, who, is_function)
   if not layers then return nil, err end

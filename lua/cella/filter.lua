@@ -54,13 +54,17 @@ end
 --- own choice: "default" or "nesting".
 ---@param said cella.seccomp.policy|"default"|"nesting"|false
 ---@param keep cella.caps.mask  capabilities that are kept
+---@param closes_tcp boolean?  for Landlock's rules about it: cella.seccomp.closing_tcp
 ---@return cella.filter|false
-function M.of(said, keep)
+function M.of(said, keep, closes_tcp)
   if not said then return false end
-  if not MADE[said] then return seccomp.filter_of(said) end
-  local openers = openers_of(keep)
-  if #openers == 0 then return made(said) end
-  return seccomp.filter_of(seccomp.opened(said, openers))
+  local policy = said
+  if MADE[said] then
+    local openers = openers_of(keep)
+    if #openers == 0 and not closes_tcp then return made(said) end
+    policy = #openers > 0 and seccomp.opened(said, openers) or seccomp.named(said)
+  end
+  return seccomp.filter_of(closes_tcp and seccomp.closing_tcp(policy) or policy)
 end
 
 --- The policy of a filter.
@@ -71,6 +75,11 @@ function M.policy(filter)
   return type(filter.policy) == "string" and seccomp.named(filter.policy) or filter.policy
 end
 
+--- The filter of who enters, where it comes before the fork by which that is done.
+---@param filter cella.filter
+---@return cella.filter
+function M.handing_on(filter) return seccomp.filter_of(seccomp.handing_on(M.policy(filter))) end
+
 --- The filter with a mark, of those that cella chooses itself; nil where it is of another policy.
 ---@param mark integer
 ---@param keep cella.caps.mask  what who is under it may have
@@ -79,8 +88,10 @@ function M.of_mark(mark, keep)
   for _, name in ipairs { "default", "nesting" } do
     local filter = made(name)
     if filter.mark == mark then return filter end
-    filter = M.of(name, keep)
-    if filter.mark == mark then return filter end
+    for _, closes_tcp in ipairs { false, true } do
+      filter = M.of(name, keep, closes_tcp)
+      if filter.mark == mark then return filter end
+    end
   end
   local strict = seccomp.filter_of(seccomp.named "strict")
   return strict.mark == mark and strict or nil

@@ -186,6 +186,29 @@ local function refusal(policy, meaning, abi, err)
       or ("this host has ABI %d, which lacks %s"):format(abi, with_versions(lacks)) }
 end
 
+--- Whether rules are about TCP, past which a program comes by other ways (cella.seccomp.closing_tcp).
+---@param held cella.landlock.held
+---@return boolean
+function M.is_about_tcp(held)
+  for _, name in ipairs(held.net) do
+    if name:find "_tcp$" then return true end
+  end
+  return false
+end
+
+--- The same rules where a program is not kept from these ways: an error, or what is lacking, where the policy says
+--- `at_least`.
+---@param held cella.landlock.held
+---@return cella.landlock.held?, cella.error?
+function M.without_filter(held)
+  if not own(held.policy).said.at_least then
+    return nil, Error.new { op = "landlock", message = "tcp: without a filter that refuses MPTCP and TCP Fast Open a "
+      .. "program comes past these rules", why = "`seccomp` of a container is one; `at_least` does without it" }
+  end
+  held.lacks[#held.lacks + 1] = "other ways to TCP"
+  return held
+end
+
 --- What a start takes of a policy: cella.confinement. nil and an error where the host cannot hold it.
 ---@param policy cella.landlock.policy
 ---@return cella.landlock.held?, cella.error?

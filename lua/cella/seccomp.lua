@@ -31,6 +31,8 @@ local told = require "cella.seccomp.told"
 local validate = require "cella.validate"
 local word = require "cella.seccomp.word"
 
+local unpack = table.unpack or unpack -- luacheck: ignore 143
+
 ---@class cella.seccomp.module
 local M = {}
 
@@ -109,6 +111,33 @@ function M.opened(name, capabilities)
   end
   return by_capabilities[label]
 end
+
+--- A policy under which a start may fork for its parent.
+---@param policy cella.seccomp.policy
+---@return cella.seccomp.policy
+function M.handing_on(policy)
+  local opened_too = policy + named.handed_on()
+  inside[opened_too].label = policy:name() or inside[policy].label
+  return opened_too
+end
+
+local closing_tcp = setmetatable({}, { __mode = "k" })
+
+--- A policy without the ways to TCP that Landlock's rules do not know (cella.seccomp.named).
+---@param policy cella.seccomp.policy
+---@return cella.seccomp.policy
+function M.closing_tcp(policy)
+  if not closing_tcp[policy] then
+    local closed = policy * M.policy(named.past_tcp())
+    inside[closed].label = (policy:name() or inside[policy].label or "policy") .. ", past Landlock's TCP nothing"
+    closing_tcp[policy] = closed
+  end
+  return closing_tcp[policy]
+end
+
+--- Whether there is none of them under it.
+---@return boolean
+function methods:closes_tcp() return M.closing_tcp(self) == self end
 
 --- True for policies.
 ---@param value any
@@ -309,23 +338,44 @@ local FUNCTIONS = { "write", "exit_group" }
 
 -- What a start calls behind the switch of IDs (spec/plan/strace_spec.lua has what each step calls).
 local BEHIND = { "capget", "capset", "chdir", "clock_gettime", "close", "close_range", "dup3", "execve", "exit_group",
-  "faccessat", "fcntl", "fstatfs", "getcwd", "getgroups", "getpriority", "getresgid", "getresuid", "ioctl",
-  "newfstatat", "openat2", "prctl", "prlimit64", "read", "recvmsg", "rt_sigaction", "rt_sigprocmask",
+  "faccessat", "fcntl", "fstatfs", "getcwd", "getgroups", "getpriority", "getresgid", "getresuid",
+  "newfstatat", "openat2", "prctl", "read", "recvmsg", "rt_sigaction", "rt_sigprocmask",
   "sched_getaffinity", "sendmsg", "sendto", "setfsgid", "setfsuid", "setsid", "write" }
 
---- Whether all steps of a start behind the switch of IDs may be done under it, so that it may come before them: where
---- it needs a privilege that the program is not to have.
+-- And what an init calls until it ends.
+local INIT = { "execveat", "getrusage", "kill", "madvise", "munmap", "pidfd_open", "pipe2", "ppoll", "rt_sigtimedwait",
+  "signalfd4", "wait4" }
+
+-- What is called with these arguments alone.
+local WITH = {
+  -- CLONE_CHILD_CLEARTID, in the runner CLONE_VM, SIGCHLD.
+  { "clone", "0x200111" }, { "clone", "0x200100" }, { "clone", "0x200011" },
+  { "personality", "0xffffffff" },
+  { "prlimit64", 0 }, -- of the process itself
+  -- TIOCSCTTY, TIOCGWINSZ, TIOCSWINSZ, TIOCGPTPEER, TIOCGPTN, TIOCSPTLCK, TCGETS2, TCSETS2
+  { "ioctl", 0, "0x540e" }, { "ioctl", 0, "0x5413" }, { "ioctl", 0, "0x5414" }, { "ioctl", 0, "0x5441" },
+  { "ioctl", 0, "0x80045430" }, { "ioctl", 0, "0x40045431" }, { "ioctl", 0, "0x802c542a" },
+  { "ioctl", 0, "0x402c542b" },
+}
+
+--- Whether all steps of a start behind the switch of IDs may be done under it, and what an init does, so that it may
+--- come before them: where it needs a privilege that the program is not to have, or is to hold the init too.
 ---@return boolean
 function methods:may_be_first()
   local rules = own(self).rules
-  for _, name in ipairs(BEHIND) do
-    local answer = rules_of.of(rules, name)
-    if not action.permits(answer.final) then return false end
-    for _, clause in ipairs(answer.clauses) do
-      if not action.permits(clause.action) then return false end
+  for _, list in ipairs { BEHIND, INIT } do
+    for _, name in ipairs(list) do
+      local answer = rules_of.of(rules, name)
+      if not action.permits(answer.final) then return false end
+      for _, clause in ipairs(answer.clauses) do
+        if not action.permits(clause.action) then return false end
+      end
     end
   end
-  return action.permits(self:answer("personality", "0xffffffff"))
+  for _, call in ipairs(WITH) do
+    if not action.permits(self:answer(unpack(call))) then return false end
+  end
+  return true
 end
 
 --- Why no program can be started under it, or nil.

@@ -205,7 +205,7 @@ describe("a process that is entered", function()
         assert.matches("^rewritten", said)
         local result, err = hold(cella.enter { pid = process.pid }):run { "true" }
         assert.is_nil(result)
-        assert.matches("is under 3 seccomp filters, which cannot be put on another", tostring(err))
+        assert.matches("is under 2 seccomp filters, which cannot be put on another", tostring(err))
         -- The handle does not ask.
         assert_same(process)
       end)

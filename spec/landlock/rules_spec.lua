@@ -222,6 +222,24 @@ describe("a program under rules", function()
     assert.same({ "0" }, answers(policy, nil, "read=/etc/passwd"))
   end)
 
+  it_needs("has no other way to TCP, by the filter; without one such rules are refused", 4, function()
+    local rules, asked = { tcp = {} }, { "connect=9", "fast_open=9", "multipath_bind=0" }
+    for _, said in ipairs { "default", "nesting", { default = "allow" } } do
+      assert.same({ "EACCES", "EOPNOTSUPP", "EPROTONOSUPPORT" }, answers(rules, { seccomp = said }, unpack(asked)))
+    end
+    assert.same({ "EACCES", "EOPNOTSUPP", "EPROTONOSUPPORT" }, answers(rules, { namespaces = "host" }, unpack(asked)))
+    -- The control: the kernel asks no rule, and only nobody listens there.
+    local list, result = answers({ tcp = {}, at_least = 4 }, { seccomp = false }, unpack(asked))
+    assert.same({ "EACCES", "ECONNREFUSED" }, { list[1], list[2] })
+    assert.not_equal("EACCES", list[3])
+    assert.same({ "other ways to TCP" }, result.confinement.landlock.lacks)
+    local none, err = start(rules, { seccomp = false }, unpack(asked))
+    assert.is_nil(none)
+    assert.matches("tcp: without a filter that refuses MPTCP and TCP Fast Open", tostring(err))
+    -- Rules about something else need no filter.
+    assert.same({ "ECONNREFUSED" }, answers({ scopes = { "signal" }, at_least = 0 }, { seccomp = false }, "connect=9"))
+  end)
+
   it("has the ports of UDP that rules allow, where the kernel knows of them", needs("user_namespaces", function()
     -- Who sends has a port of his own, which the kernel chooses: 0.
     local policy = { udp = { bind = { 0, 8081 }, connect = { 8082 } } }

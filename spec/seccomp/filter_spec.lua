@@ -70,7 +70,11 @@ describe("a program under a policy", function()
     local list = {}
     for _, group in pairs(said.errno) do
       for key, value in pairs(group) do
-        if type(key) == "number" then list[#list + 1] = value else list[key] = value end
+        if type(key) == "number" then
+          list[#list + 1] = value
+        else
+          list[key] = list[key] and { list[key], value } or value -- one of these conditions, or the other
+        end
       end
     end
     said.errno = { EXFULL = list }
@@ -84,9 +88,11 @@ describe("a program under a policy", function()
         local name = type(key) == "number" and value or key
         if calls.of(name).numbers[MACHINE] then
           -- With the arguments of those that are refused on a condition.
-          local arguments = ({ ioctl = { 0, 0x5412 }, socket = { 40, 1 }, socketpair = { 38, 1 },
-            personality = { 0x40000 }, unshare = { 0x10000000 }, clone = { 0x10000000 + 17 },
-            ptrace = { 16 } })[name] or {}
+          local arguments = ({ ioctl = { 0, 0x5412 }, ["socket EAFNOSUPPORT"] = { 40, 1 }, socketpair = { 38, 1 },
+            ["socket ESOCKTNOSUPPORT"] = { 2, 10 }, ["socket EPROTONOSUPPORT"] = { 2, 1, 262 },
+            personality = { 0x40000 }, unshare = { 0x10000000 }, ["clone EPERM"] = { 0x10000000 + 17 },
+            ["clone EINVAL"] = { 0x8011 }, prlimit64 = { 1, 7, 0, 0 }, ptrace = { 16 } })
+          arguments = arguments[name] or arguments[name .. " " .. group.errno] or {}
           words[#words + 1], expected[#expected + 1] = call(name, (table.unpack or unpack)(arguments)), group.errno
         end
       end
@@ -144,6 +150,49 @@ describe("a program under a policy", function()
     local text = tostring(box(nil, { capabilities = { "sys_ptrace", "chown" } }):plan { "true" })
     assert.truthy(text:find('"default, opened by sys_ptrace")', 1, true), text)
   end)
+
+  it_needs("is not without it by its init, which it could trace", "user_namespaces", function()
+    local function filters(keys)
+      keys.mounts = { { type = "bind", source = directory, destination = "/probe", readonly = true } }
+      local said = assert(cella.container(keys):run(trial.script "cat /proc/1/status /proc/self/status"))
+      return { said.stdout:match "Seccomp_filters:%s*(%d+).*Seccomp_filters:%s*(%d+)" }
+    end
+    local own = filters { seccomp = false, keyrings = "host" }[1] -- of who runs this
+    assert.same({ own, ("%d"):format(own + 2) }, filters {}) -- the control
+    local both = ("%d"):format(own + 2)
+    assert.same({ both, both }, filters { capabilities = { "sys_ptrace" } })
+    assert.same({ both, both }, filters { capabilities = { "sys_ptrace" }, no_new_privs = false })
+    assert.same({ both, both }, filters { capabilities = { "sys_ptrace" }, seccomp = seccomp.named "nesting" })
+    local one = ("%d"):format(own + 1)
+    assert.same({ one, one }, filters { capabilities = { "sys_ptrace" }, seccomp = false })
+    -- And what may be in the way of an init is refused, not left out.
+    local function raised(keys)
+      return trial.raised(function() cella.container(keys):plan { "true" } end)
+    end
+    local strict = { capabilities = { "sys_ptrace" }, seccomp = "strict" }
+    assert.matches("an init cannot be under this policy", raised(strict))
+    for _, refused in ipairs { "wait4", "clone", "ppoll" } do
+      assert.matches("an init cannot be under this policy", raised { capabilities = { "sys_ptrace" },
+        seccomp = { default = "allow", errno = { EPERM = { refused } } } })
+    end
+    strict.init = false
+    assert.truthy(cella.container(strict):plan { "true" })
+  end)
+
+  it_needs("has no other way to TCP, to packets, to its init's limits and to its parent's children", "user_namespaces",
+    function()
+      local asked = { call("socket", 2, 1, 262), call("socket", 10, "0x80801", 262), call("socket", 2, 1, 256),
+        call("socket", 2, 10, 0x300), call("socket", 2, "0x8000a", 3), call("prlimit64", 1, 7, 0, 0),
+        call("prlimit64", "0x100000001", 7, 0, 0), call("clone", "0x8011", 0) }
+      assert.same({ "EPROTONOSUPPORT", "EPROTONOSUPPORT", "EPROTONOSUPPORT", "ESOCKTNOSUPPORT", "ESOCKTNOSUPPORT",
+        "EPERM", "EPERM", "EINVAL" }, answers("default", { capabilities = { "net_raw" } }, unpack(asked)))
+      assert.same({ "0", "0", "0" }, answers("default", nil, call("socket", 2, 1, 6), call("socket", 10, 2, 17),
+        call("prlimit64", 0, 7, 0, 0)))
+      -- By the width that the kernel reads.
+      local policy = { default = "allow", errno = { EXFULL = { ptrace = { { 1, "<", 1000 } } } } }
+      assert.same({ "EXFULL", "EXFULL" }, answers(policy, nil, call("ptrace", 16, 7),
+        call("ptrace", 16, "0x100000007")))
+    end)
 
   it_needs("makes the calls that default leaves", "user_namespaces", function()
     assert.same({ "0", "0", "0", "0", "0", "0" }, answers("default", nil, call "getpid", call("socket", 1, 1),
@@ -235,7 +284,7 @@ describe("a program under a policy", function()
     local count = trial.script "grep -h Seccomp_filters /proc/1/status /proc/self/status"
     local own = tonumber(trial.status("self", "Seccomp_filters") or "0")
     local result = assert(box("default"):run(count))
-    assert.equal(("Seccomp_filters:\t%d\nSeccomp_filters:\t%d\n"):format(own + 1, own + 2), result.stdout)
+    assert.equal(("Seccomp_filters:\t%d\nSeccomp_filters:\t%d\n"):format(own, own + 2), result.stdout)
     result = assert(box("default", { keyrings = "host" }):run(count))
     assert.equal(("Seccomp_filters:\t%d\nSeccomp_filters:\t%d\n"):format(own, own + 1), result.stdout)
     result = assert(box("default", { init = false }):run(trial.script "grep -h Seccomp_filters /proc/self/status"))
@@ -476,7 +525,7 @@ describe("who enters a container with a policy", function()
 
   it("by a number is under the same, where it is one of cella's own or is said", needs("user_namespaces", function()
     for _, keys in ipairs { {}, { seccomp = "default" }, { nesting = true }, { capabilities = { "sys_chroot" } },
-      { no_new_privs = false }, { no_new_privs = false, keyrings = "host" }, { keyrings = "host" } } do
+      { keyrings = "host" } } do
       start(keys)
       local own = tonumber(trial.status("self", "Seccomp_filters") or "0")
       local theirs = tonumber(trial.status(process.pid, "Seccomp_filters"))
@@ -485,8 +534,17 @@ describe("who enters a container with a policy", function()
       assert.equal(keys.nesting or false, result.stderr == "", result.stderr)
       process:close()
     end
+    local result, err
+    -- Without no_new_privs the filter is the init's too, which is not believed then.
+    for _, keyrings in ipairs { "none", "host" } do
+      start { no_new_privs = false, keyrings = keyrings }
+      result, err = enter({ keyrings = keyrings }, true)
+      assert.is_nil(result)
+      assert.matches("seccomp filters?, which cannot be put on another", err.message)
+      process:close()
+    end
     start { seccomp = { default = "allow", errno = { EPERM = { "unshare" } } } }
-    local result, err = enter({}, true)
+    result, err = enter({}, true)
     assert.is_nil(result)
     assert.truthy(err.message:find("under a policy that is not cella's own", 1, true), err.message)
     result, err = enter({ seccomp = "default" }, true)

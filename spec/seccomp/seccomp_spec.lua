@@ -214,7 +214,8 @@ describe("a compiled policy", function()
   local MACHINES = { x86_64 = 0xc000003e, aarch64 = 0xc00000b7, riscv64 = 0xc00000f3 }
 
   -- The numbers of the errors that these policies answer.
-  local ERRNO = { EPERM = 1, EACCES = 13, ENOSYS = 38, EAFNOSUPPORT = 97 }
+  local ERRNO = { EPERM = 1, EACCES = 13, ENOSYS = 38, EAFNOSUPPORT = 97, ESOCKTNOSUPPORT = 94,
+    EPROTONOSUPPORT = 93, EINVAL = 22 }
   local function code(action)
     return ({ allow = 0x7fff0000, log = 0x7ffc0000, kill = 0x80000000 })[action] or 0x50000 + ERRNO[action]
   end
@@ -300,7 +301,7 @@ describe("the document", function()
         assert.truthy(row, name)
         assert.truthy(row:find("| " .. group.reason .. " |", 1, true), name)
         local _, reason = default:explain(name)
-        assert.equal(group.reason, reason)
+        assert.truthy(reason:find(group.reason, 1, true), name)
         count = count + 1
       end
     end

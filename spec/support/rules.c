@@ -61,6 +61,23 @@ static int terminal(const char *path)
 	return fd < 0 ? fd : ioctl(fd, TIOCGWINSZ, &size);
 }
 
+/* Ways to TCP past Landlock's rules. */
+static int multipath(const char *number)
+{
+	enum { MPTCP = 262 };
+	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(number)) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, MPTCP);
+	return fd < 0 ? fd : bind(fd, (const void *)&address, sizeof address);
+}
+
+static int fast_open(const char *number)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(number)) };
+	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	return sendto(fd, "x", 1, MSG_FASTOPEN, (const void *)&address, sizeof address) == 1 ? 0 : -1;
+}
+
 /* For others to connect to, until it is killed: a path, or an abstract name. */
 static int served(const char *name)
 {
@@ -107,6 +124,8 @@ static int try(const char *verb, const char *what)
 	if (!strcmp(verb, "abstract")) return by_address(what, 1, connect);
 	if (!strcmp(verb, "bind")) return port(what, SOCK_STREAM, bind);
 	if (!strcmp(verb, "connect")) return port(what, SOCK_STREAM, connect);
+	if (!strcmp(verb, "multipath_bind")) return multipath(what);
+	if (!strcmp(verb, "fast_open")) return fast_open(what);
 	if (!strcmp(verb, "udp_bind")) return port(what, SOCK_DGRAM, bind);
 	if (!strcmp(verb, "udp_connect")) return port(what, SOCK_DGRAM, connect);
 	if (!strcmp(verb, "signal")) return kill(!strcmp(what, "parent") ? getppid() : atoi(what), 0);

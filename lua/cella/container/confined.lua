@@ -1,6 +1,7 @@
 --- What the program of a container is confined by, from its description.
 
 local lazy = require "cella.lazy"
+local blame = require "cella.blame"
 local capabilities = require "cella.caps.set"
 local confinement = require "cella.confinement"
 local description = require "cella.container.description"
@@ -14,13 +15,17 @@ local M = {}
 -- 022: the caller's is the caller's business, and must not decide what is made in the root.
 local UMASK = 18
 
--- Without no_new_privs it takes a capability that is about to be given up: then it comes before.
-local function filter_of(box, sets, no_new_privs)
-  local said = description.policy_of(box)
+-- Whether the program could trace others of its user namespace.
+local function may_trace(sets, no_new_privs)
+  return sets.permitted:has "sys_ptrace" or sets.inheritable:has "sys_ptrace"
+    or not no_new_privs and sets.bounding:has "sys_ptrace"
+end
+
+local function filter_of(said, sets, no_new_privs, layers)
+  local closes_tcp = false
+  for _, layer in ipairs(layers) do closes_tcp = closes_tcp or landlock.is_about_tcp(layer) end
   -- With it nothing is gained that is only in the bounding set.
-  local may_have = no_new_privs and sets.permitted or sets.permitted + sets.bounding
-  return { filter = filter.of(said, may_have),
-    first = not no_new_privs and not sets.effective:has "sys_admin" and filter.may_be_first(said) }
+  return filter.of(said, no_new_privs and sets.permitted or sets.permitted + sets.bounding, closes_tcp)
 end
 
 -- An ordinary user in his own user namespace may change less of himself: his bounding set and securebits stay, of which
@@ -29,18 +34,15 @@ local function is_plain(box, host)
   return box.namespaces.user == "host" and box.no_new_privs ~= false and not host.capabilities.setpcap
 end
 
--- Whether the program could trace others of its user namespace.
-local function may_trace(sets, no_new_privs)
-  return sets.permitted:has "sys_ptrace" or sets.inheritable:has "sys_ptrace"
-    or not no_new_privs and sets.bounding:has "sys_ptrace"
-end
-
 --- The rules of Landlock's, as far as this host has them and they say that this is enough.
 ---@param box table  a container's description
 ---@return table[]? layers, cella.error? err
 function M.landlock(box)
   if not box.landlock then return {} end
   local layer, err = landlock.held(box.landlock)
+  if layer and not description.policy_of(box) and landlock.is_about_tcp(layer) then
+    layer, err = landlock.without_filter(layer)
+  end
   return layer and { layer }, err
 end
 
@@ -56,7 +58,18 @@ function M.of(box, user, host, layers)
   if plain and is_set then
     sets.bounding, sets.keeps_bounding = capabilities.mask(lists.sorted_keys(host.bounding)), true
   end
-  local no_new_privs = box.no_new_privs ~= false
+  local no_new_privs, said = box.no_new_privs ~= false, description.policy_of(box)
+  local is_traced, when = box.init and may_trace(sets, no_new_privs), "program"
+  if is_traced then
+    when = no_new_privs and "init" or "privileged"
+    if said and not filter.may_be_first(said) then
+      blame("seccomp: by sys_ptrace the program can have its init do what it may not, and an init cannot be under this "
+        .. "policy: see `init = false`")
+    end
+  elseif not no_new_privs and not sets.effective:has "sys_admin" then
+    when = "privileged"
+  end
+  local keyrings = box.keyrings or "none"
   return confinement.complete {
     cgroups = { limits = box.cgroup },
     umask = { first = UMASK, program = box.umask },
@@ -70,12 +83,13 @@ function M.of(box, user, host, layers)
     capabilities = sets,
     securebits = not plain and {},
     no_new_privs = no_new_privs,
-    keys = { which = box.keyrings or "none", before = not no_new_privs and not sets.effective:has "sys_admin" },
-    init = { doubt = box.init and may_trace(sets, no_new_privs), before = not no_new_privs },
+    keys = { which = keyrings, when = when },
+    init = { when = is_traced and not said and keyrings ~= "none" and when },
     tie = box.die_with_parent ~= false and not box.init and "before exec",
     memory = { are_default = host.memory_defaults },
     landlock = layers,
-    seccomp = filter_of(box, sets, no_new_privs),
+    seccomp = { filter = filter_of(said, sets, no_new_privs, layers),
+      when = (not said or filter.may_be_first(said)) and when or "program" },
   }
 end
 

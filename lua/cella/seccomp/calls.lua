@@ -57,7 +57,7 @@ local CALLS = [[
   pivot_root:155:41:pp pkey_alloc:330:289:ll pkey_free:331:290:i pkey_mprotect:329:288:llli poll:7:-:pii
   ppoll:271:73:pippl prctl:157:167:illll pread64:17:67:ipll preadv:295:69:iplll preadv2:327:286:ipllli
   prlimit64:302:261:iipp process_madvise:440:440:iplii process_mrelease:448:448:ii process_vm_readv:310:270:iplpll
-  process_vm_writev:311:271:iplpll pselect6:270:72:ippppp ptrace:101:117:llll putpmsg:182:-: pwrite64:18:68:ipll
+  process_vm_writev:311:271:iplpll pselect6:270:72:ippppp ptrace:101:117:lill putpmsg:182:-: pwrite64:18:68:ipll
   pwritev:296:70:iplll pwritev2:328:287:ipllli query_module:178:-: quotactl:179:60:ipip quotactl_fd:443:443:iiip
   read:0:63:ipl readahead:187:213:ill readlink:89:-:ppi readlinkat:267:78:ippi readv:19:65:ipl reboot:169:142:iiip
   recvfrom:45:207:iplipp recvmmsg:299:243:ipiip recvmsg:47:212:ipi remap_file_pages:216:234:lllll

@@ -17,6 +17,8 @@ local NESTING = {
   { reason = "in a user namespace of its own a program has all capabilities, and reaches what of the kernel is tested "
       .. "least", errno = "EPERM",
     calls = { "setns", unshare = { { 0, "&", ALL_NAMESPACES } }, clone = { { 0, "&", NAMESPACES } } } },
+  { reason = "a child for the parent, who knows nothing of it and does not reap it", errno = "EINVAL",
+    calls = { clone = { { 0, "&", { "parent" } } } } },
   { reason = "its flags lie in memory, where a filter does not see them: libc goes on with clone(2)", errno = "ENOSYS",
     calls = { "clone3" } },
 }
@@ -51,6 +53,13 @@ local REFUSED = {
         -- NETLINK_ROUTE, _SOCK_DIAG, _KOBJECT_UEVENT
         { { 0, "==", "netlink" }, { 2, "in", { 0, 4, 15 } } } },
       socketpair = { { 0, "in", { "unix", "inet", "inet6", "netlink" } } } } },
+  { reason = "an old name for sockets of whole packets (SOCK_PACKET), which are of another family", errno =
+      "ESOCKTNOSUPPORT", calls = { socket = { { 0, "==", "inet" }, { 1, "&==", 15, 10 } } } },
+  { reason = "other ways to TCP (SMC, MPTCP), much code behind them, which rules about TCP do not know: programs go on "
+      .. "without", errno = "EPROTONOSUPPORT",
+    calls = { socket = { { 0, "in", { "inet", "inet6" } }, { 2, "in", { 256, 262 } } } } },
+  { reason = "limits of process 1, by which the program could end it", errno = "EPERM",
+    calls = { prlimit64 = { { 0, "==", 1 } } } },
   { reason = "other behaviours of old systems, among them memory that is executable because it is readable, and "
       .. "addresses that can be foreseen", errno = "EPERM",
     calls = { "personality" },
@@ -114,6 +123,26 @@ local TABLES = {
   end,
 }
 
+-- How a program comes to TCP past Landlock's rules about it, which look at connect(2) and bind(2) of a TCP socket.
+local PAST_TCP = { default = "allow", errno = {
+  EPROTONOSUPPORT = { socket = { { 0, "in", { "inet", "inet6" } }, { 2, "in", { 256, 262 } } } }, -- SMC, MPTCP
+  EOPNOTSUPP = { -- MSG_FASTOPEN
+    sendto = { { 3, "&", 0x20000000 } }, sendmsg = { { 2, "&", 0x20000000 } }, sendmmsg = { { 3, "&", 0x20000000 } } },
+  ENOSYS = { "io_uring_setup" }, -- by which all of these are called, too
+} }
+
+-- A fork for the parent, which makes no namespace: by it who enters comes into a namespace of processes (cella.enter).
+local HANDED_ON = { clone = { { 0, "&==", { "parent", "mount", "cgroup", "uts", "ipc", "user", "pid", "net" },
+  { "parent" } } } }
+
+--- The list of calls that is.
+---@return table
+function M.handed_on() return HANDED_ON end
+
+--- The table of a policy that refuses that, and nothing else.
+---@return table
+function M.past_tcp() return PAST_TCP end
+
 --- Their names.
 M.NAMES = { "default", "nesting", "strict" }
 
@@ -129,18 +158,22 @@ M.ABOUT = {
 ---@return table
 function M.table(name) return TABLES[name]() end
 
---- Why "default" refuses a call, or refuses it on a condition; nil where it does not.
+local function has(group, name)
+  for key, value in pairs(group.calls) do
+    if key == name or type(key) == "number" and value == name then return true end
+  end
+  return false
+end
+
+--- Why "default" refuses a call, or refuses it on conditions; nil where it does not.
 ---@param name string
 ---@return string?
 function M.reason(name)
-  for _, groups in ipairs { REFUSED, NESTING } do
-    for _, group in ipairs(groups) do
-      for key, value in pairs(group.calls) do
-        if key == name or type(key) == "number" and value == name then return group.reason end
-      end
-    end
+  local reasons = {}
+  for _, group in ipairs(M.groups()) do
+    if has(group, name) then reasons[#reasons + 1] = group.reason end
   end
-  return nil
+  return #reasons > 0 and table.concat(reasons, "; ") or nil
 end
 
 --- Whether it is what it takes to make containers inside that "default" refuses, and "nesting" does not.
@@ -148,9 +181,7 @@ end
 ---@return boolean
 function M.is_nesting(name)
   for _, group in ipairs(NESTING) do
-    for key, value in pairs(group.calls) do
-      if key == name or type(key) == "number" and value == name then return true end
-    end
+    if has(group, name) then return true end
   end
   return false
 end
