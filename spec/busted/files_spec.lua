@@ -209,6 +209,66 @@ describe("cella busted", function()
     end
   end)
 
+  it("takes from a file what busted tells, and nothing else, and goes on with the next", function()
+    -- To be sent from inside, and a word of what is said of it; nil: busted might have told it.
+    local place, told = "trace = {}", 'event = "told", message = "m", depth = 0, '
+    local forged = {
+      ['{ event = "over", printed = 0 }'] = "",
+      ['{ event = "test", name = {}, descriptor = "it", printed = 0, ' .. place .. " }"] = 'name of "test"',
+      ['{ event = "test", name = "x", descriptor = "it", printed = -1, ' .. place .. " }"] = 'printed of "test"',
+      ['{ event = "test", name = "x", descriptor = "it", printed = 0 }'] = 'trace of "test"',
+      ['{ event = "block", trace = { short_src = 7 } }'] = 'trace of "block"',
+      ['{ event = "block", trace = { currentline = 1.5 } }'] = 'trace of "block"',
+      ['{ event = "over", printed = 0, duration = {} }'] = 'duration of "over"',
+      ['{ event = "over", printed = 0, duration = 1 / 0 }'] = 'duration of "over"',
+      ['{ event = "tail", randomseed = "x", printed = 0 }'] = 'randomseed of "tail"',
+      ['{ event = "exit", lines = 7 }'] = 'lines of "exit"',
+      ["{ " .. told .. 'kind = "nonsense", descriptor = "it", ' .. place .. " }"] = 'kind of "told"',
+      ["{ " .. told .. 'kind = "failure", descriptor = "it" }'] = 'trace of "told"',
+      ['{ event = "told", message = {}, depth = 0, kind = "error", ' .. place .. " }"] = 'message of "told"',
+      ['{ event = "told", message = "m", depth = "deep", kind = "error", ' .. place .. " }"] = 'depth of "told"',
+      ["{ event = 7 }"] = "there is no such message",
+      ["7"] = "there is no such message",
+    }
+    local count, bad = 0, {}
+    suite.write(directory, { ["z_spec.lua"] = "it('is good', function() end)" })
+    local names = {}
+    for message, word in pairs(forged) do
+      count = count + 1
+      local name = ("m%d_spec.lua"):format(count)
+      names[#names + 1] = name
+      if word ~= "" then bad[#bad + 1] = word end
+      suite.write(directory, { [name] = ([[
+        it("forges", function()
+          local core = require "cella.core"
+          local data = assert(core.serialize.encode("v", { %s }, 1, 1048576))
+          core.sys.write(9, ("%%010d"):format(#data) .. data)
+        end)]]):format(message) })
+    end
+    local report, status = run("-j 2 " .. table.concat(names, " ") .. " z_spec.lua")
+    has(report, ("2 successes / %d failures / 0 errors"):format(#bad), "to descriptor 9: message ",
+      "what follows is left out")
+    for _, word in ipairs(bad) do has(report, word) end
+    for _, own in ipairs { "record.lua", "replay.lua", "files.lua" } do has_not(report, own) end
+    assert.equal(1, status)
+  end)
+
+  it("reads no more of a file's than is told and printed by one #slow", function()
+    local text = "it('is long', function() os.execute %q end)"
+    suite.write(directory, { ["z_spec.lua"] = "it('is good', function() end)",
+      ["a_spec.lua"] = text:format "truncate -s 1T /proc/self/fd/9",
+      ["b_spec.lua"] = text:format "truncate -s 100M /proc/self/fd/2",
+      ["c_spec.lua"] = [[it("is deep", function()
+        local core = require "cella.core"
+        local data = assert(core.serialize.encode("v", { { event = "block", trace = {} } }, 1, 1048576))
+        core.sys.write(9, ((("%010d"):format(#data) .. data):rep(20000)))
+      end)]] })
+    local report = run "a_spec.lua b_spec.lua c_spec.lua z_spec.lua 2>&1 | tr -d '\\0'"
+    has(report, "2 successes / 1 failure / 2 errors", "Error -> a_spec.lua @ 1\n", "there are more than 67108864 bytes",
+      "more than 190 blocks are in one another",
+      "b_spec.lua:1: the process of this file has written more than 67108864")
+  end)
+
   it("runs as many files at once as is said, and tells of them in their order", function()
     -- Each of two waits for the other.
     local function waiting(mine, other)

@@ -26,6 +26,13 @@ function M.counted()
   return luacov and luacov.data
 end
 
+-- A file has no more lines, and luacov's report goes through all up to the last.
+local LONGEST = 10000000
+
+local function is_within(value, from, to)
+  return type(value) == "number" and value >= from and value <= to and value == math.floor(value)
+end
+
 --- In the caller: adds that to its own.
 ---@param data any  what came from the copy
 function M.add(data)
@@ -36,7 +43,7 @@ function M.add(data)
       local file = luacov.data[name] or { max = 0, max_hits = 0 }
       luacov.data[name] = file
       for line, hits in pairs(counted) do
-        if type(line) == "number" and type(hits) == "number" then
+        if is_within(line, 1, LONGEST) and is_within(hits, 0, 2 ^ 53) then
           file[line] = (file[line] or 0) + hits
           file.max = math.max(file.max, line)
           file.max_hits = math.max(file.max_hits, file[line])

@@ -15,6 +15,7 @@ local wait = require "cella.process.wait"
 local M = {}
 
 local INTERRUPTED = 130 -- as a shell has it of SIGINT
+local MOST_OUTPUT = 64 * 1024 * 1024 -- of one file, to each stream: bytes
 
 local state          -- of cella.busted
 local files = {}     -- in the order in which they are started
@@ -99,16 +100,31 @@ local function start_more()
   end
 end
 
-local function whole(file)
+-- So many bytes of a file, which the container has written, and may have made as long as it likes; and whether that is
+-- all of it.
+local function beginning(file, most)
+  local size = file:seek "end"
   file:seek "set"
-  return file:read "*a"
+  return file:read(math.min(size, most)) or "", size <= most
+end
+
+-- What a container has told; it is not looked at where it is too much.
+local function record_of_told(told)
+  local data, is_all = beginning(told, report.LIMIT)
+  if is_all then return record.read(data) end
+  local empty = record.read ""
+  empty.problem = ("there are more than %.0f bytes"):format(report.LIMIT)
+  return empty
 end
 
 local function finish(file)
   file.result, file.problem = file.process:wait()
   file.problem = not file.result and tostring(file.problem) or nil
-  file.output, file.errors = whole(file.out), whole(file.err)
-  file.record = record.read(whole(file.told))
+  local is_all
+  file.output, is_all = beginning(file.out, MOST_OUTPUT)
+  file.errors, file.is_shown = beginning(file.err, MOST_OUTPUT)
+  file.is_shown = file.is_shown and is_all
+  file.record = record_of_told(file.told)
   for _, one in ipairs { file.out, file.err, file.told } do one:close() end
 end
 
@@ -218,30 +234,54 @@ function declare(file, node)
   end
 end
 
+-- What the process of a file did that busted does not: words, and what that means for the test at work.
+local function forged(file)
+  local record_of = file.record
+  local problem = record_of.problem
+  local is_ended = file.result.reason == "exited"
+  if not problem and record_of.is_cut and is_ended then problem = "the last message is not whole" end
+  if not problem then return nil end
+  return ("the process of this file has written what busted does not to descriptor %d: %s"):format(report.NUMBER,
+    problem), "what follows is left out"
+end
+
 -- What became of a file that has not come to its end: of the test at work, or else of the file.
 local function blame_end(file)
   local record_of = file.record
-  if record_of.is_whole then
+  local words, outcome = forged(file)
+  if record_of.is_whole and not words then
     -- Only then it ends as busted does that has told this.
     local result = file.result
     if not record_of.has_file then
       return "busted has not found this file in its container, which has the working directory, and what mounts say"
     end
-    if result.reason == "exited" and result.code == (record_of.has_failed and 1 or 0) then return end
+    if result.reason == "exited" and result.code == (record_of.has_failed and 1 or 0) then
+      if file.is_shown then return end
+      return ("the process of this file has written more than %.0f bytes, of which the rest is left out"):format(
+        MOST_OUTPUT)
+    end
     return replay.ended(result, "the process of this file, done with its tests,")
   end
-  local words = file.is_interrupted and "interrupted by SIGINT" or replay.ended(file.result, "the process of this file")
+  if not words then
+    words = file.is_interrupted and "interrupted by SIGINT" or replay.ended(file.result, "the process of this file")
+    outcome = "what follows in it has not run"
+  end
   local node = record_of.test
   if node then
     local place = { source = node.trace.source, short_src = node.trace.short_src or file.name, what = "Lua",
       currentline = node.trace.currentline or 0, traceback = "" }
     node.printed[3] = #file.output
-    table.insert(node.told, { kind = "failure", trace = place, message = ("%s:%d: %s; what follows in it has not run")
-      :format(place.short_src, place.currentline, words) })
+    table.insert(node.told, { kind = "failure", trace = place, message = ("%s:%d: %s; %s")
+      :format(place.short_src, place.currentline, words, outcome) })
     record_of.printed = #file.output
     return
   end
   return words
+end
+
+local function place_of(file, words)
+  return { source = "@" .. file.name, short_src = file.name, what = "main", currentline = 1, traceback = "",
+    message = words }
 end
 
 -- What stands for a file.
@@ -258,7 +298,10 @@ local function performer(file)
     file.nodes = {}
     local run = file.record and file.record.runs[file.runs]
     words = words and ("%s:1: %s"):format(file.name, words)
-    if not run and words then error(words, 0) end
+    if not run and words then
+      state.spot = place_of(file, words)
+      error(words, 0)
+    end
     file.last_words = words -- told where the file ends: busted runs no test of one that has raised
     if run then declare(file, run) end
   end
@@ -269,9 +312,7 @@ local function tell_end(file, element)
   local words = file.last_words
   if not words then return end
   file.last_words = nil
-  local place = { source = "@" .. file.name, short_src = file.name, what = "main", currentline = 1, traceback = "",
-    message = words }
-  state.busted.publish({ "error", "file" }, element, state.busted.parent(element), words, place)
+  state.busted.publish({ "error", "file" }, element, state.busted.parent(element), words, place_of(file, words))
 end
 
 local events = {}

@@ -1,4 +1,7 @@
 --- What a file's container has told (report.lua), as a tree: runs of the suite, each of blocks and tests.
+--
+-- The file that is run there can write to the same descriptor: each message is checked, and with the first that busted
+-- would not have told the telling ends.
 
 local core = require "cella.core"
 local report = require "cella.busted.report"
@@ -21,17 +24,108 @@ local function block(message)
   return { name = message.name, trace = message.trace, children = {}, told = {}, due = {} }
 end
 
--- Messages one after the other; what has no end is left out.
-local function each(data)
-  local at = 1
-  return function()
-    local size = tonumber(data:sub(at, at + report.HEADER - 1))
-    if not size or #data < at + report.HEADER + size - 1 then return nil end
-    local from = at + report.HEADER
-    at = from + size
-    local kind, values = core.serialize.decode(data:sub(from, at - 1), report.LIMIT)
-    return kind == "v" and type(values[1]) == "table" and values[1] or nil
+local rule = {}
+
+function rule.text(value) return type(value) == "string" and value or nil, "a string" end
+
+function rule.whole(value)
+  local good = type(value) == "number" and value == math.floor(value) and math.abs(value) <= 2 ^ 53
+  return good and value or nil, "a whole number"
+end
+
+function rule.count(value)
+  return rule.whole(value) and value >= 0 and value or nil, "a number of something"
+end
+
+function rule.seconds(value)
+  return type(value) == "number" and math.abs(value) < math.huge and value or nil, "a number of seconds"
+end
+
+function rule.kind(value)
+  return (value == "failure" or value == "error" or value == "pending") and value or nil, "a kind of end"
+end
+
+function rule.map(value) return type(value) == "table" and value or nil, "a table" end
+
+--- Where something is, as far as it is what debug.getinfo tells: as busted has it. Nil of anything else.
+---@param value any
+---@return table?, string expected
+function rule.spot(value)
+  local expected = "a place"
+  if type(value) ~= "table" then return nil, expected end
+  local spot = {}
+  for _, field in ipairs { "source", "short_src", "what", "traceback", "message" } do
+    local text = value[field]
+    if text ~= nil and type(text) ~= "string" then return nil, expected end
+    spot[field] = text
   end
+  for _, field in ipairs { "currentline", "linedefined", "lastlinedefined" } do
+    local line = value[field]
+    if line ~= nil and not (rule.whole(line) and math.abs(line) < 2 ^ 31) then return nil, expected end
+    spot[field] = line
+  end
+  if next(spot) then
+    spot.source, spot.short_src = spot.source or "?", spot.short_src or "?"
+    spot.currentline = spot.currentline or 0
+  end
+  return spot, expected
+end
+
+M.spot = rule.spot
+
+-- The same of what busted always knows the place of.
+function rule.place(value)
+  local spot, expected = rule.spot(value)
+  if spot and not next(spot) then spot = { source = "?", short_src = "?", currentline = 0 } end
+  return spot, expected
+end
+
+-- What each message has; "?": or has not.
+local FIELDS = {
+  run = {},
+  file = {},
+  block = { name = "text?", trace = "place" },
+  ["end"] = { randomseed = "whole?" },
+  test = { name = "text?", trace = "place", descriptor = "text", printed = "count" },
+  over = { duration = "seconds?", printed = "count" },
+  told = { kind = "kind", descriptor = "text?", name = "text?", message = "text", trace = "spot", depth = "count" },
+  tail = { randomseed = "whole?", printed = "count" },
+  exit = { lines = "map?" },
+}
+
+-- A message as it was agreed on; or nil, and what is wrong with it.
+local function checked(value)
+  local fields = type(value) == "table" and type(value.event) == "string" and FIELDS[value.event]
+  if not fields then return nil, "there is no such message" end
+  local message = { event = value.event }
+  for name, check in pairs(fields) do
+    local its, optional = check:match "^([a-z]+)(%??)$"
+    local given = value[name]
+    if given ~= nil or optional == "" then
+      local good, expected = rule[its](given)
+      if good == nil then
+        return nil, ("%s of %q: %s expected, got a %s"):format(name, value.event, expected, type(given))
+      end
+      message[name] = good
+    end
+  end
+  return message
+end
+
+-- The message that begins at a byte: itself, and where the next begins. Nil where there is none that is whole, and
+-- what is wrong with one.
+local function message_at(data, at)
+  local head = data:sub(at, at + report.HEADER - 1)
+  if #head < report.HEADER then return nil, at <= #data and "it is not whole" or nil end
+  local size = head:find "^[0-9]+$" and tonumber(head)
+  if not size or size > report.LIMIT then return nil, "it has no length" end
+  local from = at + report.HEADER
+  if #data < from + size - 1 then return nil, "it is not whole" end
+  local kind, values = core.serialize.decode(data:sub(from, from + size - 1), report.LIMIT)
+  if kind ~= "v" then return nil, type(values) == "string" and values or "it is of another kind" end
+  local message, wrong = checked(values[1])
+  if not message then return nil, wrong end
+  return message, from + size
 end
 
 local take = {}
@@ -44,6 +138,7 @@ end
 function take.file(state) state.has_file = true end
 
 function take.block(state, message)
+  if #state.open > report.DEEPEST then return ("more than %d blocks are in one another"):format(report.DEEPEST) end
   local node = block(message)
   table.insert(state.open[#state.open].children, node)
   table.insert(state.open, node)
@@ -71,6 +166,8 @@ function take.told(state, message)
     table.insert(state.test.told, message)
   elseif message.descriptor == "describe" or message.descriptor == "file" then
     table.insert(state.open[#state.open].told, message)
+  elseif message.descriptor == "it" and message.kind ~= "error" then
+    return "what became of a test is told outside of one"
   else
     table.insert(state.open[math.min(message.depth + 1, #state.open)].due, message)
   end
@@ -88,20 +185,43 @@ end
 -- What may come while there is no run.
 local EARLY = { run = true, exit = true, file = true }
 
+---@class cella.busted.record
+---@field runs cella.busted.node[]
+---@field test cella.busted.node?  that was at work when it ended before its time
+---@field is_whole boolean?        busted has come to its end
+---@field has_failed boolean?
+---@field has_file boolean?
+---@field lines table?
+---@field printed integer
+---@field problem string?          why what follows is left out: busted would not have told it
+---@field is_cut boolean?          the last message is not whole: as of a process that was killed
+
 --- Reads it.
 ---@param data string
----@return { runs: cella.busted.node[], test: cella.busted.node?, is_whole: boolean?, has_failed: boolean?,
----  has_file: boolean?, lines: table?, printed: integer }
----  `test` is the one that was at work when it ended before its time
+---@return cella.busted.record
 function M.read(data)
-  local state = { runs = {}, printed = 0 }
-  for message in each(data) do
-    local f = take[message.event]
-    -- A file that busted does not find is told of before the run.
-    if message.event == "told" and message.kind ~= "pending" then state.has_failed = true end
-    if f and (state.run or EARLY[message.event]) then f(state, message) end
+  local state, at, count = { runs = {}, printed = 0 }, 1, 0
+  while true do
+    local message, next_at = message_at(data, at)
+    local wrong = not message and next_at or nil
+    count = count + 1
+    if message and count > report.MOST then wrong = ("there are more than %d"):format(report.MOST) end
+    if message and not wrong then
+      -- A file that busted does not find is told of before the run.
+      if message.event == "told" and message.kind ~= "pending" then state.has_failed = true end
+      if state.run or EARLY[message.event] then wrong = take[message.event](state, message) end
+      at = next_at
+    end
+    if wrong == "it is not whole" then
+      state.is_cut = true
+      return state
+    elseif wrong then
+      state.problem, state.is_whole = ("message %d: %s"):format(count, wrong), nil
+      return state
+    elseif not message then
+      return state
+    end
   end
-  return state
 end
 
 return M

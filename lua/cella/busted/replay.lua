@@ -8,6 +8,7 @@ local boxes = require "cella.busted.box"
 local coverage = require "cella.busted.coverage"
 local lists = require "cella.list"
 local pristine = require "cella.busted.pristine"
+local record = require "cella.busted.record"
 
 local M = {}
 
@@ -103,15 +104,21 @@ local function subject_of(state, element, run, place)
 end
 
 local KINDS = { "failure", "pending", "error" }
+local PLACES = { "before_each", "it", "finally", "after_each" }
+
+local function is_number_or_none(value) return value == nil or type(value) == "number" end
 
 -- What comes from the copy, as far as it is what was agreed on.
 local function checked(outcomes)
   if type(outcomes) ~= "table" then return nil end
   for _, outcome in ipairs(outcomes) do
-    if type(outcome) ~= "table" or not lists.contains(KINDS, outcome.kind) or type(outcome.message) ~= "string"
-      or type(outcome.spot) ~= "table" then
+    if type(outcome) ~= "table" or not lists.contains(KINDS, outcome.kind) or not lists.contains(PLACES, outcome.at)
+      or type(outcome.message) ~= "string" or not is_number_or_none(outcome.block)
+      or not is_number_or_none(outcome.number) then
       return nil
     end
+    outcome.spot = record.spot(outcome.spot)
+    if not outcome.spot then return nil end
   end
   return outcomes
 end

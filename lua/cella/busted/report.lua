@@ -10,6 +10,8 @@ local M = {
   FILE = "CELLA_BUSTED_FILE",      -- the variable that names the file, as busted does
   LIMIT = 64 * 1024 * 1024,        -- bytes of one message
   HEADER = 10,                     -- digits of its length before it
+  MOST = 250000,                   -- messages
+  DEEPEST = 190,                   -- blocks in one another; in Lua's own bounds for calls busted comes no further
 }
 
 local stdout = io.stdout
