@@ -383,6 +383,17 @@ describe("cella-oci", function()
     assert.equal(1, good, statuses)
     assert.equal(2, bad, statuses)
     assert.equal("created", state "one".status)
+    -- The same of those that there is one of.
+    local function at_once(words)
+      local command = ("%s %s/bin/cella-oci --root %s/states %s"):format(trial.lua, trial.top, directory, words)
+      local list = trial.sh(("for i in 1 2 3; do { %s 2>&1; echo =$?; } & done; wait"):format(command))
+      return select(2, list:gsub("=0\n", "")), list
+    end
+    assert.equal(1, at_once "start one")
+    assert.equal("running", state "one".status)
+    local deleted, why = at_once "delete --force one"
+    assert.equal(3, deleted, why)
+    assert.equal("", said { "list", "--quiet" })
   end)
 
   it("trusts no directory of states that others may write to #slow", function()

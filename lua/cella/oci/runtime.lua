@@ -81,7 +81,10 @@ end
 ---@return true?, cella.error?
 function M.delete(options)
   local ok, err = locked(options, ending.delete, options.force)
-  if not ok and options.force and err.code == "ENOENT" and err.op == "state" then return true end
+  if not ok and options.force and err.code == "ENOENT" and err.op == "state" then
+    states.sweep(options.root) -- a deletion that has not come to its end has been that of this one, too
+    return true
+  end
   return ok, err
 end
 

@@ -183,6 +183,7 @@ function M.open(root, id, locks)
   if not status or status.type ~= "directory" then return gone(self) end
   ok, err = check_trusted(root)
   if ok then ok, err = check_trusted(self.path) end
+  if not ok and err.code == "ENOENT" then return gone(self) end -- in this moment
   if ok and locks then ok, err = take_lock(self, { "rdwr", "creat", "nofollow", "nonblock" }) end
   if not ok then return nil, err end
   self.data = read(self)
@@ -298,15 +299,22 @@ end
 -- How what is being removed is called: no container's name begins so.
 local REMOVED = "-removed."
 
---- Removes all that there is of it: at once, to others, and what who was killed while doing so has left.
+--- Removes what who was killed while removing a container has left.
+---@param root string
+function M.sweep(root)
+  if not check_trusted(root) then return end -- what is called so there could lead elsewhere
+  for _, name in ipairs(core.list_directory(root) or {}) do
+    if name:sub(1, #REMOVED) == REMOVED then sweep(root .. "/" .. name) end
+  end
+end
+
+--- Removes all that there is of it: at once, to others.
 ---@return true?, cella.error?
 function State:remove()
   local path = ("%s/%s%d.%s"):format(self.root, REMOVED, sys.getpid(), self.id)
   local ok, message, errno = os.rename(self.path, path)
   if not ok then return failed("rename", self.path, message, errno) end
-  for _, name in ipairs(core.list_directory(self.root) or {}) do
-    if name:sub(1, #REMOVED) == REMOVED then sweep(self.root .. "/" .. name) end
-  end
+  M.sweep(self.root)
   self:unlock()
   if core.file_status(path) then return failed("rmdir", path, "somebody has put something into it") end
   return true
