@@ -676,9 +676,16 @@ describe("a function as the program", function()
           coroutine.yield()
         end)()
         local done
+        -- LuaJIT makes no traces while a finalizer runs, and for ever leaves and enters those of a loop over pairs that
+        -- need another: 2.1.0-beta3 of March 2022 does, in five lines of Lua.
+        if portable.jit then
+          require("jit").off()
+          require("jit").flush()
+        end
         do portable.finalized(function() check(box, 2) done = true end) end
         collectgarbage()
         assert(done)
+        if portable.jit then require("jit").on() end
         table.sort({ 2, 1 }, function(a, b) check(box, 2) return a < b end);
         ("x"):gsub(".", function() check(box, 2) end)
       ]])

@@ -98,11 +98,12 @@ function M.raised(call, ...)
 end
 
 --- Runs a program on the host, in no container. `words` may have stdin and environment too.
+---@param seconds number?  that it may take, where that is more than anybody waits for a spec
 ---@return table result  stdout, stderr, and status as a shell has it
-function M.host(words)
+function M.host(words, seconds)
   local command = { stdin = "null", stdout = "capture", stderr = "capture" }
   for key, value in pairs(words) do command[key] = value end
-  local result, err = cella.plan():exec(command):run { timeout = SECONDS }
+  local result, err = cella.plan():exec(command):run { timeout = seconds or SECONDS }
   if not result then error(tostring(err), 2) end
   if result.reason == "timeout" then error("out of time: " .. show(result), 2) end
   result.status = result.code or 128 + result.signal_number
