@@ -287,7 +287,7 @@ function State:describe_inside(status, pid)
   local described = self:describe(status)
   local path = ("/proc/%d/status"):format(pid or self.data.pid)
   local numbers = (file.read(path) or ""):match "\nNSpid:([^\n]*)"
-  described.pid = tonumber((numbers or ""):match "([0-9]+)%s*$") or 0
+  described.pid = tonumber((numbers or ""):match "([0-9]+)$") or 0
   return described
 end
 

@@ -435,6 +435,33 @@ end
 ---@field notes string[]  what is otherwise than in cella, of what nobody has asked for
 ---@field state table     what the bundle has to have beside it
 
+-- Where a runtime makes what is missing, a file system that becomes read-only at last (cella.oci.mounts) is one that is
+-- read-only: runtimes mount in it before that, too.
+local function with_readonly(box)
+  if not M.directory_of(box.root or {}) then return box end
+  local by_place, list = {}, {}
+  for i, mount in ipairs(box.mounts or {}) do
+    local at = clean(mount.destination)
+    local held = by_place[at]
+    local only_readonly = mount.type == "remount" and mount.readonly
+    for key in pairs(mount) do
+      only_readonly = only_readonly and (key == "type" or key == "destination" or key == "readonly")
+    end
+    if only_readonly and held and list[held].type ~= "bind" then
+      local changed = {}
+      for key, value in pairs(list[held]) do changed[key] = value end
+      changed.readonly = true
+      list[held] = changed
+    else
+      list[#list + 1], by_place[at] = box.mounts[i], #list + 1
+    end
+  end
+  local copy = {}
+  for key, value in pairs(box) do copy[key] = value end
+  copy.mounts = list
+  return setmetatable(copy, getmetatable(box))
+end
+
 --- The config.json of a container's description.
 ---@param box table
 ---@param command table  checked
@@ -442,6 +469,7 @@ end
 ---@return cella.oci.made?, cella.error?
 function M.of(box, command, host)
   local found = {}
+  box = with_readonly(box)
   M.check(found, "oci", box, command)
   local state = M.new_state(box, host, found)
   if box.ids == nil and box.unmapped then state.refuse("ids", "a runtime needs a map: false is none at all") end
