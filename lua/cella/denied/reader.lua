@@ -8,12 +8,15 @@ local runner = require "cella.runner"
 
 local M = {}
 
-local MILLISECONDS = 500 -- for one answer, which takes some microseconds
-local MOST = 3           -- readers that one program may keep waiting
+-- How long one answer may take, which takes some microseconds: so many times as long as the reader took to start, which
+-- tells how busy the machine is; within these bounds, in seconds.
+local TIMES, SHORTEST, LONGEST = 20, 0.5, 10
+local MOST = 3 -- readers that one program may keep waiting
 
 ---@class cella.denied.reader
 ---@field started integer  how many there have been
 ---@field socket cella.fd?
+---@field patience number?  seconds
 local Reader = {}
 Reader.__index = Reader
 
@@ -29,6 +32,7 @@ local function start()
     theirs:close()
     return nil
   end
+  local began = core.now()
   local plan = plans.new()
   plan:chdir "/"
   plan:setsid()
@@ -37,7 +41,9 @@ local function start()
   local result = plan:run()
   program:close()
   theirs:close()
-  if result and result.code == 0 then return ours end
+  if result and result.code == 0 then
+    return ours, math.max(SHORTEST, math.min(LONGEST, TIMES * (core.now() - began)))
+  end
   ours:close()
   return nil
 end
@@ -52,10 +58,11 @@ function Reader:read(pid, address, size, is_text)
   if not self.socket then
     if self.started >= MOST then return nil end
     self.started = self.started + 1
-    self.socket = start()
+    self.socket, self.patience = start()
     if not self.socket then return nil end
   end
-  local bytes, second, errno = core.listener.memory(self.socket:number(), MILLISECONDS, pid, address, size, is_text)
+  local bytes, second, errno = core.listener.memory(self.socket:number(), math.floor(1000 * self.patience), pid,
+    address, size, is_text)
   if bytes then return bytes, second end
   local code = core.errno_name(errno)
   if code == "ETIMEDOUT" or code == "EPIPE" or code == "ECONNRESET" then self:close() end
