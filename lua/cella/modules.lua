@@ -20,7 +20,7 @@ local NAMES = [[
   idmap idmap.algebra idmap.check idmap.check.parse idmap.check.setgroups idmap.check.warnings idmap.read idmap.value
   landlock landlock.grammar landlock.record landlock.rights landlock.text
   learn learn.openings learn.text
-  network network.address network.allow network.names network.start network.user
+  network network.address network.allow network.names network.rules network.start network.user
   oci oci.bundle oci.cgroup oci.create oci.devices oci.ending oci.exec oci.failed oci.features oci.fields oci.home
   oci.hooks oci.image oci.json oci.kept oci.kube oci.mounts oci.pid_file oci.processes oci.read oci.runtime oci.schema
   oci.seccomp oci.state oci.streams oci.waiting oci.yaml

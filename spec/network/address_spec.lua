@@ -4,6 +4,7 @@ local address = require "cella.network.address"
 local allow = require "cella.network.allow"
 local cella = require "cella"
 local names = require "cella.network.names"
+local rules = require "cella.network.rules"
 local trial = require "spec.support.trial"
 
 local raised = trial.raised
@@ -126,17 +127,83 @@ describe("the rules", function()
     assert.equal("", allowed())
   end)
 
+  local ALLOWED = { "ip daddr 192.0.2.7 tcp dport 443 accept" }
+
   it("are looked for in what the kernel has", function()
-    local rules = { "ip daddr 192.0.2.7 tcp dport 443 accept" }
-    local listed = allow.script(rules)
-    assert.is_true(allow.is_there(listed, rules))
-    assert.is_false(allow.is_there("", rules))
-    assert.is_false(allow.is_there(listed, {}))
-    for _, lost in ipairs { "policy drop", "reject with icmpx[^\n]*\n", "meta l4proto tcp reject[^\n]*\n",
-      "ip daddr[^\n]*\n", "chain forward {.-}\n" } do
-      local text, count = listed:gsub(lost, "", 1)
-      assert.equal(1, count, lost)
-      assert.is_false(allow.is_there(text, rules), lost)
+    local script = rules.script(ALLOWED, { { protocol = "tcp", inside = 80 } })
+    assert.is_true(rules.is_there(script, script))
+    assert.is_false(rules.is_there("", script))
+    assert.is_false(rules.is_there(rules.script(ALLOWED, {}), script))
+    assert.is_false(rules.is_there(rules.script({}, { { protocol = "tcp", inside = 80 } }), script))
+    assert.is_false(rules.is_there(rules.script(), script))
+    -- Each line of it, lost, or doing another thing, but what is a name alone.
+    local lines, count = {}, 0
+    for line in script:gmatch "[^\n]+" do lines[#lines + 1] = line end
+    for i, line in ipairs(lines) do
+      if line:find "^    " or line:find "chain" then
+        local kept = table.remove(lines, i)
+        assert.is_false(rules.is_there(table.concat(lines, "\n"), script), line)
+        table.insert(lines, i, kept)
+        count = count + 1
+      end
+    end
+    assert.is_true(count > 25)
+    for from, to in pairs { ["policy drop"] = "policy accept", ["goto refused"] = "accept",
+      ["mark set 2"] = "mark set 1", ["hook forward"] = "hook input", ["jump loopback"] = "accept" } do
+      local text, found = script:gsub(from, to, 1)
+      assert.same({ 1, false }, { found, rules.is_there(text, script) }, from)
+    end
+    local open = rules.script()
+    assert.is_true(rules.is_there(open, open))
+    assert.is_false(rules.is_there(open:gsub("oifname[^\n]*\n", "", 1), open))
+  end)
+
+  -- As nft 1.0 lists them.
+  it("are known however nft writes them", function()
+    local script = rules.script(ALLOWED, { { protocol = "tcp", inside = 80 } })
+    local listed = script:gsub("priority 0", "priority filter"):gsub("priority %-300", "priority raw")
+      :gsub("mark ([0-2])", "mark 0x0000000%1"):gsub("mark set ([0-2])", "mark set 0x0000000%1")
+      :gsub("meta l4proto tcp", "meta l4proto 6"):gsub("icmpx type", "icmpx")
+    assert.not_equal(script, listed)
+    assert.is_true(rules.is_there(listed, script))
+  end)
+
+  it("bring in what is asked for, and the ports that lead in; all where who has given the device decides", function()
+    local script = rules.script(ALLOWED, { { protocol = "udp", inside = 53 } })
+    assert.truthy(script:find("hook input priority 0; policy drop;", 1, true))
+    assert.truthy(script:find("udp dport 53 ct state new ct mark 0 ct mark set 1 accept", 1, true))
+    assert.truthy(rules.script(ALLOWED):find("hook input priority 0; policy accept;", 1, true))
+  end)
+end)
+
+describe("an address that is no host's of its own", function()
+  it("is known", function()
+    for text, kind in pairs {
+      ["127.0.0.1"] = "loopback", ["127.255.0.1"] = "loopback", ["127.0.0.0/9"] = "loopback", ["::1"] = "loopback",
+      ["::ffff:127.0.0.1"] = "loopback", ["::127.0.0.1"] = "loopback", ["0.0.0.0"] = "unspecified",
+      ["0.1.2.3"] = "unspecified", ["::"] = "unspecified", ["169.254.169.254"] = "link-local",
+      ["fe80::1"] = "link-local", ["febf::1"] = "link-local", ["fe80::/10"] = "link-local",
+      ["::ffff:169.254.1.1"] = "link-local", ["224.0.0.1"] = "multicast", ["ff02::1"] = "multicast",
+      ["255.255.255.255"] = "broadcast", ["::ffff:10.0.0.1"] = "IPv4 address in IPv6",
+    } do
+      local bare, prefix = text:match "^([^/]*)/?([0-9]*)$"
+      local one = address.parse(bare)
+      one.prefix = tonumber(prefix) or one.prefix
+      assert.truthy(tostring(address.special(one)):find(kind, 1, true), text)
+    end
+    for _, text in ipairs { "126.0.0.0/7", "0.0.0.0/0", "::/0", "128.0.0.1", "169.253.0.1", "fec0::1", "fe00::/9",
+      "10.0.0.1", "2001:db8::1", "240.0.0.1", "1::1" } do
+      assert.is_nil(address.special(address.rule(text, "x")), text)
+    end
+  end)
+
+  it("is refused in `allow` where no rule could let it out", function()
+    for _, text in ipairs { "127.0.0.1", "127.0.0.1:80", "127.0.0.0/8", "[::1]:80", "::", "0.0.0.0:80" } do
+      local said = refused { type = "user", allow = { text } }
+      assert.truthy(said:find("network.allow[1]: the string \"" .. text .. "\" is a", 1, true), said)
+      assert.truthy(said:find("host_ports", 1, true), said)
+      said = refused { type = "none", allow = { { address = text } } }
+      assert.truthy(said:find("network.allow[1].address: ", 1, true), said)
     end
   end)
 end)

@@ -78,17 +78,40 @@ local function specify(as_user)
     end
   end))
 
-  it("stops where a name has no address, and names it", needs("user_namespaces", function()
-    if outer.lacks "nft" then return pending(outer.lacks "nft") end
+  -- What is said of a container where getent(1) is a script.
+  local function with_getent(script, name)
     local directory = trial.directory()
-    trial.write(directory .. "/getent", "#!/bin/sh\nexit 2\n")
+    trial.write(directory .. "/getent", "#!/bin/sh\n" .. script .. "\n")
     trial.sh("chmod 755 " .. directory .. "/getent")
     local text = trial.sh(([[PATH=%s:$PATH %s -e '
-      local box = require("cella").container { network = { type = "none", allow = { { host = "nowhere.example" } } } }
-      print(select(2, box:run { "true" }))']]):format(directory, trial.interpreter()))
+      local box = require("cella").container { network = { type = "none", allow = { { host = "%s" } } } }
+      print(box:run { "true" })']]):format(directory, trial.interpreter(), name))
     trial.remove_directory(directory)
+    return text
+  end
+
+  it("stops where a name has no address, and names it", needs("user_namespaces", function()
+    if outer.lacks_rules() then return pending(outer.lacks_rules()) end
+    local text = with_getent("exit 2", "nowhere.example")
     assert.truthy(text:find("getaddrinfo: nowhere.example: no address is known", 1, true), text)
   end))
+
+  it("stops where a name leads to loopback, to the neighbours or nowhere, and says where", needs("user_namespaces",
+    function()
+      if outer.lacks_rules() then return pending(outer.lacks_rules()) end
+      assert.truthy(with_getent("echo 192.0.2.7 STREAM", "some.example"):find "exited 0") -- the control
+      for found, kind in pairs { ["127.0.0.1"] = "a loopback address", ["127.0.1.1"] = "a loopback address",
+        ["::1"] = "a loopback address", ["::ffff:127.0.0.1"] = "a loopback address",
+        ["0.0.0.0"] = "an unspecified address", ["::"] = "an unspecified address",
+        ["169.254.169.254"] = "a link-local address", ["fe80::1"] = "a link-local address",
+        ["fe80::2%eth0"] = "a link-local address", ["ff02::1"] = "a multicast address",
+        ["255.255.255.255"] = "the broadcast address" } do
+        local text = with_getent("echo 192.0.2.7 STREAM; echo " .. found .. " STREAM", "some.example")
+        local expected = ("getaddrinfo: some.example: is [0-9a-f.:]+, %s"):format(kind:gsub("%-", "%%-"))
+        assert.truthy(text:find(expected), text)
+        assert.is_nil(text:find "exited", text)
+      end
+    end))
 end
 
 describe("`network.allow`", function() specify(false) end)
@@ -104,30 +127,30 @@ local function rules_of(process, types)
   return assert(plan:exec({ "/usr/sbin/nft", "list", "ruleset", stdout = "capture" }):run()).stdout
 end
 
--- Whether the kernel has what rules are made of.
-local function has_tables()
-  local list = "PATH=$PATH:/usr/sbin:/sbin; unshare --user --map-root-user --net nft list ruleset && echo yes"
-  return trial.sh(list) == "yes\n"
-end
-
 describe("the rules of a container", function()
   local function box() return cella.container { network = { type = "none", allow = { "192.0.2.7:443" } } } end
 
   local function with_nft(body)
     return needs("user_namespaces", function()
-      if trial.sh "PATH=$PATH:/usr/sbin:/sbin command -v nft" == "" then return pending "needs nft" end
-      if not has_tables() then return pending "needs a kernel with nf_tables" end
+      if outer.lacks_rules() then return pending(outer.lacks_rules()) end
       body()
     end)
   end
 
   it("that the kernel does not have are refused by nft's own word #vm", needs("user_namespaces", function()
     if trial.sh "PATH=$PATH:/usr/sbin:/sbin command -v nft" == "" then return pending "needs nft" end
-    if has_tables() then return pending "needs a kernel without nf_tables" end
-    local result, err = box():run { "true" }
-    assert.is_nil(result)
-    assert.same({ "nft", "parent" }, { err.op, err.side })
-    assert.truthy(err.why:find("no program runs without its rules", 1, true), err.why)
+    if not outer.lacks_rules() then return pending "needs a kernel without nf_tables" end
+    local directory = trial.directory()
+    local pasta = directory .. "/pasta"
+    trial.write(pasta, "#!/bin/sh\necho $$ > /proc/self/fd/1; exec sleep 1000\n")
+    trial.sh("chmod 755 " .. pasta)
+    for _, network in ipairs { { type = "none", allow = {} }, { type = "user", program = pasta } } do
+      local result, err = cella.container { network = network }:run { "true" }
+      assert.is_nil(result)
+      assert.same({ "nft", "parent" }, { err.op, err.side })
+      assert.truthy(err.why:find("no program runs without its rules", 1, true), err.why)
+    end
+    trial.remove_directory(directory)
   end))
 
   it("are there before its program, and nobody inside changes them", with_nft(function()

@@ -64,7 +64,8 @@ local said = {}
 
 local function section(name, as_user, body)
   return needs("user_namespaces", function()
-    local reason = outer.lacks("pasta", name == "slirp4netns" and name or "pasta") or outer.lacks_tun()
+    local reason = outer.lacks("pasta", name == "slirp4netns" and name or "pasta") or outer.lacks_rules()
+      or outer.lacks_tun()
       or as_user and trial.lacks_root()
     if reason then return pending(reason) end
     said[as_user] = said[as_user] or outer.run(SCRIPT, as_user)
@@ -132,6 +133,7 @@ describe("the helper of a user-mode network", function()
   -- A script that a helper stands for, found by its path.
   local function with_helper(script, body)
     return needs("user_namespaces", function()
+      if outer.lacks_rules() then return pending(outer.lacks_rules()) end
       local directory = trial.directory()
       trial.write(directory .. "/pasta", "#!/bin/sh\n" .. script .. "\n")
       trial.sh("chmod 755 " .. directory .. "/pasta")
@@ -248,6 +250,7 @@ describe("the helper of a user-mode network", function()
 
   it("that may not open /dev/net/tun is refused, with who has tried", needs("user_namespaces", function()
     if outer.lacks "pasta" then return pending(outer.lacks "pasta") end
+    if outer.lacks_rules() then return pending(outer.lacks_rules()) end
     local others = tonumber(trial.sh "stat -c %a /dev/net/tun":match "(%d)\n$") or 0
     if others == 6 then return pending "needs a /dev/net/tun that is not for everybody" end
     local err = select(2, cella.container { network = "user" }:run { "true" })
@@ -264,6 +267,27 @@ describe("the helper of a user-mode network", function()
     assert.truthy(text:find("Debian: passt", 1, true), text)
     local box = cella.container { network = { type = "user", program = "/nowhere/pasta" } }
     assert.truthy(tostring(select(2, box:run { "true" })):find("/nowhere/pasta", 1, true))
+  end))
+
+  it("is not started without rules: nft is looked for as it is", with_helper(READY, function(_, directory)
+    local path = trial.sh "echo $PATH":gsub("\n", "")
+    local function try(found)
+      return trial.sh(([[PATH=%s:%s %s -e '
+        local program = require "cella.subid.program"
+        local find = program.find
+        program.find = function(name) if name ~= "nft" or %s then return find(name) end end
+        local box = require("cella").container { network = { type = "user", program = "%s/pasta" } }
+        print(box:run { "true" })']]):format(directory, path, trial.interpreter(), found, directory))
+    end
+    assert.truthy(try("true"):find("exited 0", 1, true)) -- the control
+    local text = try "false"
+    assert.truthy(text:find("nft: is not installed (ENOENT)", 1, true), text)
+    assert.truthy(text:find("that keep a user-mode network from its caller's loopback", 1, true), text)
+    trial.write(directory .. "/nft", "#!/bin/sh\nexit 0\n")
+    trial.sh("chmod 755 " .. directory .. "/nft")
+    text = try "true"
+    local without = "nft -f - -- keep loopback addresses inside: has ended well, and the rules are not there"
+    assert.truthy(text:find(without, 1, true), text)
   end))
 
   it("is one for each of many, and none is left #slow", with_helper(READY, function(box)

@@ -27,8 +27,10 @@ printf 'nameserver 127.0.0.1\n' > "$CELLA_OUTER/resolv.conf"
 mount --bind "$CELLA_OUTER/resolv.conf" "$(readlink -f /etc/resolv.conf)"
 perl spec/support/servers.pl "tcp 203.0.113.7 80" "tcp 203.0.113.7 81" "udp 203.0.113.7 80" "udp 203.0.113.7 81" \
   "tcp 203.0.113.8 80" "tcp 127.0.0.1 80" "udp 127.0.0.1 80" "tcp 2001:db8:7::7 80" "udp 2001:db8:7::7 80" \
-  "dns 127.0.0.1 53" > "$CELLA_OUTER/ready" &
+  "tcp ::1 80" "udp ::1 80" "udp 127.9.8.7 80" "tcp 2001:db8:7::7 8091" "udp 2001:db8:7::7 8091" \
+  "tcp 127.0.0.1 8091" "udp 127.0.0.1 8091" "udp 2001:db8:7::7 8092" "dns 127.0.0.1 53" > "$CELLA_OUTER/ready" &
 servers=$!
+mkdir -m 777 "$CELLA_OUTER/open"
 trap 'kill $servers' EXIT
 until grep -q ready "$CELLA_OUTER/ready"; do kill -0 $servers; sleep 0.01; done
 ]]
@@ -52,6 +54,13 @@ function M.lacks(...)
   local said = trial.sh(("%s%s sh -c '%s' && echo made"):format(NAMESPACES, user, make))
   if said == "made\n" then return nil end
   return "needs a network namespace with a veth device of its own: " .. said:gsub("\n.*", "")
+end
+
+--- Nil where nft is there, and the kernel has what its rules are made of.
+function M.lacks_rules()
+  if trial.sh "PATH=$PATH:/usr/sbin:/sbin command -v nft" == "" then return "needs nft" end
+  local list = "PATH=$PATH:/usr/sbin:/sbin; unshare --user --map-root-user --net nft list ruleset && echo yes"
+  return trial.sh(list) ~= "yes\n" and "needs a kernel with nf_tables" or nil
 end
 
 --- Nil where a user-mode network can be tried in there.

@@ -1,6 +1,6 @@
 # Servers for specs of networks: servers.pl "tcp 203.0.113.7 80" "udp 2001:db8::7 53" ... Each answers who has come, and
 # on which of them. "dns ADDRESS PORT" answers each question for an IPv4 address with 203.0.113.9, and for another with
-# nothing. Says "ready" once all listen.
+# nothing. Says "ready" once all listen, and then "came SERVER" of each who comes.
 use strict;
 use warnings;
 use Socket qw(:all);
@@ -48,11 +48,13 @@ while (select(my $ready = $set, undef, undef, undef)) {
         my ($kind, $socket, $spec) = @{$servers{$number}};
         if ($kind eq "tcp") {
             my $from = accept(my $one, $socket) or next;
+            print "came $spec\n";
             syswrite($one, "$spec from " . peer($from) . "\n");
             close($one);
         } else {
             my $from = recv($socket, my $said, 4096, 0);
             defined $from or next;
+            print "came $spec\n";
             send($socket, $kind eq "dns" ? answer($said) : "$spec from " . peer($from) . "\n", 0, $from);
         }
     }

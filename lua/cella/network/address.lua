@@ -198,6 +198,48 @@ local function check_network(address, path, text)
   end
 end
 
+local function starts_with(bytes, bits, ...)
+  for i, byte in ipairs { ... } do
+    local unit = 2 ^ (8 - math.max(0, math.min(8, bits - (i - 1) * 8)))
+    if math.floor(bytes[i] / unit) ~= math.floor(byte / unit) then return false end
+  end
+  return true
+end
+
+local function zeros(bytes, count)
+  for i = 1, count do
+    if bytes[i] ~= 0 then return false end
+  end
+  return true
+end
+
+local function kind_of_four(bytes, prefix)
+  if prefix >= 8 and bytes[1] == 127 then return "a loopback address" end
+  if prefix >= 8 and bytes[1] == 0 then return "an unspecified address" end
+  if prefix >= 16 and starts_with(bytes, 16, 169, 254) then return "a link-local address" end
+  if prefix >= 4 and bytes[1] >= 224 and bytes[1] < 240 then return "a multicast address" end
+  if prefix == 32 and starts_with(bytes, 32, 255, 255, 255, 255) then return "the broadcast address" end
+  return nil
+end
+
+--- What an address is that is no host's of its own: "a loopback address", "an unspecified address", "a link-local
+--- address", ...; of a network, what all of it is. Nil for any other.
+---@param one cella.network.address
+---@return string?
+function M.special(one)
+  local bytes, prefix = one.bytes, one.prefix
+  if one.version == 4 then return kind_of_four(bytes, prefix) end
+  if prefix >= 96 and (is_mapped(one) or zeros(bytes, 12)) then
+    if prefix == 128 and zeros(bytes, 15) and bytes[16] <= 1 then
+      return bytes[16] == 1 and "a loopback address" or "an unspecified address"
+    end
+    return kind_of_four({ bytes[13], bytes[14], bytes[15], bytes[16] }, prefix - 96) or "an IPv4 address in IPv6"
+  end
+  if prefix >= 10 and starts_with(bytes, 10, 0xfe, 0x80) then return "a link-local address" end
+  if prefix >= 8 and bytes[1] == 255 then return "a multicast address" end
+  return nil
+end
+
 --- "192.0.2.7", "192.0.2.7:443", "192.0.2.7:8000-8010", "10.0.0.0/8", "2001:db8::1", "[2001:db8::1]:443",
 --- "2001:db8::/32", "[2001:db8::]/32:443".
 ---@return cella.network.address

@@ -15,14 +15,27 @@ local M = {}
 ---@field ports { [1]: integer, [2]: integer }?  first and last; all, if not given
 ---@field protocol ("tcp"|"udp")?         both, if not given
 
+-- No rule lets one of these out: what would say otherwise is refused.
+local STAYS = { ["a loopback address"] = true, ["an unspecified address"] = true, ["an IPv4 address in IPv6"] = true }
+
+local function own_address(value, path)
+  local one = address.rule(value, path)
+  local kind = address.special(one)
+  if STAYS[kind] then
+    validate.fail(path, "%s is %s, which never leaves the container: its own loopback is always in reach, that of the "
+      .. "caller by host_ports alone", validate.show(value), kind)
+  end
+  return one
+end
+
 local by_name = rule.record({ host = function(value, path) return names.rule(value, path) end, port = address.port,
   protocol = rule.one_of { "tcp", "udp" } }, { "host" })
-local by_address = rule.record({ address = address.rule, port = address.port, protocol = rule.one_of { "tcp", "udp" } },
+local by_address = rule.record({ address = own_address, port = address.port, protocol = rule.one_of { "tcp", "udp" } },
   { "address" })
 
 local function item(value, path)
   if type(value) == "string" then
-    local one = address.rule(value, path)
+    local one = own_address(value, path)
     return { address = one, ports = one.ports }
   elseif type(value) ~= "table" then
     validate.fail(path, '"192.0.2.7:443", "10.0.0.0/8", { host =, port = } or { address =, port =, protocol = } '
@@ -85,57 +98,6 @@ function M.rules(allowed, found)
     seen[text] = true
   end
   return once
-end
-
--- What holds besides. Answers to what has come in, and to what was allowed to go out, belong to a connection that there
--- is; neighbours have to be found before anything can be sent over IPv6. Nothing is handed on to another interface:
--- what is sent to `lo` with an address of elsewhere would come out again. A connection is reset, because of another
--- answer to its first packet, which comes before that is on its way, a program hears a second later.
-local SCRIPT = [[
-table inet cella {
-  chain output {
-    type filter hook output priority 0; policy drop;
-    oifname "lo" accept
-    ct state established,related accept
-    icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, nd-router-solicit } ip6 hoplimit 255 accept
-%s    meta l4proto tcp reject with tcp reset
-    reject with icmpx type admin-prohibited
-  }
-  chain forward {
-    type filter hook forward priority 0; policy drop;
-  }
-}
-]]
-
---- What nft is to do to list what the kernel has then.
-M.LIST = "list table inet cella\n"
-
---- What nft is to read.
----@param rules string[]  of M.rules
----@return string
-function M.script(rules)
-  local lines = {}
-  for i, text in ipairs(rules) do lines[i] = "    " .. text .. "\n" end
-  return SCRIPT:format(table.concat(lines))
-end
-
---- Whether what the kernel has, as nft lists it, is what was asked for: the chains with their policies, as many rules
---- that accept, and those that reject.
----@param listed string
----@param rules string[]
----@return boolean
-function M.is_there(listed, rules)
-  local accepting, dropping, rejecting = 0, 0, 0
-  for line in listed:gmatch "[^\n]+" do
-    if line:find " accept$" then accepting = accepting + 1 end
-    if line:find "^%s*type filter hook output priority .*policy drop;%s*$" then dropping = dropping + 1 end
-    if line:find "^%s*type filter hook forward priority .*policy drop;%s*$" then dropping = dropping + 1 end
-    if line:find "^%s*reject with icmpx" or line:find "^%s*meta l4proto tcp reject with tcp reset$"
-      or line:find "^%s*meta l4proto 6 reject with tcp reset$" then
-      rejecting = rejecting + 1
-    end
-  end
-  return accepting == #rules + 3 and dropping == 2 and rejecting == 2
 end
 
 --- One of them as a person writes it.

@@ -35,11 +35,12 @@ local function failure(name, message, why)
   return Error.new { op = "getaddrinfo", message = ("%s: %s"):format(name, message), why = why }
 end
 
--- Lines that begin with an address; each is there for every type of socket.
+-- Lines that begin with an address, of a link's with the link behind it (fe80::1%eth0); each is there for every type
+-- of socket.
 local function addresses_of(text)
   local list, seen = {}, {}
   for word in text:gmatch "([^\n]+)" do
-    local one = address.parse(word:match "^%S+" or "")
+    local one = address.parse(word:match "^[^ \t%%]+" or "")
     local shown = one and address.show(one)
     if one and not seen[shown] and #list < MOST then
       seen[shown] = true
@@ -67,6 +68,14 @@ local function finish(process, name, till)
   end
   process:close()
   local list = result.code == 0 and addresses_of(result.stdout) or {}
+  for _, one in ipairs(list) do
+    local kind = address.special(one)
+    if kind then
+      return nil, failure(name, ("is %s, %s"):format(address.show(one), kind), "who answers for a name may not give "
+        .. "leave to send to the loopback, or to the neighbours, of whoever asks: what is meant can be said as an "
+        .. "address")
+    end
+  end
   if #list > 0 then return list end
   return nil, failure(name, "no address is known", "the caller's system is asked when the container is planned: "
     .. "`getent ahosts NAME` says the same")

@@ -15,6 +15,7 @@ local names = require("cella.lazy") "cella.network.names"
 local sets = require "cella.caps.set"
 local printable = require "cella.printable"
 local program = require "cella.subid.program"
+local ruleset = require "cella.network.rules"
 local user = require "cella.network.user"
 
 local M = {}
@@ -29,9 +30,12 @@ local NO_TUN = { EACCES = "chmod 666 /dev/net/tun", ENOENT = "modprobe tun" } --
 
 local ENVIRONMENT = { PATH = "/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL = "C" }
 
-local NFT = "the rules of `network.allow` are set by nft(8) (Debian: nftables)"
-local NO_RULES = "nft(8) sets them in the kernel's nf_tables (CONFIG_NF_TABLES_INET, NFT_CT, NFT_REJECT_INET); no "
-  .. "program runs without its rules"
+local NFT = {
+  allow = "the rules of `network.allow` are set by nft(8) (Debian: nftables)",
+  user = "the rules that keep a user-mode network from its caller's loopback are set by nft(8) (Debian: nftables)",
+}
+local NO_RULES = "nft(8) sets them in the kernel's nf_tables (CONFIG_NF_TABLES_INET, NFT_CT, NFT_REJECT_INET, "
+  .. "NF_CONNTRACK_MARK); no program runs without its rules"
 local NO_NETWORK = "it said this itself; no program runs without its network"
 local PASTA = "a user-mode network takes pasta(1) (Debian: passt), or else slirp4netns(1)"
 
@@ -185,21 +189,21 @@ local function nft(situation, path, script, child, context, till)
 end
 
 -- The parent's step that sets rules. (What is listed in the script that sets them is what there was before.)
-local function rules_step(situation, path, allowed, rules)
+local function rules_step(situation, path, network, script)
   local shown = {}
-  for i, one in ipairs(allowed) do shown[i] = allow.show(one) end
-  local script = allow.script(rules)
+  for i, one in ipairs(network.allow or {}) do shown[i] = allow.show(one) end
   local function perform(child, context)
     local till = core.now() + math.min(SECONDS, context.left or SECONDS)
     local ok, err = nft(situation, path, script, child, context, till)
     local listed
-    if ok then listed, err = nft(situation, path, allow.LIST, child, context, till) end
+    if ok then listed, err = nft(situation, path, ruleset.LIST, child, context, till) end
     if not listed then return nil, err end
-    if allow.is_there(listed, rules) then return true end
+    if ruleset.is_there(listed, script) then return true end
     return nil, { message = "has ended well, and the rules are not there", why = NO_RULES }
   end
-  return { op = "nft", args = { rules = rules }, perform = perform,
-    text = ("%s -f - -- allow %s"):format(path, #shown > 0 and table.concat(shown, ", ") or "nothing") }
+  local what = not network.allow and "keep loopback addresses inside"
+    or "allow " .. (#shown > 0 and table.concat(shown, ", ") or "nothing")
+  return { op = "nft", args = { rules = script }, perform = perform, text = ("%s -f - -- %s"):format(path, what) }
 end
 
 -- Starts the helper of a user-mode network. Returns the process, and a function that says whether it is ready.
@@ -301,8 +305,8 @@ local function resolver_place(box, host)
 end
 
 ---@class cella.network.prepared
----@field rules string[]?
----@field nft string?     where it is
+---@field script string   what nft reads
+---@field nft string      where it is
 ---@field helper string?  where it is
 ---@field mounts table[]  files of the root: resolv.conf, hosts
 
@@ -321,16 +325,21 @@ function M.prepare(box, host)
       prepared.mounts[1] = file_mount(resolver_place(box, host), text)
     end
   end
-  if not network.allow then return prepared end
-  prepared.nft, err = find("nft", NFT)
+  prepared.nft, err = find("nft", network.allow and NFT.allow or NFT.user)
   if not prepared.nft then return nil, err end
+  if not network.allow then
+    prepared.script = ruleset.script()
+    return prepared
+  end
   local list, found = allow.names(network.allow), {}
   if #list > 0 then
     found, err = names.resolve(list)
     if not found then return nil, err end
     if box.root then table.insert(prepared.mounts, file_mount("/etc/hosts", hosts_file(box, found))) end
   end
-  prepared.rules = allow.rules(network.allow, found)
+  -- What a device brings that is from elsewhere is not known here.
+  local ports = network.type == "user" and (network.ports or {}) or nil
+  prepared.script = ruleset.script(allow.rules(network.allow, found), ports)
   return prepared
 end
 
@@ -342,7 +351,7 @@ end
 ---@param host cella.Host
 function M.record(plan, box, prepared, maps, host)
   local situation, steps = { new_plan = plan.new, maps = maps, host = host }, {}
-  if prepared.rules then steps[1] = rules_step(situation, prepared.nft, box.network.allow, prepared.rules) end
+  steps[1] = rules_step(situation, prepared.nft, box.network, prepared.script)
   if prepared.helper then steps[#steps + 1] = user_step(situation, prepared.helper, box.network) end
   plan:await_steps(steps)
 end
