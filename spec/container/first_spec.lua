@@ -70,7 +70,7 @@ describe("a container without namespaces of its own", function()
       script)
     assert.truthy(said:find "Permission denied", said)
     assert.is_nil(said:find "secret" or said:find "reached" or said:find "made", said)
-    assert.equal("default", result.confinement.seccomp)
+    assert.equal("default, past Landlock's TCP nothing", result.confinement.seccomp)
     assert.same({ needs = 6, abi = abi, lacks = {} }, result.confinement.landlock)
     -- The control: a program of the caller's may do the first two at least.
     said, result = stdout({ namespaces = "host" }, script)

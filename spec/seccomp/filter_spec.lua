@@ -338,13 +338,16 @@ describe("a program under a policy", function()
   end)
 
   it_needs("can be cella itself under nesting; under default it says what is in its way", "user_namespaces", function()
+    -- One that is built here lies in the checkout.
+    local lua = trial.lua
+    if lua:sub(1, #trial.top) == trial.top then lua = "/mnt" .. lua:sub(#trial.top + 1) end
     local function nested(policy)
       local result, err = cella.container {
         seccomp = policy, root = "/", capabilities = "all",
         environment = { LUA_PATH = "/mnt/lua/?.lua;;", LUA_CPATH = "/mnt/" .. BUILD .. "/?.so;;" },
         mounts = { { type = "bind", source = trial.top, destination = "/mnt", readonly = true },
           { type = "tmpfs", destination = "/tmp", mode = 1023 } },
-      }:run { trial.lua, "-e", [[
+      }:run { lua, "-e", [[
         local box = require("cella").container { seccomp = "default" }
         local result, err = box:run { "sh", "-c", "unshare --user true", stderr = "capture" }
         print(result and result.stderr or err)
