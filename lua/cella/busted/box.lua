@@ -107,6 +107,12 @@ function M.describe(box, own, cwd)
         mounts[#mounts + 1] = { type = "bind", source = path, destination = path, readonly = true }
       end
     end
+    -- The Lua at work, which runs whole files there: not each lies below /usr.
+    local interpreter = core.readlink "/proc/self/exe" or ""
+    local in_cwd = kind and interpreter:sub(1, #cwd + 1) == cwd .. "/"
+    if interpreter:sub(1, 5) ~= "/usr/" and not in_cwd and core.inode(interpreter) then
+      mounts[#mounts + 1] = { type = "bind", source = interpreter, destination = interpreter, readonly = true }
+    end
   end
   if kind then
     mounts[#mounts + 1] = KINDS[kind](cwd)
