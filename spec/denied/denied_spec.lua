@@ -210,6 +210,63 @@ describe("what a program is denied", function()
     assert.equal("EROFS", event.errno)
   end)
 
+  -- What is to be told of what a script does to a file, against what it gets.
+  local WORDS = { EACCES = "Permission denied", EROFS = "Read-only file system", ENOENT = "No such file or directory" }
+
+  it("is what belongs to the system, by the overlay on the directory above, and never the host's own", function()
+    trial.sh(("ln -s /usr/bin %s/out; ln -s /usr/bin/env %s/link"):format(directory, directory))
+    local before = trial.sh "ls -l --full-time /usr/bin/env; ls /usr/bin | wc -l"
+    local keys = { mounts = { { type = "bind", source = directory, destination = directory, readonly = true } } }
+    local append = 'open(my $f, ">>", "%s")'
+    for what, errno in pairs {
+      [append] = "EACCES",
+      ['open(my $f, "+<", "%s")'] = "EACCES",
+      ['POSIX::access("%s", 2)'] = "EACCES",
+      ['open(my $f, ">", "%s")'] = "EROFS",
+      ['chmod(0700, "%s")'] = "EROFS",
+    } do
+      for i, path in ipairs { "/usr/bin/env", directory .. "/out/env", directory .. "/link" } do
+        if i > 1 and what ~= append then break end
+        local script = ("exec perl -MPOSIX -e '%s or print $!'"):format(what:format(path))
+        local events, result = told(keys, script)
+        assert.equal(WORDS[errno], result.stdout, script)
+        local event = only(events, { path = path, errno = errno })
+        if trial.lacks_root() then
+          assert.is_nil(event.key, script) -- it is root's in the overlay too
+        elseif not no_idmap then
+          assert.truthy(event.key:find('type = "overlay"', 1, true), script)
+          assert.truthy(event.key:find("idmap = true", 1, true), script)
+          local more = opened({}, event).mounts
+          table.insert(more, 1, keys.mounts[1])
+          assert.equal("", trial.inside({ mounts = more }, script), script)
+        end
+      end
+    end
+    -- In a directory of its.
+    for _, path in ipairs { "/usr/bin", directory .. "/out" } do
+      local event = only(told(keys, ("mkdir %s/new || true"):format(path)), { path = path .. "/new", errno = "EROFS" })
+      assert.truthy(event.key:find('type = "overlay", lower = "' .. path .. '"', 1, true), event.key)
+      local more = opened({}, event).mounts
+      table.insert(more, 1, keys.mounts[1])
+      assert.equal("", trial.inside({ mounts = more }, ("mkdir %s/new"):format(path)))
+    end
+    assert.equal(before, trial.sh "ls -l --full-time /usr/bin/env; ls /usr/bin | wc -l")
+    -- A directory cannot be opened for writing at all; and what is no file of the host's has no key that is about one.
+    for _, event in ipairs((told({}, "( : > /usr/bin ) || true"))) do assert.not_equal("/usr/bin", event.path) end
+    local event = only(told({}, "mkdir /var/new || true"), { path = "/var/new", errno = "EROFS" })
+    assert.equal('mounts = { { type = "tmpfs", destination = "/var" } }', event.key)
+    assert.equal("", trial.inside(opened({}, event), "mkdir /var/new"))
+  end)
+
+  it("is a socket or FIFO of the host's as what cannot be changed", function()
+    trial.sh(("mkfifo -m 666 %s/fifo"):format(directory))
+    local event = only(told({},
+      ([[perl -e 'open(my $f, "+<", "%s/fifo")'; true]]):format(directory)), { path = directory .. "/fifo" })
+    assert.truthy(event.key:find("readonly = true", 1, true), event.key)
+    assert.equal("", trial.inside(opened({}, event), ([[perl -e 'open(my $f, "+<", "%s/fifo") or print $!']]):format(
+      directory)))
+  end)
+
   it("is a socket of the host's, and a way that the network has not", function()
     local server = ("%s/server"):format(directory)
     trial.sh(("%s/denied socket listen %s; chmod 777 %s"):format(directory, server, server))

@@ -70,6 +70,74 @@ describe("cella learn", function()
     assert.truthy(text:find("Denied, and not opened", 1, true), text)
   end)
 
+  it("lets nothing be written that a link of the working directory's leads to", function()
+    write(".config/tool/one", "1\n")
+    sh "ln -s ../.config/tool out; ln -s ../.config/tool/one one; mkdir real; ln -s real in"
+    for _, before in ipairs { "true", "test -d ../.config/tool", "cat one" } do
+      local text, said, again = learn(
+        ("-- sh -c '%s; echo changed >> out/one; echo changed >> one; echo new > out/new'"):format(before))
+      assert.truthy(said:find("cella learn: run 2", 1, true), said)
+      assert.is_nil(said:find("could not be started", 1, true), said)
+      assert.truthy(again():find("run %d"), text)
+      assert.equal("1\n", trial.read(home .. "/.config/tool/one"), before)
+      assert.equal("one\n", trial.sh(("ls %s/.config/tool"):format(home)), before)
+      for line in text:gmatch "[^\n]*type = \"bind\"[^\n]*" do
+        assert.truthy(line:find("readonly = true", 1, true) or line:find(home .. "/project", 1, true), line)
+      end
+    end
+    if no_idmap then return end
+    -- The control: by a link that leads to what is below it, it is written.
+    local text, said, again = learn "-- sh -c 'echo kept >> in/kept'"
+    assert.truthy(said:find("learnt 0\n", 1, true), said .. text)
+    assert.equal("run 0\n", again())
+    assert.equal("kept\nkept\n", trial.read(home .. "/project/real/kept"))
+  end)
+
+  it("lets nothing be written by a link that the program makes meanwhile", function()
+    if no_idmap then return pending(no_idmap) end
+    write(".config/tool/one", "1\n")
+    sh "mkdir sub"
+    local text = learn("-- sh -c 'test -d ../.config/tool; echo x > sub/x; mv sub old; ln -s ../.config/tool sub; "
+      .. "echo changed >> sub/one; echo new > sub/new; rm -rf old; exit 1'")
+    assert.equal("1\n", trial.read(home .. "/.config/tool/one"), text)
+    assert.equal("one\n", trial.sh(("ls %s/.config/tool"):format(home)), text)
+    assert.equal("../.config/tool\n", sh "readlink sub") -- it has done that
+  end)
+
+  it("gives no home by a link to it, nor as the working directory", function()
+    -- One that the container has no directory at, as one of another disk is; and by a link itself.
+    local real, own = directory .. "/disk/me", directory .. "/me"
+    trial.sh(("mkdir -p %s && ln -s disk/me %s && chmod -R a+rX %s"):format(real, own, directory))
+    for i = 1, 5 do trial.write(("%s/at-home-%d"):format(real, i), i .. "\n") end
+    sh(("ln -s %s up; ln -s %s above"):format(own, directory .. "/disk"))
+    local path = home .. "/learnt.lua"
+    local function text_of(where, script)
+      sh(("export HOME=%s; cd %s; %s learn -- sh -c '%s' > %s 2> %s.log"):format(own, where, CELLA, script, path, path))
+      return trial.read(path)
+    end
+    local text = text_of(".", 'perl -e "opendir D, \\$_ for qw(up above)"; '
+      .. 'cat up/at-home-1 up/at-home-2 up/at-home-3 up/at-home-4')
+    assert.truthy(text:find("last exited 0", 1, true), text)
+    local again = sh(("%s run %s"):format(CELLA, path)) -- by a link that leads on over another
+    assert.truthy(again:find("1\n2\n3\n4\n", 1, true), again)
+    assert.is_nil(again:find("at-home-5", 1, true), again)
+    assert.truthy(text:find("at-home-4", 1, true), text)
+    for _, wide in ipairs { real, own, directory .. "/disk", home .. "/project/up", home .. "/project/above" } do
+      assert.is_nil(text:find(('source = "%s"'):format(wide), 1, true), text)
+    end
+    text = text_of(own, "cat at-home-2; ls; true")
+    assert.truthy(text:find(('source = "%s/at-home-2"'):format(real), 1, true), text)
+    assert.is_nil(text:find(('source = "%s"'):format(real), 1, true), text)
+    assert.is_nil(trial.read(path .. ".log"):find("at-home-3", 1, true))
+  end)
+
+  it("opens no socket, FIFO or device", function()
+    sh "mkfifo ../.config/tool/fifo"
+    local text = learn(("-- sh -c 'test -p %s/.config/tool/fifo && echo x <> %s/.config/tool/fifo'"):format(home, home))
+    assert.is_nil(text:find "\n    {[^\n]*fifo", text)
+    assert.truthy(text:find('--   mounts = [^\n]*fifo"'), text)
+  end)
+
   it("gives a directory for its files where they are many, and no home", function()
     for i = 1, 5 do
       write(".config/tool/" .. i, i .. "\n")

@@ -104,12 +104,13 @@ function Caller:is_elsewhere(type)
   return its ~= nil and own ~= nil and its ~= own
 end
 
---- Whether a user ID of the host's has one inside (user_namespaces(7)).
----@param uid integer
+--- Whether a user ID of the host's has one inside (user_namespaces(7)); or a group's.
+---@param id integer
+---@param map "uid_map"|"gid_map"|nil
 ---@return boolean
-function Caller:maps(uid)
-  for first, count in (self:file "uid_map" or ""):gmatch "%d+[ \t]+(%d+)[ \t]+(%d+)" do
-    if uid >= tonumber(first) and uid < tonumber(first) + tonumber(count) then return true end
+function Caller:maps(id, map)
+  for first, count in (self:file(map or "uid_map") or ""):gmatch "%d+[ \t]+(%d+)[ \t]+(%d+)" do
+    if id >= tonumber(first) and id < tonumber(first) + tonumber(count) then return true end
   end
   return false
 end
@@ -180,7 +181,7 @@ end
 ---@param path string
 ---@param unfollowed boolean?
 ---@param looks table  what is remembered from one call to the next
----@return integer|false|nil
+---@return integer|false|nil, string? code  "ENOENT" or "ENOTDIR" where there is nothing
 function Caller:find(path, unfollowed, looks)
   if #path >= PATH_MAX then return nil end
   local root = core.open(proc(self, "root"), { "path", "directory" })
@@ -192,7 +193,7 @@ function Caller:find(path, unfollowed, looks)
   root:close()
   if number then return number end
   local code = core.errno_name(errno)
-  if code == "ENOENT" or code == "ENOTDIR" then return false end
+  if code == "ENOENT" or code == "ENOTDIR" then return false, code end
   return nil
 end
 

@@ -2,6 +2,8 @@
 
 local caller = require "cella.denied.caller"
 local core = require "cella.core"
+local file = require "cella.host.file"
+local mountinfo = require "cella.mountinfo"
 local open = require "cella.open"
 local rules = require "cella.denied.rules"
 
@@ -24,16 +26,22 @@ local MOST_REMEMBERED = 4096
 local PATIENCE = 1 -- seconds, for a look at the host: behind one that takes longer there is no other
 
 local function look_at_host(path, looks)
-  if not caller.waits_for_nobody("self", looks) then return (open.status(path)) end
-  local fd = core.open(path, { "path" })
+  local fd
+  if caller.waits_for_nobody("self", looks) then
+    fd = core.open(path, { "path" })
+  else
+    fd = open.bounded(path)
+  end
   if not fd then return nil end
   local place = core.readlink(("/proc/self/fd/%d"):format(fd:number())) or ""
   local status = not is_of_nobody(place) and core.file_status(fd:number()) or nil
+  if status then status.real = place end
   fd:close()
   return status
 end
 
---- What the host has at a path, as core.file_status; nil where that is nothing.
+--- What the host has at a path, as core.file_status, with `real`: the path to which links lead. Nil where that is
+--- nothing.
 ---@param path string
 ---@param looks table
 ---@return table?
@@ -72,6 +80,52 @@ local function denies(who, status, want)
   return false
 end
 
+-- Whether it is the mode that the program meets first, whatever the mount is like. What is only for some (access
+-- control lists) is not asked.
+local function refuses(who, status, want)
+  local uid, gid = who:numbers "Uid"[4], who:numbers "Gid"[4]
+  if not uid or uid == UNKNOWN then return false end
+  local is_mapped = who:maps(status.uid) and who:maps(status.gid, "gid_map")
+  if is_mapped and (who:has(1) or who:has(2) and (want == READ or status.type == "directory")) then return false end
+  local bits = status.mode % 8
+  if uid == status.uid then
+    bits = math.floor(status.mode / 64) % 8
+  elseif status.gid ~= UNKNOWN then
+    local groups = who:numbers "Groups"
+    groups[#groups + 1] = gid
+    for _, group in ipairs(groups) do
+      if group == status.gid then bits = math.floor(status.mode / 8) % 8 end
+    end
+  end
+  for _, bit in ipairs { READ, WRITE, EXECUTE } do
+    if has(want, bit) and not has(bits, bit) then return true end
+  end
+  return false
+end
+
+local HIGHEST = 256 -- directories above one another
+
+-- Whether the program comes to a file at all, through the directories above it.
+local function is_reached(who, path, looks)
+  local number = who:find(parent_of(path) or "/", false, looks)
+  local last
+  for _ = 1, number and HIGHEST or 0 do
+    local status = core.file_status(number)
+    local is = status and ("%.0f:%.0f"):format(status.device, status.inode)
+    if not is or is == last or refuses(who, status, EXECUTE) then
+      core.sys.close(number)
+      return is == nil or is == last
+    end
+    last = is
+    local up = core.sys.openat2("..", { "path", "directory" }, {}, number)
+    core.sys.close(number)
+    number = up
+    if not number then return true end
+  end
+  if number then core.sys.close(number) end
+  return true
+end
+
 -- What a call wants of a file, by its arguments.
 local function wish_of(who, use)
   local wish = { does = use.does, want = 0 }
@@ -107,31 +161,67 @@ local function wish_of(who, use)
   return wish
 end
 
+local PERMISSION = "its owner and mode do not let the program do that"
+
 local function found(cause, errno, path, object, writes, status)
-  return { cause = cause, errno = errno, path = path, place = path, object = object, writes = writes, status = status }
+  return { cause = cause, errno = errno, path = path, place = path, object = object, writes = writes, status = status,
+    why = cause == "permission" and PERMISSION or nil }
 end
 
-local PERMISSION = "its owner and mode do not let the program do that"
+-- Whether it is on a tmpfs, as what the container has for itself is.
+local function is_on_tmpfs(who, number)
+  local id = (file.read(("/proc/self/fdinfo/%d"):format(number)) or ""):match "mnt_id:[ \t]*(%d+)"
+  for _, mount in ipairs(mountinfo.parse(who:file "mountinfo" or "")) do
+    if mount.id == id then return mount.kind == "tmpfs" end
+  end
+  return false
+end
+
+-- The same of what the container has. No key is about a file of the host's that is another one at that path; in what is
+-- the container's own there is a place for one of its own.
+local function found_there(cause, errno, path, object, writes, status, looks, is_own)
+  local of_host = object and M.of_host(object, looks)
+  local is_same = of_host and of_host.inode == status.inode and of_host.device == status.device
+  if not is_same and not (cause == "read-only" and (is_own or not of_host)) then object = nil end
+  return found(cause, errno, path, object, writes, is_same and of_host or nil)
+end
 
 -- Of a directory in which the call makes or removes something.
 local function in_directory(who, path, looks)
   local directory = parent_of(path)
   if not directory then return nil end
-  local number = who:find(directory, false, looks)
+  local number, code = who:find(directory, false, looks)
   if number == nil then return nil end
   if number == false then
     local status = M.of_host(directory, looks)
-    return status and found("file", "ENOENT", path, directory, true, status)
+    return status and found("file", code, path, directory, true, status)
   end
   local status, result = core.file_status(number), nil
-  if core.listener.is_readonly(number) then
-    result = found("read-only", "EROFS", path, directory, true, M.of_host(directory, looks))
-  elseif status and denies(who, status, WRITE + EXECUTE) then
-    result = found("permission", "EACCES", path, directory, true, status)
-    result.why = PERMISSION
+  if status and status.type == "directory" then
+    if core.listener.is_readonly(number) then
+      local reached = is_reached(who, path, looks)
+      result = found_there(reached and "read-only" or "permission", reached and "EROFS" or "EACCES", path,
+        reached and directory or nil, true, status, looks, is_on_tmpfs(who, number))
+    elseif denies(who, status, WRITE + EXECUTE) then
+      result = found_there("permission", "EACCES", path, directory, true, status, looks)
+    end
   end
   core.sys.close(number)
   return result
+end
+
+-- Of a call that would change what the container has read-only. The kernel asks first whether the mount can be written
+-- to, or first whether the mode lets the program, by what the call does.
+local function of_readonly(who, path, status, wish, looks)
+  local is_changed = wish.does == "change" or wish.truncates and status.type == "file"
+  if status.type == "directory" and wish.does ~= "change" and wish.does ~= "look" then return nil end -- EISDIR
+  if not is_reached(who, path, looks) then
+    return found_there("permission", "EACCES", path, nil, true, status, looks)
+  end
+  if not is_changed and refuses(who, status, wish.does == "look" and WRITE or wish.want) then
+    return found_there("permission", "EACCES", path, path, true, status, looks)
+  end
+  return found_there("read-only", "EROFS", path, path, true, status, looks)
 end
 
 local function of_present(who, path, number, wish, looks)
@@ -140,11 +230,9 @@ local function of_present(who, path, number, wish, looks)
   if wish.does == "remove" or wish.does == "put" then return in_directory(who, path, looks) end
   local is_data = status.type == "file" or status.type == "directory"
   if wish.writes and is_data and core.listener.is_readonly(number) then
-    return found("read-only", "EROFS", path, path, true, M.of_host(path, looks))
+    return of_readonly(who, path, status, wish, looks)
   elseif denies(who, status, wish.want) then
-    local result = found("permission", "EACCES", path, path, wish.writes, status)
-    result.why = PERMISSION
-    return result
+    return found_there("permission", "EACCES", path, path, wish.writes, status, looks)
   end
   return nil
 end
@@ -163,7 +251,8 @@ function M.of(who, use, looks, path, name, layers)
   path = who:absolute(path, use.at)
   if not path or is_of_nobody(path) then return nil end
   local wish = wish_of(who, use)
-  local number = wish and who:find(path, use.unfollowed, looks)
+  local number, code
+  if wish then number, code = who:find(path, use.unfollowed, looks) end
   if number == nil then return nil end
   local result
   if number then
@@ -174,7 +263,7 @@ function M.of(who, use, looks, path, name, layers)
     result = in_directory(who, path, looks)
   else
     local status = M.of_host(path, looks)
-    result = status and found("file", "ENOENT", path, path, wish.writes or wish.does == "remove", status)
+    result = status and found("file", code, path, path, wish.writes or wish.does == "remove", status)
   end
   if not result and layers then return rules.of_file(who, name, use, wish, path, looks, layers) end
   if result then result.does = wish.does end

@@ -35,20 +35,29 @@ function M.mount_text(mount)
   if mount.type == "tmpfs" then return ('{ type = "tmpfs", destination = %s }'):format(path) end
   if mount.type == "directory" then return ('{ type = "directory", destination = %s }'):format(path) end
   if mount.type == "overlay" then
-    return ('{ type = "overlay", lower = %s, upper = "tmpfs", destination = %s }'):format(path, path)
+    return ('{ type = "overlay", lower = %s, upper = "tmpfs", destination = %s%s }'):format(path, path,
+      mount.idmap and ", idmap = true" or "")
   end
   return ('{ type = "bind", source = %s, destination = %s%s%s%s }'):format(path, path,
     mount.readonly and ", readonly = true" or "", mount.nodev == false and ", nodev = false" or "",
     mount.idmap and ", idmap = true" or "")
 end
 
+local SYSTEM = { "usr", "bin", "sbin", "lib", "etc", "boot", "opt", "sys", "proc", "dev", "run", "var" }
+local OF_USERS = { "/run/user", "/var/tmp" }
+
 -- What belongs to the host's system: to write there is to change the host for everybody.
 local function is_systems(path)
-  for _, top in ipairs { "usr", "bin", "sbin", "lib", "etc", "boot", "opt", "sys" } do
+  for _, own in ipairs(OF_USERS) do
+    if path:sub(1, #own + 1) == own .. "/" then return false end
+  end
+  for _, top in ipairs(SYSTEM) do
     if path:find("^/" .. top .. "[a-z0-9]*%f[/%z]") then return true end
   end
   return false
 end
+
+local function parent_of(path) return path:match "^(.+)/[^/]+$" or "/" end
 
 -- A path without what goes up in it, if that leads to the same file.
 local function straight(path, status)
@@ -64,7 +73,30 @@ local function straight(path, status)
   return path
 end
 
---- The mount that opens a file; nil and why where this kernel has none.
+-- An ID-mapped mount, if the kernel has such; else nil and why.
+local function mapped(mount, since)
+  if kernels.is_older(kernels.version(), since) then
+    return nil, ("`idmap = true` of a mount would open it, which needs Linux %s"):format(since)
+  end
+  mount.idmap = true
+  return mount
+end
+
+-- Where what belongs to the system is written: the directory above, or itself, as an overlay. Nil where that opens
+-- nothing.
+local function overlay(path, status, is_foreign, may_map)
+  if status.type == "directory" then return { type = "overlay", path = path } end
+  -- It is still another's in there.
+  if is_foreign and not may_map then return nil end
+  if core.readlink(path) then path = status.real end -- a link to it is one in there too
+  local directory = parent_of(path)
+  if directory == "/" then return nil end
+  local mount = { type = "overlay", path = directory }
+  if is_foreign then return mapped(mount, "5.19") end
+  return mount
+end
+
+--- The mount that opens a file; nil where none does, and why if that is this kernel.
 ---@param found table  of cella.denied.files
 ---@param who cella.denied.caller
 ---@return cella.denied.mount?, string?
@@ -72,18 +104,18 @@ function M.mount(found, who)
   local path, status = straight(found.object, found.status), found.status
   if path == "/" then path, status = description.clean(found.place), nil end
   if found.writes and not status then return { type = "tmpfs", path = path } end
-  if found.writes and is_systems(path) and status.type == "directory" then return { type = "overlay", path = path } end
-  local is_device = status.type == "char" or status.type == "block"
-  local mount = { type = "bind", path = path, readonly = not found.writes and not is_device or nil }
-  if is_device then mount.nodev = false end
   -- Who writes has to be the owner's, or somebody in there has no ID on disk.
   local _, me = core.sys.getresuid()
-  if (found.writes or found.cause == "permission") and me == 0 and not who:maps(status.uid) then
-    if kernels.is_older(kernels.version(), "5.12") then
-      return nil, "`idmap = true` of a mount would open it, which needs Linux 5.12"
-    end
-    mount.idmap = true
+  local is_foreign = not who:maps(status.uid)
+  local is_data = status.type == "file" or status.type == "directory"
+  if found.writes and is_data and (is_systems(path) or is_systems(status.real)) then
+    return overlay(path, status, is_foreign, me == 0)
   end
+  -- What is written to a device, a socket or a FIFO goes through a read-only mount; it is itself not to be changed.
+  if not is_data and found.does == "change" then return nil end
+  local mount = { type = "bind", path = path, readonly = (not found.writes or not is_data) or nil }
+  if status.type == "char" or status.type == "block" then mount.nodev = false end
+  if (found.writes or found.cause == "permission") and me == 0 and is_foreign then return mapped(mount, "5.12") end
   return mount
 end
 
@@ -152,7 +184,7 @@ function M.of(found, who, name, policy)
   elseif found.object then
     local mount, problem = M.mount(found, who)
     if not mount then
-      found.why = ("%s; %s"):format(found.why, problem)
+      if problem then found.why = ("%s; %s"):format(found.why, problem) end
       return nil
     elseif mount.nodev == false and mount.path:find "^/dev/." then
       return ("devices = { %s }"):format(M.quote(mount.path)) -- no part: a device is more than a file

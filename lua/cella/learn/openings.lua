@@ -1,12 +1,17 @@
 --- What is opened of what a program was denied, as mounts: as little as will do, and where that would be a long list of
 --- one directory's files, the directory.
+--
+-- What a path leads to is decided by, not the path: a link may lead anywhere. Where it leads is asked again before each
+-- run, as the program has links of its own making where it may write.
 
 local core = require "cella.core"
 local description = require "cella.root.description"
+local files = require "cella.denied.files"
 local keys = require "cella.denied.key"
 
 ---@class cella.learn.opening : cella.denied.mount
 ---@field by table<string, true>   who asked: "cc1: openat"
+---@field real string?             where its path led, of what is the host's
 
 ---@class cella.learn.openings
 ---@field opened table<string, cella.learn.opening>  by path
@@ -35,7 +40,7 @@ function M.entry(mount)
   if mount.type == "bind" then
     entry.source, entry.readonly, entry.nodev, entry.idmap = mount.path, mount.readonly, mount.nodev, mount.idmap
   elseif mount.type == "overlay" then
-    entry.lower, entry.upper = mount.path, "tmpfs"
+    entry.lower, entry.upper, entry.idmap = mount.path, "tmpfs", mount.idmap
   elseif mount.type == "directory" then
     entry.existing = true
   end
@@ -50,14 +55,63 @@ function M.text(mount)
   return ('{ type = "directory", destination = %s, existing = true }'):format(keys.quote(mount.path))
 end
 
+-- What the host has at a path; `real` is where it leads.
+local function look(self, path) return files.of_host(path, self.looks) end
+
+-- Where a path leads; of what is not there, where it would be.
+local function real_of(self, path)
+  local status = path ~= "/" and look(self, path)
+  if status then return status.real end
+  local parent = parent_of(path)
+  if path == "/" or parent == path then return path end
+  local above = real_of(self, parent)
+  return (above == "/" and "" or above) .. path:sub(parent == "/" and 1 or #parent + 1)
+end
+
+-- What is the home of somebody, or has such in it.
+local function is_home(self, path)
+  for _, home in ipairs(self.homes) do
+    if is_below(home, path) then return true end
+  end
+  for _, homes in ipairs(self.of_homes) do
+    if parent_of(path) == homes then return true end
+  end
+  return path == "/root"
+end
+
+-- What others live in, or much that is none of the program's business: a home, and what such lie in.
+local function is_wide(self, path)
+  for _, one in ipairs { path, real_of(self, path) } do
+    if select(2, one:gsub("/", "")) == 1 or is_home(self, one) then return true end
+  end
+  return false
+end
+
+-- What the container has of the host's system.
+local function is_shown(path)
+  for _, top in ipairs { "usr", "etc", "bin", "sbin", "lib", "lib32", "lib64", "libx32" } do
+    if is_below(path, "/" .. top) then return true end
+  end
+  return false
+end
+
+local function is_of_kernel(path) return path:find "^/sys%f[/%z]" ~= nil or path:find "^/proc%f[/%z]" ~= nil end
+
 ---@param cwd string?  where the program is started
 ---@return cella.learn.openings
 function M.new(cwd)
-  local self = setmetatable({ opened = {}, left = {}, noted = {}, cwd = cwd and clean(cwd) }, Openings)
+  local self = setmetatable({ opened = {}, left = {}, noted = {}, looks = {}, cwd = cwd and clean(cwd),
+    homes = {}, of_homes = { "/home" } }, Openings)
+  local home = os.getenv "HOME" or ""
+  if home:sub(1, 1) == "/" then self.homes = { clean(home), real_of(self, clean(home)) } end
+  self.of_homes[2] = real_of(self, "/home")
   -- It is where the program is started; whether it may write there is yet to be seen.
-  if self.cwd and self.cwd ~= "/" and not self.cwd:find "^/usr%f[/%z]" and not self.cwd:find "^/etc%f[/%z]" then
-    self.opened[self.cwd] = { type = "bind", path = self.cwd, readonly = true,
+  if self.cwd and self.cwd ~= "/" and not is_shown(self.cwd) then
+    self.opened[self.cwd] = { type = "bind", path = self.cwd, real = self.cwd, readonly = true,
       by = { ["where it was started"] = true } }
+    if is_home(self, self.cwd) then
+      self.opened[self.cwd].type, self.opened[self.cwd].real = "directory", nil
+    end
   end
   return self
 end
@@ -69,42 +123,53 @@ function Openings:begin() self.noted, self.left = {}, {} end
 ---@param event cella.denied.event
 function Openings:note(event) self.noted[#self.noted + 1] = event end
 
--- What others live in, or much that is none of the program's business: a home, and what such lie in.
-local function is_wide(path)
-  local depth = select(2, path:gsub("/", ""))
-  if path == "/" or depth == 1 then return true end
-  return path:find "^/home/[^/]+$" ~= nil or path == os.getenv "HOME" or is_below(os.getenv "HOME" or "/", path)
+-- Whether what is there may be written to on the host: it lies below the working directory, by its path and by where
+-- that leads.
+local function is_in_place(self, path, real)
+  return self.cwd and not is_wide(self, self.cwd) and not is_shown(self.cwd) and is_below(path, self.cwd)
+    and is_below(real, self.cwd)
 end
-
-local function is_of_kernel(path) return path:find "^/sys%f[/%z]" ~= nil or path:find "^/proc%f[/%z]" ~= nil end
 
 -- The mount for what is written: below the working directory the host's, else the container's own.
-local function for_writing(self, mount, place)
-  local path = mount.path
-  if mount.type ~= "bind" then return mount end
-  if self.cwd and is_below(path, self.cwd) and not is_wide(self.cwd) then return mount end
-  local status = core.file_status(path)
-  if not status or status.type ~= "directory" then return nil end -- a file of the host's, which is to stay as it is
-  if is_wide(path) then path = place end
-  return { type = "tmpfs", path = path }
+local function for_writing(self, mount, part)
+  local status, path = part.status, mount.path
+  if status and is_in_place(self, clean(part.object), status.real) then
+    -- By the path to which links lead: the container has these links too, as it has the working directory.
+    return { type = "bind", path = status.real, real = status.real, idmap = mount.idmap }
+  end
+  if mount.type == "overlay" and is_shown(path) and is_shown(real_of(self, path)) then
+    mount.real = real_of(self, path)
+    return mount
+  end
+  if status and status.type ~= "directory" then return nil end -- a file of the host's, which is to stay as it is
+  if is_wide(self, path) then path = clean(part.path or path) end
+  return { type = "tmpfs", path = path, real = real_of(self, path) }
 end
 
-local function for_reading(part, mount)
-  if part.status and part.status.type == "directory" then
-    local lists = part.does == "read" and not is_wide(mount.path)
-    if not lists then return { type = "directory", path = mount.path } end
+-- The mount for what is read. What leads into the working directory from elsewhere may lead elsewhere next time.
+local function for_reading(self, part, mount)
+  local status = part.status
+  if not status or self.cwd and is_below(status.real, self.cwd) and not is_below(mount.path, self.cwd) then
+    return nil
+  elseif status.type == "directory" then
+    local lists = part.does == "read" and not is_wide(self, mount.path)
+    if not lists then return { type = "directory", path = mount.path, real = status.real } end
+  elseif status.type ~= "file" then
+    return nil -- what is written there goes to whoever has the other end
   end
+  mount.real = status.real
   return mount
 end
 
 local function mount_for(self, part)
   local path = clean(part.mount.path)
-  if is_of_kernel(path) or path:find "/%.%.%f[/%z]" or path:find "%z" then return nil end
+  local real = part.status and part.status.real or path
+  if is_of_kernel(path) or is_of_kernel(real) or path:find "/%.%.%f[/%z]" or path:find "%z" then return nil end
   local mount = {}
   for key, value in pairs(part.mount) do mount[key] = value end
   mount.path = path
-  if part.writes then return for_writing(self, mount, clean(part.path or path)) end
-  return for_reading(part, mount)
+  if part.writes then return for_writing(self, mount, part) end
+  return for_reading(self, part, mount)
 end
 
 local STRENGTH = { directory = 1, bind = 2, overlay = 3, tmpfs = 4 }
@@ -128,7 +193,7 @@ local function put(self, mount, event)
     return false
   end
   if there then add_by(by, there.by) end
-  if there and there.idmap and mount.type == "bind" then mount.idmap = true end
+  if there and there.idmap and mount.type == there.type then mount.idmap = true end
   mount.by = by
   self.opened[mount.path] = mount
   return true
@@ -165,16 +230,73 @@ local function by_directory(list)
   return found
 end
 
+-- Whether the container has what lies there in a path as the host has it, links too.
+local function is_of_host(list, path)
+  if is_shown(path) then return true end
+  while path ~= "/" do
+    path = parent_of(path)
+    if list[path] and (list[path].type == "bind" or list[path].type == "overlay") then return true end
+  end
+  return false
+end
+
+local MOST_LINKS = 40 -- in a path, as the kernel has it
+
+-- The path at which the container comes out that looks for one: it follows what links of the host's it has.
+local function landing(list, path)
+  local left, done, links = path, "/", 0
+  while left:find "[^/]" do
+    local name, rest = left:match "^/*([^/]+)(.*)$"
+    local next_path = (done == "/" and "" or done) .. "/" .. name
+    local target = name ~= ".." and is_of_host(list, next_path) and core.readlink(next_path)
+    left = rest
+    if target then
+      links = links + 1
+      if links > MOST_LINKS then return path end
+      left = target .. "/" .. rest
+      if target:sub(1, 1) == "/" then done = "/" end
+    elseif name == ".." then
+      done = parent_of(done)
+    elseif name ~= "." then
+      done = next_path
+    end
+  end
+  return done
+end
+
+local function moved(mount, path)
+  local copy = {}
+  for key, value in pairs(mount) do copy[key] = value end
+  copy.path = path
+  return copy
+end
+
+-- The same mounts, each where the container comes out.
+local function led(list)
+  local result = {}
+  for path, mount in pairs(list) do
+    local place = mount.real and mount.real ~= path and landing(list, path) or path
+    if place ~= path then mount = moved(mount, place) end
+    local there = result[mount.path]
+    if not there or is_more(mount, there) then
+      if there then add_by(mount.by, there.by) end
+      result[mount.path] = mount
+    else
+      add_by(there.by, mount.by)
+    end
+  end
+  return result
+end
+
 -- Those in one directory, where they are many, are its own: from the deepest up.
-local function gathered(opened)
-  local list = {}
-  for path, mount in pairs(opened) do list[path] = mount end
+local function gathered(self)
+  local list = led(self.opened)
   local again
   repeat
     again = false
     for directory, of in pairs(by_directory(list)) do
       local there = list[directory]
-      if of.count >= MANY and not is_wide(directory) and not (there and there.type ~= "directory") then
+      if of.count >= MANY and not is_wide(self, directory) and not (there and there.type ~= "directory") then
         local by = {}
         for path, mount in pairs(list) do
           if parent_of(path) == directory and mount.type == "bind" and mount.readonly then
@@ -182,13 +304,14 @@ local function gathered(opened)
             list[path] = nil
           end
         end
-        list[directory] = { type = "bind", path = directory, readonly = true, idmap = of.idmap, by = by }
+        list[directory] = { type = "bind", path = directory, readonly = true, idmap = of.idmap, by = by,
+          real = real_of(self, directory) }
         again = true
         break
       end
     end
   until not again
-  return list
+  return led(list)
 end
 
 -- What a directory that is bound has anyhow.
@@ -208,10 +331,19 @@ local function is_in_another(list, mount)
   return false
 end
 
+-- Takes away what leads elsewhere by now: what the program asks for there it asks for again.
+local function check_all(self)
+  self.looks = {}
+  for path, mount in pairs(self.opened) do
+    if mount.real and real_of(self, path) ~= mount.real then self.opened[path] = nil end
+  end
+end
+
 --- All that is opened, a directory before what lies in it.
 ---@return cella.learn.opening[]
 function Openings:mounts()
-  local list, result = gathered(self.opened), {}
+  check_all(self)
+  local list, result = gathered(self), {}
   for _, mount in pairs(list) do
     if not is_in_another(list, mount) then result[#result + 1] = mount end
   end
