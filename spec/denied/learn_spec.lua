@@ -93,6 +93,15 @@ describe("cella learn", function()
     assert.equal("kept\nkept\n", trial.read(home .. "/project/real/kept"))
   end)
 
+  it("lets be written in a working directory that lies in what is the system's", function()
+    if no_idmap or trial.lacks_root() then return pending(no_idmap or trial.lacks_root()) end
+    local said = sh("unshare --mount sh -c " .. trial.quote(([[
+      mount -t tmpfs none /opt && mkdir /opt/project && cd /opt/project && echo old > old
+      %s learn -- sh -c "echo kept > kept; echo more >> old" 2>&1
+      cat kept old]]):format(CELLA)))
+    assert.truthy(said:find("kept\nold\nmore\n$"), said)
+  end)
+
   it("lets nothing be written by a link that the program makes meanwhile", function()
     if no_idmap then return pending(no_idmap) end
     write(".config/tool/one", "1\n")

@@ -96,6 +96,15 @@ local function overlay(path, status, is_foreign, may_map)
   return mount
 end
 
+--- Whether the owner of what is written has no ID inside, and the caller may give him one.
+---@param found table
+---@param who cella.denied.caller
+---@return boolean
+function M.is_foreign(found, who)
+  local _, me = core.sys.getresuid()
+  return me == 0 and found.status ~= nil and not who:maps(found.status.uid)
+end
+
 --- The mount that opens a file; nil where none does, and why if that is this kernel.
 ---@param found table  of cella.denied.files
 ---@param who cella.denied.caller
@@ -104,18 +113,16 @@ function M.mount(found, who)
   local path, status = straight(found.object, found.status), found.status
   if path == "/" then path, status = description.clean(found.place), nil end
   if found.writes and not status then return { type = "tmpfs", path = path } end
-  -- Who writes has to be the owner's, or somebody in there has no ID on disk.
-  local _, me = core.sys.getresuid()
-  local is_foreign = not who:maps(status.uid)
   local is_data = status.type == "file" or status.type == "directory"
   if found.writes and is_data and (is_systems(path) or is_systems(status.real)) then
-    return overlay(path, status, is_foreign, me == 0)
+    return overlay(path, status, not who:maps(status.uid), M.is_foreign(found, who))
   end
   -- What is written to a device, a socket or a FIFO goes through a read-only mount; it is itself not to be changed.
   if not is_data and found.does == "change" then return nil end
   local mount = { type = "bind", path = path, readonly = (not found.writes or not is_data) or nil }
   if status.type == "char" or status.type == "block" then mount.nodev = false end
-  if (found.writes or found.cause == "permission") and me == 0 and is_foreign then return mapped(mount, "5.12") end
+  -- Who writes has to be the owner's, or somebody in there has no ID on disk.
+  if (found.writes or found.cause == "permission") and M.is_foreign(found, who) then return mapped(mount, "5.12") end
   return mount
 end
 
@@ -138,6 +145,7 @@ end
 ---@field object string?       which the container is to have: the file, or its directory
 ---@field status table?        of that, on the host
 ---@field writes boolean?
+---@field is_foreign boolean?  its owner has no ID inside, and the caller may give him one
 ---@field call string?         as an item of a policy's list
 ---@field policy string?       the name of the policy that refuses it
 ---@field capability string?
@@ -190,7 +198,7 @@ function M.of(found, who, name, policy)
       return ("devices = { %s }"):format(M.quote(mount.path)) -- no part: a device is more than a file
     end
     parts[found] = { mount = mount, does = found.does, path = found.place, object = found.object, status = found.status,
-      writes = found.writes }
+      writes = found.writes, is_foreign = M.is_foreign(found, who) }
     return ("mounts = { %s }"):format(M.mount_text(mount))
   end
   return nil

@@ -135,7 +135,7 @@ local function for_writing(self, mount, part)
   local status, path = part.status, mount.path
   if status and is_in_place(self, clean(part.object), status.real) then
     -- By the path to which links lead: the container has these links too, as it has the working directory.
-    return { type = "bind", path = status.real, real = status.real, idmap = mount.idmap }
+    return { type = "bind", path = status.real, real = status.real, idmap = part.is_foreign or nil }
   end
   if mount.type == "overlay" and is_shown(path) and is_shown(real_of(self, path)) then
     mount.real = real_of(self, path)
