@@ -117,4 +117,19 @@ describe("lines that luacov counts", function()
       for line = 3, 10 do assert.equal(plain[line], hits[line], ("%s: line %d"):format(how, line)) end
     end
   end)
+
+  it("are of lines that a file can have, whatever is sent", function()
+    local coverage, kept = require "cella.busted.coverage", package.loaded["luacov.runner"]
+    local luacov = { data = { ["@b"] = { [1] = 1, max = 1, max_hits = 1 } } }
+    package.loaded["luacov.runner"] = luacov
+    local ok, err = pcall(function()
+      coverage.add { ["@a"] = { [3] = 2, [1e15] = 1, [1.5] = 1, [-1] = 1, [4] = -1, [5] = 0 / 0, [6] = 1 / 0, x = 1,
+        max = 1e15 }, ["@b"] = { [1] = 1 }, [7] = {}, ["@c"] = 7 }
+      for _, wrong in ipairs { 7, "text", true } do coverage.add(wrong) end
+    end)
+    package.loaded["luacov.runner"] = kept
+    assert.is_true(ok, err)
+    assert.same({ ["@a"] = { [3] = 2, max = 3, max_hits = 2 }, ["@b"] = { [1] = 2, max = 1, max_hits = 2 } },
+      luacov.data)
+  end)
 end)

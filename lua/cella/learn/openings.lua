@@ -6,6 +6,7 @@
 
 local core = require "cella.core"
 local description = require "cella.root.description"
+local file = require "cella.host.file"
 local files = require "cella.denied.files"
 local keys = require "cella.denied.key"
 
@@ -97,13 +98,34 @@ end
 
 local function is_of_kernel(path) return path:find "^/sys%f[/%z]" ~= nil or path:find "^/proc%f[/%z]" ~= nil end
 
+local FIRST_PERSON, NOBODY = 1000, 65534 -- as login.defs(5) has it where nobody has changed it
+
+-- As passwd(5) has them.
+local function homes_of_people()
+  local list = {}
+  local _, me = core.sys.getresuid()
+  for line in (file.read "/etc/passwd" or ""):gmatch "[^\n]+" do
+    local uid, home = line:match "^[^:]*:[^:]*:(%d+):[^:]*:[^:]*:(/[^:]*)"
+    uid = tonumber(uid)
+    if uid and (uid == me or uid >= FIRST_PERSON and uid ~= NOBODY) then list[#list + 1] = home end
+  end
+  return list
+end
+
 ---@param cwd string?  where the program is started
 ---@return cella.learn.openings
 function M.new(cwd)
   local self = setmetatable({ opened = {}, left = {}, noted = {}, looks = {}, cwd = cwd and clean(cwd),
     homes = {}, of_homes = { "/home" } }, Openings)
-  local home = os.getenv "HOME" or ""
-  if home:sub(1, 1) == "/" then self.homes = { clean(home), real_of(self, clean(home)) } end
+  local homes = homes_of_people()
+  homes[#homes + 1] = os.getenv "HOME"
+  for _, home in ipairs(homes) do
+    if home:sub(1, 1) == "/" then
+      local path = clean(home)
+      self.homes[#self.homes + 1] = path
+      self.homes[#self.homes + 1] = real_of(self, path)
+    end
+  end
   self.of_homes[2] = real_of(self, "/home")
   -- It is where the program is started; whether it may write there is yet to be seen.
   if self.cwd and self.cwd ~= "/" and not is_shown(self.cwd) then
