@@ -92,12 +92,16 @@ local function loopbacks(interface, own)
   add("device", "udp", "::1", 80, "2001:db8:99::1")
   add("device", "udp", "203.0.113.7", 80, "127.0.0.1")
   add("device", "udp", "2001:db8:7::7", 80, "::1")
-  for _, gateway in ipairs(own) do add("device", "udp", gateway, 80, "") end
+  for _, helpers in ipairs(own) do
+    add("device", "udp", helpers, 80, "")
+    add("device", "tcp", helpers, 80, "")
+  end
   return list
 end
 
-local PASTA = { [4] = "198.51.100.2", [6] = "2001:db8:5::2", "198.51.100.1", "2001:db8:5::1" }
-local SLIRP = { [4] = "10.0.2.100", [6] = "fd00::1", "10.0.2.2", "fd00::2" }
+local PASTA = { [4] = "198.51.100.2", [6] = "2001:db8:5::2", "198.51.100.1", "2001:db8:5::1",
+  "169.254.1.1" }
+local SLIRP = { [4] = "10.0.2.100", [6] = "fd00::1", "10.0.2.2", "fd00::2", "10.0.2.3", "fd00::3" }
 local OPENED = { "out device udp 127.0.0.1 80 %s", "out device udp ::1 80 %s", "out pktinfo udp 127.9.8.7 80 %s" }
 local function opened(interface)
   local list = {}
@@ -124,6 +128,15 @@ section "all"
 reach({ type = "user", program = program, allow = { "0.0.0.0/0:80", "[::]/0:80" } },
   between(loopbacks(interface, own)))
 section "all, who came"
+print(came())
+local asked = { ("out device udp %s 53 %s"):format(program == "pasta" and "169.254.1.1" or "10.0.2.3", interface) }
+section "resolver"
+reach({ type = "user", program = program }, between(asked))
+section "resolver, who came"
+print(came())
+section "no resolver"
+reach({ type = "user", program = program, nameservers = false }, between(asked))
+section "no resolver, who came"
 print(came())
 print "-- end"
 ]]
@@ -155,6 +168,30 @@ section "heard"
 reach({ type = "user", allow = { "203.0.113.7:80" } }, HEARD, called, "open")
 section "heard, all"
 reach({ type = "user" }, HEARD, called, "open")
+
+-- One that is given by another, with root's leave.
+local function device()
+  local lines = {}
+  local process = assert(cella.container { network = { type = "none", allow = {} } }:spawn { "perl", "-e",
+    assert(io.open "spec/support/servers.pl"):read "*a", "--", "udp 0.0.0.0 9001", "tcp 0.0.0.0 9001",
+    stdout = function(line) lines[#lines + 1] = line end })
+  local pid, kept = process.pid, { "net_admin" }
+  assert(os.execute("PATH=$PATH:/usr/sbin:/sbin; ip link add given0 type veth peer name given1 && "
+    .. "ip link set given1 netns " .. pid .. " && ip addr add 198.18.0.1/24 dev given0 && ip link set given0 up"))
+  local joins = { { type = "user", pid = pid }, { type = "net", pid = pid } }
+  local plan = cella.plan { join = joins }
+  plan:securebits { "noroot", "no_setuid_fixup" }
+  plan:capset(kept, kept, kept):ambient_raise(kept)
+  assert(assert(plan:exec({ "/bin/sh", "-c",
+    "PATH=$PATH:/usr/sbin:/sbin; ip addr add 198.18.0.2/24 dev given1 && ip link set given1 up" }):run()).code == 0)
+  while #lines == 0 and not process:step() do core.poll({ process:pollfd() }, 1) end
+  io.write(outer.out_here "udp 198.18.0.2 9001, tcp 198.18.0.2 9001")
+  local entrance = assert(process:enter())
+  io.write(assert(entrance:run(outer.client "udp 198.18.0.1 80, tcp 198.18.0.1 80")).stdout)
+  process:close()
+end
+section "device"
+if AS_ROOT then device() end
 
 section "ports"
 local ports = { 8080, { inside = 8054, protocol = "udp", address = "203.0.113.8" } }
@@ -195,8 +232,9 @@ local function with(script, program, as_user, body)
     if not said[key] then
       local directory = trial.directory(493)
       trial.sh(("cp %s %s/reach && chmod 755 %s/reach"):format(compiled(), directory, directory))
-      said[key] = outer.run(("local REACH, PROGRAM, NFT = %q, %q, %q\n"):format(directory .. "/reach", program,
-        trial.sh "PATH=$PATH:/usr/sbin:/sbin command -v nft":gsub("\n", "")) .. HEAD .. script, as_user)
+      local nft = trial.sh "PATH=$PATH:/usr/sbin:/sbin command -v nft":gsub("\n", "")
+      said[key] = outer.run(("local REACH, PROGRAM, AS_ROOT, NFT = %q, %q, %s, %q\n"):format(directory .. "/reach",
+        program, tostring(not as_user), nft) .. HEAD .. script, as_user)
       trial.remove_directory(directory)
     end
     local sections = {}
@@ -237,6 +275,16 @@ local function specify(as_user)
       end))
   end
 
+  it("brings nobody to the resolver of the caller's where it is not the container's #slow", needs("user_namespaces",
+    function()
+      for _, program in ipairs { "pasta", "slirp4netns" } do
+        with(LOOPBACK, program, as_user, function(text, whole)
+          assert.equal("dns 127.0.0.1 53, " .. SERVED, text["resolver, who came"], whole) -- the control
+          assert.equal(SERVED, text["no resolver, who came"], whole)
+        end)()
+      end
+    end))
+
   it("with `allow` takes nothing for an answer that is none", with(ANSWERS, "pasta", as_user, function(text, whole)
     assert_unanswered(text.answers, whole)
     assert.equal(SERVED, text["answers, who came"], whole)
@@ -250,6 +298,14 @@ local function specify(as_user)
     assert.truthy(text.heard:find("heard[^\n]+: ANSWER udp 203.0.113.7 80 from"), whole)
     assert.truthy(text["heard, all"]:find("heard[^\n]+: ANSWER hello"), whole) -- the control
   end))
+
+  if not as_user then
+    it("with `allow` answers who comes by a device of another's, and sends nothing by it", with(ANSWERS, "pasta",
+      as_user, function(text, whole)
+        assert.equal("udp 0.0.0.0 9001 from 198.18.0.1\ntcp 0.0.0.0 9001 from 198.18.0.1\n"
+          .. "error: Operation not permitted\nerror: Connection refused\n", text.device, whole)
+      end))
+  end
 
   it("with `allow` answers who comes to a port that leads in", with(ANSWERS, "pasta", as_user, function(text, whole)
     assert.equal("tcp 0.0.0.0 8080 from 127.0.0.1\nudp 0.0.0.0 8054 from 203.0.113.8\n", text.ports, whole)

@@ -196,6 +196,8 @@ local function slirp4netns(network, path)
   local argv = { path, "--configure", "--disable-host-loopback", "--ready-fd=3", "--netns-type=path" }
   if network.mtu then argv[#argv + 1] = ("--mtu=%d"):format(network.mtu) end
   if network.ipv6 ~= false then argv[#argv + 1] = "--enable-ipv6" end
+  -- It asks the host's, which may be one of the host's loopback.
+  if network.nameservers ~= nil then argv[#argv + 1] = "--disable-dns" end
   argv[#argv + 1] = "/proc/self/fd/0"
   argv[#argv + 1] = "tap0"
   return argv
