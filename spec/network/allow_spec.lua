@@ -190,6 +190,14 @@ describe("the rules of a container", function()
     trial.remove_directory(directory)
   end))
 
+  it("are set where the caller's own namespace denies setgroups", with_nft(function()
+    local text = trial.sh(([[unshare --user --map-root-user %s -e '
+      io.write(io.open("/proc/self/setgroups"):read "*a")
+      print(require("cella").container { network = { type = "none", allow = {} } }:run { "true" })']]):format(
+      trial.interpreter()))
+    assert.truthy(text:find "^deny\nexited 0", text)
+  end))
+
   it("are not those of the host", with_nft(function()
     if trial.lacks_root() then return pending "needs root, to look at the rules of the host's network" end
     local before = trial.sh "/usr/sbin/nft list ruleset"

@@ -97,7 +97,7 @@ local function helper_plan(situation, pidfd, kinds, kept)
   if maps then joins[1] = { type = "user", pidfd = pidfd } end
   for _, kind in ipairs(kinds.join or {}) do joins[#joins + 1] = { type = kind, pidfd = pidfd } end
   local plan = situation.new_plan { join = joins, namespaces = kinds.new,
-    groups = host.capabilities.setgid and {} or nil }
+    groups = host.capabilities.setgid and host.setgroups == "allow" and {} or nil }
   plan.hides_interpreter = true -- no copy of this process performs it
   plan:setsid() -- whatever it starts is of its group, and dies with it
   plan:securebits { "noroot", "no_setuid_fixup" }
