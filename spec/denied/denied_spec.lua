@@ -258,6 +258,18 @@ describe("what a program is denied", function()
     assert.equal("", trial.inside(opened({}, event), "mkdir /var/new"))
   end)
 
+  it("is a file that is not there as what the call gets that removes it", function()
+    trial.sh(("mkdir -p %s/empty"):format(directory))
+    local keys = { mounts = { { type = "bind", source = directory .. "/empty", destination = directory,
+      readonly = true } } }
+    local script = ("exec perl -e 'rmdir(\"%s/file\") or print $!'"):format(directory)
+    local events, result = told(keys, script)
+    assert.same({ WORDS.EROFS, "EROFS" }, { result.stdout, only(events, { path = directory .. "/file" }).errno })
+    keys.mounts[1] = { type = "tmpfs", destination = directory }
+    events, result = told(keys, script)
+    assert.same({ WORDS.ENOENT, "ENOENT" }, { result.stdout, only(events, { path = directory .. "/file" }).errno })
+  end)
+
   it("is a socket or FIFO of the host's as what cannot be changed", function()
     trial.sh(("mkfifo -m 666 %s/fifo"):format(directory))
     local event = only(told({},

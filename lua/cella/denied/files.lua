@@ -237,6 +237,20 @@ local function of_present(who, path, number, wish, looks)
   return nil
 end
 
+-- Of what the container has not. Where something is to be removed, the kernel asks first whether the mount can be
+-- written to.
+local function of_missing(who, path, wish, code, looks)
+  local status = M.of_host(path, looks)
+  if not status then return nil end
+  local removes = wish.does == "remove"
+  local number = removes and code == "ENOENT" and who:find(parent_of(path) or "/", false, looks)
+  if number then
+    if core.listener.is_readonly(number) then code = "EROFS" end
+    core.sys.close(number)
+  end
+  return found("file", code, path, path, wish.writes or removes, status)
+end
+
 --- What is to be told of a call on a file; nil where it is nothing.
 ---@param who cella.denied.caller
 ---@param use cella.denied.use
@@ -262,8 +276,7 @@ function M.of(who, use, looks, path, name, layers)
   elseif wish.creates then
     result = in_directory(who, path, looks)
   else
-    local status = M.of_host(path, looks)
-    result = status and found("file", code, path, path, wish.writes or wish.does == "remove", status)
+    result = of_missing(who, path, wish, code, looks)
   end
   if not result and layers then return rules.of_file(who, name, use, wish, path, looks, layers) end
   if result then result.does = wish.does end

@@ -43,7 +43,8 @@ function M.mount_text(mount)
     mount.idmap and ", idmap = true" or "")
 end
 
-local SYSTEM = { "usr", "bin", "sbin", "lib", "etc", "boot", "opt", "sys", "proc", "dev", "run", "var" }
+local SYSTEM = { "usr", "bin", "sbin", "lib", "etc", "boot", "opt", "sys", "proc", "dev", "run", "var", "nix", "gnu",
+  "snap" }
 local OF_USERS = { "/run/user", "/var/tmp" }
 
 -- What belongs to the host's system: to write there is to change the host for everybody.
@@ -58,6 +59,11 @@ local function is_systems(path)
 end
 
 local function parent_of(path) return path:match "^(.+)/[^/]+$" or "/" end
+
+-- By its path, or by where that leads; files at the root are too.
+local function is_of_system(path, status)
+  return is_systems(path) or is_systems(status.real) or status.type == "file" and parent_of(status.real) == "/"
+end
 
 -- A path without what goes up in it, if that leads to the same file.
 local function straight(path, status)
@@ -114,7 +120,7 @@ function M.mount(found, who)
   if path == "/" then path, status = description.clean(found.place), nil end
   if found.writes and not status then return { type = "tmpfs", path = path } end
   local is_data = status.type == "file" or status.type == "directory"
-  if found.writes and is_data and (is_systems(path) or is_systems(status.real)) then
+  if found.writes and is_data and is_of_system(path, status) then
     return overlay(path, status, not who:maps(status.uid), M.is_foreign(found, who))
   end
   -- What is written to a device, a socket or a FIFO goes through a read-only mount; it is itself not to be changed.
