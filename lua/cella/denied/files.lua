@@ -3,6 +3,7 @@
 local caller = require "cella.denied.caller"
 local core = require "cella.core"
 local file = require "cella.host.file"
+local kernels = require "cella.host.kernel"
 local mountinfo = require "cella.mountinfo"
 local open = require "cella.open"
 local rules = require "cella.denied.rules"
@@ -214,6 +215,7 @@ end
 -- to, or first whether the mode lets the program, by what the call does.
 local function of_readonly(who, path, status, wish, looks)
   local is_changed = wish.does == "change" or wish.truncates and status.type == "file"
+    or wish.does == "write" and kernels.is_older(kernels.version(), "6.14")
   if status.type == "directory" and wish.does ~= "change" and wish.does ~= "look" then return nil end -- EISDIR
   if not is_reached(who, path, looks) then
     return found_there("permission", "EACCES", path, nil, true, status, looks)
