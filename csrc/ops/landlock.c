@@ -173,7 +173,7 @@ static long open_without(const char *path, const char *const *links_in)
 			next = rest;
 			if (result == 0 && *next == '/') {
 				RAW(SYS_close, at);
-				at = fd = open_in(AT_FDCWD, "/");
+				fd = open_in(AT_FDCWD, "/");
 			}
 		} else {
 			RAW(SYS_close, at);

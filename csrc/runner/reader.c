@@ -74,7 +74,7 @@ _Noreturn void reader_main(void)
 	if (child != 0)
 		raw_leave(child < 0 ? 3 : 0);
 	for (;;) {
-		struct memory_request request;
+		struct memory_request request = { 0 };
 		int fd = take(&request);
 		if (fd < 0 || request.size > MOST_MEMORY)
 			raw_leave(0);
