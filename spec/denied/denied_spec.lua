@@ -5,6 +5,8 @@ local able = require "spec.support.able"
 local cella = require "cella"
 local core = require "cella.core"
 local kernel = require "cella.host.kernel"
+local keys_of_denied = require "cella.denied.key"
+local mountinfo = require "cella.mountinfo"
 local lists = require "cella.list"
 local seccomp = require "cella.seccomp"
 local trial = require "spec.support.trial"
@@ -13,6 +15,9 @@ local load_text = loadstring or load -- luacheck: ignore 143
 
 -- What root's containers write belongs to their IDs without it.
 local no_idmap = not trial.lacks_root() and able.lacks "mount_setattr" or nil
+if not trial.lacks_root() and mountinfo.of("/tmp").kind == "tmpfs" and kernel.is_older(kernel.version(), "6.3") then
+  no_idmap = "needs a tmpfs that can be ID-mapped (Linux 6.3)"
+end
 
 describe("what a program is denied", function()
   local directory
@@ -209,6 +214,26 @@ describe("what a program is denied", function()
     assert.equal("", trial.inside(keys, script .. "; rm " .. directory .. "/own/new"))
     event = only(told({ mounts = { keys.mounts[1] } }, ("rm -f %s/own/old"):format(directory)), { call = "unlinkat" })
     assert.equal("EROFS", event.errno)
+  end)
+
+  it("is opened by no ID-mapped mount where the kernel has none of that file system", function()
+    if trial.lacks_root() then return pending "needs root, whose containers have IDs of their own" end
+    local release, of = kernel.release, mountinfo.of
+    finally(function() kernel.release, mountinfo.of = release, of end)
+    local status = { type = "file", uid = 4242, real = "/srv/x" }
+    local function key(kind, minor, does)
+      function kernel.release() return "6." .. minor end
+      function mountinfo.of() return { kind = kind } end
+      return keys_of_denied.mount({ object = "/srv/x", status = status, writes = true, does = does },
+        { maps = function() return false end })
+    end
+    assert.is_true(key("ext4", 1).idmap)
+    assert.is_true(key("tmpfs", 3).idmap)
+    for _, kind in ipairs { "tmpfs", "squashfs", "overlay" } do
+      local mount, why = key(kind, 1)
+      assert.is_nil(mount)
+      assert.matches(kind, why)
+    end
   end)
 
   -- What is to be told of what a script does to a file, against what it gets.

@@ -4,6 +4,7 @@ local core = require "cella.core"
 local constants = require "cella.seccomp.constants"
 local description = require "cella.root.description"
 local kernels = require "cella.host.kernel"
+local mountinfo = require "cella.mountinfo"
 local named = require "cella.seccomp.named"
 local printable = require "cella.printable"
 
@@ -79,10 +80,24 @@ local function straight(path, status)
   return path
 end
 
--- An ID-mapped mount, if the kernel has such; else nil and why.
-local function mapped(mount, since)
-  if kernels.is_older(kernels.version(), since) then
-    return nil, ("`idmap = true` of a mount would open it, which needs Linux %s"):format(since)
+-- Since which Linux file systems can be ID-mapped (mount_setattr(2)); the others, as far as it is known, since 5.12.
+local SINCE = { btrfs = "5.15", ntfs3 = "5.15", f2fs = "5.18", erofs = "5.19", squashfs = "6.2", tmpfs = "6.3",
+  ceph = "6.7", hugetlbfs = "6.9", overlay = false, proc = false, sysfs = false, devtmpfs = false }
+
+-- An ID-mapped mount of what is at a path, if the kernel has such; else nil and why. `layered`: of an overlay, which
+-- has them since 5.19.
+local function mapped(mount, path, layered)
+  local there = mountinfo.of(path)
+  local kind = there and there.kind
+  local since = kind and SINCE[kind]
+  if since == false then
+    return nil, ("`idmap = true` of a mount would open it, which the kernel does not have of %s"):format(kind)
+  end
+  for _, version in ipairs { layered and "5.19" or "5.12", since } do
+    if kernels.is_older(kernels.version(), version) then
+      return nil, ("`idmap = true` of a mount would open it, which needs Linux %s%s"):format(version,
+        version == since and " of " .. kind or "")
+    end
   end
   mount.idmap = true
   return mount
@@ -98,7 +113,7 @@ local function overlay(path, status, is_foreign, may_map)
   local directory = parent_of(path)
   if directory == "/" then return nil end
   local mount = { type = "overlay", path = directory }
-  if is_foreign then return mapped(mount, "5.19") end
+  if is_foreign then return mapped(mount, status.real, true) end
   return mount
 end
 
@@ -128,7 +143,9 @@ function M.mount(found, who)
   local mount = { type = "bind", path = path, readonly = (not found.writes or not is_data) or nil }
   if status.type == "char" or status.type == "block" then mount.nodev = false end
   -- Who writes has to be the owner's, or somebody in there has no ID on disk.
-  if (found.writes or found.cause == "permission") and M.is_foreign(found, who) then return mapped(mount, "5.12") end
+  if (found.writes or found.cause == "permission") and M.is_foreign(found, who) then
+    return mapped(mount, status.real)
+  end
   return mount
 end
 
