@@ -91,6 +91,26 @@ describe("devices and other nodes #slow", function()
     end)
   end)
 
+  it("that a program makes itself cannot be opened, on whichever mount", function()
+    if trial.lacks_root() then return pending "needs root, who alone makes device nodes" end
+    local script = [[
+      while read -r _ _ _ _ at _; do
+        [ -d "$at" ] && mknod "$at/cella-node" c 1 3 2>/dev/null || continue
+        echo "$at $( { true <"$at/cella-node"; } 2>/dev/null && echo opened || echo refused)"
+        rm "$at/cella-node"
+      done </proc/self/mountinfo]]
+    for _, keys in ipairs { {}, { root = "/" } } do
+      keys.namespaces, keys.capabilities = { user = "host" }, { "mknod" }
+      local said = trial.inside(keys, script)
+      assert.truthy(said:find("/dev refused\n", 1, true) and said:find("/dev/shm refused\n", 1, true), said)
+      assert.is_nil(said:find("opened", 1, true), said)
+    end
+    -- The control.
+    local said = trial.inside({ namespaces = { user = "host" }, capabilities = { "mknod" },
+      mounts = { { type = "tmpfs", destination = "/mnt", nodev = false } } }, script)
+    assert.truthy(said:find("/mnt opened\n", 1, true), said)
+  end)
+
   it("in a bind cannot be opened, unless nodev is false", function()
     with_node(function(directory)
       local function try(nodev)

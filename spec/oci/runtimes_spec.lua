@@ -170,7 +170,8 @@ for _, name in ipairs(runtimes.NAMES) do
         command.stdout, command.stderr = "capture", "stdout"
         local ours = assert(cella.container(described):run(command)).stdout
         local differ, attributes = compare(ours, theirs)
-        assert.equal("", differ)
+        -- A runtime may make the devices of /dev by their numbers, which nodev would close.
+        assert.equal(name == "cella-oci" and "" or "cella: mount /dev nodev", differ)
         assert.is_true(attributes > 80, ours)
       end)
     end

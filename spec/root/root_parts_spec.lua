@@ -125,7 +125,8 @@ describe("a part of a root #vm", function()
 
   when_able("may be a /dev in which nothing can be made", function()
     local parts = { { type = "proc", destination = "/proc" }, { type = "dev", destination = "/dev", readonly = true } }
-    assert.equal("ro,nosuid,noexec readonly", inside(parts, [[echo x >/dev/null; >/dev/shm/x; test -e /dev/shm/x || exit
+    assert.equal("ro,nosuid,nodev,noexec readonly", inside(parts, [[
+      echo x >/dev/null; >/dev/shm/x; test -e /dev/shm/x || exit
       while read -r _ _ _ _ at flags _; do [ $at != /dev ] || printf '%s ' "${flags%,relatime}"
       done </proc/self/mountinfo
       { >/dev/new; } 2>/dev/null || echo readonly]]))

@@ -157,7 +157,7 @@ local types = {
   },
   dev = {
     fields = { size = size, mode = mode, inodes = inodes, owner = owner },
-    attributes = { nosuid = true, noexec = true },
+    attributes = PRIVATE, -- its devices are mounts of their own
   },
   -- Any that the kernel has, by its name.
   filesystem = {

@@ -162,7 +162,11 @@ function make.dev(state, mount, at)
   end
   local options = filesystem.tmpfs_options { size = mount.size, inodes = mount.inodes, mode = mount.mode or "0755",
     owner = mount.owner }
-  add(state.mounts, new_filesystem(mount, "tmpfs", options))
+  -- A runtime makes the devices there by their numbers.
+  local own = {}
+  for key, value in pairs(mount) do own[key] = value end
+  own.nodev = nil
+  add(state.mounts, new_filesystem(own, "tmpfs", options))
   -- What a later mount is all of is not said twice.
   if not state.is_mounted["/dev/pts"] then
     add(state.mounts, devpts(state, { destination = "/dev/pts", nosuid = true, noexec = true }))
