@@ -127,7 +127,30 @@ describe("a manifest", function()
     assert.equal("SCMP_ACT_ERRNO", assert(json.decode(shown.stdout)).defaultAction)
   end)
 
+  it("tells which refusals beside the policy there are none of", function()
+    local both = "# cella: keyrings, user_namespaces: %s is not known to refuse the system calls that make them\n"
+    local profile = { seccomp_profile = "p.json" }
+    local function tells(text, who) return text:find(both:format(who), 1, true) ~= nil end
+    assert.is_true(tells(manifest {}, "that default"))
+    assert.is_true(tells(manifest { seccomp = false }, "no policy"))
+    assert.is_true(tells(manifest({ seccomp = "default" }, profile), "this policy"))
+    -- But for a policy that has them.
+    local whole = { default = "allow", errno = { EPERM = { "add_key", "request_key", "keyctl",
+      unshare = { { 0, "&", "user" } }, clone = { { 0, "&", "user" } } }, ENOSYS = { "clone3" } } }
+    local text = manifest({ seccomp = whole, keyrings = "none", user_namespaces = false }, profile)
+    assert.is_nil(text:find("not known", 1, true), text)
+    text = manifest({ seccomp = "strict", keyrings = "none", user_namespaces = false }, profile)
+    assert.is_nil(text:find("not known", 1, true), text)
+    whole.errno.EPERM[3] = nil
+    local message = trial.raised(manifest, { seccomp = whole, keyrings = "none" }, profile)
+    assert.truthy(message:find("\n  keyrings: ", 1, true), message)
+    -- Who may make user namespaces is refused nothing.
+    assert.truthy(manifest({ user_namespaces = true }):find("# cella: keyrings: that default", 1, true))
+  end)
+
   local REFUSED = {
+    keyrings = { keyrings = "none" },
+    user_namespaces = { user_namespaces = false, seccomp = false },
     ids = { ids = { uid = "0 1000 1", gid = "0 1000 1" } },
     ["hooks.created"] = { hooks = { created = print } },
     ["rlimits.nofile"] = { rlimits = { nofile = 64 } },

@@ -149,6 +149,40 @@ local function add_mounts(state, box)
   for i, mount in ipairs(box.mounts) do add_mount(state, mount, ("mounts[%d]"):format(i)) end
 end
 
+-- What cella refuses beside a container's policy, where the one that there is there does not.
+local function check_held(state, box, policy, whose)
+  local quiet = {}
+  for _, key in ipairs(config.not_held(box, policy)) do
+    if box.said[key] then
+      state.refuse(key, ("%s is not known to refuse the system calls that make them: give `seccomp` a policy that does")
+        :format(whose))
+    else
+      quiet[#quiet + 1] = key
+    end
+  end
+  if #quiet > 0 then
+    state.note(("%s: %s is not known to refuse the system calls that make them"):format(table.concat(quiet, ", "),
+      whose))
+  end
+end
+
+local function profile_of(state, box, options)
+  if box.said.seccomp and box.seccomp == false then
+    check_held(state, box, nil, "no policy")
+    return { type = "Unconfined" }
+  elseif box.said.seccomp then
+    if not options.seccomp_profile then
+      state.refuse("seccomp", "the nodes have to have it: `cella seccomp show --oci` prints it, and --seccomp-profile "
+        .. "says where it is there")
+    end
+    check_held(state, box, config.own_policy(box), "this policy")
+    return { type = "Localhost", localhostProfile = options.seccomp_profile }
+  end
+  state.note "seccomp: what the node's runtime has as its default"
+  check_held(state, box, nil, "that default")
+  return { type = "RuntimeDefault" }
+end
+
 local function security_of(state, box, options)
   local user, given = box.user or {}, box.capabilities
   local uid, gid = user.uid or 0, user.gid or 0
@@ -166,22 +200,10 @@ local function security_of(state, box, options)
   if #add > 0 and uid ~= 0 then
     state.refuse("capabilities", "a node gives them to root alone (it sets no ambient ones), and user.uid is another")
   end
-  local profile = { type = "RuntimeDefault" }
-  if box.said.seccomp and box.seccomp == false then
-    profile = { type = "Unconfined" }
-  elseif box.said.seccomp then
-    profile = { type = "Localhost", localhostProfile = options.seccomp_profile }
-    if not options.seccomp_profile then
-      state.refuse("seccomp", "the nodes have to have it: `cella seccomp show --oci` prints it, and --seccomp-profile "
-        .. "says where it is there")
-    end
-  else
-    state.note "seccomp: what the node's runtime has as its default"
-  end
   return { runAsUser = uid, runAsGroup = gid, runAsNonRoot = uid ~= 0, privileged = false,
     allowPrivilegeEscalation = box.no_new_privs == false, readOnlyRootFilesystem = box.root.readonly and true or false,
     capabilities = { drop = json.array { "ALL" }, add = #add > 0 and json.array(add) or nil },
-    seccompProfile = profile }
+    seccompProfile = profile_of(state, box, options) }
 end
 
 local function resources_of(cgroup)

@@ -226,12 +226,19 @@ local KEY_CALLS = { errno = { ENOSYS = { "add_key", "request_key", "keyctl" } },
 local USER_NAMESPACES = { default = "allow",
   errno = { EPERM = { unshare = { { 0, "&", "user" } }, clone = { { 0, "&", "user" } } }, ENOSYS = { "clone3" } } }
 
+--- The policy of system calls of a container: what its key says, and what the capabilities open that it keeps.
+---@param box table
+---@return cella.seccomp.policy|false
+function M.own_policy(box)
+  return filter.policy(filter.of(description.policy_of(box), five.masks(box.capabilities).bounding))
+end
+
 --- The policy of system calls of a container with what else cella would do by a filter, or by what a runtime has not;
 --- nil where there is none.
 ---@param box table
 ---@return cella.seccomp.policy?
 function M.policy(box)
-  local policy = filter.policy(filter.of(description.policy_of(box), five.masks(box.capabilities).bounding)) or nil
+  local policy = M.own_policy(box) or nil
   local function both(other)
     other = seccomp.policy(other)
     policy = policy and policy * other or other
@@ -239,6 +246,25 @@ function M.policy(box)
   if (box.keyrings or "none") == "none" then both(KEY_CALLS) end
   if not description.has_user_namespaces(box) then both(USER_NAMESPACES) end
   return policy
+end
+
+--- Which of the keys `keyrings` and `user_namespaces` a container holds by refusing system calls, and would not by a
+--- policy alone.
+---@param box table
+---@param policy cella.seccomp.policy|false|nil
+---@return string[]
+function M.not_held(box, policy)
+  local list = {}
+  local function look(key, calls)
+    if not policy or policy * seccomp.policy(calls) ~= policy then list[#list + 1] = key end
+  end
+  if (box.keyrings or "none") == "none" then look("keyrings", KEY_CALLS) end
+  -- Of all that makes processes "strict" has threads, and none of those has a user namespace of its own (clone(2)).
+  local has_threads_alone = policy and policy == seccomp.named "strict"
+  if not has_threads_alone and not description.has_user_namespaces(box) then
+    look("user_namespaces", USER_NAMESPACES)
+  end
+  return list
 end
 
 local function seccomp_of(state, box)
