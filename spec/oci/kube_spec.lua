@@ -81,10 +81,20 @@ describe("a manifest", function()
       '- name: "HOME"\nvalue: "/"', "allowPrivilegeEscalation: false", 'drop:\n- "ALL"', "readOnlyRootFilesystem: true",
       "runAsGroup: 8\nrunAsNonRoot: true\nrunAsUser: 7", 'cpu: "1500m"\nmemory: "67108864"', 'type: "RuntimeDefault"',
       'medium: "Memory"\nsizeLimit: "1048576"', 'hostPath:\ntype: "Directory"\npath: "/usr"',
-      'mountPath: "/u"\nreadOnly: true', "activeDeadlineSeconds: 2", "tty: true", 'restartPolicy: "Never"',
+      'mountPath: "/u"\nreadOnly: true\nrecursiveReadOnly: "Enabled"',
+      "activeDeadlineSeconds: 2", "tty: true", 'restartPolicy: "Never"',
       "automountServiceAccountToken: false", "enableServiceLinks: false", 'image: "image"' } do
       assert.is_true(has(text, lines), lines .. "\nin\n" .. text)
     end
+  end)
+
+  it("tells of which clusters hold that all below a volume is read-only", function()
+    local note = "# cella: recursiveReadOnly: of Kubernetes 1.33 and later"
+    local mounts = { { type = "bind", source = "/usr", destination = "/u", readonly = true } }
+    assert.truthy(manifest({ mounts = mounts }):find(note, 1, true))
+    mounts[1].readonly = nil
+    local text = manifest { mounts = mounts }
+    assert.is_nil(text:find("recursiveReadOnly", 1, true), text)
   end)
 
   it("says a Job with numbers", function()
@@ -175,6 +185,10 @@ describe("a manifest", function()
     ["mounts[1].destination"] = { mounts = { { type = "proc", destination = "/x" } } },
     ["mounts[1]"] = { mounts = { { type = "symlink", destination = "/x", target = "y" } } },
     ["mounts[1].optional"] = { mounts = { { type = "bind", source = "/x", destination = "/x", optional = true } } },
+    ["mounts[1].recursive"] = { mounts = { { type = "bind", source = "/usr", destination = "/x",
+      recursive = false } } },
+    ["mounts[1].readonly"] = { mounts = { { type = "mqueue", destination = "/dev/mqueue", readonly = true } } },
+    ["root[1].readonly"] = { root = { { type = "proc", destination = "/proc", readonly = true } } },
     ["command.argv0"] = { command = { "true", argv0 = "x" } },
     command = { command = print },
   }

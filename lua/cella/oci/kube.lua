@@ -94,9 +94,15 @@ local function add_volume(state, mount, at, volume)
   volume.name = name
   table.insert(state.volumes, volume)
   local path = clean(mount.destination)
+  -- What is mounted below is another mount, which `readOnly` does not reach.
+  local of_all = mount.type == "bind" and mount.readonly
+  if of_all and not state.tells_of_all then
+    state.tells_of_all = true
+    state.note "recursiveReadOnly: of Kubernetes 1.33 and later; an older cluster may leave it away without a word"
+  end
   if path:find(":", 1, true) then state.refuse(at .. ".destination", "a colon is in no path of a volume") end
   table.insert(state.volume_mounts, { name = name, mountPath = text(state, path, at .. ".destination"),
-    readOnly = mount.readonly and true or nil })
+    readOnly = mount.readonly and true or nil, recursiveReadOnly = of_all and "Enabled" or nil })
 end
 
 local function check_flags(state, mount, at)
@@ -120,6 +126,10 @@ end
 local function add_part(state, part, at)
   if part.type == "tmpfs" then return add_tmpfs(state, part, at) end
   local place = BY_ITSELF[part.type]
+  -- As nodes have them for who is not privileged.
+  if place and part.readonly and part.type ~= "sysfs" and part.type ~= "cgroup2" then
+    state.refuse(at .. ".readonly", "a node mounts it by itself, and can be written to")
+  end
   if place and clean(part.destination) ~= place then
     state.refuse(at .. ".destination", ("a node has it at %s alone"):format(place))
   end

@@ -54,7 +54,7 @@ end
 local PLACE = { destination = both "mounts[].destination",
   parents = refused("which mode directories have that are made for a mount is the runtime's choice", is "755") }
 local FLAGS = with(all("nosuid nodev noexec", { oci = "mounts[].options", kube = "" }), {
-  readonly = { oci = "mounts[].options", kube = "volumeMounts[].readOnly" },
+  readonly = { oci = "mounts[].options", kube = "volumeMounts[].readOnly, recursiveReadOnly" },
 })
 FLAGS.nosymfollow = refused("runtimes of before OCI 1.1 do not know it, and some leave away what they do not know",
   is(false))
@@ -190,7 +190,8 @@ M.ROWS = {
   ["cella.mount.bind"] = {
     type = both "mounts[].type",
     source = { oci = "mounts[].source", kube = "volumes[].hostPath" },
-    recursive = { oci = "mounts[].options", kube = "" },
+    recursive = { oci = "mounts[].options",
+      kube = no("a node binds all that is mounted below, too", is(true)) },
     optional = here("", "a node would make a directory in its place", is(false)), -- decided when it is written
     create = refused("a runtime makes what is missing on the host without being asked", is(false)),
     idmap = here("mounts[].uidMappings", nil),
