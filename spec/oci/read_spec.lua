@@ -94,6 +94,65 @@ describe("a bundle", function()
     end), 1, true)
   end)
 
+  it("is refused where a device that is there could do more than the rules allow", function()
+    local block
+    for name in trial.sh("find /dev -maxdepth 1 -type b"):gmatch "/dev/(%S+)" do block = block or name end
+    if not block then return pending("needs a block device") end
+    local node = "/dev/" .. block
+    local major, minor = trial.sh("stat -c '%Hr %Lr' " .. node):match "(%d+) (%d+)"
+    major, minor = tonumber(major), tonumber(minor)
+    local deny = { allow = false, access = "rwm" }
+    local function allow(access, of) return { allow = true, type = "b", major = major, minor = of, access = access } end
+    local function named(config)
+      config.linux.devices = { { path = node, type = "b", major = major, minor = minor } }
+    end
+    local function bound(config)
+      table.insert(config.mounts, { destination = "/dev/x", type = "bind", source = node, options = { "bind", "rw" } })
+    end
+    trial.sh(("ln -s %s %s/ldev"):format(node, directory))
+    local function linked(config)
+      table.insert(config.mounts, { destination = "/dev/x", type = "bind", source = "ldev", options = { "bind" } })
+    end
+    for _, way in ipairs { { named, "linux.devices[0]: " }, { bound, "mounts[3]: " }, { linked, "mounts[3]: " } } do
+      local function with(...)
+        local rules = { ... }
+        return function(config)
+          while config.mounts[4] do table.remove(config.mounts) end
+          way[1](config)
+          config.linux.resources = { devices = rules }
+        end
+      end
+      assert(read(with(deny, allow("rwm", minor))))
+      assert(read(with(deny, allow("r", minor), allow("w", minor))))
+      assert(read(with(allow("rw", minor))))
+      for _, change in ipairs { with(deny), with(deny, allow("r", minor)), with(deny, allow("m", minor)),
+        with(allow("rwm", minor), deny), with(deny, allow("m")), with(allow("m")) } do
+        assert.matches(way[2] .. "not supported: ", refused(change), 1, true)
+        assert.matches("linux.resources.devices does not allow both", refused(change), 1, true)
+      end
+    end
+    -- What each container has is allowed, as other runtimes have it, wherever it is bound.
+    assert(read(function(config)
+      table.insert(config.mounts, { destination = "/x", type = "bind", source = "/dev/zero", options = { "bind" } })
+      config.linux.resources = { devices = { deny } }
+    end))
+    -- What is said of the mount of a device is held, or refused.
+    for _, option in ipairs { "rshared", "shared", "unbindable", "suid", "exec", "noatime", "idmap" } do
+      assert.matches(("the option %q of a device is not supported"):format(option), refused(function(config)
+        bound(config)
+        local map = { { containerID = 0, hostID = 5, size = 1 } }
+        local mount = config.mounts[#config.mounts]
+        mount.options[3] = option
+        if option == "idmap" then mount.uidMappings, mount.gidMappings = map, map end
+      end), 1, true)
+    end
+    assert.matches(".uidMappings: not supported of a device", refused(function(config)
+      bound(config)
+      local map = { { containerID = 0, hostID = 5, size = 1 } }
+      config.mounts[#config.mounts].uidMappings, config.mounts[#config.mounts].gidMappings = map, map
+    end), 1, true)
+  end)
+
   it("is refused by the name of each field that is not supported", function()
     local count = 0
     for _, row in ipairs(fields.rows) do

@@ -2,7 +2,8 @@
 --
 -- Devices that nobody has put into the container cannot be opened there, whatever is made in it: each mount has nodev.
 -- So a rule that denies all holds without a program for it (BPF), and one that allows a device is held where that is
--- there. Rules that make other exceptions are refused.
+-- there. What is there can be read and written to: the rules, in their order, have to allow both, or they are refused;
+-- and so are those that make other exceptions.
 
 local core = require "cella.core"
 local host = require "cella.host"
@@ -57,18 +58,18 @@ end
 --- The devices that are to be there, as the key `devices` takes them. Raises { refused = message }.
 ---@param list table[]?
 ---@param has_user_namespace boolean
----@param bound { path: string, destination: string }[]  those that are among the mounts
+---@param bound { path: string, destination: string, field: string }[]  those that are among the mounts
 ---@return table[]
 function M.of(list, has_user_namespace, bound)
   local result, has = {}, {}
-  local function add(node, at, letter, number)
-    if OWN[at] == number or has[at] then return end
+  local function add(node, at, letter, number, path)
+    if letter == "c" and OWN[at] == number or has[at] then return end
     has[at] = true
-    result[#result + 1] = { path = node, destination = at, number = letter .. " " .. number }
+    result[#result + 1] = { path = node, destination = at, number = letter .. " " .. number, field = path }
   end
   for _, one in ipairs(bound) do
     local found = host.facts().files[one.path]
-    add(one.path, one.destination, found.type == "char" and "c" or "b", found.number)
+    add(one.path, one.destination, found.type == "char" and "c" or "b", found.number, one.field)
   end
   for i, one in ipairs(list or {}) do
     local path = ("linux.devices[%d]"):format(i - 1)
@@ -84,7 +85,7 @@ function M.of(list, has_user_namespace, bound)
         TYPES[letter], number, TYPES[letter])
     end
     check_node(one, node, path, has_user_namespace)
-    add(node, at, letter == "u" and "c" or letter, number)
+    add(node, at, letter == "u" and "c" or letter, number, path)
   end
   return result
 end
@@ -92,6 +93,23 @@ end
 local function number_of(one)
   local major, minor = tostring(one.major or "*"), tostring(one.minor or "*")
   return major == "-1" and "*" or major, minor == "-1" and "*" or minor
+end
+
+-- Whether the rules let a device be read and written to. The last that is about it counts, for each kind of access, and
+-- without one it is denied, as the programs (BPF) of other runtimes have it; what each container has is allowed anyway.
+local function is_allowed(rules, number)
+  if ALLOWED[number] or number:find "^c 136:" then return true end
+  local letter, major, minor = number:match "^(.) (.*):(.*)$"
+  local can = {}
+  for _, one in ipairs(rules) do
+    local its_type, its_major, its_minor = one.type, number_of(one)
+    if its_type == nil or its_type == "" or its_type == "a" or its_type == letter then
+      if (its_major == "*" or its_major == major) and (its_minor == "*" or its_minor == minor) then
+        for access in (one.access or "rwm"):gmatch "." do can[access] = one.allow == true end
+      end
+    end
+  end
+  return can.r and can.w or false
 end
 
 --- Checks that the rules hold by nodev. Returns the path of one that CAP_SYS_ADMIN over the host would undo. Raises
@@ -129,6 +147,12 @@ function M.check(rules, devices, mounts, bounding)
     end
     for _, name in ipairs(bounding) do
       if not one.allow and name == "sys_admin" then undone = path end
+    end
+  end
+  for _, device in ipairs(rules and rules[1] and devices or {}) do
+    if not is_allowed(rules, device.number) then
+      fail(device.field, "not supported: %s could be read and written to, and linux.resources.devices does not allow "
+        .. "both: that would need a program for it (BPF)", device.destination)
     end
   end
   return undone

@@ -213,6 +213,21 @@ local function is_device(mount, entry)
   return kind == "char" or kind == "block"
 end
 
+-- What is said of the mount of a device and is so anyway. It is read-only: a device is written to there all the same,
+-- and rw, as engines write it, says no more. Nothing is mounted below it that slave could be about.
+local OF_DEVICES = { bind = true, rbind = true, rw = true, ro = true, rro = true, nosuid = true, rnosuid = true,
+  noexec = true, rnoexec = true, dev = true, private = true, rprivate = true, slave = true, rslave = true,
+  atime = true, diratime = true, nostrictatime = true, symfollow = true }
+
+local function check_device(entry, path)
+  for i, option in ipairs(entry.options or {}) do
+    if not OF_DEVICES[option] and FLAGS[option] ~= true then
+      fail(("%s.options[%d]"):format(path, i - 1), "the option %q of a device is not supported", option:sub(1, 80))
+    end
+  end
+  if #(entry.uidMappings or {}) > 0 then fail(path .. ".uidMappings", "not supported of a device") end
+end
+
 local function clean(path) return (path:gsub("/+", "/"):gsub("(.)/$", "%1")) end
 
 local function is_below(path, directory)
@@ -265,7 +280,8 @@ function M.of(list, bundle, rootfs, kinds)
     if mount.copies_up then check_copy(mount, rootfs) end
     if mount.type == "cgroup2" then check_cgroup(mount, kinds, path) end
     if is_device(mount, entry) then
-      devices[#devices + 1] = { path = mount.source, destination = destination }
+      check_device(entry, path)
+      devices[#devices + 1] = { path = mount.source, destination = destination, field = path }
     else
       result[#result + 1] = mount
     end

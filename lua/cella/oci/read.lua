@@ -401,7 +401,7 @@ local function build(config, directory)
   if undone and kinds.user == "host" then
     fail(undone, "not supported together with CAP_SYS_ADMIN over the host: it could mount without nodev")
   end
-  for _, device in ipairs(named) do device.number = nil end
+  for _, device in ipairs(named) do device.number, device.field = nil, nil end
   local personality = linux.personality or {}
   if personality.domain and personality.domain ~= "" and personality.domain ~= "LINUX" then
     fail("linux.personality.domain", "%q is not supported: LINUX is", personality.domain:sub(1, 80))
