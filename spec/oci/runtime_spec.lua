@@ -275,6 +275,66 @@ describe("cella-oci", function()
     said { "delete", "--force", "two" }
   end)
 
+  it("signals all where it knows which these are, and refuses it otherwise", function()
+    local function shared(config)
+      for i, one in ipairs(config.linux.namespaces) do
+        if one.type == "pid" then table.remove(config.linux.namespaces, i) end
+      end
+      -- A new proc would be that of another pid namespace.
+      if config.mounts[1].type == "proc" then
+        config.mounts[1] = { destination = "/proc", type = "bind", source = "/proc", options = { "rbind" } }
+      end
+    end
+    local result = run { "create", "--bundle", bundle({ "sleep", "1000" }, shared), "one" }
+    assert.equal(0, result.status, result.stderr)
+    assert.matches("nobody knows which processes are the container's", result.stderr, 1, true)
+    said { "start", "one" }
+    for _, signal in ipairs { "KILL", "TERM" } do
+      result = run { "kill", "--all", "one", signal }
+      assert.equal(1, result.status)
+      assert.matches("--all: the container has no cgroup", result.stderr, 1, true)
+    end
+    assert.equal("running", state "one".status)
+    said { "kill", "one", "KILL" }
+    trial.wait_for(function() return state "one".status == "stopped" end, "its end")
+    said { "delete", "one" }
+    -- The first of a pid namespace has all of it end.
+    result = run { "create", "--bundle", bundle { "sleep", "1000" }, "two" }
+    assert.equal("", result.stderr)
+    said { "start", "two" }
+    assert.matches("only KILL is for all", run { "kill", "--all", "two", "TERM" }.stderr, 1, true)
+    said { "kill", "--all", "two", "KILL" }
+    trial.wait_for(function() return state "two".status == "stopped" end, "its end")
+    said { "delete", "two" }
+  end)
+
+  it("deletes by force what waits for a hook, and ends the hook #slow", function()
+    local path = bundle { "true" }
+    trial.sh(("ln -sf busybox %s/rootfs/bin/sleep"):format(path))
+    local function hook(script) return { { path = "/bin/sh", args = { "sh", "-c", script .. "; sleep 1000" } } } end
+    local there = directory .. "/there"
+    local script = ("echo $$ >%s"):format(there)
+    for point, words in pairs { createRuntime = { "create", "--bundle", path, "one" },
+      createContainer = { "create", "--bundle", path, "one" }, startContainer = { "start", "one" },
+      poststart = { "start", "one" } } do
+      bundle({ "sleep", "1000" }, function(config)
+        bundles.writable(config)
+        config.hooks = { [point] = hook(point == "startContainer" and "touch /there" or script) }
+      end)
+      if point == "startContainer" or point == "poststart" then said { "create", "--bundle", path, "one" } end
+      local waiting = assert(cella.plan():exec { trial.lua, trial.top .. "/bin/cella-oci", "--root",
+        directory .. "/states", words[1], words[2], words[3], words[4], stdin = "null", stdout = "capture",
+        stderr = "capture" }:spawn {})
+      local seen = point == "startContainer" and path .. "/rootfs/there" or there
+      trial.wait_for(function() return trial.read(seen) end, "the hook of " .. point)
+      said { "delete", "--force", "one" }
+      local result = assert(waiting:wait(10))
+      assert.equal(1, result.code, point)
+      assert.equal("", said { "list", "--quiet" })
+      os.remove(seen)
+    end
+  end)
+
   it("needs the bundle's config.json at create alone: it may change then, or go", function()
     local function hook(name) return { { path = "/bin/sh", args = { "sh", "-c", "cat >" .. directory .. name } } } end
     local path = bundle({ "sleep", "1000" }, function(config)

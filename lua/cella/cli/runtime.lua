@@ -136,7 +136,8 @@ local commands = {}
 local function create_options(found, common, id)
   return { root = common.root, id = id, bundle = found.bundle or ".", pid_file = found["pid-file"],
     console_socket = found["console-socket"], preserve_fds = found["preserve-fds"],
-    keyring = not found["no-new-keyring"], cgroups = common["cgroup-manager"] ~= "disabled" }
+    keyring = not found["no-new-keyring"], cgroups = common["cgroup-manager"] ~= "disabled",
+    warn = function(message) M.report(common, message, "warning") end }
 end
 
 -- A bundle is found again by later commands, which may be elsewhere.

@@ -41,6 +41,7 @@ end
 ---@field preserve_fds integer?
 ---@field keyring boolean?  false: that of the caller
 ---@field cgroups boolean?  false: none, whatever the bundle says
+---@field warn (fun(message: string))?  is told what may surprise
 ---@field terminal boolean?  false: the caller has another way for it
 
 -- That a user namespace which is joined has the maps that the bundle tells of, as engines do who have made both.
@@ -93,20 +94,21 @@ local function run_inside(state, pid, list)
   for _, kind in ipairs(kinds.list) do
     if sys.namespace(kind, pid) ~= sys.namespace(kind) then joins[#joins + 1] = { type = kind, pidfd = pidfd } end
   end
-  local ok, err = hooks.run("createContainer", list, state:describe_inside("creating", pid), nil, function(command)
-    local plan = Plan.new()
-    local root = plan:input("open_root", function()
-      return core.open(("/proc/%d/root"):format(pid), { "path", "directory" })
-    end)
-    plan:join(joins)
-    plan:fchdir(root):chroot(".")
-    plan:close(root)
-    if joins[1].type == "user" then
-      local uid, gid = streams.first_id("uid", pid), streams.first_id("gid", pid)
-      plan:setresgid(gid, gid, gid):setresuid(uid, uid, uid)
-    end
-    return hooks.start(plan, command)
-  end)
+  local ok, err = hooks.run("createContainer", list, state:describe_inside("creating", pid), { doomed = state:dooms(),
+    start = function(command)
+      local plan = Plan.new()
+      local root = plan:input("open_root", function()
+        return core.open(("/proc/%d/root"):format(pid), { "path", "directory" })
+      end)
+      plan:join(joins)
+      plan:fchdir(root):chroot(".")
+      plan:close(root)
+      if joins[1].type == "user" then
+        local uid, gid = streams.first_id("uid", pid), streams.first_id("gid", pid)
+        plan:setresgid(gid, gid, gid):setresuid(uid, uid, uid)
+      end
+      return hooks.start(plan, command)
+    end })
   pidfd:close()
   return ok, err
 end
@@ -130,6 +132,10 @@ local function create_in(state, options, bundle)
     end)
     if not place and err then return nil, err end
   end
+  if not place and bundle.container.namespaces.pid == "host" and options.warn then
+    options.warn("without a cgroup and a pid namespace of its own nobody knows which processes are the container's: "
+      .. "its first alone ends with kill and delete, and what it has started goes on")
+  end
   local box = bundle.box
   box.description.plain = true -- with what cella's own keys do not say
   if options.keyring == false then box.description.keyrings = "host" end
@@ -148,9 +154,9 @@ local function create_in(state, options, bundle)
     data.pid, data.start = facts.pid, states.start_time(facts.pid)
     if not data.start then return nil, "the process has ended" end
     local good, problem = state:write(data)
-    local described = state:describe "creating"
-    if good then good, problem = hooks.run("prestart", bundle.hooks.prestart, described) end
-    if good then good, problem = hooks.run("createRuntime", bundle.hooks.createRuntime, described) end
+    local described, how = state:describe "creating", { doomed = state:dooms() }
+    if good then good, problem = hooks.run("prestart", bundle.hooks.prestart, described, how) end
+    if good then good, problem = hooks.run("createRuntime", bundle.hooks.createRuntime, described, how) end
     if good then return true end
     failure = problem
     return nil, tostring(problem)

@@ -19,7 +19,23 @@ function M.kill_process(state)
   pidfd:close()
 end
 
---- Sends a signal to the process of a container; with `to_all`, to all that are in its cgroup.
+--- SIGKILL for all of a container that can be told, whoever holds its lock: who waits for a hook of it goes on then.
+---@param state cella.oci.state
+function M.kill(state)
+  M.kill_process(state)
+  if state.data.cgroup then cgroups.kill(state.data.cgroup) end
+end
+
+-- Whether all end with its process: that is the first of a pid namespace, and not one that has joined another's.
+local function ends_all(state)
+  local pidfd = state:hold()
+  if not pidfd then return true end
+  pidfd:close()
+  return state:describe_inside().pid == 1
+end
+
+--- Sends a signal to the process of a container; with `to_all`, to all that are in its cgroup. Without one it is told
+--- which they are by nobody: refused, but where the kernel kills all of a pid namespace with its first.
 ---@param state cella.oci.state
 ---@param signal string|integer
 ---@param to_all boolean?
@@ -31,6 +47,10 @@ function M.signal(state, signal, to_all)
     if state:status() == "stopped" then return failed("kill", nil, "container not running") end
     cgroups.signal(state.data.cgroup, signal)
     return true
+  elseif to_all and not (is_kill and ends_all(state)) then
+    return failed("kill", nil, "--all: the container has no cgroup that tells which processes are its own", nil,
+      is_kill and "nor has it a pid namespace of its own, all of which would end with its first process"
+        or "without one only KILL is for all: of a container that has a pid namespace of its own")
   end
   local pidfd = state:hold()
   if not pidfd then return failed("kill", nil, "container not running") end
@@ -64,8 +84,7 @@ function M.delete(state, force)
       return failed("delete", nil,
         ("cannot delete a container that is %s: it has to be stopped, or --force"):format(status))
     end
-    M.kill_process(state)
-    if state.data.cgroup then cgroups.kill(state.data.cgroup) end
+    M.kill(state)
     ok, err = await_end(state)
     if not ok then return nil, err end
   end
@@ -74,7 +93,7 @@ function M.delete(state, force)
   local poststop, hook_error = kept.hooks(state, "poststop")
   -- The specification has all of them run, and what fails said.
   for i, hook in ipairs(poststop or {}) do
-    local _, problem = hooks.run("poststop", { hook }, state:describe "stopped", i)
+    local _, problem = hooks.run("poststop", { hook }, state:describe "stopped", { first = i })
     hook_error = hook_error or problem
   end
   ok, err = state:remove()

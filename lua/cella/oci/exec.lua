@@ -109,7 +109,8 @@ function M.run_hooks(state, list)
   entrance, err = entrance_of(state, process, policy or nil)
   if not entrance then return nil, err end
   local ok
-  ok, err = hooks.run("startContainer", list, state:describe_inside(), nil, hooks.inside(entrance))
+  ok, err = hooks.run("startContainer", list, state:describe_inside(),
+    { start = hooks.inside(entrance), doomed = state:dooms() })
   entrance:close()
   return ok, err
 end

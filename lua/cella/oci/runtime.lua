@@ -45,7 +45,7 @@ local function start_in(state)
   local ok = #first == 0
   if not ok then ok, err = exec.run_hooks(state, first) end
   if ok then ok, err = waiting.finish(state) end
-  if ok then ok, err = hooks.run("poststart", poststart, state:describe()) end
+  if ok then ok, err = hooks.run("poststart", poststart, state:describe(), { doomed = state:dooms() }) end
   if ok then return true end
   -- A container whose start fails ends (runtime.md).
   ending.kill_process(state)
@@ -80,6 +80,12 @@ end
 ---@param options { root: string, id: string, force: boolean? }
 ---@return true?, cella.error?
 function M.delete(options)
+  -- Who holds the lock may wait for a hook that never ends.
+  local busy = options.force and states.open(options.root, options.id)
+  if busy then
+    busy:doom()
+    ending.kill(busy)
+  end
   local ok, err = locked(options, ending.delete, options.force)
   if not ok and options.force and err.code == "ENOENT" and err.op == "state" then
     states.sweep(options.root) -- a deletion that has not come to its end has been that of this one, too

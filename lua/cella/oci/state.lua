@@ -101,7 +101,7 @@ local function new(root, id) return setmetatable({ root = root, id = id, path = 
 local CONFIG = "config.json"
 
 local function sweep(path)
-  for _, name in ipairs { "start", "executed", "new", CONFIG, "state.json", "lock" } do
+  for _, name in ipairs { "start", "executed", "new", "doomed", CONFIG, "state.json", "lock" } do
     os.remove(path .. "/" .. name)
   end
   os.remove(path)
@@ -242,6 +242,17 @@ function State:hold()
   if pidfd and is_same_start(M.start_time(pid), start) then return pidfd end
   if pidfd then pidfd:close() end
   return nil
+end
+
+local DOOMED = "/doomed"
+
+--- Has it known that it is going to be deleted, to who holds its lock.
+function State:doom() sys.write_file(self.path .. DOOMED, "", { "wronly", "creat" }, 384) end
+
+--- A function that tells whether that is so.
+---@return fun(): boolean
+function State:dooms()
+  return function() return core.file_status(self.path .. DOOMED) ~= nil end
 end
 
 --- "creating", "created", "running", "paused" or "stopped" (runtime.md).
