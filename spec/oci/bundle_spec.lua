@@ -127,6 +127,37 @@ describe("box:oci", function()
     assert.is_nil(config({}).linux.resources)
   end)
 
+  it("denies devices by rules where whoever is in there could make some", function()
+    if trial.lacks_root() then return pending(trial.lacks_root()) end
+    local function said(keys)
+      keys.namespaces, keys.proc, keys.seccomp = { user = "host" }, false, false
+      keys.root = keys.root or { { type = "tmpfs", destination = "/tmp" } }
+      local made, notes = cella.container(keys):oci { "true" }
+      local list = {}
+      for _, rule in ipairs(assert(made, notes).linux.resources and made.linux.resources.devices or {}) do
+        list[#list + 1] = ("%s %s %s:%s"):format(rule.allow and "allow" or "deny", rule.type or "a",
+          tostring(rule.major or "*"), tostring(rule.minor or "*"))
+      end
+      return table.concat(list, ", "), table.concat(notes, "\n")
+    end
+    local usual = "deny a *:*, allow c 1:3, allow c 1:5, allow c 1:7, allow c 1:8, allow c 1:9, allow c 5:0, "
+      .. "allow c 5:1, allow c 5:2, allow c 136:*"
+    local rules, notes = said { capabilities = { "mknod" } }
+    assert.equal(usual, rules)
+    assert.truthy(notes:find("nodev: devices that lie in the root are denied by rules", 1, true), notes)
+    rules = said { devices = { { path = "/dev/zero", destination = "/zero" } } }
+    assert.equal(usual .. ", allow c 1:5", rules)
+    -- Who has asked for devices has them, and is told that they are not bound to a place.
+    rules, notes = said { mounts = { { type = "tmpfs", destination = "/d", nodev = false } } }
+    assert.equal("", rules)
+    assert.truthy(notes:find("nodev: one is false", 1, true), notes)
+    rules, notes = said { capabilities = { "sys_admin" }, lock_mounts = false }
+    assert.equal("", rules)
+    assert.truthy(notes:find("nodev: who keeps sys_admin", 1, true), notes)
+    -- In a user namespace of its own nobody can.
+    assert.is_nil(config({ capabilities = { "mknod" } }).linux.resources)
+  end)
+
   it("tells what nobody has asked for and is otherwise there", function()
     local box = cella.container { ids = ME }
     local _, notes = box:oci { "true" }

@@ -411,6 +411,33 @@ local function root_of(state, box)
   return config
 end
 
+-- A rule that denies all devices, and those of every /dev and terminals, which runtimes have. A user namespace of its
+-- own needs none: nobody in it makes a device that could be opened.
+local NUMBERS = { "1:3", "1:5", "1:7", "1:8", "1:9", "5:0", "5:1", "5:2", "136" }
+
+local function device_rules(state, box)
+  if box.namespaces.user == "new" then return #state.devices > 0 and state.devices or nil end
+  local open = box.root.source and box.root.nodev == false
+  for _, list in ipairs { box.root, box.mounts } do
+    for _, mount in ipairs(list) do open = open or mount.nodev == false end
+  end
+  if open then
+    state.note "nodev: one is false, and so no rule of the runtime's denies devices, wherever they lie"
+  elseif five.masks(box.capabilities).bounding:has "sys_admin" then
+    state.note "nodev: who keeps sys_admin over the host can undo it, and no rule of the runtime's denies devices"
+  else
+    state.note "nodev: devices that lie in the root are denied by rules of the runtime's alone, which take a cgroup"
+    local list = { { allow = false, access = "rwm" } }
+    for i, number in ipairs(NUMBERS) do
+      local major, minor = number:match "^(%d+):?(%d*)$"
+      list[i + 1] = { allow = true, type = "c", major = tonumber(major), minor = tonumber(minor), access = "rwm" }
+    end
+    for _, rule in ipairs(state.devices) do list[#list + 1] = rule end
+    return list
+  end
+  return #state.devices > 0 and state.devices or nil
+end
+
 local function rank(version)
   local major, minor, patch = version:match "^(%d+)%.(%d+)%.(%d+)$"
   return tonumber(major) * 1e6 + tonumber(minor) * 1e3 + tonumber(patch)
@@ -526,9 +553,10 @@ function M.of(box, command, host)
   end
   linux.sysctl, linux.seccomp = sysctl_of(state, box), seccomp_of(state, box)
   linux.resources, linux.cgroupsPath = resources.of(state, box.cgroup)
-  if #state.devices > 0 then
+  local rules = device_rules(state, box)
+  if rules then
     linux.resources = linux.resources or {}
-    linux.resources.devices = json.array(state.devices)
+    linux.resources.devices = json.array(rules)
   end
   if #state.masked_paths > 0 then linux.maskedPaths = json.array(state.masked_paths) end
   if #state.readonly_paths > 0 then linux.readonlyPaths = json.array(state.readonly_paths) end
