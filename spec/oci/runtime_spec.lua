@@ -275,6 +275,35 @@ describe("cella-oci", function()
     said { "delete", "--force", "two" }
   end)
 
+  it("lists all that there are, and says of which nothing can be told", function()
+    assert.equal("", said { "list", "--quiet" })
+    local path = bundle { "sleep", "1000" }
+    said { "create", "--bundle", path, "one" }
+    for _, text in ipairs { "x", "[1]", '{"pid":"x","start":"y"}', '{"pid":1.5}', '{"annotations":5}',
+      '{"annotations":{"a":1}}', '{"hooks":{"poststop":1}}', '{"bundle":[]}', '{"cgroup":5}', '{"created":1}' } do
+      trial.sh(("mkdir -p -m 700 %s/states/broken"):format(directory))
+      trial.write(directory .. "/states/broken/state.json", text)
+      for _, words in ipairs { { "list" }, { "list", "--quiet" }, { "list", "--format", "json" } } do
+        local result = run(words)
+        assert.equal(1, result.status, text)
+        assert.matches("one", result.stdout, 1, true)
+        assert.is_nil(result.stdout:find("broken", 1, true))
+        assert.matches("states/broken/state.json", result.stderr, 1, true)
+        assert.matches("no state of a container", result.stderr, 1, true)
+      end
+      assert.matches("no state of a container", run({ "state", "broken" }).stderr, 1, true)
+    end
+    trial.sh(("rm -r %s/states/broken"):format(directory))
+    said { "list" }
+    -- Of a directory that somebody else may write to nothing is believed.
+    trial.sh(("chmod 777 %s/states"):format(directory))
+    local result = run { "list" }
+    trial.sh(("chmod 700 %s/states"):format(directory))
+    assert.equal(1, result.status)
+    assert.matches("others may write to this directory", result.stderr, 1, true)
+    said { "delete", "--force", "one" }
+  end)
+
   it("signals all where it knows which these are, and refuses it otherwise", function()
     local function shared(config)
       for i, one in ipairs(config.linux.namespaces) do

@@ -235,7 +235,9 @@ end
 
 function commands.list(found, words, at, common)
   if words[at] then usage("list: nothing expected, got %q", words[at]:sub(1, 80)) end
-  local format, list = format_of(found), runtime.list(common.root)
+  local format = format_of(found)
+  local list, broken = runtime.list(common.root)
+  must(list, broken)
   if found.quiet then
     for _, state in ipairs(list) do say(state.id .. "\n") end
   elseif format == "json" then
@@ -247,7 +249,8 @@ function commands.list(found, words, at, common)
         state.created or "")) .. "\n")
     end
   end
-  return 0
+  for _, err in ipairs(broken) do M.report(common, err, "error") end
+  return #broken > 0 and FAILED or 0
 end
 
 function commands.ps(found, words, at, common)

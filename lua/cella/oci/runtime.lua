@@ -166,16 +166,22 @@ function M.processes(options)
   return lazy.load "cella.oci.processes"(state)
 end
 
---- All containers, as `state` tells them.
+--- All containers, as `state` tells them, and what is wrong with those of which nothing can be told.
 ---@param root string
----@return table[]
+---@return table[]?, cella.error[]|cella.error
 function M.list(root)
-  local result = {}
-  for _, id in ipairs(states.list(root)) do
-    local state = states.open(root, id)
-    if state then result[#result + 1] = state:describe() end
+  local result, broken = {}, {}
+  local ids, problem = states.list(root)
+  if not ids then return nil, problem end
+  for _, id in ipairs(ids) do
+    local state, err = states.open(root, id)
+    if state then
+      result[#result + 1] = state:describe()
+    elseif err.code ~= "ENOENT" then -- deleted in this moment
+      broken[#broken + 1] = err
+    end
   end
-  return result
+  return result, broken
 end
 
 return M

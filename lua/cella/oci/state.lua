@@ -162,12 +162,37 @@ function M.create(root, id)
   return nil, err
 end
 
--- What cella itself has written there, and nobody else could.
+-- Whether a table is one of names to values of a type.
+local function is_map(value, kind)
+  if type(value) ~= "table" then return false end
+  for name, one in pairs(value) do
+    if type(name) ~= "string" or type(one) ~= kind then return false end
+  end
+  return true
+end
+
+local function is_text(value) return type(value) == "string" end
+
+-- What there may be, each alone or not at all.
+local FIELDS = {
+  pid = function(value)
+    return type(value) == "number" and value >= 1 and value < 2147483648 and value == math.floor(value)
+  end,
+  start = is_text, cgroup = is_text, bundle = is_text, rootfs = is_text, created = is_text, owner = is_text,
+  annotations = function(value) return is_map(value, "string") end,
+  hooks = function(value) return is_map(value, "boolean") end,
+}
+
+-- What cella itself has written there, as long as nothing has happened to the file.
 local function read(self)
   local text, _, errno = file.read(self.path .. "/state.json")
   if not text then return errno == ENOENT and {} or nil end
   local value = json.decode(text, MOST_BYTES)
-  return type(value) == "table" and value or nil
+  if type(value) ~= "table" or value[1] ~= nil then return nil end
+  for name, holds in pairs(FIELDS) do
+    if value[name] ~= nil and not holds(value[name]) then return nil, name end
+  end
+  return value
 end
 
 --- That of a container that there is: locked, where somebody is going to change it.
@@ -186,10 +211,12 @@ function M.open(root, id, locks)
   if not ok and err.code == "ENOENT" then return gone(self) end -- in this moment
   if ok and locks then ok, err = take_lock(self, { "rdwr", "creat", "nofollow", "nonblock" }) end
   if not ok then return nil, err end
-  self.data = read(self)
+  local wrong
+  self.data, wrong = read(self)
   if not self.data then
     self:unlock()
-    return failed("read", self.path .. "/state.json", "what is written there is no state of a container")
+    return failed("read", self.path .. "/state.json", "what is written there is no state of a container"
+      .. (wrong and ": " .. wrong or ""))
   end
   return self
 end
@@ -331,11 +358,16 @@ function State:remove()
   return true
 end
 
---- The IDs of all containers.
+--- The IDs of all containers; none where there is no such directory yet.
 ---@param root string
----@return string[]
+---@return string[]?, cella.error?
 function M.list(root)
   local result = {}
+  local ok, err = check_trusted(root)
+  if not ok then
+    if err.code == "ENOENT" then return {} end
+    return nil, err
+  end
   for _, name in ipairs(core.list_directory(root) or {}) do
     local status = M.check_id(name) and core.file_status(root .. "/" .. name)
     if status and status.type == "directory" then result[#result + 1] = name end
