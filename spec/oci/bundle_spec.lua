@@ -11,6 +11,7 @@ local lfs = require "lfs"
 local policy = require "cella.policy"
 local portable = require "spec.support.portable"
 local seccomp = require "cella.seccomp"
+local sys = require "cella.sys"
 local trial = require "spec.support.trial"
 local word = require "cella.seccomp.word"
 
@@ -221,6 +222,49 @@ describe("a config.json cannot say, and box:oci refuses by name,", function()
       assert.equal(1, select(2, message:gsub("\n  ", "")), message)
     end)
   end
+
+  it("what is read-only with mounts below it, which a runtime leaves writable", function()
+    if trial.lacks_user_namespaces() then return pending(trial.lacks_user_namespaces()) end
+    local _, uid, _ = sys.getresuid()
+    local _, gid, _ = sys.getresgid()
+    local plan = cella.plan { namespaces = { "user", "mount" }, ids = { uid = ("0 %d 1"):format(uid),
+      gid = ("0 %d 1"):format(gid), setgroups = "deny", via = "self" } }
+    local result = assert(plan:exec({ trial.lua, "-e", [[
+      local cella, sys = require "cella", require "cella.sys"
+      assert(sys.mount("none", "/", nil, { "rec", "private" }))
+      assert(sys.mount("none", "/mnt", "tmpfs"))
+      assert(sys.mkdir("/mnt/r", 493) and sys.mkdir("/mnt/r/sub", 493) and sys.symlink("r", "/mnt/link"))
+      local function try(keys)
+        keys.ids, keys.proc, keys.seccomp = require "cella.policy".root(), false, false
+        local ok, made = pcall(function() return assert(cella.container(keys):oci { "true" }) end)
+        -- What else may be in the way, of the IDs of who has one, is not looked at.
+        print(not ok and tostring(made):match "\n  ([^\n]*readonly[^\n]*)"
+          or (ok or tostring(made):find "\n  ids: ") and "said" or tostring(made))
+      end
+      local function all()
+        try { root = { path = "/mnt/r", readonly = true } }
+        try { root = { path = "/mnt/link", readonly = true } }
+        try { root = { { type = "bind", source = "/mnt/r", destination = "/", create = true, nodev = true,
+          nosuid = false }, readonly = true } }
+        try { root = "/mnt", readonly_paths = { "/r" } }
+        try { root = { { type = "bind", source = "/mnt", destination = "/m" } }, readonly_paths = { "/m/r" } }
+        try { root = { { type = "bind", source = "/mnt", destination = "/m", readonly = true } },
+          readonly_paths = { "/m/r" } }
+      end
+      all()
+      assert(sys.mount("none", "/mnt/r/sub", "tmpfs"))
+      all()
+      assert(sys.mount("none", "/mnt/r/sub", nil, { "remount", "bind", "rdonly" }))
+      all()
+      try { root = { { type = "tmpfs", destination = "/a" }, { type = "tmpfs", destination = "/a/b" } },
+        readonly_paths = { "/a" } }
+    ]], stdout = "capture", stderr = "capture", environment = "inherit" }):run())
+    assert.equal("", result.stderr)
+    local why = "a runtime makes that one mount read-only, and leaves %s writable, which is mounted below\n"
+    local said, sub = ("said\n"):rep(6), why:format "/mnt/r/sub"
+    assert.equal(said .. ("root.readonly: " .. sub):rep(3) .. ("readonly_paths[1]: " .. sub):rep(2) .. "said\n" .. said
+      .. "readonly_paths[1]: " .. why:format "/a/b", result.stdout)
+  end)
 
   it("what a user namespace without a map is", function()
     local message = trial.raised(function() return cella.container({ ids = false }):oci { "true" } end)

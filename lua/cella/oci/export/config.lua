@@ -16,6 +16,7 @@ local identity = require "cella.container.identity"
 local json = require "cella.oci.json"
 local keys = require "cella.oci.export.keys"
 local lists = require "cella.list"
+local mountinfo = require "cella.mountinfo"
 local mounts = require "cella.oci.export.mounts"
 local own = require "cella.root.own"
 local parts = require "cella.root.description"
@@ -349,6 +350,48 @@ local function add_entry(state, entry, at)
   state.made[#state.made + 1] = { entry = entry, at = at }
 end
 
+-- A mount of the host's below a path of the host that is not read-only, whatever becomes of what it is mounted on.
+local function writable_below(path)
+  local found = core.open(path, { "path" })
+  if not found then return nil end
+  local real = core.readlink(("/proc/self/fd/%d"):format(found:number()))
+  found:close()
+  for _, mount in ipairs(real and mountinfo.below(real) or {}) do
+    if not ("," .. mount.flags .. ","):find(",ro,", 1, true) then return mount.point end
+  end
+  return nil
+end
+
+-- Runtimes make a root read-only, and a path, but nothing that is mounted below.
+local ONE_MOUNT = "a runtime makes that one mount read-only, and leaves %s writable, which is mounted below"
+
+local function check_root(state, root)
+  local below = root.readonly and state.root_path and writable_below(state.root_path .. "/")
+  if below then state.refuse("root.readonly", ONE_MOUNT:format(below)) end
+end
+
+local function is_readonly(mount)
+  return lists.contains(mount.options, "ro")
+end
+
+local function check_readonly_path(state, path, at)
+  path = clean(path)
+  for _, mount in ipairs(state.mounts) do
+    if mount.destination:sub(1, #path + 1) == path .. "/" and not is_readonly(mount) then
+      return state.refuse(at, ONE_MOUNT:format(mount.destination))
+    end
+  end
+  local cover = cover_of(state.mounts, path .. "/")
+  local of_host
+  if cover and lists.contains(cover.options, "rbind") and not is_readonly(cover) and cover.source:sub(1, 1) == "/" then
+    of_host = cover.source .. path:sub(#cover.destination + 1)
+  elseif not cover and state.root_path then
+    of_host = state.root_path .. path
+  end
+  local below = of_host and writable_below(of_host)
+  if below then state.refuse(at, ONE_MOUNT:format(below)) end
+end
+
 local function root_of(state, box)
   local whole = own.complete(box, state.host)
   local root = whole.root
@@ -394,7 +437,9 @@ local function root_of(state, box)
   for _, path in ipairs(whole.masked_paths or {}) do
     table.insert(state.masked_paths, text(state, path, "masked_paths"))
   end
-  for _, path in ipairs(box.readonly_paths or {}) do
+  check_root(state, root)
+  for i, path in ipairs(box.readonly_paths or {}) do
+    check_readonly_path(state, path, ("readonly_paths[%d]"):format(i))
     table.insert(state.readonly_paths, text(state, path, "readonly_paths"))
   end
   state.parts = not state.root_path and root or nil
