@@ -366,7 +366,10 @@ end
 local ONE_MOUNT = "a runtime makes that one mount read-only, and leaves %s writable, which is mounted below"
 
 local function check_root(state, root)
-  local below = root.readonly and state.root_path and writable_below(state.root_path .. "/")
+  -- The host's own is refused as it is.
+  local may_be = root.readonly and state.root_path and not bind.of_host_root({ source = state.root_path .. "/" },
+    state.host)
+  local below = may_be and writable_below(state.root_path .. "/")
   if below then state.refuse("root.readonly", ONE_MOUNT:format(below)) end
 end
 
