@@ -228,6 +228,7 @@ local function confinement_of(options, facts, own, who, moves, host, layers, fir
     cgroups = { moves = #moves > 0 and function(process) return cgroups.move(process.pid, moves) end or nil },
     umask = { first = facts.umask, program = options.umask },
     oom_score_adj = options.oom_score_adj,
+    nice = options.nice,
     limits = { theirs = facts.limits, ours = own.limits },
     groups = { list = who.user.groups, sets = who.user.sets_groups },
     ids = who.user,

@@ -246,6 +246,12 @@ describe("a bundle", function()
       ["hooks.poststop[0].path: an absolute path expected"] = function(c)
         c.hooks = { poststop = { { path = "x" } } }
       end,
+      ["hooks.poststop[0].env[1]: NAME=VALUE expected"] = function(c)
+        c.hooks = { poststop = { { path = "/x", env = { "A=b", "C" } } } }
+      end,
+      ["hooks.prestart[0].env[1]: A is there twice"] = function(c)
+        c.hooks = { prestart = { { path = "/x", env = { "A=b", "A=c" } } } }
+      end,
       ["CAP_NOTHING"] = function(c) c.process.capabilities.bounding[1] = "CAP_NOTHING" end,
     } do
       local said = refused(change)

@@ -275,6 +275,42 @@ describe("cella-oci", function()
     said { "delete", "--force", "two" }
   end)
 
+  it("gives hooks their environment and nothing else, the program's nice value, and none of the caller's groups",
+    function()
+      local nice = "set -- $(/bin/cat /proc/$$/stat); echo ${19}"
+      local environ = "/bin/cat /proc/$$/environ >"
+      local path = bundle({ "sleep", "1000" }, function(config)
+        bundles.writable(config)
+        config.process.scheduler = { policy = "SCHED_OTHER", nice = 7 }
+        config.hooks = {
+          createRuntime = { { path = "/bin/sh", args = { "sh", "-c", environ .. directory .. "/env" },
+            env = { "A=b" } } },
+          startContainer = { { path = "/bin/sh", args = { "sh", "-c", environ .. "/env; " .. nice .. " >/nice" } } },
+        }
+      end)
+      said { "create", "--bundle", path, "one", environment = { TERM = "xterm", PATH = os.getenv "PATH",
+        LUA_PATH = package.path, LUA_CPATH = package.cpath } }
+      said { "start", "one" }
+      assert.equal("A=b\0", trial.read(directory .. "/env"))
+      assert.equal("", trial.read(path .. "/rootfs/env"))
+      assert.equal("7\n", trial.read(path .. "/rootfs/nice"))
+      -- What enters has it too.
+      assert.equal("7\n", said { "exec", "one", "sh", "-c", nice })
+      said { "delete", "--force", "one" }
+      if trial.lacks_root() then return end
+      path = bundle({ "true" }, function(config)
+        table.insert(config.linux.namespaces, { type = "user" })
+        config.linux.uidMappings = { { containerID = 0, hostID = 100000, size = 1000 } }
+        config.linux.gidMappings = config.linux.uidMappings
+        config.hooks = { createContainer = { { path = "/bin/sh",
+          args = { "sh", "-c", "/bin/grep -E '^(Uid|Groups):' /proc/self/status >&2; exit 5" } } } }
+      end)
+      local result = assert(cella.plan():setgroups({ 4, 5 }):exec { trial.lua, trial.top .. "/bin/cella-oci", "--root",
+        directory .. "/states", "create", "--bundle", path, "two", stdin = "null", stdout = "capture",
+        stderr = "capture" }:run {})
+      assert.matches("Uid:\\x090\\.*Groups:[^0-9]*/bin/sh", result.stderr)
+    end)
+
   it("lists all that there are, and says of which nothing can be told", function()
     assert.equal("", said { "list", "--quiet" })
     local path = bundle { "sleep", "1000" }

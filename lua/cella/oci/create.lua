@@ -5,7 +5,9 @@ local core = require "cella.core"
 local Error = require "cella.error"
 local failed = require "cella.oci.failed"
 local file = require "cella.host.file"
+local groups = require "cella.groups"
 local hooks = require "cella.oci.hooks"
+local host = require "cella.host"
 local kinds = require "cella.kinds"
 local lazy = require "cella.lazy"
 ---@module "cella.oci.home"
@@ -100,11 +102,17 @@ local function run_inside(state, pid, list)
       local root = plan:input("open_root", function()
         return core.open(("/proc/%d/root"):format(pid), { "path", "directory" })
       end)
+      local has_user = joins[1] and joins[1].type == "user"
+      local choice = has_user and groups.choose(nil, { crosses = true, joined = true,
+        setgroups = (file.read(("/proc/%d/setgroups"):format(pid)) or ""):match "^[a-z]+" }, host.facts()) or {}
+      -- The caller's are rights over the host, which nobody in there could give up everywhere.
+      if choice.before then plan:setgroups(choice.before):expect_groups(choice.before) end
       plan:join(joins)
       plan:fchdir(root):chroot(".")
       plan:close(root)
-      if joins[1].type == "user" then
+      if has_user then
         local uid, gid = streams.first_id("uid", pid), streams.first_id("gid", pid)
+        if choice.inside then plan:setgroups(choice.groups) end
         plan:setresgid(gid, gid, gid):setresuid(uid, uid, uid)
       end
       return hooks.start(plan, command)

@@ -88,6 +88,7 @@ local function entrance_of(state, process, policy)
   description.rlimits = next(process.rlimits) and process.rlimits or nil
   description.umask = process.umask and tonumber(process.umask, 8)
   description.oom_score_adj = process.oom_score_adj
+  description.nice = process.nice
   return entrance
 end
 
@@ -153,7 +154,6 @@ function M.start(state, options)
   local process
   process, err = read.checked(options.process or "process", read.process, document)
   if not process then return nil, err end
-  if process.nice then return failed("exec", nil, "process.scheduler.nice is not supported for what enters") end
   local ok
   ok, err = streams.check(options, process.command.terminal)
   if not ok then return nil, err end

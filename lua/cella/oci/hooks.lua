@@ -70,10 +70,10 @@ function M.run(point, list, state, how)
   how = how or {}
   for i, hook in ipairs(list or {}) do
     local command = { hook.path, stdin = { content = assert(json.encode(state)) }, stdout = "capture",
-      stderr = "capture", environment = {} }
+      stderr = "capture", environment = { PATH = false, HOME = false, TERM = false } }
     for _, entry in ipairs(hook.env or {}) do
       local name, value = entry:match "^([^=]+)=(.*)$"
-      if name then command.environment[name] = value end
+      command.environment[name] = value -- cella.oci.read has checked that there is one, and each once
     end
     for j, word in ipairs(hook.args or {}) do
       if j == 1 then command.argv0 = word else command[j] = word end

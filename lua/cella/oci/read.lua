@@ -176,11 +176,11 @@ local function user_of(user)
 end
 
 -- NAME=VALUE as a table. Of what cella would put in by itself nothing is left.
-local function environment_of(list)
+local function environment_of(list, at)
   local result = { PATH = false, HOME = false, TERM = false }
   local seen = {}
   for i, entry in ipairs(list or {}) do
-    local path = ("process.env[%d]"):format(i - 1)
+    local path = ("%s[%d]"):format(at, i - 1)
     local name, value = entry:match "^([^=]+)=(.*)$"
     if not name then fail(path, "NAME=VALUE expected, got %q", entry:sub(1, 80)) end
     if seen[name] then fail(path, "%s is there twice", name:sub(1, 80)) end
@@ -251,7 +251,7 @@ function M.process(process)
   local args = required(process.args, "process.args")
   if #args == 0 then fail("process.args", "the list is empty") end
   if args[1] == "" then fail("process.args[0]", "the program's name is empty") end
-  local command = { environment = environment_of(process.env) }
+  local command = { environment = environment_of(process.env, "process.env") }
   for i, word in ipairs(args) do command[i] = word end
   if process.terminal then
     local console = process.consoleSize or {}
@@ -285,6 +285,7 @@ function M.hooks(hooks)
       if required(hook.path, path .. ".path"):sub(1, 1) ~= "/" then
         fail(path .. ".path", "an absolute path expected")
       end
+      environment_of(hook.env, path .. ".env")
       result[point][i] = { path = hook.path, args = hook.args, env = hook.env,
         timeout = hook.timeout and within(hook.timeout, path .. ".timeout", 1, 86400) }
     end
