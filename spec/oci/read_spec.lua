@@ -246,6 +246,30 @@ describe("a bundle", function()
       ["hooks.poststop[0].path: an absolute path expected"] = function(c)
         c.hooks = { poststop = { { path = "x" } } }
       end,
+      ["mounts: more than 1024"] = function(c)
+        for i = 1, 1025 do c.mounts[i] = { destination = "/" .. i, type = "tmpfs" } end
+      end,
+      ["linux.uidMappings: 341 extents; the kernel allows 340"] = function(c)
+        table.insert(c.linux.namespaces, { type = "user" })
+        c.linux.uidMappings = {}
+        for i = 1, 341 do c.linux.uidMappings[i] = { containerID = i, hostID = 100000 + 2 * i, size = 1 } end
+        c.linux.gidMappings = c.linux.uidMappings
+      end,
+      ["linux.devices: more than 1024"] = function(c)
+        c.linux.devices = {}
+        for i = 1, 1025 do c.linux.devices[i] = { path = "/dev/null", type = "c", major = 1, minor = 3 } end
+      end,
+      ["linux.resources.devices: more than 1024"] = function(c)
+        c.linux.resources = { devices = {} }
+        for i = 1, 1025 do c.linux.resources.devices[i] = { allow = false, access = "rwm" } end
+      end,
+      ["linux.seccomp.syscalls[512].args: more than 1024 comparisons in all"] = function(c)
+        c.linux.seccomp = { defaultAction = "SCMP_ACT_ERRNO", syscalls = {} }
+        for i = 1, 600 do
+          c.linux.seccomp.syscalls[i] = { names = { "personality", "clone" }, action = "SCMP_ACT_ALLOW",
+            args = { { index = 0, value = i, op = "SCMP_CMP_EQ" } } }
+        end
+      end,
       ["hooks.poststop[0].env[1]: NAME=VALUE expected"] = function(c)
         c.hooks = { poststop = { { path = "/x", env = { "A=b", "C" } } } }
       end,
@@ -257,6 +281,22 @@ describe("a bundle", function()
       local said = refused(change)
       assert.matches(message == "CAP_NOTHING" and "nothing" or message, said, 1, true)
     end
+  end)
+
+  it("has file systems that become read-only when all is mounted in them", function()
+    local keys = assert(read(function(config)
+      for _, destination in ipairs { "/a", "/ab/c", "/d", "/d/e//f/", "/d", "/d/x", "/e/x", "/e" } do
+        table.insert(config.mounts, { destination = destination, type = "tmpfs", options = { "ro" } })
+      end
+    end)).container
+    local seen = {}
+    for _, mount in ipairs(keys.mounts) do
+      if mount.type ~= "dev" and mount.destination:find "^/[ade]" then
+        seen[#seen + 1] = mount.destination .. (mount.type == "remount" and " later" or mount.readonly and " ro" or "")
+      end
+    end
+    assert.equal("/a ro, /ab/c ro, /d, /d/e//f/ ro, /d, /d/x ro, /e/x ro, /e ro, /d later, /d later",
+      table.concat(seen, ", "):match "/a ro.*")
   end)
 
   it("has a cgroup by its path, which is not the root of all", function()

@@ -22,6 +22,8 @@ for _, number in pairs(OWN) do ALLOWED["c " .. number] = true end
 
 local TYPES = { c = "char", u = "char", b = "block" }
 
+local MOST = 1024 -- each device is looked up, and each rule asked about it
+
 -- The host's node of a number: at the same path, or where udev says that it is.
 local function node_of(path, letter, number)
   local files = host.facts().files
@@ -62,6 +64,7 @@ end
 ---@return table[]
 function M.of(list, has_user_namespace, bound)
   local result, has = {}, {}
+  if #(list or {}) > MOST then fail("linux.devices", "more than %d", MOST) end
   local function add(node, at, letter, number, path)
     if letter == "c" and OWN[at] == number or has[at] then return end
     has[at] = true
@@ -121,6 +124,7 @@ end
 ---@return string?
 function M.check(rules, devices, mounts, bounding)
   local there, undone = {}, nil
+  if #(rules or {}) > MOST then fail("linux.resources.devices", "more than %d", MOST) end
   for _, device in ipairs(devices) do there[device.number] = true end
   for i, one in ipairs(rules or {}) do
     local path = ("linux.resources.devices[%d]"):format(i - 1)

@@ -102,9 +102,12 @@ local function type_of(entry, path)
   return TYPES[name] or "filesystem"
 end
 
+local MOST_EXTENTS = 340 -- user_namespaces(7)
+
 -- A list of mappings as that of a key.
 function M.mappings(list, path)
   local result = {}
+  if #list > MOST_EXTENTS then fail(path, "%d extents; the kernel allows %d", #list, MOST_EXTENTS) end
   for i, one in ipairs(list) do
     local at = ("%s[%d]"):format(path, i - 1)
     local function field(name, low)
@@ -122,6 +125,7 @@ function M.below(path, directory)
 end
 
 local DEV = "/dev"
+local MOST = 1024 -- each costs system calls, and looks at others
 
 local function finish(mount, entry, path, bundle)
   if mount.type == "bind" then
@@ -230,17 +234,22 @@ end
 
 local function clean(path) return (path:gsub("/+", "/"):gsub("(.)/$", "%1")) end
 
-local function is_below(path, directory)
-  return directory ~= "/" and clean(path):sub(1, #directory + 1) == directory .. "/"
-end
-
 -- A file system that is read-only has room for the mounts in it, which have no places there yet: it becomes so when all
 -- is mounted, as in other runtimes. Engines mount /dev so, and /dev/shm in it.
 local function defer_readonly(list)
+  -- From the last to the first, with the places of those behind each as a tree: there may be many.
+  local tree, holds = {}, {}
+  for i = #list, 1, -1 do
+    local node = tree
+    for name in list[i].destination:gmatch "[^/]+" do
+      node[name] = node[name] or {}
+      node = node[name]
+    end
+    holds[i] = node ~= tree and next(node) ~= nil
+  end
   for i = 1, #list do
-    local mount, holds = list[i], false
-    for j = i + 1, #list do holds = holds or is_below(list[j].destination, clean(mount.destination)) end
-    if holds and mount.readonly and mount.type ~= "bind" then
+    local mount = list[i]
+    if holds[i] and mount.readonly and mount.type ~= "bind" then
       mount.readonly = nil
       list[#list + 1] = { type = "remount", destination = mount.destination, readonly = true }
     end
@@ -256,6 +265,7 @@ end
 ---@return table[] mounts, table[] devices  what is mounted; devices of the host that are bound by themselves
 function M.of(list, bundle, rootfs, kinds)
   local result, devices, has_dev = {}, {}, false
+  if #(list or {}) > MOST then fail("mounts", "more than %d", MOST) end
   for i, entry in ipairs(list or {}) do
     local path = ("mounts[%d]"):format(i - 1)
     local destination = schema.required(entry.destination, path .. ".destination")

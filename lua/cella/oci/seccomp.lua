@@ -73,9 +73,12 @@ local function condition_of(arg, path)
   return { index, operator, value }
 end
 
+-- On arguments, in all: each is several of the instructions of a filter, of which there can be 4096.
+local MOST_CONDITIONS = 1024
+
 -- Each entry as conditions and an answer, by the calls that it names.
 local function entries_of(description, default)
-  local by_call = {}
+  local by_call, count = {}, 0
   for i, entry in ipairs(description.syscalls or {}) do
     local path = ("linux.seccomp.syscalls[%d]"):format(i - 1)
     local answer = action_of(schema.required(entry.action, path .. ".action"), entry.errnoRet, path)
@@ -83,7 +86,9 @@ local function entries_of(description, default)
     for j, arg in ipairs(entry.args or {}) do
       conditions[j] = condition_of(arg, ("%s.args[%d]"):format(path, j - 1))
     end
-    for _, name in ipairs(schema.required(entry.names, path .. ".names")) do
+    count = count + #conditions * #schema.required(entry.names, path .. ".names")
+    if count > MOST_CONDITIONS then fail(path .. ".args", "more than %d comparisons in all", MOST_CONDITIONS) end
+    for _, name in ipairs(entry.names) do
       if calls.of(name) then
         by_call[name] = by_call[name] or {}
         table.insert(by_call[name], { conditions = conditions, answer = answer, path = path })
