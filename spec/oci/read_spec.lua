@@ -255,6 +255,14 @@ describe("a bundle", function()
         for i = 1, 341 do c.linux.uidMappings[i] = { containerID = i, hostID = 100000 + 2 * i, size = 1 } end
         c.linux.gidMappings = c.linux.uidMappings
       end,
+      ["process.rlimits[0].hard: not supported: 1152921504606846976 is more than 2^53"] = function(c)
+        c.process.rlimits[1] = { type = "RLIMIT_CORE", soft = 0, hard = json.integer "1152921504606846976" }
+      end,
+      ["linux.timeOffsets.boottime.nanosecs: not supported"] = function(c)
+        table.insert(c.linux.namespaces, { type = "time" })
+        c.linux.timeOffsets = { monotonic = { secs = -4000000, nanosecs = 123456789 },
+          boottime = { secs = 4000000000, nanosecs = 1 } }
+      end,
       ["linux.devices: more than 1024"] = function(c)
         c.linux.devices = {}
         for i = 1, 1025 do c.linux.devices[i] = { path = "/dev/null", type = "c", major = 1, minor = 3 } end

@@ -311,6 +311,31 @@ describe("cella-oci", function()
       assert.matches("Uid:\\x090\\.*Groups:[^0-9]*/bin/sh", result.stderr)
     end)
 
+  it("tells what is no UTF-8 as well as it can, or refuses it; and where its log cannot be", function()
+    local path = bundle { "true" }
+    local function with(words)
+      words.environment = { USER = "\255", PATH = os.getenv "PATH", LUA_PATH = package.path, LUA_CPATH = package.cpath }
+      return run(words)
+    end
+    local result = with { "create", "--bundle", path, "one" }
+    assert.equal(0, result.status, result.stderr)
+    assert.equal("\\xff", state "one".owner)
+    said { "delete", "one" }
+    trial.sh(("ln -s bundle '%s/\255'"):format(directory))
+    result = with { "create", "--bundle", directory .. "/\255", "two" }
+    assert.equal(1, result.status)
+    assert.matches("bundle: the path is no UTF-8", result.stderr, 1, true)
+    for _, command in ipairs { "create", "list" } do
+      local words = { trial.lua, trial.top .. "/bin/cella-oci", "--root", directory .. "/states", "--log",
+        directory .. "/none/log", command }
+      if command == "create" then words[7], words[8], words[9], words[10] = command, "--bundle", path, "two" end
+      result = trial.host(words)
+      assert.equal(1, result.status)
+      assert.matches("--log: " .. directory .. "/none/log: No such file or directory", result.stderr, 1, true)
+    end
+    assert.equal("", said { "list", "--quiet" })
+  end)
+
   it("lists all that there are, and says of which nothing can be told", function()
     assert.equal("", said { "list", "--quiet" })
     local path = bundle { "sleep", "1000" }

@@ -349,6 +349,11 @@ local function perform(words, common)
   if format ~= "text" and format ~= "json" then
     usage("--log-format: text or json expected, got %q", format:sub(1, 80))
   end
+  if common.log then
+    local log, message = io.open(common.log, "a")
+    if not log then usage("--log: %s", tostring(message)) end
+    log:close()
+  end
   local options
   options, at = take_options(words, at + 1, OPTIONS[name], name)
   if options.help then

@@ -8,12 +8,14 @@ local file = require "cella.host.file"
 local groups = require "cella.groups"
 local hooks = require "cella.oci.hooks"
 local host = require "cella.host"
+local json = require "cella.oci.json"
 local kinds = require "cella.kinds"
 local lazy = require "cella.lazy"
 ---@module "cella.oci.home"
 local homes = lazy "cella.oci.home"
 local kept = require "cella.oci.kept"
 local Plan = require "cella.plan"
+local printable = require "cella.printable"
 local read = require "cella.oci.read"
 local states = require "cella.oci.state"
 local streams = require "cella.oci.streams"
@@ -121,11 +123,16 @@ local function run_inside(state, pid, list)
   return ok, err
 end
 
+-- What is no UTF-8 cannot be told to hooks and engines as it is: JSON has no other.
+local function text_of(value)
+  return value and (json.is_utf8(value) and value or printable.text(value))
+end
+
 local function create_in(state, options, bundle)
   local ok, err = streams.check(options, bundle.command.terminal)
   if not ok then return nil, err end
   local data = { bundle = bundle.path, rootfs = bundle.rootfs, created = timestamp(), annotations = bundle.annotations,
-    owner = os.getenv "USER", hooks = kept.hooked(bundle.hooks) }
+    owner = text_of(os.getenv "USER"), hooks = kept.hooked(bundle.hooks) }
   ok, err = state:keep_config(bundle.text)
   if ok then ok, err = state:write(data) end
   if not ok then return nil, err end
@@ -228,6 +235,10 @@ end
 return function(options)
   local ok, err = states.check_id(options.id)
   if not ok then return nil, err end
+  -- Hooks find the bundle by what they are told.
+  if not json.is_utf8(options.bundle) then
+    return failed("bundle", options.bundle, "the path is no UTF-8: hooks and `state` could not be told it, as JSON")
+  end
   local bundle
   bundle, err = read.read(options.bundle)
   if not bundle then return nil, err end

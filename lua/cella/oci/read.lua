@@ -85,7 +85,7 @@ local function limit(value, path)
   if json.is_integer(value) then
     if UNLIMITED[tostring(value)] then return "unlimited" end
     if tostring(value):find "^-" then fail(path, "less than 0") end
-    return MOST -- more than there is of anything: as cella reads a limit of a process that is entered
+    fail(path, "not supported: %s is more than 2^53, and not 2^64-1, which is no limit", tostring(value))
   end
   return within(value, path, 0, MOST)
 end
@@ -114,7 +114,12 @@ local NAMESPACES = { pid = "pid", network = "net", mount = "mount", ipc = "ipc",
 local function seconds_of(offset, path)
   local secs = offset.secs and within(offset.secs, path .. ".secs", -4294967295, 4294967295) or 0
   local nanosecs = offset.nanosecs and within(offset.nanosecs, path .. ".nanosecs", 0, 999999999) or 0
-  return secs + nanosecs / 1e9
+  local result = secs + nanosecs / 1e9
+  local whole = math.floor(result)
+  if whole ~= secs or math.floor((result - whole) * 1e9 + 0.5) ~= nanosecs then
+    fail(path .. ".nanosecs", "not supported: so far from now cella has not all nanoseconds")
+  end
+  return result
 end
 
 local function namespaces_of(linux)
