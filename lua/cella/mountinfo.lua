@@ -52,6 +52,18 @@ function M.of(path)
   return found
 end
 
+--- The one that a path is on, which is one without links and dots; nil where there is no /proc.
+---@param path string
+---@return cella.mount?
+function M.on(path)
+  local found
+  for _, mount in ipairs(M.own()) do
+    local prefix = (mount.point:match "^(.-)/*$") .. "/"
+    if (path .. "/"):sub(1, #prefix) == prefix and (not found or #mount.point >= #found.point) then found = mount end
+  end
+  return found
+end
+
 --- Those that this process sees below a path, and not on it.
 ---@param path string
 ---@return cella.mount[]

@@ -127,6 +127,7 @@ function M.record(plan, box, facts)
   for key, list in pairs { root = root, own = box.own or {}, mounts = box.mounts, devices = box.devices or {} } do
     for i, mount in ipairs(list) do state.keys[mount] = ("%s[%d]"):format(key, i) end
   end
+  state.protects_below = root.readonly and not root.source
   -- Whether anything hears of what the host mounts.
   state.hears = root.source ~= nil and root.propagation == "slave"
   if state.hears then open_root(plan, state, root) end

@@ -263,7 +263,7 @@ error "for editors and readers, not for running"
 --- A root that is put together: its parts, as items, on an empty tmpfs, to which the keys belong.
 ---@class cella.root.parts
 ---@field [integer] cella.mount.entry
----@field readonly boolean?       the tmpfs, once all is there
+---@field readonly boolean?       the tmpfs, once all is there; or a bind at "/", with what its source has below it
 ---@field size (integer|string)?  bytes, "64M", "10%" of the memory
 ---@field mode cella.mode?           of its top: "0755", if not given
 ---@field inodes integer?         files and directories at most

@@ -5,6 +5,8 @@ local core = require "cella.core"
 local description = require "cella.root.description"
 ---@module "cella.root.idmap"
 local idmap = lazy "cella.root.idmap"
+---@module "cella.mountinfo"
+local mountinfo = lazy "cella.mountinfo"
 local place = require "cella.root.place"
 
 local attributes = description.attributes
@@ -71,6 +73,22 @@ local function kind_of(mount, host)
   return found == "directory" and "directory" or "file"
 end
 
+-- What lies over a root of parts becomes read-only with it, when all is there (cella.root): but what the source has
+-- mounted below it is so from now on, before others are mounted there that are not to be.
+local function protect_below(plan, slot, mount)
+  local source = mount.source
+  local found = core.open(type(source) == "table" and ("/proc/self/fd/%d"):format(source.fd) or source, { "path" })
+  local path = found and core.readlink(("/proc/self/fd/%d"):format(found:number()))
+  if found then found:close() end
+  local top = path and mountinfo.on(path)
+  -- Where nothing is known of the mounts there may be some.
+  if top and #mountinfo.below(path) == 0 then return end
+  plan:mount_setattr(slot, true, "rdonly")
+  -- The kernel may have locked the flag where the host has it.
+  local is_readonly = top and ("," .. top.flags .. ","):find(",ro,", 1, true)
+  if not is_readonly then plan:mount_setattr(slot, false, {}, "rdonly") end
+end
+
 function M.make.bind(plan, state, mount)
   local data = type(mount.source) == "table" and mount.source.content and mount.source
   local slot = state.early[mount] or data and data_file(plan, state, data) or M.open_source(plan, state, mount)
@@ -79,6 +97,9 @@ function M.make.bind(plan, state, mount)
   if propagation then plan:mount_setattr(slot, recursive, {}, nil, propagation) end
   if place.is_shared_root(mount) then plan:mount_setattr(slot, false, {}, nil, "private") end
   place.attach(plan, state, mount, slot, kind_of(mount, state.host), false, attributes(mount), recursive)
+  if state.root == slot and state.protects_below and recursive and not data and not mount.readonly then
+    protect_below(plan, slot, mount)
+  end
 end
 
 return M
