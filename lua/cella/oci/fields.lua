@@ -18,7 +18,7 @@ local NO_WINDOWS = "not a field for Linux"
 M.rows = {
   { "ociVersion", "string", "1.x, or it is refused" },
   { "root.path", "string", "`root`", "seen from the bundle; /dev nodes in it are not usable: `nodev`" },
-  { "root.readonly", "boolean", "`root.readonly`", "what `root.path` has mounted below is read-only too, which takes Linux 5.12" },
+  { "root.readonly", "boolean", "`root.readonly`", "what `root.path` has mounted below too, which takes Linux 5.12" },
   { "hostname", "string", "`hostname`" },
   { "domainname", "string", "`domainname`" },
   { "annotations", "map", "what `state` and hooks see" },
