@@ -336,6 +336,20 @@ describe("cella-oci", function()
     assert.equal("", said { "list", "--quiet" })
   end)
 
+  it("says which source of a file system is none", function()
+    local kind = not trial.lacks_root() and (trial.read "/proc/filesystems" or ""):match "%f[^\n]\t(ext4)\n"
+    if not kind then return pending("needs root, and ext4") end
+    for source, words in pairs { ["/no/such"] = "there is no such device", ["/etc/passwd"] = "is no block device",
+      ["/etc/passwd/x"] = "no directory" } do
+      local result = run { "create", "--bundle", bundle({ "true" }, function(config)
+        table.insert(config.mounts, { destination = "/tmp", type = kind, source = source })
+      end), "one" }
+      assert.equal(1, result.status)
+      assert.matches("its source is " .. source .. ": ", result.stderr, 1, true)
+      assert.matches(words, result.stderr, 1, true)
+    end
+  end)
+
   it("lists all that there are, and says of which nothing can be told", function()
     assert.equal("", said { "list", "--quiet" })
     local path = bundle { "sleep", "1000" }

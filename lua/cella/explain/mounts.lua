@@ -153,6 +153,19 @@ local function of_overlay(said)
   return function(fields, plan) return filesystem_of(fields, plan) == "overlay" and said or nil end
 end
 
+-- What the kernel says of the source of any other file system: it does not say which that is.
+local function of_source(said)
+  return function(fields, plan)
+    if filesystem_of(fields, plan) == "overlay" then return nil end
+    for _, option in ipairs(options_of(fields, plan)) do
+      if option.name == "source" and option.value then return ("its source is %s: %s"):format(option.value, said) end
+    end
+    return nil
+  end
+end
+
+local function either(one, other) return function(...) return one(...) or other(...) end end
+
 local function mount_limit()
   local file = io.open("/proc/sys/fs/mount-max", "r")
   local most = file and file:read("*l") or "unknown"
@@ -256,8 +269,9 @@ return function(why, with)
     EINVAL = function(fields, plan) return invalid_option(fields, plan, with) end,
     ELOOP = of_overlay "one of the lower directories lies in another",
     EBUSY = of_overlay "the upper or the work directory belongs to an overlay already",
-    ENOENT = of_overlay "there is no such directory on the host",
-    ENOTDIR = of_overlay "the layers of an overlay are directories",
+    ENOENT = either(of_overlay "there is no such directory on the host", of_source "there is no such device here"),
+    ENOTDIR = either(of_overlay "the layers of an overlay are directories", of_source "in no directory"),
+    ENOTBLK = of_source "this is no block device",
     EROFS = of_overlay "the upper directory is on a read-only mount",
     EACCES = denied_path,
   }
