@@ -1,11 +1,9 @@
 --- The part of a container's plan that is the same whatever is started in it: recorded once, and kept for as long as
 --- the host answers every question as it did then.
 
-local lazy = require "cella.lazy"
 local facts = require "cella.host"
 local policy = require "cella.policy"
----@module "cella.host.unchanged"
-local unchanged = lazy "cella.host.unchanged"
+local unchanged = require "cella.host.unchanged" -- by the second start it may be out of reach
 
 local M = {}
 
