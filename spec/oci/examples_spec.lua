@@ -51,10 +51,11 @@ local function prepare(directory)
 end
 
 -- Namespaces have another number each time; the devices below /dev are mounted in another order; and a mount that
--- another lies over, which is the same, is seen by nobody.
+-- another lies over, which is the same, is seen by nobody. A runtime makes the devices of /dev, which is then no nodev.
 local function comparable(text)
   local lines, seen = {}, {}
-  for line in text:gsub("%[[0-9]+%]", "[a number]"):gmatch "[^\n]+" do
+  text = text:gsub("%[[0-9]+%]", "[a number]"):gsub("(\n */dev rw,nosuid),nodev,", "%1,")
+  for line in text:gmatch "[^\n]+" do
     local device = line:match "^/dev/([a-z]+) "
     local is_mount = line:sub(1, 1) == "/"
     if not (is_mount and seen[line]) and (not device or device == "pts" or device == "shm") then
