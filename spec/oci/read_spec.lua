@@ -131,6 +131,20 @@ describe("a bundle", function()
         assert.matches("linux.resources.devices does not allow both", refused(change), 1, true)
       end
     end
+    -- What no rule is about is denied, and other ways to devices are refused with that.
+    for _, one in ipairs { deny, allow("rwm", minor) } do
+      for _, words in ipairs { "with the option dev of /x", "with CAP_SYS_ADMIN over the host" } do
+        assert.matches("linux.resources.devices[0]: not supported together " .. words, refused(function(config)
+          named(config)
+          config.linux.resources = { devices = { one, allow("rwm", minor) } }
+          if words:find "dev of" then
+            table.insert(config.mounts, { destination = "/x", type = "tmpfs", options = { "dev" } })
+          else
+            table.insert(config.process.capabilities.bounding, "CAP_SYS_ADMIN")
+          end
+        end), 1, true)
+      end
+    end
     -- What each container has is allowed, as other runtimes have it, wherever it is bound.
     assert(read(function(config)
       table.insert(config.mounts, { destination = "/x", type = "bind", source = "/dev/zero", options = { "bind" } })

@@ -7,6 +7,7 @@
 
 local core = require "cella.core"
 local host = require "cella.host"
+local lists = require "cella.list"
 local schema = require "cella.oci.schema"
 
 local fail, required, within = schema.fail, schema.required, schema.within
@@ -144,15 +145,15 @@ function M.check(rules, devices, mounts, bounding)
       fail(path, "not supported: without a program for it (BPF) cella can deny all devices but those that it puts "
         .. "into /dev, and make no exception")
     end
-    for _, mount in ipairs(one.allow and {} or mounts) do
-      if mount.nodev == false then
-        fail(path, "not supported together with the option dev of %s", mount.destination)
-      end
-    end
-    for _, name in ipairs(bounding) do
-      if not one.allow and name == "sys_admin" then undone = path end
+    undone = undone or path
+  end
+  -- What no rule is about is denied, as by the programs of other runtimes.
+  for _, mount in ipairs(undone and mounts or {}) do
+    if mount.nodev == false then
+      fail(undone, "not supported together with the option dev of %s", mount.destination)
     end
   end
+  if not lists.contains(bounding, "sys_admin") then undone = nil end
   for _, device in ipairs(rules and rules[1] and devices or {}) do
     if not is_allowed(rules, device.number) then
       fail(device.field, "not supported: %s could be read and written to, and linux.resources.devices does not allow "
