@@ -5,14 +5,14 @@ local calls = require "cella.seccomp.calls"
 local core = require "cella.core"
 local escape = require "spec.support.escape"
 local named = require "cella.seccomp.named"
+local refused_with = require "spec.support.refused"
+
+local unpack = table.unpack or unpack -- luacheck: ignore 143
 
 teardown(escape.remove)
 
 local function number(name) return calls.of(name).numbers[core.machine] end
 
--- Of those that are refused on a condition: arguments at which they are.
-local ARGUMENTS = { ioctl = "0,0x5412", socket = "40,1", socketpair = "38,1", personality = "0x40000",
-  unshare = "0x10000000", clone = "0x10000011", ptrace = "16" }
 -- What who makes containers inside may call.
 local NESTED = {}
 for _, name in ipairs { "mount", "umount2", "pivot_root", "chroot", "fsopen", "fsconfig", "fsmount", "fspick",
@@ -26,8 +26,8 @@ local function refusals(nests)
     for key, value in pairs(group.calls) do
       local name = type(key) == "number" and value or key
       if number(name) and not (nests and NESTED[name]) then
-        local given = ARGUMENTS[name] and "," .. ARGUMENTS[name] or ""
-        attempts[("call=%d%s"):format(number(name), given)] = "no " .. group.errno
+        local words = { ("call=%d"):format(number(name)), unpack(refused_with(name, group.errno)) }
+        attempts[table.concat(words, ",")] = "no " .. group.errno
       end
     end
   end

@@ -7,6 +7,7 @@ local cella = require "cella"
 local core = require "cella.core"
 local kernels = require "cella.host.kernel"
 local named = require "cella.seccomp.named"
+local refused_with = require "spec.support.refused"
 local seccomp = require "cella.seccomp"
 local trial = require "spec.support.trial"
 
@@ -87,13 +88,7 @@ describe("a program under a policy", function()
       for key, value in pairs(group.calls) do
         local name = type(key) == "number" and value or key
         if calls.of(name).numbers[MACHINE] then
-          -- With the arguments of those that are refused on a condition.
-          local arguments = ({ ioctl = { 0, 0x5412 }, ["socket EAFNOSUPPORT"] = { 40, 1 }, socketpair = { 38, 1 },
-            ["socket ESOCKTNOSUPPORT"] = { 2, 10 }, ["socket EPROTONOSUPPORT"] = { 2, 1, 262 },
-            personality = { 0x40000 }, unshare = { 0x10000000 }, ["clone EPERM"] = { 0x10000000 + 17 },
-            ["clone EINVAL"] = { 0x8011 }, prlimit64 = { 1, 7, 0, 0 }, ptrace = { 16 } })
-          arguments = arguments[name] or arguments[name .. " " .. group.errno] or {}
-          words[#words + 1], expected[#expected + 1] = call(name, (table.unpack or unpack)(arguments)), group.errno
+          words[#words + 1], expected[#expected + 1] = call(name, unpack(refused_with(name, group.errno))), group.errno
         end
       end
     end
