@@ -260,7 +260,7 @@ describe("what a program is denied", function()
         local event = only(events, { path = path, errno = errno })
         if trial.lacks_root() then
           assert.is_nil(event.key, script) -- it is root's in the overlay too
-        elseif not no_idmap then
+        elseif not no_idmap and mountinfo.of("/usr/bin").kind ~= "overlay" then
           assert.truthy(event.key:find('type = "overlay"', 1, true), script)
           assert.truthy(event.key:find("idmap = true", 1, true), script)
           local more = opened({}, event).mounts

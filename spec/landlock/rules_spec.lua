@@ -228,9 +228,10 @@ describe("a program under rules", function()
       assert.same({ "EACCES", "EOPNOTSUPP", "EPROTONOSUPPORT" }, answers(rules, { seccomp = said }, unpack(asked)))
     end
     assert.same({ "EACCES", "EOPNOTSUPP", "EPROTONOSUPPORT" }, answers(rules, { namespaces = "host" }, unpack(asked)))
-    -- The control: the kernel asks no rule, and only nobody listens there.
+    -- The control: nobody listens there, and the kernel asks no rule, or (some 6.12) of these ways of the one alone.
     local list, result = answers({ tcp = {}, at_least = 4 }, { seccomp = false }, unpack(asked))
-    assert.same({ "EACCES", "ECONNREFUSED" }, { list[1], list[2] })
+    assert.equal("EACCES", list[1])
+    assert.truthy(list[2] == "ECONNREFUSED" or list[2] == "EACCES", list[2])
     assert.not_equal("EACCES", list[3])
     assert.same({ "other ways to TCP" }, result.confinement.landlock.lacks)
     local none, err = start(rules, { seccomp = false }, unpack(asked))
