@@ -314,7 +314,14 @@ attributes.no_new_privs = {
 -- what its user has; the caller's.
 local keyrings = rule.one_of { "none", "own", "host" }
 
-local function deny_keys(plan)
+local function at(when, act)
+  return function(plan, value)
+    if value.when == when then act(plan, value) end
+  end
+end
+
+local function deny_keys(plan, value)
+  if value.which ~= "none" then return end
   plan:deny_keys()
   plan.denies_keys = true
 end
@@ -325,15 +332,9 @@ attributes.keys = {
     make = function(plan, value)
       if value.which == "own" then plan:join_session_keyring() end -- it belongs to who makes it
     end,
-    deny_privileged = function(plan, value)
-      if value.which == "none" and value.when == "privileged" then deny_keys(plan) end
-    end,
-    deny_init = function(plan, value)
-      if value.which == "none" and value.when == "init" then deny_keys(plan) end
-    end,
-    deny = function(plan, value)
-      if value.which == "none" and value.when == "program" then deny_keys(plan) end
-    end,
+    deny_privileged = at("privileged", deny_keys),
+    deny_init = at("init", deny_keys),
+    deny = at("program", deny_keys),
   },
   expect = function(plan)
     if plan.denies_keys then plan:expect_no_keys() end
@@ -353,12 +354,8 @@ end
 -- allows everything is: nobody can take it from it, and by it nobody believes what it says (cella.enter.target).
 attributes.init = {
   steps = {
-    doubt_privileged = function(plan, value)
-      if value.when == "privileged" then doubt(plan) end
-    end,
-    doubt = function(plan, value)
-      if value.when == "init" then doubt(plan) end
-    end,
+    doubt_privileged = at("privileged", doubt),
+    doubt = at("init", doubt),
   },
   unread = "it is about the init of a container, which who enters has none of",
   unexpected = "seccomp(2) does what it is told, or fails, and it confines nothing",
@@ -377,6 +374,7 @@ attributes.landlock = {
 }
 
 local function filter_early(plan, value)
+  if not value.filter then return end
   plan:seccomp(value.filter.program, value.filter.name)
   plan.filter, plan.is_filtered = value.filter, value.when
 end
@@ -386,15 +384,9 @@ end
 attributes.seccomp = {
   rules = { container = { seccomp = filter.rule }, enter = { seccomp = filter.rule } },
   steps = {
-    set_privileged = function(plan, value)
-      if value.filter and value.when == "privileged" then filter_early(plan, value) end
-    end,
-    set_init = function(plan, value)
-      if value.filter and value.when == "init" then filter_early(plan, value) end
-    end,
-    set_last = function(plan, value)
-      if value.filter and value.when == "program" then plan.filter = value.filter end
-    end,
+    set_privileged = at("privileged", filter_early),
+    set_init = at("init", filter_early),
+    set_last = at("program", function(plan, value) plan.filter = value.filter or nil end),
   },
   read = function(facts, source)
     facts.seccomp = { mode = tonumber(status.field(source.status, "Seccomp") or "0"),

@@ -40,18 +40,6 @@ function M.own()
   return M.parse(file.read "/proc/self/mountinfo" or "")
 end
 
---- The one in which a file is that this process sees; nil where there is no /proc.
----@param path string  absolute, without links
----@return cella.mount?
-function M.of(path)
-  local found
-  for _, mount in ipairs(M.own()) do
-    local prefix = (mount.point:match "^(.-)/*$") .. "/"
-    if (path .. "/"):sub(1, #prefix) == prefix and (not found or #mount.point >= #found.point) then found = mount end
-  end
-  return found
-end
-
 --- The one that a path is on, which is one without links and dots; nil where there is no /proc.
 ---@param path string
 ---@return cella.mount?

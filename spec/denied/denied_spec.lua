@@ -15,7 +15,7 @@ local load_text = loadstring or load -- luacheck: ignore 143
 
 -- What root's containers write belongs to their IDs without it.
 local no_idmap = not trial.lacks_root() and able.lacks "mount_setattr" or nil
-if not trial.lacks_root() and mountinfo.of("/tmp").kind == "tmpfs" and kernel.is_older(kernel.version(), "6.3") then
+if not trial.lacks_root() and mountinfo.on("/tmp").kind == "tmpfs" and kernel.is_older(kernel.version(), "6.3") then
   no_idmap = "needs a tmpfs that can be ID-mapped (Linux 6.3)"
 end
 
@@ -218,12 +218,12 @@ describe("what a program is denied", function()
 
   it("is opened by no ID-mapped mount where the kernel has none of that file system", function()
     if trial.lacks_root() then return pending "needs root, whose containers have IDs of their own" end
-    local release, of = kernel.release, mountinfo.of
-    finally(function() kernel.release, mountinfo.of = release, of end)
+    local release, on = kernel.release, mountinfo.on
+    finally(function() kernel.release, mountinfo.on = release, on end)
     local status = { type = "file", uid = 4242, real = "/srv/x" }
     local function key(kind, minor, does)
       function kernel.release() return "6." .. minor end
-      function mountinfo.of() return { kind = kind } end
+      function mountinfo.on() return { kind = kind } end
       return keys_of_denied.mount({ object = "/srv/x", status = status, writes = true, does = does },
         { maps = function() return false end })
     end
@@ -260,7 +260,7 @@ describe("what a program is denied", function()
         local event = only(events, { path = path, errno = errno })
         if trial.lacks_root() then
           assert.is_nil(event.key, script) -- it is root's in the overlay too
-        elseif not no_idmap and mountinfo.of("/usr/bin").kind ~= "overlay" then
+        elseif not no_idmap and mountinfo.on("/usr/bin").kind ~= "overlay" then
           assert.truthy(event.key:find('type = "overlay"', 1, true), script)
           assert.truthy(event.key:find("idmap = true", 1, true), script)
           local more = opened({}, event).mounts

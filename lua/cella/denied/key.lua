@@ -87,7 +87,7 @@ local SINCE = { btrfs = "5.15", ntfs3 = "5.15", f2fs = "5.18", erofs = "5.19", s
 -- An ID-mapped mount of what is at a path, if the kernel has such; else nil and why. `layered`: of an overlay, which
 -- has them since 5.19.
 local function mapped(mount, path, layered)
-  local there = mountinfo.of(path)
+  local there = mountinfo.on(path)
   local kind = there and there.kind
   local since = kind and SINCE[kind]
   if since == false then

@@ -23,6 +23,9 @@ local NESTING = {
     calls = { "clone3" } },
 }
 
+-- IPPROTO_SMC and IPPROTO_MPTCP.
+local OTHER_TCP = { { 0, "in", { "inet", "inet6" } }, { 2, "in", { 256, 262 } } }
+
 ---@type cella.seccomp.group[]
 local REFUSED = {
   { reason = "code for the kernel itself: nothing is left to confine", errno = "EPERM",
@@ -57,7 +60,7 @@ local REFUSED = {
       "ESOCKTNOSUPPORT", calls = { socket = { { 0, "==", "inet" }, { 1, "&==", 15, 10 } } } },
   { reason = "other ways to TCP (SMC, MPTCP), much code behind them, which rules about TCP do not know: programs go on "
       .. "without", errno = "EPROTONOSUPPORT",
-    calls = { socket = { { 0, "in", { "inet", "inet6" } }, { 2, "in", { 256, 262 } } } } },
+    calls = { socket = OTHER_TCP } },
   { reason = "limits of process 1, by which the program could end it", errno = "EPERM",
     calls = { prlimit64 = { { 0, "==", 1 } } } },
   { reason = "other behaviours of old systems, among them memory that is executable because it is readable, and "
@@ -125,7 +128,7 @@ local TABLES = {
 
 -- How a program comes to TCP past Landlock's rules about it, which look at connect(2) and bind(2) of a TCP socket.
 local PAST_TCP = { default = "allow", errno = {
-  EPROTONOSUPPORT = { socket = { { 0, "in", { "inet", "inet6" } }, { 2, "in", { 256, 262 } } } }, -- SMC, MPTCP
+  EPROTONOSUPPORT = { socket = OTHER_TCP },
   EOPNOTSUPP = { -- MSG_FASTOPEN
     sendto = { { 3, "&", 0x20000000 } }, sendmsg = { { 2, "&", 0x20000000 } }, sendmmsg = { { 3, "&", 0x20000000 } } },
   ENOSYS = { "io_uring_setup" }, -- by which all of these are called, too
