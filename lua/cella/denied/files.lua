@@ -62,6 +62,23 @@ local function parent_of(path)
   return parent and (parent == "" and "/" or parent)
 end
 
+local function lacks(bits, want)
+  for _, bit in ipairs { READ, WRITE, EXECUTE } do
+    if has(want, bit) and not has(bits, bit) then return true end
+  end
+  return false
+end
+
+-- The bits of a mode that count for who is not the owner.
+local function bits_of_groups(who, status, gid)
+  local groups = who:numbers "Groups"
+  groups[#groups + 1] = gid
+  for _, group in ipairs(groups) do
+    if group == status.gid then return math.floor(status.mode / 8) % 8 end
+  end
+  return status.mode % 8
+end
+
 -- Whether the mode of a file denies something to the program that the caller himself may do.
 local function denies(who, status, want)
   local uid, gid = who:numbers "Uid"[4], who:numbers "Gid"[4]
@@ -69,16 +86,7 @@ local function denies(who, status, want)
   if not uid or status.uid == UNKNOWN or uid == UNKNOWN or status.uid == uid then return false end
   if me ~= 0 and me ~= status.uid then return false end
   if who:has(1) or who:has(2) and want == READ then return false end
-  local groups = who:numbers "Groups"
-  groups[#groups + 1] = gid
-  local bits = status.mode % 8
-  for _, group in ipairs(groups) do
-    if group == status.gid then bits = math.floor(status.mode / 8) % 8 end
-  end
-  for _, bit in ipairs { READ, WRITE, EXECUTE } do
-    if has(want, bit) and not has(bits, bit) then return true end
-  end
-  return false
+  return lacks(bits_of_groups(who, status, gid), want)
 end
 
 -- Whether it is the mode that the program meets first, whatever the mount is like. What is only for some (access
@@ -92,16 +100,9 @@ local function refuses(who, status, want)
   if uid == status.uid then
     bits = math.floor(status.mode / 64) % 8
   elseif status.gid ~= UNKNOWN then
-    local groups = who:numbers "Groups"
-    groups[#groups + 1] = gid
-    for _, group in ipairs(groups) do
-      if group == status.gid then bits = math.floor(status.mode / 8) % 8 end
-    end
+    bits = bits_of_groups(who, status, gid)
   end
-  for _, bit in ipairs { READ, WRITE, EXECUTE } do
-    if has(want, bit) and not has(bits, bit) then return true end
-  end
-  return false
+  return lacks(bits, want)
 end
 
 local HIGHEST = 256 -- directories above one another
