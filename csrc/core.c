@@ -45,6 +45,7 @@ int luaopen_cella_core(lua_State *L)
 	open_decode(L);
 	open_terminal(L);
 	open_cgroup(L);
+	open_heap(L);
 	open_ids(L);
 	open_inherited(L);
 	open_listener(L);

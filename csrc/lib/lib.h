@@ -12,6 +12,7 @@ void open_engine(lua_State *L); /* after open_fd */
 void open_decode(lua_State *L); /* after open_encode */
 void open_fd(lua_State *L);
 void open_file(lua_State *L);
+void open_heap(lua_State *L);
 void open_ids(lua_State *L);
 void open_inherited(lua_State *L);
 void open_listener(lua_State *L);

@@ -117,7 +117,7 @@ END
 
       make install INTERPRETER=/nonexistent/lua; find /usr/local -name bytecode.so; head -n 1 /usr/local/bin/cella]],
       { type = "tmpfs", destination = "/usr/local" })
-    local lost = "cella: module 'cella.cli' not found:\n"
+    local lost = "cella: module 'cella' not found:\n"
     assert.equal(version .. "=cella.container\tfunction\n" .. version:rep(4) .. lost .. lost
       .. "make install: there is no /nonexistent/lua to make bytecode with: the modules are installed as source\n"
       .. "#!/usr/bin/env lua\n", said)
