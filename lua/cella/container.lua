@@ -211,7 +211,7 @@ local function begin(box, cwd, host)
     plan.box = own.complete(box, host, prepared and prepared.mounts)
     root.record(plan, plan.box, {
       maps = who.maps, unknown_maps = who.unknown_maps, host = host, obeyed = identity.is_obeyed(who, host),
-      lock = box.lock_mounts, before_pivot = box.before_pivot,
+      lock = box.lock_mounts, before_pivot = box.before_pivot, taken_by_caller = box.taken_by_caller,
       unprivileged = who.ids ~= nil or who.unknown_maps or who.maps ~= nil,
       maps_group = function(gid)
         if who.maps then return who.maps.gid:outside(gid) ~= nil end

@@ -32,7 +32,7 @@ local NAMES = [[
   process process.capture process.events process.held process.identity process.input process.limits process.lines
   process.output process.result process.serve process.starting process.usage process.wait
   root root.bind root.description root.device root.entry root.filesystem root.idmap root.overlay root.own root.place
-  root.readonly root.system
+  root.readonly root.system root.taken
   seccomp seccomp.action seccomp.calls seccomp.compile seccomp.condition seccomp.constants seccomp.grammar
   seccomp.made.aarch64 seccomp.made.riscv64 seccomp.made.x86_64
   seccomp.named seccomp.opened seccomp.rules seccomp.text seccomp.told seccomp.word

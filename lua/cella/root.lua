@@ -107,6 +107,7 @@ end
 ---@field host cella.Host?  this one if nil
 ---@field obeyed boolean?   whether the container has an ID that the host's /proc obeys
 ---@field lock boolean?     whether the mounts are to be locked
+---@field taken_by_caller boolean?  whether the caller takes what is bound, as who might reach more
 ---@field before_pivot (fun(child: userdata): true?, table?)?  for what is done when all mounts are there, and the old
 ---  root is still the root
 
@@ -122,7 +123,7 @@ function M.record(plan, box, facts)
     mounts = 0, mounted = {}, early = {}, keys = {}, below = 0, user_namespaces = {},
     maps_group = facts.maps_group, unprivileged = facts.unprivileged, maps = facts.maps,
     unknown_maps = facts.unknown_maps, host = facts.host or host.facts(), staged = 0, obeyed = facts.obeyed or false,
-    masked = {}, made = {}, links = {}, led = 0, propagated = {},
+    masked = {}, made = {}, links = {}, led = 0, propagated = {}, taken_by_caller = facts.taken_by_caller,
   }
   for key, list in pairs { root = root, own = box.own or {}, mounts = box.mounts, devices = box.devices or {} } do
     for i, mount in ipairs(list) do state.keys[mount] = ("%s[%d]"):format(key, i) end

@@ -187,7 +187,7 @@ describe("a config.json cannot say, and box:oci refuses by name,", function()
     ["root[2]"] = { root = { { type = "tmpfs", destination = "/x" }, { type = "file", destination = "/x/f",
       content = "" } } },
     ["root[1].type"] = { root = { { type = "remount", destination = "/", readonly = true } } },
-    ["root[1].create"] = { root = { { type = "bind", source = "/tmp", destination = "/x", create = true } } },
+    ["root[1].create"] = { root = { { type = "overlay", lower = "/usr", destination = "/x", create = true } } },
     ["root[1].upper"] = { root = { { type = "overlay", lower = "/usr", upper = "tmpfs", destination = "/x" } } },
     ["root[1].lower[1].fd"] = { root = { { type = "overlay", lower = { { fd = 0 }, "/usr" }, destination = "/x" } } },
     ["root[1].source.fd"] = { root = { { type = "bind", source = { fd = 0 }, destination = "/x" } } },

@@ -90,6 +90,74 @@ describe("cella-oci", function()
     assert.equal("7\nopened\n", result.stdout, result.stderr)
   end)
 
+  -- A user namespace's root, 100000 out here.
+  local function with_ids(config)
+    table.insert(config.linux.namespaces, { type = "user" })
+    config.linux.uidMappings = { { containerID = 0, hostID = 100000, size = 1000 } }
+    config.linux.gidMappings = { { containerID = 0, hostID = 100000, size = 1000 } }
+  end
+
+  -- As podman 5 keeps what it binds into a pod.
+  it("binds what the container's root cannot reach, and nothing beside it #slow", function()
+    if trial.lacks_root() then return pending("needs root") end
+    trial.sh(("mkdir -p %s/closed/open; echo secret >%s/closed/secret; echo text >%s/closed/open/file"):format(
+      directory, directory, directory))
+    local sources = { ["/volume"] = "/closed/open", ["/above"] = "", ["/bin/text"] = "/closed/open/file" }
+    local path = bundle({ "sh", "-c", "cat /volume/file /bin/text; cat /above/closed/open/file /above/closed/secret" },
+      function(config)
+        with_ids(config)
+        for at, source in pairs(sources) do
+          table.insert(config.mounts, { destination = at, type = "bind", source = directory .. source,
+            options = { "rbind", "ro" } })
+        end
+      end)
+    trial.sh(("chmod 755 %s; chmod 700 %s/closed; chown -R 100000:100000 %s/rootfs"):format(directory, directory, path))
+    local result = run { "run", "--bundle", path, "one" }
+    assert.equal("text\ntext\n", result.stdout, result.stderr)
+    assert.matches("/above/closed/open/file': Permission denied", result.stderr, 1, true)
+    assert.matches("/above/closed/secret': Permission denied", result.stderr, 1, true)
+    -- The rules of the container's own root are those of its file system: nobody else is let in.
+    trial.sh(("chmod 700 %s/rootfs; chown 0:0 %s/rootfs"):format(path, path))
+    assert.matches("belongs to uid 0 outside", run({ "run", "--bundle", path, "one" }).stderr, 1, true)
+  end)
+
+  it("keeps the flags that a bind has on the host, whatever the container may mount #slow", function()
+    if trial.lacks_root() then return pending("needs root") end
+    local path = bundle({ "sh", "-c", [[mount -o remount,bind,rw /theirs && touch /theirs/x
+      mount -o remount,bind,rw /own || echo locked, too]] }, function(config)
+      with_ids(config)
+      for _, set in pairs(config.process.capabilities) do table.insert(set, "CAP_SYS_ADMIN") end
+      for at, options in pairs { ["/theirs"] = { "rbind" }, ["/own"] = { "rbind", "ro" } } do
+        table.insert(config.mounts, { destination = at, type = "bind", source = directory .. "/there",
+          options = options })
+      end
+    end)
+    trial.sh(("chmod 755 %s; chown -R 100000:100000 %s/rootfs"):format(directory, path))
+    trial.sh(("mkdir %s/there; mount -t tmpfs -o ro none %s/there"):format(directory, directory))
+    local result = run { "run", "--bundle", path, "one" }
+    trial.sh(("umount %s/there"):format(directory))
+    assert.equal("locked, too\n", result.stdout, result.stderr)
+    assert.matches("mount: permission denied", result.stderr, 1, true)
+  end)
+
+  -- podman binds /run/.containerenv, where a volume is mounted at /run.
+  it("gives what is mounted in a bind a place there, where that can be written to", function()
+    trial.sh(("mkdir -p %s/volume; echo text >%s/file"):format(directory, directory))
+    local function nested(...)
+      local options = { ... }
+      return bundle({ "cat", "/data/in/file" }, function(config)
+        table.insert(config.mounts, { destination = "/data", type = "bind", source = directory .. "/volume",
+          options = options })
+        table.insert(config.mounts, { destination = "/data/in/file", type = "bind", source = directory .. "/file",
+          options = { "bind", "ro" } })
+      end)
+    end
+    assert.matches("there is no such path in the new root",
+      run({ "run", "--bundle", nested("rbind", "ro"), "one" }).stderr, 1, true)
+    assert.equal("text\n", said { "run", "--bundle", nested "rbind", "one" })
+    assert.equal("", trial.read(directory .. "/volume/in/file"))
+  end)
+
   -- As podman 5 has it for what holds a pod together.
   it("has a /dev that is read-only, and others mounted in it #slow", function()
     local path = bundle({ "sh", "-c", "true >/dev/null && echo opened; touch /dev/x || echo refused; touch /dev/shm/x "

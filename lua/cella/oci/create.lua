@@ -19,6 +19,8 @@ local printable = require "cella.printable"
 local read = require "cella.oci.read"
 local states = require "cella.oci.state"
 local streams = require "cella.oci.streams"
+---@module "cella.root.taken"
+local taken = lazy "cella.root.taken"
 local waiting = require "cella.oci.waiting"
 local write_pid_file = require "cella.oci.pid_file"
 
@@ -153,6 +155,12 @@ local function create_in(state, options, bundle)
   end
   local box = bundle.box
   box.description.plain = true -- with what cella's own keys do not say
+  -- The root of a user namespace is nobody on the host: directories there may not let him pass, as those where engines
+  -- keep the files that they bind. The caller passes.
+  local which = box.description.namespaces
+  if which.user ~= "host" and which.mount == "new" then
+    box.description.taken_by_caller = taken.can_be(bundle.rootfs)
+  end
   if options.keyring == false then box.description.keyrings = "host" end
   local command = bundle.command
   local number = streams.FIRST + (options.preserve_fds or 0)

@@ -287,6 +287,8 @@ function M.of(list, bundle, rootfs, kinds)
     end
     if mount.type == "devpts" or mount.type == "dev" then mount.nodev = nil end
     finish(mount, entry, path, bundle)
+    -- As in the root, what is mounted in it is given a place there: an engine's files in a volume at /run.
+    if mount.type == "bind" and not mount.readonly then mount.create = true end
     if mount.copies_up then check_copy(mount, rootfs) end
     if mount.type == "cgroup2" then check_cgroup(mount, kinds, path) end
     if is_device(mount, entry) then

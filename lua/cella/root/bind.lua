@@ -7,6 +7,8 @@ local description = require "cella.root.description"
 local idmap = lazy "cella.root.idmap"
 ---@module "cella.mountinfo"
 local mountinfo = lazy "cella.mountinfo"
+---@module "cella.root.taken"
+local taken = lazy "cella.root.taken"
 local place = require "cella.root.place"
 
 local attributes = description.attributes
@@ -52,14 +54,16 @@ function M.open_source(plan, state, mount)
   end
   local flags = mount.recursive ~= false and { "clone", "recursive" } or { "clone" }
   local slot
-  if type(mount.source) == "table" then
+  if state.taken_by_caller then
+    slot = taken.record(plan, mount)
+  elseif type(mount.source) == "table" then
     local input = plan:input_descriptor(mount.source.fd)
     slot = plan:open_tree_of(input, flags)
     plan:close(input)
   else
     slot = plan:open_tree(mount.source, flags)
   end
-  if mount.optional then plan:optional() end
+  if mount.optional and not state.taken_by_caller then plan:optional() end
   -- Who may write to it was decided by what its name stood for.
   if not mount.readonly and not M.of_host_root(mount, state.host) then plan:expect_not_root(slot) end
   return slot

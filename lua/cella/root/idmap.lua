@@ -6,22 +6,10 @@ local blame = require "cella.blame"
 local core = require "cella.core"
 local mountinfo = require "cella.mountinfo"
 local render = require "cella.plan.render"
+local taken = require "cella.root.taken"
 
 local sys = core.sys
 local M = {}
-
-local function failed(op, errno, path, why)
-  return nil, { op = op, errno = errno, path = path, why = why }
-end
-
--- A descriptor that nothing else owns, or what a system call said in its place.
-local function own(op, fd, _, errno)
-  if not fd then return failed(op, errno) end
-  local copy, _, dup_errno = core.dup(fd)
-  sys.close(fd)
-  if not copy then return failed("dup", dup_errno) end
-  return copy
-end
 
 -- A user namespace with these maps, of which nothing is wanted but its descriptor: a child has it while it waits.
 local function open_user_namespace(new_plan, maps, text)
@@ -75,7 +63,7 @@ local function refusal(path, namespace, errno)
   local asked = path and mountinfo.below(path) or {}
   table.insert(asked, 1, { point = path })
   for _, mount in ipairs(asked) do
-    local tree = mount.point and own("open_tree", sys.open_tree(mount.point, "clone"))
+    local tree = mount.point and taken.own("open_tree", sys.open_tree(mount.point, "clone"))
     if tree then
       local ok, _, said = sys.mount_setattr(tree:number(), false, {}, nil, nil, namespace:number())
       tree:close()
@@ -87,26 +75,14 @@ local function refusal(path, namespace, errno)
   return ASKED[code]
 end
 
-local function open_tree(source, flags)
-  if source.fd then return own("open_tree", sys.open_tree_of(source.fd, flags)) end
-  local tree, err = own("open_tree", sys.open_tree(source.path, flags))
-  if not tree then err.path = source.path end
-  return tree, err
-end
-
 local function mapped_tree(source, flags, mount, namespace)
-  local tree, err = open_tree(source, flags)
-  if not tree then
-    if core.errno_name(err.errno) == "ENOENT" and mount.optional then return false end
-    if core.errno_name(err.errno) == "EPERM" then err.why = ASKED.EPERM end
-    return nil, err
+  local tree, err = taken.tree(source, flags, mount, namespace:number())
+  if tree == nil and err.op == "mount_setattr" then
+    err.why = refusal(source.path, namespace, err.errno)
+  elseif tree == nil and core.errno_name(err.errno) == "EPERM" then
+    err.why = ASKED.EPERM
   end
-  -- Private, or what is mounted below it in the container would be mounted on the host.
-  local ok, _, errno = sys.mount_setattr(tree:number(), mount.recursive ~= false, {}, nil,
-    mount.propagation == "slave" and "slave" or "private", namespace:number())
-  if ok then return tree end
-  tree:close()
-  return failed("mount_setattr", errno, source.path, refusal(source.path, namespace, errno))
+  return tree, err
 end
 
 --- Records the steps of the parent by which a source becomes an ID-mapped mount. Returns its slot.
@@ -137,8 +113,7 @@ function M.open(plan, state, mount, path)
       return namespace, err
     end)
   end
-  local source = type(mount.source) == "table" and mount.source or { path = mount.source }
-  local flags = mount.recursive ~= false and { "clone", "recursive" } or { "clone" }
+  local source, flags = taken.source(mount)
   local call = render.call("idmapped_tree", { source.path and "path" or "fd", source.path or source.fd },
     { "flags", flags }, { "user_namespace", shared.slot })
   return plan:input(call, function() return mapped_tree(source, flags, mount, shared.descriptor) end,

@@ -31,6 +31,7 @@ local IDS = "which IDs there are is the node's choice: leave the key away, and t
 local MOVED = "is a descriptor of this process, which others have not"
 local STREAM = "who starts it there decides about its streams"
 local PARTS = "is said of the root, and a node's file system has no such setting"
+local MADE = "a runtime makes what is missing on the host without being asked"
 local REMOTE = "a directory of this host, which a node has not: in a list of parts it becomes a part of the image"
 
 local function refused(why, unless)
@@ -193,7 +194,7 @@ M.ROWS = {
     recursive = { oci = "mounts[].options",
       kube = no("a node binds all that is mounted below, too", is(true)) },
     optional = here("", "a node would make a directory in its place", is(false)), -- decided when it is written
-    create = refused("a runtime makes what is missing on the host without being asked", is(false)),
+    create = here("", MADE, is(false)), -- where it can be written to, a runtime does so anyway
     idmap = here("mounts[].uidMappings", nil),
     propagation = here("mounts[].options", NODE, is "private"),
   },
@@ -217,7 +218,7 @@ M.ROWS = {
       function(value) return value ~= "tmpfs" end), kube = no(REMOTE) },
     work = here("mounts[].options", REMOTE),
     idmap = refused "runtimes map the IDs of binds alone",
-    create = refused("a runtime makes what is missing on the host without being asked", is(false)),
+    create = refused(MADE, is(false)),
   },
   ["cella.mount.filesystem"] = all("type fstype source options", here "mounts[]"),
   ["cella.mount.proc"] = {
