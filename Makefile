@@ -207,6 +207,7 @@ test-kernels:
 # With podman and containerd, whose runtime cella-oci is then.
 test-oci:
 	@tools/deps engines
+	@tools/deps distributions
 	@$(MAKE) --no-print-directory build
 	@tools/test-oci
 
@@ -265,7 +266,7 @@ help:
 	@echo 'make run      install what is missing, build, start the example container'
 	@echo 'make test     install what is missing, build and test everything'
 	@echo 'make test-kernels  the specs that depend on the kernel, on Linux 5.10, 6.1, 6.12, 7.3, and 6.1 on aarch64'
-	@echo 'make test-oci    podman, as root and as a user, and containerd, with cella-oci for their runtime'
+	@echo 'make test-oci    podman, as root and as a user, and containerd, with cella-oci for their runtime; podman 5'
 	@echo 'make test-distributions  make run and make test as on a bare Debian 13, and with the newest suite'
 	@echo 'make check [LUA=5.1|...]  the specs without the slow ones, as you are, in that Lua'
 	@echo 'make fuzz [FUZZ_SECONDS=600]  options, parsers, results of functions and launches of the runner, at random'

@@ -132,6 +132,13 @@ describe("a manifest", function()
     local text = manifest({ seccomp = "strict" }, { seccomp_profile = "cella/strict.json" })
     assert.is_true(has(text, 'type: "Localhost"\nlocalhostProfile: "cella/strict.json"'), text)
     assert.is_true(has(manifest { seccomp = false }, 'type: "Unconfined"'))
+    -- What podman reads, which knows no such field.
+    local annotation = 'annotations:\n"container.seccomp.security.alpha.kubernetes.io/program": '
+    assert.is_true(has(text, annotation .. '"localhost/cella/strict.json"'), text)
+    text = manifest({ seccomp = false }, { job = true })
+    assert.is_true(has(text, 'template:\nmetadata:\nlabels:\n"app.kubernetes.io/name": "cella"\n' .. annotation
+      .. '"unconfined"'), text)
+    assert.is_nil(manifest({}):find("annotations", 1, true))
     local shown = trial.cella { "seccomp", "show", "--oci", "strict" }
     assert.equal(0, shown.status, shown.stderr)
     assert.equal("SCMP_ACT_ERRNO", assert(json.decode(shown.stdout)).defaultAction)

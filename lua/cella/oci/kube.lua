@@ -280,6 +280,14 @@ local function pod_of(state, box, command, options)
     volumes = #state.volumes > 0 and json.array(state.volumes) or nil }
 end
 
+-- podman reads no `seccompProfile`: without a word about it, it takes its default for any. A cluster takes the field.
+local function annotations_of(pod)
+  local profile = pod.containers[1].securityContext.seccompProfile
+  if profile.type == "RuntimeDefault" then return nil end
+  return { ["container.seccomp.security.alpha.kubernetes.io/program"] = profile.localhostProfile
+    and "localhost/" .. profile.localhostProfile or "unconfined" }
+end
+
 -- A namespace of its own has nothing but `lo`; a pod is in the cluster's network.
 local function no_network(name, labels)
   return { apiVersion = "networking.k8s.io/v1", kind = "NetworkPolicy", metadata = { name = name },
@@ -323,12 +331,15 @@ function M.manifest(box, options, command)
   local labels = { ["app.kubernetes.io/name"] = name }
   local pod = pod_of(state, about, given, options)
   config.stop(found, "a manifest")
-  local document = { apiVersion = "v1", kind = "Pod", metadata = { name = name, labels = labels }, spec = pod }
+  local annotations = annotations_of(pod)
+  local document = { apiVersion = "v1", kind = "Pod", spec = pod,
+    metadata = { name = name, labels = labels, annotations = annotations } }
   if options.job then
     local completions = options.completions
     document = { apiVersion = "batch/v1", kind = "Job", metadata = { name = name, labels = labels },
       spec = { backoffLimit = 0, completions = completions, parallelism = options.parallelism,
-        completionMode = completions and "Indexed" or nil, template = { metadata = { labels = labels }, spec = pod } } }
+        completionMode = completions and "Indexed" or nil,
+        template = { metadata = { labels = labels, annotations = annotations }, spec = pod } } }
   end
   local parts = {}
   for _, note in ipairs(state.notes) do parts[#parts + 1] = "# cella: " .. note .. "\n" end
