@@ -16,7 +16,7 @@ local NAMES = [[
   doctor doctor.features doctor.held doctor.remedies doctor.report
   enter enter.cgroups enter.identity enter.process enter.target
   explain explain.causes explain.everywhere explain.filter explain.mounts explain.obstacles explain.program
-  host host.accounts host.file host.find host.grant host.kernel host.status host.unchanged
+  host host.accounts host.file host.find host.grant host.kernel host.mappable host.status host.unchanged
   idmap idmap.algebra idmap.check idmap.check.parse idmap.check.setgroups idmap.check.warnings idmap.read idmap.value
   landlock landlock.grammar landlock.record landlock.rights landlock.text
   learn learn.openings learn.text

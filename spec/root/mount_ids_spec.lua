@@ -1,9 +1,14 @@
 -- ID-mapped mounts, by what stat(1) says inside; and what the host has afterwards.
 
 local cella = require "cella"
+local kernel = require "cella.host.kernel"
+local mappable = require "cella.host.mappable"
+local mountinfo = require "cella.mountinfo"
 local private_host = require "spec.support.private_host"
 local rootfs = require "spec.support.rootfs"
 local trial = require "spec.support.trial"
+
+local unpack = table.unpack or unpack -- luacheck: ignore 143
 
 local IDS = 'ids = { uid = "0 1000 100", gid = "0 1000 100" }'
 
@@ -37,17 +42,22 @@ describe("an ID-mapped mount", function()
       source or ("%q"):format(directory), idmap and ("idmap = %s,"):format(idmap) or "", more or ""))
   end
 
-  local no_maps
+  local no_maps = kernel.is_older(kernel.version(), "6.3") and "needs a kernel that ID-maps a tmpfs (Linux 6.3)"
   local function able(name, body)
     it(name, function()
-      if no_maps == nil then
-        local said = on_disk(bind "true", "true")
-        no_maps = said:find("EINVAL", 1, true) and "needs a kernel that ID-maps a tmpfs (Linux 6.3)"
-      end
       if no_maps then pending(no_maps) end
       body()
     end)
   end
+
+  it("is one where the kernel has them, and else refused by name #vm", function()
+    local said = on_disk(bind "true", "echo ran")
+    if not no_maps then return assert.equal("ran\n", said) end
+    assert.is_nil(said:find("ran\n", 1, true), said)
+    local words = kernel.is_older(kernel.version(), "5.12") and { "ENOSYS", "this needs Linux 5.12, and this is " }
+      or { "EINVAL", directory .. " (tmpfs) refuses: tmpfs can be ID-mapped from Linux 6.3 on, and this is " }
+    for _, one in ipairs(words) do assert.matches(one, said, 1, true) end
+  end)
 
   local STAT = "cd /mnt && stat -c %n=%u:%g a b"
 
@@ -214,7 +224,8 @@ describe("an ID-mapped mount", function()
     end
 
     able("of file systems that the kernel does not map, which are named", function()
-      says(on_disk(bind("true", nil, '"/proc"'), "echo ran"), "EINVAL", "/proc refuses", "proc, sysfs and devtmpfs")
+      says(on_disk(bind("true", nil, '"/proc"'), "echo ran"), "EINVAL", "/proc (proc) refuses",
+        "proc, sysfs and devtmpfs")
       -- One that is mounted below.
       local said = private_host.sh(([[
         D=%s; mount -t tmpfs disk $D && mkdir $D/p && mount --bind /proc/sys $D/p
@@ -229,8 +240,15 @@ describe("an ID-mapped mount", function()
 
     if trial.lacks_root() then
       it("of the host's files for those who are root in a user namespace only", function()
-        says(on_disk(bind("true", nil, '"/usr/bin"'), "echo ran"), "mount_setattr", "EPERM",
-          "CAP_SYS_ADMIN in the user namespace that owns the file system")
+        local words = { "mount_setattr", "EPERM", "CAP_SYS_ADMIN in the user namespace that owns the file system" }
+        -- What kind of mount it is comes first.
+        local needs = mappable.needs(mountinfo.on("/usr/bin").kind)
+        if needs == "5.12" then
+          words = { "ENOSYS", "this needs Linux 5.12, and this is " }
+        elseif needs ~= nil then
+          words = { "mount_setattr", "EINVAL", "/usr/bin (", ") refuses: " }
+        end
+        says(on_disk(bind("true", nil, '"/usr/bin"'), "echo ran"), unpack(words))
       end)
 
       it("for those who are no root at all", function()

@@ -3,7 +3,7 @@
 local core = require "cella.core"
 local constants = require "cella.seccomp.constants"
 local description = require "cella.root.description"
-local kernels = require "cella.host.kernel"
+local mappable = require "cella.host.mappable"
 local mountinfo = require "cella.mountinfo"
 local named = require "cella.seccomp.named"
 local printable = require "cella.printable"
@@ -80,24 +80,18 @@ local function straight(path, status)
   return path
 end
 
--- Since which Linux file systems can be ID-mapped (mount_setattr(2)); the others, as far as it is known, since 5.12.
-local SINCE = { btrfs = "5.15", ntfs3 = "5.15", f2fs = "5.18", erofs = "5.19", squashfs = "6.2", tmpfs = "6.3",
-  ceph = "6.7", hugetlbfs = "6.9", overlay = false, proc = false, sysfs = false, devtmpfs = false }
-
 -- An ID-mapped mount of what is at a path, if the kernel has such; else nil and why. `layered`: of an overlay, which
 -- has them since 5.19.
 local function mapped(mount, path, layered)
   local there = mountinfo.on(path)
   local kind = there and there.kind
-  local since = kind and SINCE[kind]
-  if since == false then
+  local needs = mappable.needs(kind, layered and "5.19" or nil)
+  if needs == false then
     return nil, ("`idmap = true` of a mount would open it, which the kernel does not have of %s"):format(kind)
   end
-  for _, version in ipairs { layered and "5.19" or "5.12", since } do
-    if kernels.is_older(kernels.version(), version) then
-      return nil, ("`idmap = true` of a mount would open it, which needs Linux %s%s"):format(version,
-        version == since and " of " .. kind or "")
-    end
+  if needs then
+    return nil, ("`idmap = true` of a mount would open it, which needs Linux %s%s"):format(needs,
+      kind and " of " .. kind or "")
   end
   mount.idmap = true
   return mount

@@ -4,6 +4,8 @@
 
 local blame = require "cella.blame"
 local core = require "cella.core"
+local kernels = require "cella.host.kernel"
+local mappable = require "cella.host.mappable"
 local mountinfo = require "cella.mountinfo"
 local render = require "cella.plan.render"
 local taken = require "cella.root.taken"
@@ -57,18 +59,35 @@ local ASKED = {
     .. "(mount_setattr(2))",
 }
 
+-- What the kernel says to a file system that is newer than its maps, or has none.
+local function too_old(kind)
+  local needs = mappable.needs(kind)
+  if not needs then return nil end
+  return ("%s can be ID-mapped from Linux %s on, and this is %s"):format(kind, needs, kernels.release())
+end
+
+-- The type of the file system on which a path lies, whichever links lead to it; nil where that is not to be seen.
+local function kind_on(path)
+  local file = core.open(path, "path")
+  local straight = file and core.readlink(("/proc/self/fd/%d"):format(file:number()))
+  if file then file:close() end
+  local mount = straight and mountinfo.on(straight)
+  return mount and mount.kind or nil
+end
+
 -- Each mount is asked for itself: which is it that refuses?
 local function refusal(path, namespace, errno)
   local code = core.errno_name(errno)
   local asked = path and mountinfo.below(path) or {}
-  table.insert(asked, 1, { point = path })
+  table.insert(asked, 1, { point = path, kind = path and kind_on(path) })
   for _, mount in ipairs(asked) do
     local tree = mount.point and taken.own("open_tree", sys.open_tree(mount.point, "clone"))
     if tree then
       local ok, _, said = sys.mount_setattr(tree:number(), false, {}, nil, nil, namespace:number())
       tree:close()
       if not ok and said == errno and ASKED[code] then
-        return ("%s%s refuses: %s"):format(mount.point, mount.kind and " (" .. mount.kind .. ")" or "", ASKED[code])
+        return ("%s%s refuses: %s"):format(mount.point, mount.kind and " (" .. mount.kind .. ")" or "",
+          code == "EINVAL" and too_old(mount.kind) or ASKED[code])
       end
     end
   end
