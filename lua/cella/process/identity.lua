@@ -1,12 +1,13 @@
 --- Which process a number stands for: a number is given to another once a process has ended, but not with the same
 --- start, since the same boot (proc_pid_stat(5)).
 --
--- The kernel shows a start by the clock of the time namespace of who reads it (time_namespaces(7)). Here it is by that
--- of the machine, so that whoever reads it finds the same.
+-- The kernel shows a start by the clock of the time namespace of who reads it (time_namespaces(7)); before Linux 5.11
+-- by that of the machine, as it is here, so that whoever reads it finds the same.
 
 local core = require "cella.core"
 local Error = require "cella.error"
 local file = require "cella.host.file"
+local kernel = require "cella.host.kernel"
 local kinds = require "cella.kinds"
 
 local M = {}
@@ -52,8 +53,10 @@ local function offset_told_by(of, own)
   return seconds and (tonumber(seconds) + tonumber(nanoseconds) / 1e9) * TICKS
 end
 
--- By how many ticks the clock of this process is ahead of the machine's; nil where it cannot be told.
+-- By how many ticks the clock by which this process is shown starts is ahead of the machine's; nil where it cannot be
+-- told.
 local function offset()
+  if kernel.is_older(kernel.version(), "5.11") then return 0 end
   local own = core.readlink "/proc/self/ns/time"
   if not own or own == ("time:[%.0f]"):format(kinds.FIRST_TIME) then return 0 end
   return offset_told_by("self", own) or offset_told_by(("%d"):format(core.sys.getppid()), own)
