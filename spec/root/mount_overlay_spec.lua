@@ -8,6 +8,23 @@ local policy = require "cella.policy"
 local rootfs = require "spec.support.rootfs"
 local trial = require "spec.support.trial"
 
+local refused = trial.lacks_user_namespaces()
+if not refused and kernels.is_older(kernels.version(), "5.11") then
+  refused = "needs overlays in user namespaces (Linux 5.11)"
+end
+
+describe("an overlay in a user namespace", function()
+  it("is there, or refused with the Linux that has such #vm", function()
+    if trial.lacks_user_namespaces() then return pending(trial.lacks_user_namespaces()) end
+    local keys = { root = "/", mounts = { { type = "overlay", destination = "/mnt",
+      lower = { "/usr/bin", "/usr/lib" } } } }
+    if not refused then return assert.equal("true", trial.word(keys, "basename /mnt/true")) end
+    local err = trial.refused(keys)
+    assert.equal("EPERM", err.code)
+    assert.matches("an overlay in a user namespace needs Linux 5.11, and this is ", tostring(err), 1, true)
+  end)
+end)
+
 describe("an overlay", function()
   local root, directory
   setup(function() root = rootfs.new() end)
@@ -22,21 +39,6 @@ describe("an overlay", function()
     -- What is written to is the caller's.
     return { root = root.path, ids = policy.root(), mounts = { mount } }
   end
-
-  local refused = trial.lacks_user_namespaces()
-  if not refused and kernels.is_older(kernels.version(), "5.11") then
-    refused = "needs overlays in user namespaces (Linux 5.11)"
-  end
-
-  it("is one in a user namespace, or refused with the Linux that has such #vm", function()
-    if trial.lacks_user_namespaces() then return pending(trial.lacks_user_namespaces()) end
-    local keys = { root = "/", mounts = { { type = "overlay", destination = "/mnt",
-      lower = { "/usr/bin", "/usr/lib" } } } }
-    if not refused then return assert.equal("true", trial.word(keys, "basename /mnt/true")) end
-    local err = trial.refused(keys)
-    assert.equal("EPERM", err.code)
-    assert.matches("an overlay in a user namespace needs Linux 5.11, and this is ", tostring(err), 1, true)
-  end)
 
   -- A directory with a file of its own, and one that all have.
   local function layer(name)
