@@ -4,8 +4,7 @@
 local able = require "spec.support.able"
 local trial = require "spec.support.trial"
 
--- What root's containers write belongs to their IDs without it.
-local no_idmap = not trial.lacks_root() and able.lacks "mount_setattr" or nil
+local no_idmap = able.lacks "own_files"
 local SECONDS = 1 * (tonumber(os.getenv "CELLA_PATIENCE") or 1)
 
 describe("cella learn", function()
@@ -76,7 +75,8 @@ describe("cella learn", function()
     for _, before in ipairs { "true", "test -d ../.config/tool", "cat one" } do
       local text, said, again = learn(
         ("-- sh -c '%s; echo changed >> out/one; echo changed >> one; echo new > out/new'"):format(before))
-      assert.truthy(said:find("cella learn: run 2", 1, true), said)
+      -- Without ID-mapped mounts the first run has shown nothing to open, unless it has read.
+      assert.truthy(said:find("cella learn: run 2", 1, true) or no_idmap and before == "true", said)
       assert.is_nil(said:find("could not be started", 1, true), said)
       assert.truthy(again():find("run %d"), text)
       assert.equal("1\n", trial.read(home .. "/.config/tool/one"), before)

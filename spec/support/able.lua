@@ -72,6 +72,15 @@ function questions.mount_setattr()
   return true
 end
 
+-- What root's containers, who have IDs of their own, write below /tmp belongs to them by an ID-mapped mount alone.
+function questions.own_files()
+  if not questions.root() then return true end
+  local kind = require("cella.mountinfo").on("/tmp").kind
+  local needs = require("cella.host.mappable").needs(kind)
+  if needs == nil then return true end
+  return false, ("needs a %s that can be ID-mapped%s"):format(kind, needs and (" (Linux %s)"):format(needs) or "")
+end
+
 -- AddressSanitizer keeps freed memory for a while, and makes every program that is started slower and larger.
 function questions.plain_memory()
   if (os.getenv "LD_PRELOAD" or ""):find("asan", 1, true) then

@@ -3,6 +3,7 @@
 
 local core = require "cella.core"
 local file = require "cella.host.file"
+local kinds = require "cella.kinds"
 local mountinfo = require "cella.mountinfo"
 local status = require "cella.host.status"
 local word = require "cella.seccomp.word"
@@ -102,6 +103,13 @@ end
 function Caller:is_elsewhere(type)
   local its, own = core.readlink(proc(self, "ns/" .. type)), core.readlink("/proc/self/ns/" .. type)
   return its ~= nil and own ~= nil and its ~= own
+end
+
+--- Whether its user namespace is another than the machine's first.
+---@return boolean
+function Caller:is_below_first()
+  local its = core.readlink(proc(self, "ns/user"))
+  return its ~= nil and its ~= ("user:[%.0f]"):format(kinds.FIRST_USER)
 end
 
 --- Whether a user ID of the host's has one inside (user_namespaces(7)); or a group's.

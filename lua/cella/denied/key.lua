@@ -3,6 +3,7 @@
 local core = require "cella.core"
 local constants = require "cella.seccomp.constants"
 local description = require "cella.root.description"
+local kernels = require "cella.host.kernel"
 local mappable = require "cella.host.mappable"
 local mountinfo = require "cella.mountinfo"
 local named = require "cella.seccomp.named"
@@ -130,7 +131,11 @@ function M.mount(found, who)
   if found.writes and not status then return { type = "tmpfs", path = path } end
   local is_data = status.type == "file" or status.type == "directory"
   if found.writes and is_data and is_of_system(path, status) then
-    return overlay(path, status, not who:maps(status.uid), M.is_foreign(found, who))
+    local mount, why = overlay(path, status, not who:maps(status.uid), M.is_foreign(found, who))
+    if mount and kernels.is_older(kernels.version(), "5.11") and who:is_below_first() then
+      return nil, "an overlay would open it, which in a user namespace needs Linux 5.11"
+    end
+    return mount, why
   end
   -- What is written to a device, a socket or a FIFO goes through a read-only mount; it is itself not to be changed.
   if not is_data and found.does == "change" then return nil end
