@@ -27,8 +27,8 @@ end)
 
 describe("an overlay", function()
   local root, directory
-  setup(function() root = rootfs.new() end)
-  teardown(function() root:remove() end)
+  lazy_setup(function() root = rootfs.new() end)
+  lazy_teardown(function() root:remove() end)
 
   local facts = host.facts
   trial.around(before_each, after_each, function(own) directory = own end, function() host.facts = facts end)
