@@ -224,7 +224,8 @@ end
 
 registry[ONE] = M
 
--- Each copy has all, and busted forgets what is loaded later than its helper.
+-- Each copy has all, and busted forgets what is loaded later than its helper. (This is there for who asks meanwhile.)
+package.loaded["cella.busted"] = M
 if not required_by():find "cella[./\\]everything" then load_everything() end
 
 -- As --helper=cella.busted: the whole suite.

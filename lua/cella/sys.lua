@@ -25,7 +25,9 @@ local sys = core.sys
 
 -- The functions are C; cella/meta/sys.lua describes each.
 
--- Behind them this process may be where cella's files are not, or may not read them.
+-- Behind them this process may be where cella's files are not, or may not read them. (A module that asks for this one
+-- meanwhile has it: Lua would begin to load it anew.)
+package.loaded["cella.sys"] = sys
 load_everything()
 
 --- Whether two processes are in the same namespace. nil is this process.

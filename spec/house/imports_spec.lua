@@ -63,6 +63,25 @@ describe("the modules", function()
     assert.equal("", missing)
   end)
 
+  -- Lua loads a module anew that is asked for while it is loaded.
+  it("are loaded once, whichever is the first", function()
+    for _, first in ipairs { "cella.sys", "cella.everything", "cella.busted", "cella.container" } do
+      assert.equal("", trial.sh(("%s -e %s"):format(trial.interpreter(), trial.quote(([[
+        local times, searchers = {}, rawget(package, "searchers") or package.loaders
+        local find = searchers[2]
+        searchers[2] = function(name)
+          times[name] = (times[name] or 0) + 1
+          return find(name)
+        end
+        require %q
+        require("cella").load_everything()
+        for name, count in pairs(times) do
+          if count > 1 and package.loaded[name] then print(name, count) end
+        end
+      ]]):format(first)))), first)
+    end
+  end)
+
   it("are all in a layer", function()
     local count = 0
     for module in pairs(graph) do

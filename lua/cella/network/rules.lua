@@ -125,8 +125,8 @@ end
 -- The chains of a table, each with where it stands, its policy and what its rules do, as one text.
 local function outline(text)
   local chains, at = {}, nil
-  for line in text:gmatch "[^\n]+" do
-    line = line:gsub("^[ \t]+", ""):gsub("[ \t]+$", "")
+  for indented in text:gmatch "[^\n]+" do
+    local line = indented:gsub("^[ \t]+", ""):gsub("[ \t]+$", "")
     local name = line:match "^chain ([a-z_]+) {$"
     local hook, policy = line:match "^type filter hook ([a-z]+) priority .*policy ([a-z]+);$"
     if name then
