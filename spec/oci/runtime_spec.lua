@@ -507,6 +507,52 @@ describe("cella-oci", function()
     end
   end)
 
+  it("runs poststop hooks when the container is gone: one that never ends holds nobody else", function()
+    local path = bundle({ "true" }, function(config)
+      config.hooks = { poststop = { { path = "/bin/sh", args = { "sh", "-c", ("cat >%s/seen; echo $$ >%s/pid; "
+        .. "exec sleep 1000"):format(directory, directory) } } } }
+    end)
+    said { "create", "--bundle", path, "one" }
+    local waiting = assert(cella.plan():exec { trial.lua, trial.top .. "/bin/cella-oci", "--root",
+      directory .. "/states", "delete", "one", stdin = "null", stdout = "capture", stderr = "capture" }:spawn {})
+    trial.wait_for(function() return (trial.read(directory .. "/pid") or ""):find "\n" end, "the hook")
+    local seen = json.decode(trial.read(directory .. "/seen"))
+    assert.same({ "one", "stopped" }, { seen.id, seen.status })
+    assert.matches("container does not exist", run { "delete", "one" }.stderr, 1, true)
+    said { "delete", "--force", "one" }
+    said { "create", "--bundle", bundle { "true" }, "one" } -- the name is free
+    assert.is_nil((waiting:wait(0)))
+    trial.sh("kill -9 " .. trial.read(directory .. "/pid"))
+    local result = assert(waiting:wait(10))
+    assert.equal(0, result.code, result.stderr)
+    assert.matches("hooks.poststop[0]: has ended with kill", result.stderr, 1, true)
+    assert.equal("created", state "one".status)
+  end)
+
+  it("says who holds the lock of a container, as long as it waits for it", function()
+    said { "create", "--bundle", bundle({ "sleep", "1000" }, function(config)
+      config.hooks = { poststart = { { path = "/bin/sh", args = { "sh", "-c", ("echo here >%s/there; sleep 1000")
+        :format(directory) } } } }
+    end), "one" }
+    local waiting = assert(cella.plan():exec { trial.lua, trial.top .. "/bin/cella-oci", "--root",
+      directory .. "/states", "start", "one", stdin = "null", stdout = "capture", stderr = "capture" }:spawn {})
+    trial.wait_for(function() return trial.read(directory .. "/there") end, "the hook")
+    local now, seconds = core.now, 0
+    core.now = function()
+      seconds = seconds + 1
+      return now() + seconds
+    end
+    local ok, deleted, err = pcall(runtime.delete, { root = directory .. "/states", id = "one" })
+    core.now = now
+    assert.is_true(ok, deleted)
+    assert.is_nil(deleted)
+    local message = tostring(err)
+    assert.matches(("process %d, "):format(waiting.pid), message, 1, true)
+    assert.matches("start one: holds the lock for more than 10 seconds", message, 1, true)
+    said { "delete", "--force", "one" }
+    assert.equal(1, assert(waiting:wait(10)).code)
+  end)
+
   it("needs the bundle's config.json at create alone: it may change then, or go", function()
     local function hook(name) return { { path = "/bin/sh", args = { "sh", "-c", "cat >" .. directory .. name } } } end
     local path = bundle({ "sleep", "1000" }, function(config)

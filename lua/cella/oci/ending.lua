@@ -91,13 +91,15 @@ function M.delete(state, force)
   ok, err = cgroups.remove(state.data.cgroup)
   if not ok then return nil, err end
   local poststop, hook_error = kept.hooks(state, "poststop")
-  -- The specification has all of them run, and what fails said.
-  for i, hook in ipairs(poststop or {}) do
-    local _, problem = hooks.run("poststop", { hook }, state:describe "stopped", { first = i })
-    hook_error = hook_error or problem
-  end
+  local described = state:describe "stopped"
   ok, err = state:remove()
   if not ok then return nil, err end
+  -- After that, as the specification has it: one that does not end holds its own command alone, and no name. All of
+  -- them are run, and what fails is said.
+  for i, hook in ipairs(poststop or {}) do
+    local _, problem = hooks.run("poststop", { hook }, described, { first = i })
+    hook_error = hook_error or problem
+  end
   return true, hook_error
 end
 

@@ -4,6 +4,7 @@ local cgroups = require "cella.oci.cgroup"
 local core = require "cella.core"
 local failed = require "cella.oci.failed"
 local file = require "cella.host.file"
+local states = require "cella.oci.state"
 
 local sys = core.sys
 
@@ -32,10 +33,8 @@ return function(state)
   for _, pid in ipairs(pids_of(state)) do
     local status = file.read(("/proc/%d/status"):format(pid))
     if status then
-      local words_of = (file.read(("/proc/%d/cmdline"):format(pid)) or ""):gsub("%z", " "):gsub(" $", "")
-      if words_of == "" then words_of = "[" .. (status:match "^Name:%s*([^\n]*)" or "") .. "]" end
       result[#result + 1] = { pid = pid, parent = status:match "\nPPid:%s*(%d+)" or "?",
-        uid = status:match "\nUid:%s*(%d+)" or "?", command = words_of }
+        uid = status:match "\nUid:%s*(%d+)" or "?", command = states.command_line(pid) }
     end
   end
   pidfd:close()

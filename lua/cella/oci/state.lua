@@ -10,6 +10,7 @@ local failed = require "cella.oci.failed"
 local file = require "cella.host.file"
 local identity = require "cella.process.identity"
 local json = require "cella.oci.json"
+local printable = require "cella.printable"
 
 local sys = core.sys
 local M = {}
@@ -111,6 +112,29 @@ local function gone(self)
   return nil, Error.new { op = "state", path = self.path, code = "ENOENT", message = "container does not exist" }
 end
 
+--- The command line of a process, for people; its name in brackets where it has none.
+---@param pid integer
+---@return string
+function M.command_line(pid)
+  local words = (file.read(("/proc/%d/cmdline"):format(pid)) or ""):gsub("%z", " "):gsub(" $", "")
+  if words ~= "" then return words end
+  return "[" .. ((file.read(("/proc/%d/status"):format(pid)) or ""):match "^Name:%s*([^\n]*)" or "") .. "]"
+end
+
+local MOST_SAID = 200 -- of a command line
+
+-- Who has a lock, in words: the kernel lists them by file, and by the number that their process has here.
+local function holder(fd)
+  local status = core.file_status(fd:number())
+  for line in (status and file.read "/proc/locks" or ""):gmatch "[^\n]+" do
+    local pid, inode = line:match "FLOCK +[A-Z]+ +[A-Z]+ +([0-9]+) +%x+:%x+:([0-9]+) "
+    if pid and tonumber(pid) > 0 and tonumber(inode) == status.inode then
+      return ("process %s, %s"):format(pid, printable.line(M.command_line(tonumber(pid)):sub(1, MOST_SAID)))
+    end
+  end
+  return "another command"
+end
+
 local function take_lock(self, flags)
   local path = self.path .. "/lock"
   local fd, message, errno = core.open(path, flags, 384) -- 0600
@@ -125,8 +149,9 @@ local function take_lock(self, flags)
       fd:close()
       return failed("flock", path, message, errno)
     elseif core.now() > till then
+      local who = holder(fd)
       fd:close()
-      return failed("flock", path, ("another command holds the lock for more than %d seconds"):format(PATIENCE))
+      return failed("flock", path, ("%s: holds the lock for more than %d seconds"):format(who, PATIENCE))
     end
     core.poll({}, 0.005)
   end
