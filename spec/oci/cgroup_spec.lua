@@ -70,4 +70,55 @@ describe("a runtime's cgroup", function()
     assert.is_nil((create("/a/b", { { "memory.max", "65536" } })))
     assert.equal("a\ncgroup.subtree_control\n", trial.sh("ls " .. directory))
   end)
+
+  it("is known by the path that its bundle gives, and by no other", function()
+    there("a/one", "populated 0\n")
+    there("deep/a/one", "populated 0\n")
+    trial.sh(("mkdir -p %s/plain"):format(directory))
+    local function named(place, path)
+      local own = mountinfo.own
+      mountinfo.own = function() return { { kind = "cgroup2", point = directory } } end
+      local ok, result = pcall(cgroups.is_named, place:gsub("^@", directory), path)
+      mountinfo.own = own
+      assert.is_true(ok, result)
+      return result
+    end
+    for _, path in ipairs { "/a/one", "//a//one/", "a/one", "one" } do
+      assert.is_true(named("@/a/one", path), path)
+    end
+    assert.is_true(named("@/deep/a/one", "a/one"))
+    assert.is_false(named("@/deep/a/one", "/a/one"))
+    assert.is_false(named("@/a/one", "/a/two"))
+    assert.is_false(named("@/a/one", "ne"))
+    assert.is_false(named("@/a", "/a/one"))
+    assert.is_false(named("@", "/"))
+    assert.is_false(named("@/deep/../a/one", "one"))
+    assert.is_false(named("@/plain", "/plain")) -- no cgroup
+    assert.is_false(named("/a/one", "/a/one"))
+  end)
+
+  it("is let alone of a container whose state is broken, where its bundle names another", function()
+    local salvage = require "cella.oci.salvage"
+    there("one", "populated 0\n")
+    local place = directory .. "/one"
+    local function settled(cgroup, path)
+      local kept, own = require "cella.oci.kept", mountinfo.own
+      local config = kept.config
+      kept.config = function() return path and { linux = { cgroupsPath = path } } or nil end
+      mountinfo.own = function() return { { kind = "cgroup2", point = directory } } end
+      local state = { data = { pid = 1, start = "1-2", cgroup = cgroup }, broken = "x", path = "/x" }
+      local ok, notes = pcall(salvage.settle, state)
+      kept.config, mountinfo.own = config, own
+      assert.is_true(ok, notes)
+      return state.data.cgroup, table.concat(notes, "\n")
+    end
+    assert.same({ place, "" }, { settled(place, "/one") })
+    assert.same({ nil, "" }, { settled(nil, nil) })
+    local left, said = settled(place, "/two")
+    assert.is_nil(left)
+    assert.matches("one: its config.json names none of that name", said, 1, true)
+    left, said = settled(nil, "/one")
+    assert.is_nil(left)
+    assert.matches("the cgroup that its config.json names, /one: it may be another's by now", said, 1, true)
+  end)
 end)

@@ -641,6 +641,93 @@ describe("cella-oci", function()
     trial.sh("kill -9 " .. pid)
   end)
 
+  describe("whose state.json is broken", function()
+    local file, pid
+    before_each(function()
+      said { "create", "--bundle", bundle({ "sleep", "1000" }, function(config)
+        config.hooks = { poststop = { { path = "/bin/sh",
+          args = { "sh", "-c", ("cat >%s/stopped"):format(directory) } } } }
+      end), "one" }
+      file = directory .. "/states/one/state.json"
+      pid = state "one".pid
+    end)
+    after_each(function()
+      if trial.runs(pid) then trial.sh("kill -9 " .. pid) end
+    end)
+
+    -- What is said, after the name is free again.
+    local function deleted()
+      local refused = run { "delete", "one" }
+      assert.equal(1, refused.status)
+      assert.matches("no state of a container", refused.stderr, 1, true)
+      assert.matches("delete --force deletes it as far as is known of it", refused.stderr, 1, true)
+      assert.is_true(trial.runs(pid))
+      local result = run { "delete", "--force", "one" }
+      assert.equal(0, result.status, result.stderr)
+      assert.matches("no state of a container", result.stderr, 1, true)
+      assert.equal("", trial.sh(("ls -A %s/states"):format(directory)))
+      return result.stderr
+    end
+
+    local UNKNOWN = "which process is the container's is not known: if it is still there it goes on"
+
+    it("is deleted by force, and its process killed, where that is certain", function()
+      local data = json.decode(trial.read(file))
+      data.created = 5
+      trial.write(file, json.encode(data))
+      assert.is_nil(deleted():find("left alone", 1, true))
+      trial.wait_for(function() return not trial.runs(pid) end, "its end")
+      assert.equal("stopped", json.decode(trial.read(directory .. "/stopped")).status)
+    end)
+
+    it("is deleted by force as far as it is whole, where it is cut off", function()
+      local text = trial.read(file)
+      -- Braces, commas and quotes in a string are no ends.
+      local data = json.decode(text)
+      data.annotations = { a = '}, "pid": 1, "start": "1-2", \\"' }
+      local whole = json.encode(data)
+      trial.write(file, whole:sub(1, whole:find('"rootfs"', 1, true) + 12))
+      local said_so = deleted()
+      assert.matches(UNKNOWN, said_so, 1, true) -- the start was behind that
+      assert.is_true(trial.runs(pid))
+      assert.is_string(trial.read(directory .. "/stopped"))
+    end)
+
+    it("is deleted by force with its process, where all of that is in front of the cut", function()
+      trial.write(file, (trial.read(file):gsub("}%s*$", ',"z":')))
+      assert.is_nil(deleted():find("left alone", 1, true))
+      trial.wait_for(function() return not trial.runs(pid) end, "its end")
+    end)
+
+    it("is deleted by force, and nobody killed, where nothing is known of it", function()
+      for _, text in ipairs { "", "x", "[1]", ("%z"):rep(100), ('{"pid":%d}'):format(pid),
+        ('{"pid":%d,"start":5}'):format(pid), ('{"pid":%d,"start":"1'):format(pid) } do
+        trial.write(file, text)
+        if text:find "^{.*}$" and not text:find "start" then trial.write(file, text:gsub("}$", ',"bundle":5}')) end
+        local said_so = deleted()
+        assert.matches(UNKNOWN, said_so, 1, true)
+        assert.matches("its poststop hooks, if it has some, are not run", said_so, 1, true)
+        assert.is_true(trial.runs(pid), text)
+        assert.is_nil(trial.read(directory .. "/stopped"))
+        trial.sh("kill -9 " .. pid)
+        said { "create", "--bundle", directory .. "/bundle", "one" }
+        pid = state "one".pid
+      end
+    end)
+
+    it("is deleted by force, and who has its process's number now is not killed", function()
+      local data = json.decode(trial.read(file))
+      local other = assert(cella.plan():exec({ "/bin/sleep", "1000" }):spawn {})
+      data.pid, data.created = other.pid, 5 -- with the start of the container's own
+      data.start = data.start:gsub("^%d+", function(ticks) return ("%.0f"):format(ticks - 1000) end)
+      trial.write(file, json.encode(data))
+      deleted()
+      assert.is_nil((other:wait(0)))
+      other:kill "kill"
+      other:wait()
+    end)
+  end)
+
   it("can delete what a create that was killed has left #slow", function()
     trial.sh(("mkdir -p -m 700 %s/states/one %s/states/two"):format(directory, directory))
     trial.write(directory .. "/states/two/state.json", "{}")

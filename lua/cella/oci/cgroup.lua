@@ -137,6 +137,20 @@ function M.create(wanted, taken)
   return nil, err
 end
 
+--- Whether a directory is the cgroup that a bundle means by a path: what is relative may lie anywhere.
+---@param directory string
+---@param path string
+---@return boolean
+function M.is_named(directory, path)
+  local mount = find_mount()
+  if not mount or directory:sub(1, #mount.point + 1) ~= mount.point .. "/" then return false end
+  local place = directory:sub(#mount.point + 1)
+  local wanted = ("/" .. path):gsub("//+", "/"):gsub("(.)/$", "%1")
+  if (place .. "/"):find("/../", 1, true) or wanted == "/" then return false end
+  local is_that = place == wanted or path:sub(1, 1) ~= "/" and place:sub(-#wanted) == wanted
+  return is_that and core.file_status(directory .. "/cgroup.events") ~= nil
+end
+
 --- Moves this process there, so that what it starts is born there. Returns the way back, which says whether it was
 --- taken: what stays in there is killed with the container.
 ---@param place { directory: string }?

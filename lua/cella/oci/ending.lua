@@ -5,6 +5,9 @@ local core = require "cella.core"
 local failed = require "cella.oci.failed"
 local hooks = require "cella.oci.hooks"
 local kept = require "cella.oci.kept"
+local lazy = require "cella.lazy"
+---@module "cella.oci.salvage"
+local salvage = lazy "cella.oci.salvage"
 
 local M = {}
 
@@ -72,11 +75,12 @@ local function await_end(state)
 end
 
 --- Deletes what there is of a container that has stopped; with `force`, of any: it is killed. Returns true, and what a
---- hook has failed with.
+--- hook has failed with, or what is left alone of one whose state is broken.
 ---@param state cella.oci.state
 ---@param force boolean?
 ---@return true?, cella.error?
 function M.delete(state, force)
+  local notes = state.broken and salvage.settle(state)
   local status = state:status()
   local ok, err
   if status ~= "stopped" then
@@ -91,6 +95,10 @@ function M.delete(state, force)
   ok, err = cgroups.remove(state.data.cgroup)
   if not ok then return nil, err end
   local poststop, hook_error = kept.hooks(state, "poststop")
+  if notes and not state.data.bundle and (hook_error or #poststop > 0) then
+    notes[#notes + 1] = "its poststop hooks, if it has some, are not run: which bundle they are of is not known"
+    poststop, hook_error = {}, nil
+  end
   local described = state:describe "stopped"
   ok, err = state:remove()
   if not ok then return nil, err end
@@ -100,7 +108,7 @@ function M.delete(state, force)
     local _, problem = hooks.run("poststop", { hook }, described, { first = i })
     hook_error = hook_error or problem
   end
-  return true, hook_error
+  return true, notes and salvage.told(state, notes, hook_error) or hook_error
 end
 
 return M

@@ -22,9 +22,9 @@ local M = {}
 ---@return cella.oci.state?, cella.error|cella.process|nil
 function M.create(options) return lazy.load "cella.oci.create"(options) end
 
--- Calls what changes a container, with its lock.
-local function locked(options, call, ...)
-  local state, err = states.open(options.root, options.id, true)
+-- Calls what changes a container, with its lock; with `salvages` one that is broken, too.
+local function locked(options, salvages, call, ...)
+  local state, err = states.open(options.root, options.id, true, salvages)
   if not state then return nil, err end
   local ok, result, problem = pcall(call, state, ...)
   state:unlock()
@@ -55,7 +55,7 @@ end
 --- Starts the program of a container that is created.
 ---@param options { root: string, id: string }
 ---@return true?, cella.error?
-function M.start(options) return locked(options, start_in) end
+function M.start(options) return locked(options, false, start_in) end
 
 --- What the specification calls the state of a container.
 ---@param options { root: string, id: string }
@@ -81,12 +81,12 @@ end
 ---@return true?, cella.error?
 function M.delete(options)
   -- Who holds the lock may wait for a hook that never ends.
-  local busy = options.force and states.open(options.root, options.id)
+  local busy = options.force and states.open(options.root, options.id, false, true)
   if busy then
     busy:doom()
-    ending.kill(busy)
+    if not busy.broken then ending.kill(busy) end
   end
-  local ok, err = locked(options, ending.delete, options.force)
+  local ok, err = locked(options, options.force or false, ending.delete, options.force)
   if not ok and options.force and err.code == "ENOENT" and err.op == "state" then
     states.sweep(options.root) -- a deletion that has not come to its end has been that of this one, too
     return true
@@ -99,7 +99,7 @@ end
 ---@param frozen boolean
 ---@return true?, cella.error?
 function M.freeze(options, frozen)
-  return locked(options, function(state)
+  return locked(options, false, function(state)
     local status = state:status()
     if status ~= (frozen and "running" or "paused") then
       return failed(frozen and "pause" or "resume", nil, ("the container is %s"):format(status))

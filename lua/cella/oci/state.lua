@@ -10,6 +10,7 @@ local failed = require "cella.oci.failed"
 local file = require "cella.host.file"
 local identity = require "cella.process.identity"
 local json = require "cella.oci.json"
+local lazy = require "cella.lazy"
 local printable = require "cella.printable"
 
 local sys = core.sys
@@ -94,6 +95,7 @@ end
 ---@field path string   of its directory
 ---@field lock table?   held while somebody changes it
 ---@field data table?   what state.json says
+---@field broken string?  what is wrong with that, where it is read all the same
 local State = {}
 State.__index = State
 
@@ -208,24 +210,32 @@ local FIELDS = {
   hooks = function(value) return is_map(value, "boolean") end,
 }
 
--- What cella itself has written there, as long as nothing has happened to the file.
+-- What cella itself has written there, as long as nothing has happened to the file: else nil, what is wrong, and the
+-- text.
 local function read(self)
-  local text, _, errno = file.read(self.path .. "/state.json")
-  if not text then return errno == ENOENT and {} or nil end
-  local value = json.decode(text, MOST_BYTES)
-  if type(value) ~= "table" or value[1] ~= nil then return nil end
+  local text, message, errno = file.read(self.path .. "/state.json")
+  if not text then
+    if errno == ENOENT then return {} end
+    return nil, message, ""
+  end
+  local value, problem = json.decode(text, MOST_BYTES)
+  if type(value) ~= "table" or value[1] ~= nil then
+    return nil, text == "" and "it is empty" or problem or "no object", text
+  end
   for name, holds in pairs(FIELDS) do
-    if value[name] ~= nil and not holds(value[name]) then return nil, name end
+    if value[name] ~= nil and not holds(value[name]) then return nil, name, text end
   end
   return value
 end
 
---- That of a container that there is: locked, where somebody is going to change it.
+--- That of a container that there is: locked, where somebody is going to change it. One that cannot be read is refused;
+--- with `salvages` it has what is whole of it, and what is wrong in `broken`.
 ---@param root string
 ---@param id string
 ---@param locks boolean?
+---@param salvages boolean?
 ---@return cella.oci.state?, cella.error?
-function M.open(root, id, locks)
+function M.open(root, id, locks, salvages)
   local ok, err = M.check_id(id)
   if not ok then return nil, err end
   local self = new(root, id)
@@ -236,14 +246,16 @@ function M.open(root, id, locks)
   if not ok and err.code == "ENOENT" then return gone(self) end -- in this moment
   if ok and locks then ok, err = take_lock(self, { "rdwr", "creat", "nofollow", "nonblock" }) end
   if not ok then return nil, err end
-  local wrong
-  self.data, wrong = read(self)
-  if not self.data then
-    self:unlock()
-    return failed("read", self.path .. "/state.json", "what is written there is no state of a container"
-      .. (wrong and ": " .. wrong or ""))
+  local wrong, text
+  self.data, wrong, text = read(self)
+  if self.data then return self end
+  if salvages then
+    self.broken, self.data = wrong, lazy.load "cella.oci.salvage".data(text, FIELDS, MOST_BYTES)
+    return self
   end
-  return self
+  self:unlock()
+  return failed("read", self.path .. "/state.json", "what is written there is no state of a container: " .. wrong, nil,
+    "delete --force deletes it as far as is known of it")
 end
 
 local function replace(self, name, text)
