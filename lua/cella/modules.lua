@@ -24,8 +24,8 @@ local NAMES = [[
   oci oci.bundle oci.cgroup oci.create oci.devices oci.ending oci.exec oci.failed oci.features oci.fields oci.home
   oci.hooks oci.image oci.json oci.kept oci.kube oci.mounts oci.pid_file oci.processes oci.read oci.runtime oci.schema
   oci.salvage oci.seccomp oci.state oci.streams oci.waiting oci.yaml
-  oci.export.config oci.export.files oci.export.keys oci.export.mounts oci.export.resources oci.export.rootfs
-  oci.export.seccomp oci.export.user oci.export.words
+  oci.export.config oci.export.files oci.export.keys oci.export.mounts oci.export.process oci.export.resources
+  oci.export.root oci.export.rootfs oci.export.said oci.export.seccomp oci.export.user oci.export.words
   plan plan.failure plan.held plan.helper plan.join plan.log plan.render plan.spawn plan.stage plan.start
   policy policy.allot policy.combine policy.hold policy.ranges policy.registry policy.result policy.slice
   policy.subordinate policy.via

@@ -8,6 +8,7 @@ local ascii = require "cella.ascii"
 local blame = require "cella.blame"
 local call = require "cella.call"
 local capabilities = require "cella.caps.set"
+local check = require "cella.oci.export.said"
 local config = require "cella.oci.export.config"
 local containers = require "cella.container"
 local description = require "cella.root.description"
@@ -322,7 +323,7 @@ function M.manifest(box, options, command)
   local found = {}
   local state = config.new_state(about, host.facts(), found)
   state.volumes, state.volume_mounts = {}, {}
-  config.check(found, "kube", about, given)
+  check(found, "kube", about, given)
   if about.namespaces.mount ~= "new" then
     state.refuse("namespaces.mount", "a container of a pod has mounts of its own")
   end

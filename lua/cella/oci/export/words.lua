@@ -17,6 +17,13 @@ function M.text(state, value, key, format)
   return value
 end
 
+--- The same, for JSON.
+---@param state { refuse: fun(key: string, why: string) }
+---@param value string
+---@param key string
+---@return string
+function M.json(state, value, key) return M.text(state, value, key, "JSON") end
+
 --- Whether an environment is the caller's, which nobody else has: it is refused.
 ---@param state { refuse: fun(key: string, why: string) }
 ---@param given table|"inherit"|nil
