@@ -125,7 +125,7 @@ local function describe(err)
   -- Up to the frame of this file that called the function.
   local cut, from = nil, 1
   while true do
-    local at = trace:find("\n%s*%[C%]: in function '?xpcall'?", from)
+    local at = trace:find("\n%s*%[C%]: in [a-z ]*'?xpcall'?", from) -- "function", or "global" (5.5)
     if not at then break end
     cut, from = at, at + 1
   end

@@ -355,7 +355,8 @@ describe("a function as the program", function()
       assert.equal(1000000, #long.value)
       local function deep(n) return deep(n + 1) + 1 end
       assert.truthy(failure(deep, 1).message:find "stack overflow")
-      assert.truthy(failure(string.rep, "x", portable.power(40)).message:find "too large")
+      if not portable.integers then return end -- 2 to the power of 62 is no number of times there
+      assert.truthy(failure(string.rep, "xx", portable.power(62)).message:find "too large")
     end)
 
     it("an error where it would yield to the caller's coroutine", function()
