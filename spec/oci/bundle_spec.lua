@@ -398,9 +398,9 @@ local function word_of(value)
   return table.concat(nibbles)
 end
 
--- What rules answer to a call, and by how many of them.
+-- What rules answer to a call, and whether all that hold answer the same: they have no order.
 local function answer_of(made, name, arguments)
-  local count, given = 0, made.defaultErrnoRet
+  local agreed, given = true, nil
   if not made.of then -- the rules of each call
     made.of = {}
     for _, rule in ipairs(made.syscalls) do
@@ -416,9 +416,10 @@ local function answer_of(made, name, arguments)
       assert(arg.op == "SCMP_CMP_MASKED_EQ")
       holds = holds and word.both(arguments[arg.index + 1], arg.mask) == arg.datum
     end
-    if holds then count, given = count + 1, rule.errnoRet or rule.action end
+    local its = rule.errnoRet or rule.action
+    if holds then agreed, given = agreed and (given or its) == its, its end
   end
-  return given, count
+  return given or made.defaultErrnoRet, agreed
 end
 
 describe("a policy as linux.seccomp", function()
@@ -451,13 +452,14 @@ describe("a policy as linux.seccomp", function()
   end
 
   for name, value in pairs(POLICIES) do
-    it("answers as the policy does, by one rule: " .. name, function()
+    it("answers as the policy does, in whichever order: " .. name, function()
       local made = assert(export.of(value))
       for _, rule in ipairs(made.syscalls) do
         for _, arg in ipairs(rule.args or {}) do arg.mask, arg.datum = word_of(arg.value), word_of(arg.valueTwo) end
       end
       local differed = {}
-      local asked = { "clone", "ioctl", "socket", "personality", "unshare", "openat", "mount", "read", "clone3", "bpf" }
+      local asked = { "clone", "ioctl", "socket", "socketpair", "personality", "prlimit64", "unshare", "openat",
+        "mount", "read", "clone3", "bpf" }
       if name == "operators" then asked = { "fcntl", "dup3", "lseek", "socket", "mmap", "read" } end
       for _, call in ipairs(asked) do
         for _ = 1, 15 do
@@ -467,9 +469,9 @@ describe("a policy as linux.seccomp", function()
             texts[i] = "0x" .. arguments[i]
           end
           local wanted = value:answer(call, portable.unpack(texts))
-          local given, count = answer_of(made, call, arguments)
+          local given, agreed = answer_of(made, call, arguments)
           assert.equal(ACTIONS[wanted] or action.errno(wanted), given, call .. " " .. table.concat(texts, " "))
-          assert.is_true(count <= 1, call .. " " .. table.concat(texts, " "))
+          assert.is_true(agreed, call .. " " .. table.concat(texts, " "))
           differed[wanted] = true
         end
       end
@@ -478,6 +480,34 @@ describe("a policy as linux.seccomp", function()
       assert.is_true(kinds >= 2) -- or nothing was asked
     end)
   end
+
+  -- A runtime makes instructions of each, of which the kernel takes 4096; cella-oci takes 1024 comparisons.
+  it("has few rules", function()
+    local made, rules, comparisons = assert(export.of(seccomp.named "default")), 0, 0
+    for _, rule in ipairs(made.syscalls) do
+      rules, comparisons = rules + 1, comparisons + #(rule.args or {}) * #rule.names
+    end
+    assert.is_true(rules <= 300 and comparisons <= 370, ("%d rules, %d comparisons"):format(rules, comparisons))
+  end)
+
+  it("joins what differs in one bit, and splits for nothing that is answered the same", function()
+    local function rules(answers)
+      local made = assert(export.of(seccomp.policy { default = "ENOSYS", calls = { dup3 = answers } }))
+      local texts = {}
+      for i, rule in ipairs(made.syscalls) do
+        local parts = {}
+        for j, arg in ipairs(rule.args or {}) do
+          parts[j] = ("%d&%s=%s"):format(arg.index, tostring(arg.value), tostring(arg.valueTwo))
+        end
+        texts[i] = table.concat(parts, " ")
+      end
+      table.sort(texts)
+      return texts
+    end
+    assert.same({ "0&4294967285=0" }, rules { { { 0, "in", { 0, 2, 8, 10 } }, "allow" }, "ENOSYS" })
+    assert.same({ "0&1=0", "1&4294967295=7" }, rules { { { 0, "&==", 1, 0 }, "allow" },
+      { { 1, "==", 7 }, "allow" }, "ENOSYS" })
+  end)
 
   it("is refused where it would have very many rules", function()
     local made, problem = export.of(seccomp.policy { default = "EPERM", calls = { fcntl = {

@@ -54,7 +54,14 @@ local CALLS = { { "mount", 0, 0, 0, 0, 0 }, { "unshare", 0x10000000 }, { "unshar
   { "ptrace", 9999, 0, 0, 0 }, { "personality", 0x40000 }, { "personality", 0xffffffff }, { "socket", 40, 1, 0 },
   { "socket", 16, 3, 0 }, { "socket", 16, 3, 9 }, { "socket", 2, 2, 0 }, { "ioctl", 9, 0x5412, 0 },
   { "ioctl", 9, 0x5413, 0 }, { "bpf", 99, 0, 0 }, { "io_uring_setup", 0, 0 }, { "keyctl", 0, -3, 0, 0, 0 },
-  { "add_key", 0, 0, 0, 0, 0 }, { "getpid" }, { "setns", -1, 0 }, { "kexec_load", 0, 0, 0, 0 } }
+  { "add_key", 0, 0, 0, 0, 0 }, { "getpid" }, { "setns", -1, 0 }, { "kexec_load", 0, 0, 0, 0 },
+  -- Also with something in the halves of registers that the kernel does not read.
+  { "socket", 2, 1, 262 }, { "socket", 10, 1, 0x100000106 }, { "socket", 2, 1, 0x100000006 }, { "socket", 2, 10, 3 },
+  { "socket", 2, 0x8000a, 768 }, { "socket", 0x100000028, 1, 0 }, { "socket", 16, 3, 15 }, { "socket", 16, 3, 4 },
+  { "socketpair", 2, 1, 0, 0 }, { "socketpair", 17, 1, 0, 0 }, { "prlimit64", 1, 99, 0, 0 },
+  { "prlimit64", 0x100000001, 99, 0, 0 }, { "prlimit64", 0x100000000, 99, 0, 0 }, { "personality", 0x20009 },
+  { "personality", 0x1ffffffff }, { "ioctl", 9, 0x100005412, 0 }, { "ioctl", 9, 0x541c, 0 }, { "ioctl", 9, 0x5423, 0 },
+  { "unshare", 0x80 } }
 
 local function calls_text()
   local list = {}

@@ -23,8 +23,8 @@ local NESTING = {
     calls = { "clone3" } },
 }
 
--- IPPROTO_SMC and IPPROTO_MPTCP.
-local OTHER_TCP = { { 0, "in", { "inet", "inet6" } }, { 2, "in", { 256, 262 } } }
+-- IPPROTO_SMC and IPPROTO_MPTCP: the kernel's own numbers, above those that are of packets.
+local OTHER_TCP = { { 0, "in", { "inet", "inet6" } }, { 2, ">", 255 } }
 
 ---@type cella.seccomp.group[]
 local REFUSED = {

@@ -1,9 +1,10 @@
 --- A policy of cella.seccomp as the `linux.seccomp` of a config.json.
 --
 -- What a runtime makes of that (by libseccomp) has no order: of two rules that both hold it is not said which counts.
--- So each rule here holds of calls of which no other holds. A condition is then always "masked with M it is V" of each
--- argument, of which all others can be made: of an argument of 32 bits the upper half is not looked at, as the kernel
--- does not, and none of libseccomp's other comparisons can be told so.
+-- So each rule here holds of calls of which none holds that answers otherwise. A condition is then always "masked with
+-- M it is V" of each argument, of which all others can be made: of an argument of 32 bits the upper half is not looked
+-- at, as the kernel does not, and none of libseccomp's other comparisons can be told so. "It is not V" takes a rule for
+-- each of its bits.
 --
 -- The default is ENOSYS, as of a filter of cella's for what it does not know; all that it knows is named.
 
@@ -217,22 +218,82 @@ local function rule_of(names, given, arguments)
   return rule
 end
 
--- The rules of a call that is answered on conditions.
+-- Whether a word has one bit.
+local function is_one(bits)
+  return bits ~= ZERO and bits:find "^0*[1248]0*$" ~= nil
+end
+
+-- Two that are the same but for one bit, as one that does not look at it; nil of others.
+local function joined(one, other)
+  local result, changed = {}, nil
+  for index, item in pairs(one) do
+    local its = other[index]
+    if not its or its[1] ~= item[1] then return nil end
+    if its[2] ~= item[2] then
+      local bit = either(without(item[2], its[2]), without(its[2], item[2]))
+      if changed or not is_one(bit) then return nil end
+      changed = true
+      local mask = without(item[1], bit)
+      if mask ~= ZERO then result[index] = { mask, without(item[2], bit) } end
+    else
+      result[index] = item
+    end
+  end
+  for index in pairs(other) do
+    if not one[index] then return nil end
+  end
+  return result
+end
+
+-- The same with as few parts as joining them leaves.
+local function fewer(list)
+  local at = 1
+  while at <= #list do
+    local found
+    for i = 1, at - 1 do
+      found = joined(list[i], list[at])
+      if found then
+        table.remove(list, at)
+        table.remove(list, i)
+        -- It may go together with one that has been tried.
+        table.insert(list, found)
+        at = math.max(at - 1, 1)
+        break
+      end
+    end
+    if not found then at = at + 1 end
+  end
+  return list
+end
+
+-- The rules of a call that is answered on conditions. Those of one answer may hold together, and none with another's.
 local function add_answer(found, name, answer, count)
-  local before = {}
+  local lists_of, order = {}, {}
+  local asked = {} -- by action: what has been answered before
   local function add(arguments, given)
-    for _, part in ipairs(without_all(arguments, before, count)) do
-      if given ~= DEFAULT then found[#found + 1] = rule_of({ name }, given, part) end
+    local others = {}
+    for _, its in ipairs(lists.sorted_keys(asked)) do
+      for _, one in ipairs(its ~= given and asked[its] or {}) do others[#others + 1] = one end
+    end
+    if given ~= DEFAULT then
+      if not lists_of[given] then
+        lists_of[given] = {}
+        order[#order + 1] = given
+      end
+      for _, part in ipairs(without_all(arguments, fewer(others), count)) do table.insert(lists_of[given], part) end
     end
   end
   for _, clause in ipairs(answer.clauses) do
-    local list = arguments_of(clause)
-    for _, arguments in ipairs(list) do
-      add(arguments, clause.action)
-      before[#before + 1] = arguments
-    end
+    local given = clause.action
+    local list = fewer(arguments_of(clause))
+    for _, arguments in ipairs(list) do add(arguments, given) end
+    asked[given] = asked[given] or {}
+    for _, arguments in ipairs(list) do table.insert(asked[given], arguments) end
   end
   add({}, answer.final)
+  for _, given in ipairs(order) do
+    for _, part in ipairs(fewer(lists_of[given])) do found[#found + 1] = rule_of({ name }, given, part) end
+  end
 end
 
 --- A policy as `linux.seccomp`.
