@@ -22,7 +22,8 @@ local NAMES = [[
   learn learn.openings learn.text
   network network.address network.allow network.names network.rules network.start network.user
   oci oci.bundle oci.cgroup oci.create oci.devices oci.ending oci.exec oci.failed oci.features oci.fields oci.home
-  oci.hooks oci.image oci.json oci.kept oci.kube oci.mounts oci.pid_file oci.processes oci.read oci.runtime oci.schema
+  oci.hooks oci.image oci.json oci.kept oci.kube oci.mounts oci.pid_file oci.processes oci.raised_limits oci.read
+  oci.runtime oci.schema
   oci.salvage oci.seccomp oci.state oci.streams oci.waiting oci.yaml
   oci.export.config oci.export.files oci.export.keys oci.export.mounts oci.export.process oci.export.resources
   oci.export.root oci.export.rootfs oci.export.said oci.export.seccomp oci.export.user oci.export.words

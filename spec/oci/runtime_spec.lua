@@ -121,6 +121,29 @@ describe("cella-oci", function()
     assert.matches("belongs to uid 0 outside", run({ "run", "--bundle", path, "one" }).stderr, 1, true)
   end)
 
+  -- podman asks for 1048576 files and processes, whatever the host has. Inside nobody could raise a limit.
+  it("has limits above this process's, in a user namespace too, where the caller may raise them #vm", function()
+    if trial.lacks_root() then return pending("needs root") end
+    if not require("cella.host").facts().capabilities.sys_resource then return pending("needs CAP_SYS_RESOURCE") end
+    local path = bundle({ "sh", "-c", "ulimit -Sn; ulimit -Hn" }, function(config)
+      with_ids(config)
+      config.process.rlimits = { { type = "RLIMIT_NOFILE", soft = 300, hard = 500 } }
+    end)
+    trial.sh(("chmod 755 %s; chown -R 100000:100000 %s/rootfs"):format(directory, path))
+    local function limited(...)
+      local result = trial.host { "sh", "-c", 'ulimit -n 400; "$@"; ulimit -Hn; exit', "sh", trial.lua,
+        trial.top .. "/bin/cella-oci", "--root", directory .. "/states", ... }
+      assert.equal("300\n500\n400\n", result.stdout, result.stderr)
+    end
+    limited("run", "--bundle", path, "one")
+    local document = json.decode(trial.read(path .. "/config.json"))
+    bundles.write(path, { "sleep", "1000" }, with_ids)
+    said { "create", "--bundle", path, "one" }
+    said { "start", "one" }
+    trial.write(directory .. "/process.json", json.encode(document.process))
+    limited("exec", "--process", directory .. "/process.json", "one")
+  end)
+
   it("keeps the flags that a bind has on the host, whatever the container may mount #slow", function()
     if trial.lacks_root() then return pending("needs root") end
     local path = bundle({ "sh", "-c", [[mount -o remount,bind,rw /theirs && touch /theirs/x

@@ -16,6 +16,7 @@ local homes = lazy "cella.oci.home"
 local kept = require "cella.oci.kept"
 local Plan = require "cella.plan"
 local printable = require "cella.printable"
+local raised_limits = require "cella.oci.raised_limits"
 local read = require "cella.oci.read"
 local states = require "cella.oci.state"
 local streams = require "cella.oci.streams"
@@ -213,7 +214,7 @@ local function create_in(state, options, bundle)
   local back
   back, err = cgroups.enter(place)
   if not back then return nil, err end
-  local good, process, problem = pcall(box.spawn, box, command)
+  local good, process, problem = raised_limits(box.description.rlimits, pcall, box.spawn, box, command)
   local is_back, why_not = back()
   if not good then
     if Error.is(process) then return nil, process end

@@ -8,6 +8,7 @@ local homes = require "cella.oci.home"
 local hooks = require "cella.oci.hooks"
 local kept = require "cella.oci.kept"
 local lazy = require "cella.lazy"
+local raised_limits = require "cella.oci.raised_limits"
 local read = require "cella.oci.read"
 ---@module "cella.oci.seccomp"
 local seccomp = lazy "cella.oci.seccomp"
@@ -173,7 +174,8 @@ function M.start(state, options)
     return failed("exec", nil, "the container has ended")
   end
   pidfd:close()
-  local good, started, problem = pcall(entrance.spawn, entrance, streams.inherit(process.command, options.preserve_fds))
+  local good, started, problem = raised_limits(process.rlimits, pcall, entrance.spawn, entrance,
+    streams.inherit(process.command, options.preserve_fds))
   entrance:close()
   if not good then
     if Error.is(started) then return nil, started end

@@ -54,7 +54,7 @@ M.rows = {
   { "process.capabilities.ambient", "strings", "`capabilities`" },
   { "process.rlimits[].type", "string", "`rlimits`" },
   { "process.rlimits[].soft", "integer", "`rlimits`", "2^64-1 is \"unlimited\"" },
-  { "process.rlimits[].hard", "integer", "`rlimits`" },
+  { "process.rlimits[].hard", "integer", "`rlimits`", "one above the caller's takes his CAP_SYS_RESOURCE" },
   { "process.noNewPrivileges", "boolean", "`no_new_privs`" },
   { "process.oomScoreAdj", "integer", "`oom_score_adj`" },
   { "process.apparmorProfile", "string", false },
