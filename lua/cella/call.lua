@@ -17,6 +17,10 @@ M.RESULT_LIMIT = 16 * 1024 * 1024
 
 local MOST_ITEMS = 1000000
 
+--- How many values a call may have as arguments, and hand over as results: each passes over the caller's stack several
+--- times, which holds a million, and in Lua 5.1 and LuaJIT 8000 for a function in C.
+M.MOST_VALUES = _VERSION == "Lua 5.1" and 7000 or 200000
+
 local RETURNED, RAISED = 0, 1 -- exit statuses, as the interpreter's own
 
 -- An error's words come home whatever the limit is; longer ones are cut.
@@ -39,6 +43,14 @@ function M.whole(f, argument)
   local _, ok, result, message = coroutine.resume(thread)
   if coroutine.status(thread) == "dead" then return ok, result, message end
   return false, "the function yields, and nobody would resume it"
+end
+
+--- Raises where the function that calls this was given more than MOST_VALUES as its `...`. It is the debugger that
+--- knows: who counts them puts them all on the stack again, where they may not fit. (Lua 5.1 does not know, and there a
+--- caller has no way to give many more.)
+function M.check_arguments()
+  if not debug.getlocal(2, -(M.MOST_VALUES + 1)) then return end
+  blame(("more than %d arguments: there may be more in a table, as one of them"):format(M.MOST_VALUES))
 end
 
 --- `f, ...` as a command; any other value as it is.
@@ -185,7 +197,10 @@ function M.body(command, number, limit)
     os.exit = function(code) core.copy.leave(to_status(code)) end -- luacheck: ignore 122
     local function call() return command[1](unpack(command, 2, command.n)) end
     local function pack(...) return { n = select("#", ...), ... } end
-    local results = pack(xpcall(call, describe))
+    local has_room, results = pcall(function() return pack(xpcall(call, describe)) end)
+    if not has_room then
+      results = { n = 2, false, "the function has returned too many values: " .. tostring(results) }
+    end
     local fine, data, status = pcall(message_of, results, limit or M.RESULT_LIMIT)
     if not fine then
       local words = "the results cannot be handed over: " .. tostring(data)

@@ -313,6 +313,7 @@ end
 ---@param ... any  arguments of a function
 ---@return cella.plan?, cella.error?  nil where the policy finds no map on this host
 function Container:plan(command, ...)
+  call.check_arguments()
   local plan, err = make_plan(self, M.checked_command(self, command, ...), core.now())
   if plan then return plan end -- and nothing behind it, so that print(box:plan(...)) shows the plan alone
   return nil, err
@@ -334,6 +335,7 @@ end
 ---@param ... any  arguments of a function
 ---@return cella.process?, cella.error?
 function Container:spawn(command, ...)
+  call.check_arguments()
   local began = core.now()
   command = M.checked_command(self, command, ...)
   local plan, err = make_plan(self, command, began)
@@ -362,6 +364,7 @@ end
 ---@param ... any  arguments of a function
 ---@return cella.result?, cella.error?
 function Container:run(command, ...)
+  call.check_arguments()
   local began = core.now()
   command = M.checked_command(self, command, ...)
   if command.wait == false then blame "command.wait: run waits for the end of the program; false is for spawn" end

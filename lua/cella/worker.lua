@@ -8,6 +8,7 @@
 -- What ends a call by force ends its interpreter too; the next call finds a new one.
 
 local blame = require "cella.blame"
+local functions = require "cella.call"
 local channel = require "cella.worker.channel"
 local core = require "cella.core"
 local description = require "cella.worker.description"
@@ -74,6 +75,7 @@ end
 ---@return any ...     what it returns; or nil and a cella.error whose `reason` says what came instead: see the manual
 function Worker:call(name, func, ...)
   check_self(self, "call")
+  functions.check_arguments()
   return perform(self, jobs.call(self, name, func, ...))
 end
 
@@ -90,6 +92,7 @@ end
 ---@return boolean ok, any ...
 function Worker:pcall(name, func, ...)
   check_self(self, "pcall")
+  functions.check_arguments()
   return outcome(perform(self, jobs.call(self, name, func, ...)))
 end
 
@@ -100,6 +103,7 @@ end
 ---@return true?, cella.error?
 function Worker:start(name, func, ...)
   check_self(self, "start")
+  functions.check_arguments()
   local job, err = jobs.call(self, name, func, ...)
   if not job then return nil, err end
   return interpreter.begin(self, job)

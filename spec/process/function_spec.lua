@@ -308,6 +308,30 @@ describe("a function as the program", function()
         result.values[most] })
     end)
 
+    it("what it could not hand over, where that fits on no stack #slow", function()
+      if _VERSION == "Lua 5.1" then return end -- no function can return so many
+      local result = run({}, { function()
+        local list = {}
+        for i = 1, 999000 do list[i] = true end
+        return unpack(list, 1, 999000)
+      end, result_limit = 64 * 1024 * 1024 })
+      assert.is_nil(result.lost)
+      assert.matches("^the function has returned too many values: ", result.error.message)
+    end)
+
+    it("no more arguments than there may be", function()
+      if not portable.counts_varargs then return end
+      local box, most = cella.container {}, _VERSION == "Lua 5.1" and 7000 or 200000
+      local list = {}
+      for i = 1, portable.jit and most + 900 or 900000 do list[i] = true end
+      assert.equal(most, box:run(function(...) return select("#", ...) end, unpack(list, 1, most)).values[1])
+      for _, method in ipairs { "run", "spawn", "plan" } do
+        assert.matches(("function_spec.lua:%%d+: more than %d arguments"):format(most), trial.raised(function()
+          box[method](box, function() end, unpack(list))
+        end))
+      end
+    end)
+
     it("no more than result_limit, and says so", function()
       local function large() return ("x"):rep(100000) end
       assert.equal(100000, #values({}, { large, result_limit = 101000 }))

@@ -3,6 +3,7 @@
 local cella = require "cella"
 local core = require "cella.core"
 local outside = require "spec.support.outside"
+local portable = require "spec.support.portable"
 local trial = require "spec.support.trial"
 
 local CQUEUES = (pcall(require, "cqueues"))
@@ -183,6 +184,69 @@ describe("a worker", function()
     assert.is_nil(value)
     assert.matches("more than result_limit allows", err.message)
     assert.equal(9000, #one:call("plugin", "large", 9000))
+  end)
+
+  describe("where there are many values", function()
+    local MOST = _VERSION == "Lua 5.1" and 7000 or 200000
+
+    local function many(count)
+      local list = {}
+      for i = 1, count do list[i] = true end
+      return portable.unpack(list, 1, count)
+    end
+
+    local function ready()
+      local one = worker { result_limit = 67108864, memory = "unlimited", timeout = 60 }
+      assert.is_true(one:load("many", [[
+        function give(count)
+          local list = {}
+          for i = 1, count do list[i] = true end
+          return (table.unpack or unpack)(list, 1, count)
+        end
+        function count(...) return select("#", ...) end
+      ]]))
+      return one
+    end
+
+    it("hands over as many as fit on the stack of who calls, and says so of more", function()
+      local one = ready()
+      assert.equal(MOST, select("#", one:call("many", "give", MOST)))
+      assert.equal(MOST + 1, select("#", one:pcall("many", "give", MOST)))
+      local pid = one.pid
+      for _, count in ipairs { MOST + 1, MOST + 900 } do
+        local value, err = one:call("many", "give", count)
+        assert.is_nil(value)
+        assert.equal("error", err.reason)
+        assert.matches(("^many.give: it returned %d values, and a call hands over %d at most"):format(count, MOST),
+          err.message)
+        assert.is_false((one:pcall("many", "give", count)))
+        assert.is_true(one:start("many", "give", count))
+        assert.equal("error", select(2, one:wait()).reason)
+      end
+      assert.equal(pid, one.pid)
+    end)
+
+    it("says so of what fits on no stack #slow", function()
+      local one = ready()
+      for _, count in ipairs { 999000, 5000000 } do
+        local ok, err = one:pcall("many", "give", count)
+        assert.is_false(ok)
+        assert.equal("error", err.reason)
+      end
+    end)
+
+    it("refuses more arguments than there may be", function()
+      local one = ready()
+      assert.equal(MOST, (one:call("many", "count", many(MOST))))
+      if not portable.counts_varargs then return end
+      for _, method in ipairs { "call", "pcall", "start" } do
+        for _, count in ipairs { MOST + 1, portable.jit and MOST + 900 or 900000 } do
+          assert.matches(("worker_spec.lua:%%d+: more than %d arguments"):format(MOST), trial.raised(function()
+            one[method](one, "many", "count", many(count))
+          end))
+        end
+      end
+    end)
   end)
 
   it("has the libraries that compute, and no other", function()

@@ -33,6 +33,9 @@ M.exit_closes = M.jit or _VERSION ~= "Lua 5.1"
 --- A coroutine may yield from inside pcall, a metamethod or an iterator (not in 5.1).
 M.yields_anywhere = M.exit_closes
 
+--- The debugger knows of arguments without names (not in 5.1).
+M.counts_varargs = M.exit_closes
+
 --- An object whose finalizer calls f.
 function M.finalized(f)
   local new = rawget(_G, "newproxy") -- tables have none before 5.2

@@ -145,6 +145,9 @@ local function take_answer(self, data)
     if not job.source then return go_on(self) end
     self.sources[job.name] = job.source
     conclude(self, { n = 1, true })
+  elseif count > call.MOST_VALUES then
+    give_up(self, failed(self, "error", ("it returned %d values, and a call hands over %d at most; in a table there "
+      .. "may be more"):format(count, call.MOST_VALUES)))
   else
     values.n = count
     conclude(self, values)
