@@ -172,10 +172,41 @@ static void push_held(lua_State *L, int process)
 	}
 }
 
-/* process_namespaces(pid) -> { status, namespaces, held, refused } | nil, message, errno
+/* Opens the directory of a thread in the place of that of its process, whose first thread may have ended: it holds no
+ * namespaces and descriptors any more, while the others run on. Returns the number of the thread, or 0 where the first
+ * one is there, or none. */
+static int look_at_thread(int *process)
+{
+	struct stat status;
+	if (fstatat(*process, "ns/mnt", &status, 0) == 0 || errno != ENOENT)
+		return 0;
+	int fd = openat(*process, "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC), found = 0;
+	DIR *tasks = fd < 0 ? NULL : fdopendir(fd);
+	if (!tasks && fd >= 0)
+		close(fd);
+	for (const struct dirent *entry; tasks && !found && (entry = readdir(tasks));) {
+		int number = atoi(entry->d_name); /* 0 for "." and ".." */
+		int thread = number < 1 ? -1 : openat(dirfd(tasks), entry->d_name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		if (thread < 0)
+			continue;
+		if (fstatat(thread, "ns/mnt", &status, 0) < 0 && errno != EACCES && errno != EPERM) {
+			close(thread);
+			continue;
+		}
+		found = number;
+		close(*process);
+		*process = thread;
+	}
+	if (tasks)
+		closedir(tasks);
+	return found;
+}
+
+/* process_namespaces(pid) -> { status, namespaces, held, refused, thread } | nil, message, errno
  * `status`: the text of /proc/PID/status; `namespaces`: inodes by type; `held`: { { 7, "net:[4026531840]" } }, which
- * descriptors are of namespaces (`more` where there are further ones); `refused`: the errno where its namespaces may not be looked at. All of it is of one
- * process: its directory is opened once. */
+ * descriptors are of namespaces (`more` where there are further ones); `refused`: the errno where its namespaces may
+ * not be looked at; `thread`: which all of this is of, where the first thread has ended and others run. All of it is of
+ * one process: its directory is opened once. */
 static int process_namespaces(lua_State *L)
 {
 	char path[32], text[8192];
@@ -185,7 +216,12 @@ static int process_namespaces(lua_State *L)
 	*directory = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (*directory < 0)
 		return push_error(L, path, errno);
-	lua_createtable(L, 0, 4);
+	int thread = look_at_thread(directory);
+	lua_createtable(L, 0, 5);
+	if (thread > 0) {
+		lua_pushinteger(L, thread);
+		lua_setfield(L, -2, "thread");
+	}
 	lua_createtable(L, 0, 10);
 	int refused = set_namespaces(L, *directory);
 	lua_setfield(L, -2, "namespaces");

@@ -90,7 +90,7 @@ local function add_process(self, process)
       local node = node_of(self, kind, inode)
       node.processes = node.processes + 1
       node.members[node.processes] = process
-      add_way(self, inode, ("/proc/%d/ns/%s"):format(process.pid, kinds.link(kind)))
+      add_way(self, inode, process.directory .. "/ns/" .. kinds.link(kind))
     end
   end
   for link, kind in pairs(LATER) do
@@ -98,13 +98,13 @@ local function add_process(self, process)
     if inode and inode ~= process.namespaces[kind] then
       local awaiting = node_of(self, kind, inode).awaiting
       awaiting[#awaiting + 1] = { pid = process.pid, name = process.name }
-      add_way(self, inode, ("/proc/%d/ns/%s"):format(process.pid, link))
+      add_way(self, inode, process.directory .. "/ns/" .. link)
     end
   end
   for _, held in ipairs(process.held) do
     local holders = node_of(self, held.kind, held.inode).holders
     holders[#holders + 1] = { pid = process.pid, name = process.name, fd = held.fd }
-    add_way(self, held.inode, ("/proc/%d/fd/%d"):format(process.pid, held.fd))
+    add_way(self, held.inode, ("%s/fd/%d"):format(process.directory, held.fd))
   end
   self.held_more = self.held_more or process.held_more
 end
@@ -112,22 +112,22 @@ end
 -- Names in other mount namespaces are told, but no way leads through them: who owns such a one could have us wait.
 local function add_mounts(self)
   local own = self.viewer.namespaces.mount
-  local function add(pid, inode)
-    local mounts = scan.mounts(pid)
+  local function add(directory, inode)
+    local mounts = scan.mounts(directory)
     for _, mount in ipairs(mounts or {}) do
       local names = node_of(self, mount.kind, mount.inode).names
       names[#names + 1] = { path = mount.path, mount_namespace = inode }
-      if pid == "self" then add_way(self, mount.inode, mount.path) end
+      if directory == "/proc/self" then add_way(self, mount.inode, mount.path) end
     end
     return mounts ~= nil
   end
-  add("self", own)
+  add("/proc/self", own)
   for _, inode in ipairs(list.sorted_keys(self.node)) do
     local node = self.node[inode]
     if node.kind == "mount" and inode ~= own then
       -- One of them may have ended by now.
       for i = 1, math.min(#node.members, 4) do
-        if add(node.members[i].pid, inode) then break end
+        if add(node.members[i].directory, inode) then break end
       end
     end
   end

@@ -4,6 +4,7 @@ local cella = require "cella"
 local cgroups = require "cella.oci.cgroup"
 local core = require "cella.core"
 local Error = require "cella.error"
+local headless = require "spec.support.headless"
 local json = require "cella.oci.json"
 local runtime = require "cella.oci.runtime"
 local trial = require "spec.support.trial"
@@ -501,6 +502,30 @@ describe("cella-oci", function()
     said { "kill", "--all", "two", "KILL" }
     trial.wait_for(function() return state "two".status == "stopped" end, "its end")
     said { "delete", "two" }
+  end)
+
+  it("knows that a container runs whose first thread has ended", function()
+    local path = bundle({ "/bin/headless" })
+    headless.at(path .. "/rootfs/bin/headless")
+    said { "run", "--detach", "--bundle", path, "one", stdin = "null", stdout = "null", stderr = "null" }
+    local pid = state("one").pid
+    headless.await(pid)
+    assert.equal("running", state("one").status)
+    assert.equal(pid, state("one").pid)
+    assert.equal(pid, json.decode(said { "list", "--format", "json" })[1].pid)
+    assert.matches("cannot delete a container that is running", run { "delete", "one" }.stderr, 1, true)
+    assert.matches("the first thread of process", run { "exec", "one", "true" }.stderr, 1, true)
+    assert.matches(("\n%d "):format(pid), said { "ps", "one" }, 1, true)
+    said { "kill", "one", "0" }
+    said { "kill", "one", "KILL" }
+    trial.wait_for(function() return not trial.runs(pid) end, "the end of all threads")
+    assert.equal("stopped", state("one").status)
+    said { "delete", "one" }
+    said { "run", "--detach", "--bundle", path, "one", stdin = "null", stdout = "null", stderr = "null" }
+    pid = state("one").pid
+    headless.await(pid)
+    said { "delete", "--force", "one" }
+    assert.is_false(trial.runs(pid))
   end)
 
   it("deletes by force what waits for a hook, and ends the hook #slow", function()

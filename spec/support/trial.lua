@@ -279,10 +279,12 @@ function M.kill_tree(pid)
   M.sh("kill -9 " .. pid)
 end
 
---- True while a process runs: not once it has ended and is only to be waited for.
+--- True while a process runs: not once it has ended and is only to be waited for. Its first thread, of which the letter
+--- is, may have ended before others.
 function M.runs(pid)
-  local stat = M.read(("/proc/%d/stat"):format(pid))
-  return stat ~= nil and not stat:find("^%d+ %(.*%) [ZX]")
+  local text = M.read(("/proc/%d/status"):format(pid)) or ""
+  local letter, threads = text:match "\nState:%s*(%S)", tonumber(text:match "\nThreads:%s*(%d+)")
+  return letter ~= nil and (letter ~= "Z" and letter ~= "X" or threads > 1)
 end
 
 --- A field of /proc/PID/status.

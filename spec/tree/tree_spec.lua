@@ -2,6 +2,7 @@
 
 local cella = require "cella"
 local core = require "cella.core"
+local headless = require "spec.support.headless"
 local kinds = require "cella.kinds"
 local lfs = require "lfs"
 local sys = require "cella.sys"
@@ -40,8 +41,9 @@ describe("the tree of namespaces", function()
     return
   end
 
+  local place
   local tops = {} -- processes whose children have to be ended too
-  trial.around(before_each, after_each, nil, function()
+  trial.around(before_each, after_each, function(own) place = own end, function()
     for _, pid in ipairs(tops) do trial.kill_tree(pid) end
     tops = {}
   end)
@@ -101,6 +103,31 @@ describe("the tree of namespaces", function()
       assert.equal(kind, node.kind)
       assert.is_true(has_member(node, sys.getpid()))
     end
+  end)
+
+  it("has those of a process whose first thread has ended, and which runs on in another", function()
+    headless.at(place .. "/headless")
+    local process = trial.hold(cella.plan():exec({ "unshare", "-Urnmui", place .. "/headless",
+      stdin = "null", stdout = "null", stderr = "null" }):spawn())
+    local pid = process.pid
+    headless.await(pid)
+    local thread
+    for _, name in ipairs(core.list_directory(("/proc/%d/task"):format(pid))) do
+      if tonumber(name) ~= pid then thread = ("%d/task/%s"):format(pid, name) end
+    end
+    for _, tree in ipairs { assert(cella.tree()), assert(cella.tree(pid)) } do
+      for _, kind in ipairs { "user", "net", "mount", "uts", "ipc" } do
+        assert.not_equal(link("self", kind), link(thread, kind))
+        assert.is_true(has_member(tree.node[link(thread, kind)], pid), kind)
+      end
+      assert.equal(link(thread, "user"), tree.node[link(thread, "net")].owner)
+      assert.not_matches("headless %(" .. pid .. ", ended", tostring(tree))
+    end
+    -- A control: what has ended altogether, and is not waited for, is in none that only threads have.
+    local net = link(thread, "net")
+    trial.sh(("kill -9 %d"):format(pid))
+    trial.wait_for(function() return not trial.runs(pid) end, "the end of all threads")
+    assert.is_nil(assert(cella.tree()).node[net])
   end)
 
   it("has those without a process, that are only above others", function()

@@ -79,12 +79,12 @@ function M.prepare(root)
 end
 
 --- A process's start, which nobody else of its number has, in this boot or another, by whichever time namespace's clock
---- it is read; nil where there is none, or it has ended.
+--- it is read; nil where there is none.
 ---@param pid integer
 ---@return string?
 function M.start_time(pid)
   local stat = file.read(("/proc/%d/stat"):format(pid))
-  if not stat or stat:find "^.*%) [ZX] " then return nil end
+  if not stat then return nil end
   local start, boot = identity.start(stat), identity.boot()
   return start and boot and start .. "-" .. boot or nil
 end
@@ -302,8 +302,12 @@ function State:hold()
   local pid, start = self.data.pid, self.data.start
   if not pid or not start then return nil end
   local pidfd = core.pidfd(pid)
-  -- Whose it is cannot change any more: the number is this process's until the pidfd sees its end.
-  if pidfd and is_same_start(M.start_time(pid), start) then return pidfd end
+  -- Whose it is cannot change any more: the number is this process's until the pidfd sees its end. That is the end of
+  -- all of its threads: a hostile program ends the first, which /proc then shows as a zombie, and runs on in another.
+  if pidfd and is_same_start(M.start_time(pid), start) then
+    local ready = core.poll({ pidfd:number() }, 0)
+    if not ready or #ready == 0 then return pidfd end
+  end
   if pidfd then pidfd:close() end
   return nil
 end

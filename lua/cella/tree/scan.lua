@@ -24,7 +24,8 @@ end
 ---@field name string   as the process has it: anything
 ---@field parent integer
 ---@field uid integer?  effective, as the caller's user namespace has it; nil where nothing is shown
----@field zombie boolean
+---@field zombie boolean  all of its threads have ended
+---@field directory string  in /proc: of a thread that runs on, where the first one has ended
 ---@field kernel_thread boolean  as far as the kernel says so (Linux 6.8)
 ---@field namespaces table<string, integer>  inodes by type; also pid_for_children and time_for_children
 ---@field held { fd: integer, kind: string, inode: integer }[]
@@ -35,7 +36,10 @@ local function describe(pid, view)
   local text = view.status
   local process = {
     pid = pid, name = status.field(text, "Name") or "", parent = tonumber(status.field(text, "PPid")) or 0,
-    uid = status.numbers(text, "Uid")[2], zombie = (status.field(text, "State") or ""):find "^[ZX]" ~= nil,
+    uid = status.numbers(text, "Uid")[2],
+    -- What is shown of a process is its first thread, which may have ended before others.
+    zombie = not view.thread and (status.field(text, "State") or ""):find "^[ZX]" ~= nil,
+    directory = view.thread and ("/proc/%d/task/%d"):format(pid, view.thread) or ("/proc/%d"):format(pid),
     kernel_thread = status.field(text, "Kthread") == "1",
     namespaces = view.namespaces, held = {}, held_more = view.held.more == true, refused = view.refused,
   }
@@ -58,7 +62,7 @@ function M.process(pid)
   if errno == ENOENT or errno == ESRCH then return nil end
   if errno ~= EPERM and errno ~= EACCES then return nil, errno end
   return { pid = pid, name = "", parent = 0, zombie = false, kernel_thread = false, namespaces = {}, held = {},
-    held_more = false, refused = errno }
+    held_more = false, refused = errno, directory = ("/proc/%d"):format(pid) }
 end
 
 --- All processes that /proc shows, in the order of their numbers, and how many of them ended while they were looked at.
@@ -82,10 +86,10 @@ end
 ---@field inode integer
 
 --- The namespaces that are mounted in the mount namespace of a process.
----@param pid integer|"self"
+---@param directory string  of the process, in /proc
 ---@return cella.tree.mount[]?  nil where they are not to be seen
-function M.mounts(pid)
-  local text = file.read(("/proc/%s/mountinfo"):format(pid == "self" and pid or ("%d"):format(pid)))
+function M.mounts(directory)
+  local text = file.read(directory .. "/mountinfo")
   if not text then return nil end
   local list = {}
   -- There may be a hundred thousand others.
