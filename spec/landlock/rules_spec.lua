@@ -137,7 +137,8 @@ describe("a program under rules", function()
     for _, name in ipairs(rights.up_to(rights.NEWEST)) do
       if rights.since(name) > level then lacks[#lacks + 1] = name end
     end
-    local policy = { files = { { path = "/probe", allow = { "execute", "read_file" } } }, restrict = rights.files,
+    local policy = { files = { { path = "/probe", allow = { "execute", "read_file" } },
+      { path = "/dev", allow = { "read_file", "write_file" } } }, restrict = rights.files, -- a device is opened before
       tcp = {}, udp = {}, scopes = rights.scopes, at_least = math.min(level, rights.NEWEST) }
     local list, result = answers(policy, nil, unpack(words))
     assert.same(expected, list)

@@ -23,6 +23,19 @@ local function left(keys)
   ]]):format(keys or ""))
 end
 
+-- From within a time namespace: who is found by an identity, whose identity the process has there, and when its first
+-- process has started.
+local function elsewhere(process, offset, text)
+  return outside.lua([[
+    local given, pid = ...
+    local found, err = cella.find(given)
+    local stat = assert(require("cella.host.file").read "/proc/1/stat")
+    return found and found.pid or tostring(err), assert(require("cella.process.identity").of(tonumber(pid))),
+      stat:gsub("^.*%) ", ""):match(("%S+ "):rep(19) .. "(%S+)")
+  ]], { prefix = ("unshare --user --map-root-user --time --boottime %d --fork"):format(offset),
+    arguments = { text, ("%d"):format(process.pid) } })
+end
+
 describe("a program that is detached", function()
   for _, init in ipairs { "true", "false" } do
     it("is found again by another process, entered, and ended: init = " .. init, needs("user_namespaces", function()
@@ -86,23 +99,22 @@ describe("an identity", function()
     assert.equal("ESRCH", gone.code)
   end)
 
-  it("is of the same process by whichever clock it is looked at #vm", needs("user_namespaces", function()
+  it("is of the same process in a time namespace #vm", needs("user_namespaces", function()
+    local process = assert(cella.plan():exec({ "sleep", "1000", stdin = "null" }):spawn())
+    local identity = assert(process:identity())
+    local pid, there = elsewhere(process, 1000, identity)
+    local found = trial.hold(assert(cella.find(there)))
+    assert.same({ process.pid, process.pid }, { pid, found.pid })
+    process:close()
+  end))
+
+  it("is of the same process by whichever clock it is looked at", needs("user_namespaces", function()
     local process = assert(cella.plan():exec({ "sleep", "1000", stdin = "null" }):spawn())
     local identity = assert(process:identity())
     local uptime = math.floor(tonumber(trial.read "/proc/uptime":match "^%d+"))
-    local function elsewhere(offset, text)
-      return outside.lua([[
-        local given, pid = ...
-        local found, err = cella.find(given)
-        local stat = assert(require("cella.host.file").read "/proc/1/stat")
-        return found and found.pid or tostring(err), assert(require("cella.process.identity").of(tonumber(pid))),
-          stat:gsub("^.*%) ", ""):match(("%S+ "):rep(19) .. "(%S+)")
-      ]], { prefix = ("unshare --user --map-root-user --time --boottime %d --fork"):format(offset),
-        arguments = { text, ("%d"):format(process.pid) } })
-    end
     local shown = {}
     for i, offset in ipairs { 0, 1000, -uptime } do -- by the last of which process 1 has started before its beginning
-      local pid, there, first = elsewhere(offset, identity)
+      local pid, there, first = elsewhere(process, offset, identity)
       assert.equal(process.pid, pid, offset)
       local found = trial.hold(assert(cella.find(there)))
       assert.equal(process.pid, found.pid, offset)
@@ -114,7 +126,7 @@ describe("an identity", function()
     assert.equal(is_shifted, shown[3] > 2 ^ 40)
     local pid, start, boot = identity:match "^(%d+)%-(%d+)%-(%x+)$"
     assert.matches("another has that number by now",
-      (elsewhere(1000, ("%s-%.0f-%s"):format(pid, tonumber(start) + 100000, boot))), 1, true)
+      (elsewhere(process, 1000, ("%s-%.0f-%s"):format(pid, tonumber(start) + 100000, boot))), 1, true)
     process:close()
   end))
 
