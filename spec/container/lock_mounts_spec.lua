@@ -35,7 +35,7 @@ local function count(keys, op)
 end
 
 describe("the key `lock_mounts`", function()
-  it("is true where sys_admin is kept: read-only stays so #vm", needs("user_namespaces", function()
+  it("is true where sys_admin is kept: read-only stays so", needs("user_namespaces", function()
     assert.is_true((succeeds(admin { lock_mounts = false }, UNDO))) -- the control
     for name, more in pairs {
       plain = {}, said = { lock_mounts = true }, ["no init"] = { init = false },

@@ -64,7 +64,7 @@ describe("what a program is denied", function()
     return made
   end
 
-  it("is what the filter refuses, for certain, with its error and the key #vm", function()
+  it("is what the filter refuses, for certain, with its error and the key", function()
     local keys = {}
     local script = "unshare --user true || echo refused"
     local events, result = told(keys, script)
@@ -446,7 +446,7 @@ describe("what a program is denied", function()
   describe("under a policy with `notify`", function()
     local policy = seccomp.policy { default = "allow", notify = { "uname" }, errno = { EPERM = { "sethostname" } } }
 
-    it("has those calls performed, and told #vm", function()
+    it("has those calls performed, and told", function()
       local events, result = told({ seccomp = policy }, "uname -s")
       assert.equal("Linux\n", result.stdout)
       local event = only(events, { call = "uname" })

@@ -95,7 +95,7 @@ describe("a program under rules", function()
     ioctl_dev = { ["ioctl=/dev/ptmx"] = "EACCES" },
   }
 
-  local OFTEN = { execute = "", read_file = "", write_file = "", refer = " #vm" }
+  local OFTEN = { execute = "", read_file = "", write_file = "", refer = "" }
   for _, right in ipairs(rights.files) do
     local attempts = ATTEMPTS[right]
     if attempts then
