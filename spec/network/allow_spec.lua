@@ -34,7 +34,8 @@ local said = {}
 -- A section of that. Root can be an ordinary user in there too.
 local function section(name, as_user, body)
   return needs("user_namespaces", function()
-    local reason = outer.lacks("nft", "pasta") or outer.lacks_tun() or as_user and trial.lacks_root()
+    local reason = outer.lacks("nft", "pasta") or outer.lacks_rules() or outer.lacks_tun()
+      or as_user and trial.lacks_root()
     if reason then return pending(reason) end
     said[as_user] = said[as_user] or outer.run(SCRIPT, as_user)
     local text = (said[as_user] .. "-- "):match("%-%- " .. name .. "\n(.-)%-%- ")
