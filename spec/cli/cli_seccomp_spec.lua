@@ -39,6 +39,25 @@ describe("cella seccomp", function()
     assert.truthy(text:find('EPERM = { "mount" }', 1, true), text)
   end)
 
+  it("shows them as JSON, and tells what a container refuses beside them", function()
+    if not require("cella.oci.json").available() then return pending("needs dkjson") end
+    local keys = [[return { default = "allow", errno = { ENOSYS = { "add_key", "request_key", "keyctl" } } }]]
+    local none = [[return require("cella.seccomp").named "default" * require("cella.seccomp").policy(]]
+      .. keys:gsub("^return ", "") .. ")"
+    for policy, words in pairs { default = { "keyrings" }, nesting = { "keyrings", "user_namespaces" }, strict = {},
+      [file("keys.lua", keys)] = { "user_namespaces" }, [file("none.lua", none)] = {} } do
+      local status, text, told = run("seccomp", "show", "--oci", policy)
+      assert.equal(0, status, told)
+      assert.truthy(text:find('"SCMP_ACT_ERRNO"', 1, true), text)
+      for _, key in ipairs { "keyrings", "user_namespaces" } do
+        local wanted = words[1] == key or words[2] == key
+        assert.equal(wanted, told:find("not in it: the calls that `" .. key, 1, true) ~= nil, policy .. ": " .. told)
+      end
+    end
+    local status, _, help = run("seccomp", "show", "--help")
+    assert.equal(0, status, help)
+  end)
+
   it("explains a call: numbers, arguments, answers, and why", function()
     local status, text = run("seccomp", "explain", "unshare")
     assert.equal(0, status)

@@ -150,7 +150,10 @@ describe("a manifest", function()
     local function tells(text, who) return text:find(both:format(who), 1, true) ~= nil end
     assert.is_true(tells(manifest {}, "that default"))
     assert.is_true(tells(manifest { seccomp = false }, "no policy"))
-    assert.is_true(tells(manifest({ seccomp = "default" }, profile), "this policy"))
+    assert.truthy(manifest({ seccomp = "nesting" }, profile):find("# cella: keyrings: this policy", 1, true))
+    -- "default" makes no user namespaces.
+    assert.truthy(manifest({ seccomp = "default", user_namespaces = false }, profile)
+      :find("# cella: keyrings: this policy is not known", 1, true))
     -- But for a policy that has them.
     local whole = { default = "allow", errno = { EPERM = { "add_key", "request_key", "keyctl",
       unshare = { { 0, "&", "user" } }, clone = { { 0, "&", "user" } } }, ENOSYS = { "clone3" } } }
@@ -158,6 +161,17 @@ describe("a manifest", function()
     assert.is_nil(text:find("not known", 1, true), text)
     text = manifest({ seccomp = "strict", keyrings = "none", user_namespaces = false }, profile)
     assert.is_nil(text:find("not known", 1, true), text)
+    -- A condition more, another bit, or one that is allowed before: not.
+    for _, clone in ipairs { { { 0, "&", "user" }, { 1, "==", 0 } }, { { 0, "&", "net" } } } do
+      local partly = { default = "allow", errno = { EPERM = { "add_key", "request_key", "keyctl",
+        unshare = { { 0, "&", "user" } }, clone = clone }, ENOSYS = { "clone3" } } }
+      text = trial.raised(manifest, { seccomp = partly, user_namespaces = false }, profile)
+      assert.truthy(text:find("\n  user_namespaces: ", 1, true), text)
+    end
+    text = trial.raised(manifest, { user_namespaces = false, seccomp = { default = "allow", calls = { clone = {
+      { { 1, "==", 0 }, "allow" }, { { 0, "&", "user" }, "EPERM" }, "allow" }, unshare = { "EPERM" },
+      clone3 = { "EPERM" } } } }, profile)
+    assert.truthy(text:find("\n  user_namespaces: ", 1, true), text)
     whole.errno.EPERM[3] = nil
     local message = trial.raised(manifest, { seccomp = whole, keyrings = "none" }, profile)
     assert.truthy(message:find("\n  keyrings: ", 1, true), message)

@@ -31,7 +31,8 @@ could be started under it); 125 where the question could not be answered.
 Prints the Lua program that returns the policy. Without one: those that have
 names.]])
   show:argument("policy", "A name, or a file."):argname "POLICY":args "?"
-  show:flag("--oci", "As JSON, as runtimes and the nodes of a cluster read it (needs the Lua module dkjson).")
+  show:flag("--oci", "As JSON, as runtimes and the nodes of a cluster read it (needs the Lua module dkjson). It is the "
+    .. "policy alone: what a container's keys refuse beside it is told on the standard error.")
   show:epilog [[
   cella seccomp show strict
   cella seccomp show --oci default > profile.json]]
@@ -57,8 +58,20 @@ end
 
 local actions = {}
 
+local KEYS = { keyrings = '`keyrings = "none"` (add_key, request_key, keyctl)',
+  user_namespaces = "`user_namespaces = false` (clone, clone3 and unshare for a user namespace)" }
+
 local function policy_of(word)
   return filters.take(word) or common.stop "none is the word for no policy at all: every call is allowed"
+end
+
+-- A node has nothing but the policy. A container of cella's that says no more refuses by its keys, too.
+local function tell_of_keys(policy, streams)
+  local box = require("cella.container").new({}).description
+  for _, key in ipairs(require("cella.oci.export.config").not_held(box, policy)) do
+    streams.err:write(("cella seccomp: not in it: the calls that %s refuses in a container that is not told otherwise, "
+      .. "beside its policy\n"):format(KEYS[key]))
+  end
 end
 
 local function show_oci(policy, streams)
@@ -67,6 +80,7 @@ local function show_oci(policy, streams)
   if made then text, message = require("cella.oci.json").encode(made, true) end
   if not text then common.stop("%s", problem or message) end
   streams.out:write(text, "\n")
+  tell_of_keys(policy, streams)
   return common.YES
 end
 

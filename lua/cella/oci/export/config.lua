@@ -1,6 +1,7 @@
 --- A container as a config.json (the OCI's runtime specification), as a Lua table. What that cannot say is refused, by
 --- the name of the key.
 
+local action = require "cella.seccomp.action"
 local blame = require "cella.blame"
 local call = require "cella.call"
 local check = require "cella.oci.export.said"
@@ -13,9 +14,11 @@ local printable = require "cella.printable"
 local process_of = require "cella.oci.export.process"
 local resources = require "cella.oci.export.resources"
 local root_module = require "cella.oci.export.root"
+local rules_of = require "cella.seccomp.rules"
 local seccomp = require "cella.seccomp"
 local seccomp_rules = require "cella.oci.export.seccomp"
 local users = require "cella.oci.export.user"
+local word = require "cella.seccomp.word"
 local wording = require "cella.oci.export.words"
 
 local M = {}
@@ -85,6 +88,29 @@ function M.policy(box)
   return policy
 end
 
+-- Whether all that one policy refuses another refuses too, with whichever error: of policies that refuse calls whole,
+-- or where an argument has one bit.
+local function refuses_all(policy, other)
+  local ours, theirs = seccomp.rules(policy), seccomp.rules(other)
+  for name, wanted in pairs(theirs.calls) do
+    local answer, condition = rules_of.of(ours, name), wanted.clauses[1] and wanted.clauses[1].conditions[1]
+    local refused = not action.permits(answer.final)
+    for _, clause in ipairs(answer.clauses) do
+      local own = clause.conditions[1]
+      if action.permits(clause.action) then
+        refused = false
+        break
+      elseif condition and not clause.conditions[2] and own.op == "&" and own.index == condition.index
+        and word.both(own.values[1], condition.values[1]) ~= word.ZERO then
+        refused = true
+        break
+      end
+    end
+    if not refused then return false end
+  end
+  return true
+end
+
 --- Which of the keys `keyrings` and `user_namespaces` a container holds by refusing system calls, and would not by a
 --- policy alone.
 ---@param box table
@@ -93,7 +119,7 @@ end
 function M.not_held(box, policy)
   local list = {}
   local function look(key, calls)
-    if not policy or policy * seccomp.policy(calls) ~= policy then list[#list + 1] = key end
+    if not policy or not refuses_all(policy, seccomp.policy(calls)) then list[#list + 1] = key end
   end
   if (box.keyrings or "none") == "none" then look("keyrings", KEY_CALLS) end
   -- Of all that makes processes "strict" has threads, and none of those has a user namespace of its own (clone(2)).
