@@ -16,6 +16,7 @@ local lazy = require "cella.lazy"
 local load_everything = require "cella.everything"
 ---@module "cella.busted.keys"
 local keys_module = lazy "cella.busted.keys"
+local listen = require "cella.busted.listen"
 local pristine = require "cella.busted.pristine"
 ---@module "cella.busted.replay"
 local replay = lazy "cella.busted.replay"
@@ -87,11 +88,11 @@ for _, kind in ipairs { "failure_it", "error_it", "pending_it", "error_after_eac
 -- A hook that belongs into the box: busted gets one in its place, which tells what the hook did in there.
 local function register(descriptor)
   return function(name, f, trace, attributes)
-    if state.passing or state.is_inert or type(f) ~= "function" or not in_box() then return nil, true end
+    if state.passing or state.is_inert or type(f) ~= "function" or not in_box() then return false end
     state.passing = true
     state.busted.publish({ "register", descriptor }, name, replay.hook(state, f), trace, attributes)
     state.passing = false
-    return nil, false
+    return true
   end
 end
 
@@ -101,13 +102,13 @@ local function attach(whose)
   state.busted = busted
   for name, handle in pairs(events) do
     local first, second = name:match "^([a-z]+)_([a-z_]+)$"
-    busted.subscribe({ first, second }, function(...)
+    listen(busted, { first, second }, function(...)
       handle(...)
-      return nil, true
-    end, { priority = 1 })
+      return false
+    end)
   end
   for _, descriptor in ipairs { "before_each", "after_each" } do
-    busted.subscribe({ "register", descriptor }, register(descriptor), { priority = 1 })
+    listen(busted, { "register", descriptor }, register(descriptor))
   end
 end
 

@@ -5,8 +5,8 @@ local NAMES = [[
   mapping mode modules mountinfo namespace open paint plain pool printable rlimits runner same size streams sys sysctl
   terminal
   validate words
-  busted busted.body busted.box busted.coverage busted.files busted.keys busted.pristine busted.record busted.replay
-  busted.report
+  busted busted.body busted.box busted.coverage busted.files busted.keys busted.listen busted.pristine busted.record
+  busted.replay busted.report
   call call.modules
   caps caps.apply caps.exec caps.explain caps.file caps.fileset caps.five caps.named caps.names caps.over caps.prctl
   caps.read caps.rules caps.securebits caps.set caps.state caps.text caps.walk

@@ -398,6 +398,39 @@ describe("cella.busted", function()
     for _, words in ipairs(expected) do has(report, words) end
   end)
 
+  it("boxes a test and its hooks whatever else is subscribed to busted's events", function()
+    local channels = [[
+      local busted = require "busted"
+      local subscribe = busted.subscribe
+      %s
+      for _, channel in ipairs { { "test", "start" }, { "test" }, { "file", "start" }, { "describe", "start" },
+        { "register", "before_each" } } do
+        local is_hook = channel[1] == "register"
+        local stop = function() return nil, is_hook end
+        subscribe(channel, stop, { priority = 1 })
+        busted.subscribe(channel, stop, { priority = 1 })
+      end
+    ]]
+    local block = [[
+      local boxed = require "cella.busted"
+      local function name() return io.popen "hostname":read "*l" end
+      boxed.describe("a block", { hostname = "moon" }, function()
+        local before
+        before_each(function() before = name() end)
+        it("is boxed", function() assert.equal("moon moon", before .. " " .. name()) end)
+      end)
+      boxed.it("is boxed", { hostname = "moon" }, function() assert.equal("moon", name()) end)
+      it("is not", function() assert.not_equal("moon", name()) end)
+    ]]
+    local function report_of(text) return (run({ ["x_spec.lua"] = text })) end
+    has(report_of(channels:format('require("cella.busted").setup { hostname = "moon" }') .. [[
+        before_each(function() assert.equal("moon", io.popen "hostname":read "*l") end)
+        it("is boxed", function() assert.equal("moon", io.popen "hostname":read "*l") end)
+      ]]), "1 success / 0 failures / 0 errors")
+    has(report_of(channels:format "" .. block), "3 successes / 0 failures / 0 errors")
+    has(report_of(block .. channels:format ""), "3 successes / 0 failures / 0 errors")
+  end)
+
   it("says so where no busted runs", function()
     local result = trial.host { "/bin/sh", "-c", trial.interpreter()
       .. [[ -e 'require("cella.busted").it("x", function() end)' 2>&1]] }

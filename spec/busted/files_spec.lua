@@ -80,12 +80,46 @@ describe("cella busted", function()
     assert.same({ 1, 1 }, { status, own_status })
     -- Other handlers, and what leaves tests out.
     for _, options in ipairs { "-o TAP --filter=inner", "--list", "--repeat=2 --filter=block", "--no-keep-going",
-      "--suppress-pending --filter=pending", "-C . --exclude-tags=x --filter-out=bad" } do
+      "--suppress-pending --filter=pending", "-C . --exclude-tags=x --filter-out=bad",
+      "--list --filter=inner" } do
       plain, status = suite.run(directory, options .. " a_spec.lua")
       report, own_status = run(options .. " a_spec.lua")
       assert.equal(plain, report, options)
       assert.equal(status, own_status, options)
     end
+  end)
+
+  it("lists names, and fails where a file or a block does", function()
+    suite.write(directory, {
+      ["a_spec.lua"] = "print 'loading' error 'x'",
+      ["b_spec.lua"] = "it('is good', function() end) describe('x', function() error 'y' end)",
+      ["c_spec.lua"] = "print 'loading' it('is good', function() end)",
+    })
+    for _, files in ipairs { "a_spec.lua", "b_spec.lua", "c_spec.lua", "a_spec.lua c_spec.lua" } do
+      local plain, status = suite.run(directory, "--list " .. files)
+      local report, own_status = run("--list " .. files)
+      assert.equal(plain, report, files)
+      assert.equal(status, own_status, files)
+      assert.equal(files ~= "c_spec.lua" and 1 or 0, math.min(status, 1))
+    end
+  end)
+
+  it("goes to the directory that is said, by whatever way", function()
+    assert(os.execute(("mkdir -p %s/inner/more"):format(trial.quote(directory))))
+    suite.write(directory, {
+      ["inner/.busted"] = "return { default = { pattern = '_test' } }",
+      ["inner/more/a_test.lua"] = "it('is there', function() assert(io.open 'here') end)",
+      ["inner/here"] = "", ["inner/more/here"] = "",
+    })
+    for _, words in ipairs { "-C inner more", "--directory=inner/more .", "-C inner -C more .",
+      ("-C %s more"):format(trial.quote(directory .. "/inner")) } do
+      local plain, status = suite.run(directory, "--pattern=_test " .. words)
+      has(plain, "1 success / 0 failures / 0 errors")
+      local report, own_status = run("--pattern=_test " .. words)
+      assert.equal(plain, report, words)
+      assert.same({ 0, 0 }, { status, own_status }, words)
+    end
+    has(run "-C inner more", "1 success / 0 failures / 0 errors")
   end)
 
   it("has handlers tell as much as they did", function()
@@ -213,14 +247,16 @@ describe("cella busted", function()
     -- To be sent from inside, and a word of what is said of it; nil: busted might have told it.
     local place, told = "trace = {}", 'event = "told", message = "m", depth = 0, '
     local forged = {
-      ['{ event = "over", printed = 0 }'] = "",
+      ['{ event = "over", status = "success", printed = 0 }'] = "",
+      ['{ event = "over", status = "well", printed = 0 }'] = 'status of "over"',
+      ['{ event = "over", printed = 0 }'] = 'status of "over"',
       ['{ event = "test", name = {}, descriptor = "it", printed = 0, ' .. place .. " }"] = 'name of "test"',
       ['{ event = "test", name = "x", descriptor = "it", printed = -1, ' .. place .. " }"] = 'printed of "test"',
       ['{ event = "test", name = "x", descriptor = "it", printed = 0 }'] = 'trace of "test"',
       ['{ event = "block", trace = { short_src = 7 } }'] = 'trace of "block"',
       ['{ event = "block", trace = { currentline = 1.5 } }'] = 'trace of "block"',
-      ['{ event = "over", printed = 0, duration = {} }'] = 'duration of "over"',
-      ['{ event = "over", printed = 0, duration = 1 / 0 }'] = 'duration of "over"',
+      ['{ event = "over", status = "success", printed = 0, duration = {} }'] = 'duration of "over"',
+      ['{ event = "over", status = "success", printed = 0, duration = 1 / 0 }'] = 'duration of "over"',
       ['{ event = "tail", randomseed = "x", printed = 0 }'] = 'randomseed of "tail"',
       ['{ event = "exit", lines = 7 }'] = 'lines of "exit"',
       ["{ " .. told .. 'kind = "nonsense", descriptor = "it", ' .. place .. " }"] = 'kind of "told"',
@@ -250,6 +286,47 @@ describe("cella busted", function()
       "what follows is left out")
     for _, word in ipairs(bad) do has(report, word) end
     for _, own in ipairs { "record.lua", "replay.lua", "files.lua" } do has_not(report, own) end
+    assert.equal(1, status)
+  end)
+
+  it("tells of what has failed though the file keeps that from being told", function()
+    local body = [[
+      local busted = require "busted"
+      for _, first in ipairs { "failure", "error", "pending" } do
+        for _, second in ipairs { false, "it" } do
+          busted.subscribe({ first, second or nil }, function() return nil, false end, { priority = 1 })
+        end
+      end
+      it("fails", function() assert(false, "bad") end)
+      it("errs", function() error "worse" end)
+      it("is pending", function() pending "later" end)
+      it("is good", function() end)
+    ]]
+    suite.write(directory, { ["a_spec.lua"] = body })
+    local report, status = run "a_spec.lua"
+    -- Another error is the file's own, whose busted has not counted them and ends as if all were well.
+    has(report, "1 success / 1 failure / 2 errors / 1 pending", "a_spec.lua:7: bad", "a_spec.lua:8: worse", "later")
+    assert.equal(1, status)
+  end)
+
+  it("tells of a test as it has ended, though nothing else was told of it", function()
+    suite.write(directory, { ["a_spec.lua"] = [[
+      it("forges", function()
+        local core = require "cella.core"
+        for _, status in ipairs { "failure", "error", "pending" } do
+          for _, message in ipairs {
+            { event = "over", status = status, printed = 0 },
+            { event = "test", name = status, descriptor = "it", trace = {}, printed = 0 },
+          } do
+            local data = assert(core.serialize.encode("v", { message }, 1, 1048576))
+            core.sys.write(9, ("%010d"):format(#data) .. data)
+          end
+        end
+      end)]] })
+    local report, status = run "-v a_spec.lua"
+    has(report, "1 success / 1 failure / 1 error / 1 pending",
+      "a_spec.lua:1: the test has ended as a failure, and in its process busted was kept from telling of it",
+      "the test has ended as an error, and in its process")
     assert.equal(1, status)
   end)
 

@@ -7,6 +7,7 @@ local core = require "cella.core"
 local coverage = require "cella.busted.coverage"
 local Events = require "cella.process.events"
 local keys_module = require "cella.busted.keys"
+local listen = require "cella.busted.listen"
 local record = require "cella.busted.record"
 local replay = require "cella.busted.replay"
 local report = require "cella.busted.report"
@@ -23,6 +24,7 @@ local running = {}   -- processes, and what file each is of
 local options        -- of M.begin
 local current        -- the element of the test that is being replayed
 local opened         -- the element of the block or file that is being replayed
+local has_begun      -- the suite, here; where names are listed it has not
 local interrupt      -- SIGINT, as something to wait for: from the first file on
 
 -- What the container of a file is: that of a test, but for the time that it may take.
@@ -54,6 +56,8 @@ local function start(file)
   local whole = { options.interpreter, options.program }
   for _, word in ipairs(options.words) do whole[#whole + 1] = word end
   whole[#whole + 1], whole[#whole + 2] = "--ignore-lua", "--output=cella.busted.report"
+  -- busted has gone there (-C), and what it was told leads nowhere from there.
+  if options.directory then whole[#whole + 1] = "--directory=" .. options.directory end
   -- As the report names it: in which order tests run there.
   if options.seed then whole[#whole + 1] = ("--seed=%d"):format(options.seed) end
   for key, value in pairs(command) do whole[key] = value end
@@ -255,6 +259,7 @@ local function blame_end(file)
     if not record_of.has_file then
       return "busted has not found this file in its container, which has the working directory, and what mounts say"
     end
+    if #record_of.runs == 0 and has_begun then return "busted has told of no test of this file in its container" end
     if result.reason == "exited" and result.code == (record_of.has_failed and 1 or 0) then
       if file.is_shown then return end
       return ("the process of this file has written more than %.0f bytes, of which the rest is left out"):format(
@@ -315,6 +320,16 @@ local function tell_end(file, element)
   state.busted.publish({ "error", "file" }, element, state.busted.parent(element), words, place_of(file, words))
 end
 
+-- The same where names are listed, and no test is told of.
+local function tell_early(file, element)
+  if #file.record.runs > 0 then return end
+  for _, message in ipairs(file.record.early) do
+    message.trace.message = message.message
+    state.busted.publish({ message.kind, "file" }, element, state.busted.parent(element), message.message,
+      message.trace)
+  end
+end
+
 local events = {}
 
 -- The file and the node that a block or a test stands for.
@@ -360,6 +375,7 @@ function events.file_end(element)
       end
       tell_end(file, element)
       if file.runs >= #file.record.runs then print_rest(file) end
+      tell_early(file, element)
     end
   end
 end
@@ -371,14 +387,14 @@ end
 
 -- busted registers its files before it executes the first.
 local function register(name, run, trace, attributes)
-  if state.passing then return nil, true end
+  if state.passing then return false end
   local file = { name = name }
   files[#files + 1] = file
   file.run = setmetatable({ getTrace = run.getTrace }, { __call = performer(file) })
   state.passing = true
   state.busted.publish({ "register", "file" }, name, file.run, trace, attributes)
   state.passing = false
-  return nil, false
+  return true
 end
 
 ---@class cella.busted.files.options
@@ -386,6 +402,7 @@ end
 ---@field jobs integer          how many files at once
 ---@field keys table            of the containers
 ---@field interpreter string
+---@field cwd string           where this began: busted may go elsewhere
 ---@field program string        the Lua script that is busted, there
 ---@field path string           where Lua looks there
 ---@field cpath string
@@ -399,15 +416,21 @@ end
 --- Once busted's interface is there (an -e of its own), before it looks for files.
 function M.attach()
   state = boxed.give_way()
+  local cwd = core.readlink "/proc/self/cwd"
+  if cwd ~= options.cwd then options.directory = cwd end
   container_of() -- of the directory in which all begins: busted may leave it
   for name, handle in pairs(events) do
     local first, second = name:match "^([a-z]+)_?([a-z]*)$"
-    state.busted.subscribe({ first, second ~= "" and second or nil }, function(...)
+    listen(state.busted, { first, second ~= "" and second or nil }, function(...)
       handle(...)
-      return nil, true
-    end, { priority = 1 })
+      return false
+    end)
   end
-  state.busted.subscribe({ "register", "file" }, register, { priority = 1 })
+  listen(state.busted, { "register", "file" }, register)
+  state.busted.subscribe({ "suite", "start" }, function()
+    has_begun = true
+    return nil, true
+  end)
 end
 
 --- Ends what still runs, and what is left of it. Where the run was interrupted: the exit status that says so.

@@ -45,6 +45,10 @@ function rule.kind(value)
   return (value == "failure" or value == "error" or value == "pending") and value or nil, "a kind of end"
 end
 
+function rule.status(value)
+  return (value == "success" or rule.kind(value)) and value or nil, "how a test has ended"
+end
+
 function rule.map(value) return type(value) == "table" and value or nil, "a table" end
 
 --- Where something is, as far as it is what debug.getinfo tells: as busted has it. Nil of anything else.
@@ -87,7 +91,7 @@ local FIELDS = {
   block = { name = "text?", trace = "place" },
   ["end"] = { randomseed = "whole?" },
   test = { name = "text?", trace = "place", descriptor = "text", printed = "count" },
-  over = { duration = "seconds?", printed = "count" },
+  over = { status = "status", duration = "seconds?", printed = "count" },
   told = { kind = "kind", descriptor = "text?", name = "text?", message = "text", trace = "spot", depth = "count" },
   tail = { randomseed = "whole?", printed = "count" },
   exit = { lines = "map?" },
@@ -154,14 +158,31 @@ function take.test(state, message)
   table.insert(state.open[#state.open].children, state.test)
 end
 
+-- busted counts a test by its status, whatever it has told of it: of what was kept from being told there is that.
+local function tell_untold(test, status)
+  if status == "success" or test.descriptor ~= "it" then return end
+  for _, message in ipairs(test.told) do
+    if message.kind == status then return end
+  end
+  local place = rule.place(test.trace)
+  local kind = status == "error" and "an error" or status == "failure" and "a failure" or "pending"
+  table.insert(test.told, { kind = status, trace = place, message = ("%s:%d: the test has ended as %s, and in its "
+    .. "process busted was kept from telling of it"):format(place.short_src, place.currentline, kind) })
+end
+
 function take.over(state, message)
   local test = state.test
   if not test then return end
+  tell_untold(test, message.status)
   test.duration, test.printed[3] = message.duration, message.printed
   state.printed, state.test = message.printed, nil
 end
 
 function take.told(state, message)
+  if not state.run then
+    if state.has_file then table.insert(state.early, message) end
+    return
+  end
   if message.descriptor == "it" and state.test then
     table.insert(state.test.told, message)
   elseif message.descriptor == "describe" or message.descriptor == "file" then
@@ -183,7 +204,7 @@ function take.exit(state, message)
 end
 
 -- What may come while there is no run.
-local EARLY = { run = true, exit = true, file = true }
+local EARLY = { run = true, exit = true, file = true, told = true }
 
 ---@class cella.busted.record
 ---@field runs cella.busted.node[]
@@ -192,6 +213,7 @@ local EARLY = { run = true, exit = true, file = true }
 ---@field has_failed boolean?
 ---@field has_file boolean?
 ---@field lines table?
+---@field early table[]            what was told of the file where there is no run: names are listed
 ---@field printed integer
 ---@field problem string?          why what follows is left out: busted would not have told it
 ---@field is_cut boolean?          the last message is not whole: as of a process that was killed
@@ -200,7 +222,7 @@ local EARLY = { run = true, exit = true, file = true }
 ---@param data string
 ---@return cella.busted.record
 function M.read(data)
-  local state, at, count = { runs = {}, printed = 0 }, 1, 0
+  local state, at, count = { runs = {}, early = {}, printed = 0 }, 1, 0
   while true do
     local message, next_at = message_at(data, at)
     local wrong = not message and next_at or nil

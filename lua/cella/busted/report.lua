@@ -3,6 +3,7 @@
 
 local core = require "cella.core"
 local coverage = require "cella.busted.coverage"
+local listen = require "cella.busted.listen"
 local pristine = require "cella.busted.pristine"
 
 local M = {
@@ -56,6 +57,16 @@ end
 
 local events = {}
 
+-- Where names are listed busted passes over this, and nothing but errors is told.
+local has_begun = false
+
+local function begin()
+  if has_begun then return end
+  has_begun = true
+  send { event = "run" }
+end
+
+-- Of each run that is repeated.
 function events.suite_start() send { event = "run" } end
 
 function events.file_end(_, file)
@@ -88,25 +99,32 @@ for _, kind in ipairs { "failure", "error", "pending" } do events[kind] = tellin
 
 function events.exit() send { event = "exit", lines = coverage.counted() } end
 
+-- Also before a run, or where there is none.
+local ALWAYS = { failure = true, error = true, pending = true, exit = true }
+
 local function subscribe()
   local busted = require "busted"
   require "busted.languages.en" -- the words of its own errors, which a handler loads
   local wanted, seen = os.getenv(M.FILE), false
   -- One of a file that is there twice: what the other does is told by its own container.
-  busted.subscribe({ "register", "file" }, function(name)
+  listen(busted, { "register", "file" }, function(name)
     local is_it = not seen and name == wanted
     seen = seen or is_it
     if is_it then send { event = "file" } end
-    return nil, is_it
-  end, { priority = 1 })
+    return not is_it
+  end)
   coverage.begin()
+  busted.subscribe({ "suite", "start" }, function()
+    begin()
+    return nil, true
+  end, { priority = 1 })
   for name, tell in pairs(events) do
     local channel = {}
     for word in name:gmatch "[^_]+" do channel[#channel + 1] = word end
-    busted.subscribe(channel, function(...)
-      tell(busted, ...)
-      return nil, true
-    end, { priority = 1 })
+    listen(busted, channel, function(...)
+      if has_begun or ALWAYS[name] then tell(busted, ...) end
+      return false
+    end)
   end
 end
 

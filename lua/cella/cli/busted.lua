@@ -110,7 +110,7 @@ local function act(arguments, streams)
   local files = require "cella.busted.files"
   local cwd = core.readlink "/proc/self/cwd" or "/"
   package.path, package.cpath = absolute(package.path, cwd), absolute(package.cpath, cwd)
-  files.begin { words = rest, jobs = jobs, keys = keys, interpreter = core.readlink "/proc/self/exe",
+  files.begin { words = rest, jobs = jobs, keys = keys, cwd = cwd, interpreter = core.readlink "/proc/self/exe",
     program = file_of("cella.cli.busted.program", cwd), path = package.path, cpath = package.cpath }
   local own = { [0] = "busted" }
   for i, word in ipairs(rest) do own[i] = word end
