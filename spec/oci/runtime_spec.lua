@@ -504,6 +504,37 @@ describe("cella-oci", function()
     said { "delete", "two" }
   end)
 
+  it("is creating until its process waits, and lets nobody else in there start the program", function()
+    local path = bundle({ "sleep", "1000" }, function(config)
+      bundles.writable(config)
+      local look = { { path = "/bin/sh", args = { "sh", "-c", ("exec '%s' '%s/bin/cella-oci' --root %s/states state "
+        .. "one >%s/$0.json"):format(trial.lua, trial.top, directory, directory) },
+        env = { "LUA_PATH=" .. (os.getenv "LUA_PATH" or ";;"), "LUA_CPATH=" .. (os.getenv "LUA_CPATH" or ";;"),
+          "PATH=" .. os.getenv "PATH" } } }
+      config.hooks = { createRuntime = look, startContainer = { { path = "/bin/sh",
+        args = { "sh", "-c", "echo -n x >/proc/1/fd/3 && exit 1; echo $? >/tried" } } } }
+    end)
+    trial.sh(("ln -sf busybox %s/rootfs/bin/sleep"):format(path))
+    said { "create", "--bundle", path, "one" }
+    assert.equal("creating", json.decode(trial.read(directory .. "/sh.json")).status)
+    local let_go = { "exec", "one", "sh", "-c", "echo -n x >/proc/1/fd/3" }
+    assert.matches("Permission denied", run(let_go).stderr, 1, true)
+    assert.equal("created", state("one").status)
+    said { "start", "one" }
+    assert.equal("1\n", trial.read(path .. "/rootfs/tried"))
+    assert.equal("running", state("one").status)
+    said { "delete", "--force", "one" }
+
+    -- A control: who may trace it may do that, and it is seen.
+    bundle({ "sleep", "1000" }, function(config)
+      for _, set in pairs(config.process.capabilities) do table.insert(set, "CAP_SYS_PTRACE") end
+    end)
+    said { "create", "--bundle", path, "one" }
+    said(let_go)
+    assert.equal("running", state("one").status)
+    assert.matches("cannot start a container that is running", run { "start", "one" }.stderr, 1, true)
+  end)
+
   it("knows that a container runs whose first thread has ended", function()
     local path = bundle({ "/bin/headless" })
     headless.at(path .. "/rootfs/bin/headless")

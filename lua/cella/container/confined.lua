@@ -79,7 +79,7 @@ function M.of(box, user, host, layers)
     limits = { wanted = box.rlimits or {}, ours = host.limits },
     groups = { list = user.groups, sets = user.sets_groups },
     ids = user,
-    undumpable = false,
+    undumpable = box.awaited == true,
     capabilities = sets,
     securebits = not plain and {},
     no_new_privs = no_new_privs,

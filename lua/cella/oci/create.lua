@@ -135,7 +135,7 @@ local function create_in(state, options, bundle)
   local ok, err = streams.check(options, bundle.command.terminal)
   if not ok then return nil, err end
   local data = { bundle = bundle.path, rootfs = bundle.rootfs, created = timestamp(), annotations = bundle.annotations,
-    owner = text_of(os.getenv "USER"), hooks = kept.hooked(bundle.hooks) }
+    owner = text_of(os.getenv "USER"), hooks = kept.hooked(bundle.hooks), creating = true }
   ok, err = state:keep_config(bundle.text)
   if ok then ok, err = state:write(data) end
   if not ok then return nil, err end
@@ -156,6 +156,8 @@ local function create_in(state, options, bundle)
   end
   local box = bundle.box
   box.description.plain = true -- with what cella's own keys do not say
+  -- Who is started in there before the program, by `exec` or as a hook, could let it go by /proc/PID/fd.
+  box.description.awaited = true
   -- The root of a user namespace is nobody on the host: directories there may not let him pass, as those where engines
   -- keep the files that they bind. The caller passes.
   local which = box.description.namespaces
@@ -192,7 +194,7 @@ local function create_in(state, options, bundle)
   local function tell(child)
     -- Of what is behind a fork the number is known only now.
     data.pid = child:program()
-    data.start = states.start_time(data.pid)
+    data.start, data.creating = states.start_time(data.pid), nil
     local good, problem = state:write(data)
     if good and bundle.joined then good, problem = check_maps(bundle.joined, data.pid) end
     if good then streams.give(command, bundle.container.user, data.pid) end

@@ -16,7 +16,7 @@ local printable = require "cella.printable"
 local sys = core.sys
 local M = {}
 
-local EEXIST, ENOENT = 17, 2
+local EEXIST, ENOENT, ENXIO = 17, 2, 6
 local PATIENCE = 10 -- seconds, for a lock
 local MOST_BYTES = 4 * 1024 * 1024
 
@@ -208,6 +208,7 @@ local FIELDS = {
   start = is_text, cgroup = is_text, bundle = is_text, rootfs = is_text, created = is_text, owner = is_text,
   annotations = function(value) return is_map(value, "string") end,
   hooks = function(value) return is_map(value, "boolean") end,
+  creating = function(value) return type(value) == "boolean" end,
 }
 
 -- What cella itself has written there, as long as nothing has happened to the file: else nil, what is wrong, and the
@@ -323,6 +324,13 @@ function State:dooms()
   return function() return core.file_status(self.path .. DOOMED) ~= nil end
 end
 
+-- Whether the process waits for `start`. Who may trace it, as CAP_SYS_PTRACE allows, could have let it go.
+local function is_waiting(self)
+  local start, _, errno = core.open(self.path .. "/start", { "wronly", "nonblock", "nofollow" })
+  if start then start:close() end
+  return start ~= nil or errno ~= ENOENT and errno ~= ENXIO
+end
+
 --- "creating", "created", "running", "paused" or "stopped" (runtime.md).
 ---@return string
 function State:status()
@@ -331,9 +339,10 @@ function State:status()
     return not self.data.pid and self:is_busy() and "creating" or "stopped"
   end
   pidfd:close()
+  if self.data.creating then return "creating" end
   local events = self.data.cgroup and file.read(self.data.cgroup .. "/cgroup.events")
   if events and events:find "frozen 1" then return "paused" end
-  return core.file_status(self.path .. "/start") and "created" or "running"
+  return is_waiting(self) and "created" or "running"
 end
 
 --- Whether another command has its lock now.

@@ -11,6 +11,7 @@ local M = {}
 
 local START, EXECUTED = "/start", "/executed"
 local START_PATIENCE = 10 -- seconds
+local ENXIO = 6
 
 -- A FIFO in the directory of a state, open for both so that it has no end: what reads from it waits for a byte.
 local function make_fifo(state, name)
@@ -74,8 +75,8 @@ local function wait_for_program(executed)
 end
 
 local function let_go(path)
-  -- Where nobody reads the process has died.
   local start, message, errno = core.open(path, { "wronly", "nonblock", "nofollow" })
+  if errno == ENXIO then return failed("start", nil, "the container's process does not wait for it any more") end
   if not start then return failed("open", path, message, errno) end
   local ok
   ok, message, errno = sys.write(start:number(), "!")
