@@ -87,7 +87,7 @@ local function mapped(mount, path, layered)
   local there = mountinfo.on(path)
   local kind = there and there.kind
   local needs = mappable.needs(kind, layered and "5.19" or nil)
-  if needs == false then
+  if needs == false or layered and kind == "overlay" then -- (an overlay of such: nobody has tried it)
     return nil, ("`idmap = true` of a mount would open it, which the kernel does not have of %s"):format(kind)
   end
   if needs then

@@ -4,10 +4,11 @@ local kernel = require "cella.host.kernel"
 
 local M = {}
 
--- false: none that is known. The others, as far as it is known, can since there are such mounts.
+-- false: none that is known. The others, as far as it is known, can since there are such mounts. (Overlays: tried, 6.18
+-- has them not, 7.3 has.)
 local FIRST = "5.12"
 local SINCE = { btrfs = "5.15", ntfs3 = "5.15", f2fs = "5.18", erofs = "5.19", squashfs = "6.2", tmpfs = "6.3",
-  ceph = "6.7", hugetlbfs = "6.9", overlay = false, proc = false, sysfs = false, devtmpfs = false }
+  ceph = "6.7", hugetlbfs = "6.9", overlay = "7.3", proc = false, sysfs = false, devtmpfs = false }
 
 --- The Linux that this one is too old for, to ID-map a file system of that type; false where none is known that can;
 --- nil where nothing is in the way.
