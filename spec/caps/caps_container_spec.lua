@@ -15,10 +15,7 @@ local unpack = table.unpack or unpack
 local directory, problem
 local all, none = caps.all(), caps.none
 
-local function run(command)
-  local ok = os.execute(command)
-  return ok == true
-end
+local function run(command) return portable.execute(command) == true end
 
 local function is_initial_root()
   local _, euid = core.sys.getresuid()

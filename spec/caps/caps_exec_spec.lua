@@ -6,6 +6,7 @@ local core = require "cella.core"
 local Plan = require "cella.plan"
 local caps = require "cella.caps"
 local idmap = require "cella.idmap"
+local portable = require "spec.support.portable"
 local securebits = require "cella.caps.securebits"
 local unpack = table.unpack or unpack
 
@@ -20,10 +21,7 @@ local directory, problem -- where the programs are; why there are none
 local nosuid -- whether the mount that they are on has it
 local counts = { total = 0 }
 
-local function run(command)
-  local ok, _, code = os.execute(command)
-  return ok == true or code == 0 or ok == 0
-end
+local function run(command) return portable.execute(command) == true end
 
 local function build()
   if not run "command -v cc >/dev/null" then return nil, "needs a C compiler (cc)" end

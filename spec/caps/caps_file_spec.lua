@@ -37,10 +37,10 @@ describe("the capabilities of a file", function()
   setup(function()
     directory = os.tmpname()
     os.remove(directory)
-    assert(os.execute("mkdir " .. directory))
+    assert(portable.execute("mkdir " .. directory))
   end)
 
-  teardown(function() os.execute("rm -rf " .. directory) end)
+  teardown(function() portable.execute("rm -rf " .. directory) end)
 
   it("are false where there are none", function()
     assert.is_false(caps.file(make "plain"))
@@ -64,7 +64,7 @@ describe("the capabilities of a file", function()
 
   it("are what getcap(8) sees", function()
     if unable() then return pending(unable()) end
-    if not os.execute "command -v getcap >/dev/null" then return pending "needs getcap" end
+    if not portable.execute "command -v getcap >/dev/null" then return pending "needs getcap" end
     local path = make "seen"
     for _, text in ipairs { "cap_net_raw=ep", "cap_net_raw=p", "cap_net_raw=i", "cap_kill=i cap_chown+p",
       "cap_chown,cap_kill=eip" } do
@@ -102,7 +102,7 @@ describe("the capabilities of a file", function()
     if unable() then return pending(unable()) end
     local path = make "bit"
     local raw = "0100000200000000000000000000000000000000"
-    if not os.execute(("{ setfattr -n security.capability -v 0x%s %s || python3 -c "
+    if not portable.execute(("{ setfattr -n security.capability -v 0x%s %s || python3 -c "
       .. "'import os; os.setxattr(\"%s\", \"security.capability\", bytes.fromhex(\"%s\"))'; } 2>/dev/null")
       :format(raw, path, path, raw)) then return pending "needs setfattr or python3" end
     local value = assert(caps.file(path))
@@ -131,19 +131,19 @@ describe("the capabilities of a file", function()
     if unable() then return pending(unable()) end
     local path = make "execute_only"
     assert(caps.set_file(path, "cap_kill=p"))
-    assert(os.execute("chmod 111 " .. path))
+    assert(portable.execute("chmod 111 " .. path))
     local plan = Plan.new():setgroups({}):setresgid(54321, 54321, 54321):setresuid(54321, 54321, 54321)
     local result = assert(plan:exec({ portable.program, "-e", ('print(require("cella.caps").file(%q))'):format(path),
       stdout = "capture" }):run { timeout = 20 })
-    if not os.execute("chmod 755 " .. directory) then error "chmod" end
+    if not portable.execute("chmod 755 " .. directory) then error "chmod" end
     if result.stdout == "" then return pending "the checkout is not for everybody to read" end
     assert.truthy(result.stdout:find "cap_kill=p" or result.stdout:find "EACCES")
   end)
 
   it("are never looked for behind a symbolic link, nor in what is no regular file", function()
     local path = make "target"
-    assert(os.execute(("ln -s %s %s"):format(path, path_of "link")))
-    assert(os.execute("mkfifo " .. path_of "fifo"))
+    assert(portable.execute(("ln -s %s %s"):format(path, path_of "link")))
+    assert(portable.execute("mkfifo " .. path_of "fifo"))
     for _, name in ipairs { "link", "fifo", "." } do
       for _, call in ipairs { caps.file, caps.remove_file, function(p) return caps.set_file(p, "cap_kill=p") end } do
         local result, err = call(path_of(name))
@@ -229,14 +229,14 @@ describe("the facts of a program", function()
   setup(function()
     directory = os.tmpname()
     os.remove(directory)
-    assert(os.execute("mkdir " .. directory))
+    assert(portable.execute("mkdir " .. directory))
   end)
 
-  teardown(function() os.execute("rm -rf " .. directory) end)
+  teardown(function() portable.execute("rm -rf " .. directory) end)
 
   it("are its mode, owner and capabilities, and whether its mount has nosuid", function()
     local path = make "program"
-    assert(os.execute("chmod 4711 " .. path))
+    assert(portable.execute("chmod 4711 " .. path))
     local facts = assert(caps.program(path))
     assert.equal(2505, facts.mode)
     local _, euid = core.sys.getresuid()
@@ -268,7 +268,7 @@ describe("the facts of a program", function()
 
   it("are those of the interpreter where it is a script", function()
     local script = make("script", "#! /bin/true\n")
-    assert(os.execute("chmod 4755 " .. script))
+    assert(portable.execute("chmod 4755 " .. script))
     local facts = assert(caps.program(script))
     assert.equal("/bin/true", facts.interpreter)
     assert.equal(script, facts.path)

@@ -631,11 +631,11 @@ describe("applying a state", function()
   end)
 
   it("is refused while there are other threads, of which the kernel would change none", function()
-    local cc = os.execute "command -v cc >/dev/null"
+    local cc = portable.execute "command -v cc >/dev/null"
     if not cc then return pending "needs a C compiler (cc)" end
     local directory = os.tmpname()
     os.remove(directory)
-    assert(os.execute("mkdir " .. directory))
+    assert(portable.execute("mkdir " .. directory))
     local source = assert(io.open(directory .. "/thread.c", "w"))
     source:write [[
       #include <pthread.h>
@@ -644,7 +644,7 @@ describe("applying a state", function()
       int luaopen_thread(void *L);
       int luaopen_thread(void *L) { pthread_t t; (void)L; return pthread_create(&t, 0, idle, 0) * 0; }]]
     source:close()
-    assert(os.execute(("cc -shared -fPIC -o %s/thread.so %s/thread.c -lpthread"):format(directory, directory)))
+    assert(portable.execute(("cc -shared -fPIC -o %s/thread.so %s/thread.c -lpthread"):format(directory, directory)))
     local result = applied(([[
       package.cpath = %q .. "/?.so;" .. package.cpath
       require "thread"
@@ -654,7 +654,7 @@ describe("applying a state", function()
       assert(caps.state() == state)
       io.flush()
       os.exit(0, false) -- without closing the module: the thread runs in it]]):format(directory))
-    os.execute("rm -r " .. directory)
+    portable.execute("rm -r " .. directory)
     assert.equal("", result.stderr)
     assert.truthy(result.stdout:find "2 threads", result.stdout)
   end)

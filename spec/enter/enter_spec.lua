@@ -833,14 +833,14 @@ describe("a process that is entered", function()
       local process = assert(box:spawn { "sleep", "1000", stdin = "null" })
       local entrance = assert(process:enter())
       assert(entrance:run { "true" })
-      collectgarbage() collectgarbage()
+      portable.collect()
       local before = snapshot()
       for _ = 1, 3 do
         assert(entrance:run { "true" })
         assert(not entrance:run { "/nonexistent" })
         assert(not assert(process:enter { namespaces = { "user" }, cwd = "/nonexistent" }):run { "true" })
       end
-      collectgarbage() collectgarbage()
+      portable.collect()
       local list = changes(before, snapshot())
       process:close()
       return list, tostring(box) -- which holds its IDs as long as it is there

@@ -1,5 +1,6 @@
 -- What is ASCII by definition is read the same in every locale.
 
+local portable = require "spec.support.portable"
 local trial = require "spec.support.trial"
 
 -- A script that sets the locale, has what follows use it, and prints what is the same in all. (A number in a message,
@@ -46,10 +47,13 @@ describe("a locale", function()
       end
       local wanted = output "C"
       assert.truthy(wanted:find("^true\t"), wanted)
-      -- The locale is one in which Lua's own functions differ.
-      local differs = trial.sh(("LOCPATH=%s %s -e 'os.setlocale(%q) print((\"I\"):lower() == \"i\", 0.5, "
-        .. "(\"\\233\"):find \"%%a\")'"):format(directory, trial.lua, locale))
-      assert.not_equal("true\t0.5\tnil\n", differs)
+      -- The locale is one in which Lua's own functions differ. LuaJIT's know ASCII alone: what C writes differs there.
+      local shown = portable.jit and 'os.date("!%A", 0)' or [[("I"):lower() == "i", 0.5, ("\233"):find "%a"]]
+      local function shows(name)
+        return trial.sh(("LOCPATH=%s %s -e %s"):format(directory, trial.lua,
+          trial.quote(("assert(os.setlocale %q) print(%s)"):format(name, shown))))
+      end
+      assert.not_equal(shows "C", shows(locale))
       assert.equal(wanted, output(locale))
     end)
   end

@@ -186,7 +186,7 @@ describe("subordinate IDs", function()
     -- A stand-in that answers as the real one does, and shows what it was asked.
     local function stand_in(body)
       local path = write("getsubids", "#!/bin/sh\n" .. body)
-      assert(os.execute("chmod 755 " .. path))
+      assert(portable.execute("chmod 755 " .. path))
       return path
     end
 

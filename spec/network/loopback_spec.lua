@@ -13,6 +13,7 @@ local needs = able.needs(function(reason) pending(reason) end)
 
 local HEAD = [[
 local core = require "cella.core"
+local portable = require "spec.support.portable"
 local place = os.getenv "CELLA_OUTER"
 
 -- The servers to whom somebody came since this was asked.
@@ -176,7 +177,7 @@ local function device()
     assert(io.open "spec/support/servers.pl"):read "*a", "--", "udp 0.0.0.0 9001", "tcp 0.0.0.0 9001",
     stdout = function(line) lines[#lines + 1] = line end })
   local pid, kept = process.pid, { "net_admin" }
-  assert(os.execute("PATH=$PATH:/usr/sbin:/sbin; ip link add given0 type veth peer name given1 && "
+  assert(portable.execute("PATH=$PATH:/usr/sbin:/sbin; ip link add given0 type veth peer name given1 && "
     .. "ip link set given1 netns " .. pid .. " && ip addr add 198.18.0.1/24 dev given0 && ip link set given0 up"))
   local joins = { { type = "user", pid = pid }, { type = "net", pid = pid } }
   local plan = cella.plan { join = joins }

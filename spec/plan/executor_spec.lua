@@ -8,6 +8,7 @@ local cella = require "cella"
 local core = require "cella.core"
 local helper = require "spec.support.helper"
 local leaks = require "spec.support.leaks"
+local portable = require "spec.support.portable"
 local trial = require "spec.support.trial"
 local outside = require "spec.support.outside"
 
@@ -154,7 +155,7 @@ describe("a step that fails", function()
       local file = assert(io.open(path, "w"))
       file:write(text)
       file:close()
-      assert(os.execute(("chmod %s %s"):format(mode, path)))
+      assert(portable.execute(("chmod %s %s"):format(mode, path)))
       return cella.plan():exec { path }
     end
 

@@ -1,6 +1,7 @@
 --- What a spec leaves behind in the runner: descriptors, children, mounts. For before_each and after_each.
 
 local core = require "cella.core"
+local portable = require "spec.support.portable"
 local trial = require "spec.support.trial"
 
 local M = {}
@@ -34,15 +35,13 @@ end
 local before
 
 function M.watch()
-  collectgarbage()
-  collectgarbage()
+  portable.collect()
   before = { descriptors = M.descriptors(), children = children(), mounts = mounts() }
 end
 
 function M.check()
   trial.release()
-  collectgarbage()
-  collectgarbage()
+  portable.collect()
   assert(before.descriptors == M.descriptors(), "descriptors were left open: " .. M.descriptors())
   assert(before.children == children(), "children were left: " .. children())
   assert(before.mounts == mounts(), "mounts were left:\n" .. mounts())

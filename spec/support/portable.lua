@@ -45,6 +45,14 @@ function M.finalized(f)
   return new and object or setmetatable(object, meta)
 end
 
+--- Collects what nobody has, and what only its finalizer had. What LuaJIT has compiled has the functions, and what is
+--- theirs, for which it was compiled: that goes.
+function M.collect()
+  if M.jit then require("jit").flush() end
+  collectgarbage()
+  collectgarbage()
+end
+
 --- How the shell of a pipe has ended, of what its close returns: before 5.2 that is whether somebody knows, alone.
 ---@return integer? status
 function M.closed(pipe, otherwise)
