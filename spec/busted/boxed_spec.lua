@@ -108,6 +108,30 @@ describe("cella.busted", function()
     assert.equal(1, status)
   end)
 
+  it("does not say that a test has left which could not come to its end", function()
+    local report = run({ ["x_spec.lua"] = [[
+      local boxed, exit = require "cella.busted", os.exit
+      boxed.it("empties", function() local all = _G for name in next, all do all[name] = nil end end)
+      boxed.it("is hooked", function() debug.sethook(function() error "hooked" end, "l") end)
+      boxed.it("closes", function() exit(true, true) end)
+      boxed.it("leaves", function() os.exit(7) end)
+    ]] })
+    has_not(report, "left by os.exit, with the status 125")
+    has(report, "0 successes / 4 failures", "x_spec.lua:2: the test ended with the status 125, and could not say how",
+      "x_spec.lua:5: the test left by os.exit, with the status 7")
+  end)
+
+  it("has the beginning of words that are very long, and their place", function()
+    local report = run({ ["x_spec.lua"] = [[
+      local boxed = require "cella.busted"
+      boxed.it("errs", { result_limit = 1048576 }, function() error("begin" .. ("x"):rep(30000000)) end)
+      boxed.it("fails", { result_limit = 1048576 }, function() assert(false, "end" .. ("x"):rep(30000000)) end)
+    ]] })
+    has(report, "0 successes / 1 failure / 1 error", "x_spec.lua:2: beginxxxxx", "x_spec.lua:3: endxxxxx")
+    has_not(report, "result_limit")
+    assert.is_true(#report < 200000)
+  end)
+
   it("leaves nothing behind", function()
     local text = "local outside = it\n" .. CHOICE .. [[
       it("works", function()

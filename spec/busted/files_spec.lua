@@ -369,6 +369,35 @@ describe("cella busted", function()
     has((run(arguments)), "not ok 1 - a meets b", "ok 2 - b meets a")
   end)
 
+  it("runs fewer at once where there are not the descriptors, and says so", function()
+    local files, limited = {}, "ulimit -n %d && cd %s && exec %s %s/bin/cella busted -j 50 -o plainTerminal . 2>&1"
+    for i = 1, 12 do files[("f%d_spec.lua"):format(i)] = "it('is good', function() os.execute 'sleep 0.05' end)" end
+    suite.write(directory, files)
+    local function limited_to(most)
+      return trial.host { "/bin/sh", "-c", limited:format(most, trial.quote(directory), trial.interpreter(),
+        trial.top) }
+    end
+    local result = limited_to(64)
+    has(result.stdout, "12 successes / 0 failures / 0 errors",
+      "cella busted: 4 files at once, not 50, which take 340 descriptors: there may be 64 (ulimit -n)")
+    assert.equal(0, result.status)
+    result = limited_to(1000)
+    has(result.stdout, "12 successes / 0 failures / 0 errors")
+    has_not(result.stdout, "at once")
+  end)
+
+  it("tells of a file with a newline in its name as busted does", function()
+    suite.write(directory, { ["one\ntwo_spec.lua"] = [[
+      it("fails", function() assert(false, "bad") end)
+      it("errs", function() error "bad" end)
+      it("errs by itself", function() local nothing; return nothing.field end)
+    ]] })
+    local plain, status = suite.run(directory, ".")
+    local report, own_status = run "."
+    assert.equal(plain, report)
+    assert.same({ 1, 1 }, { status, own_status })
+  end)
+
   it("has tests in the order that busted's seed gives them", function()
     local text = {}
     for i = 1, 9 do

@@ -61,6 +61,13 @@ local function words_of(subject, err, spot)
   return words
 end
 
+-- The words come home whatever result_limit is, and with them where they begin.
+local LONGEST = 65536
+
+local function cut(words)
+  return #words > LONGEST and words:sub(1, LONGEST) .. "..." or words
+end
+
 -- "failure", "pending" or "error".
 local function kind_of(subject, err)
   local meta = debug.getmetatable(err)
@@ -93,7 +100,7 @@ local function outcome(subject, f)
     kind, spot = "error", subject.place
     message = words_of(subject, err, spot)
   end
-  return { kind = kind, message = message, spot = plain(spot) }
+  return { kind = kind, message = cut(message), spot = plain(spot) }
 end
 
 -- The hooks of one kind, block by block from the outermost; those that belong into the box alone.

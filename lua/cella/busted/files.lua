@@ -46,8 +46,51 @@ local function environment_of(box, name)
   return whole
 end
 
+-- What a container of a file has open here while it runs, and what a start and all else take.
+local DESCRIPTORS, SPARE = 6, 40
+local EMFILE = 24
+
+-- As many files at once as there may be descriptors for.
+local function bound_jobs()
+  local most = core.sys.getrlimit "nofile"
+  if type(most) ~= "number" then return end
+  local wanted = options.jobs
+  options.jobs = math.min(wanted, math.max(1, math.floor((most - SPARE) / DESCRIPTORS)))
+  if options.jobs == wanted then return end
+  io.stderr:write(("cella busted: %d files at once, not %d, which take %d descriptors: there may be %.0f (ulimit -n)\n")
+    :format(options.jobs, wanted, wanted * DESCRIPTORS + SPARE, most))
+end
+
+-- Three files for what is written by a container; or nil and why not.
+local function open_outputs(file)
+  for _, name in ipairs { "out", "err", "told" } do
+    local message, number
+    file[name], message, number = io.tmpfile()
+    if not file[name] then return nil, message, number end
+  end
+  return true
+end
+
+local function close_outputs(file)
+  for _, name in ipairs { "out", "err", "told" } do
+    if file[name] then file[name]:close() end
+    file[name] = nil
+  end
+end
+
+-- There is none to start: it waits for another to end where that may be of use.
+local function put_off(file, words, number)
+  close_outputs(file)
+  if number == EMFILE and #running > 0 then
+    options.jobs = #running
+  else
+    file.problem = words
+  end
+end
+
 local function start(file)
-  file.out, file.err, file.told = assert(io.tmpfile()), assert(io.tmpfile()), assert(io.tmpfile())
+  local opened_all, message, number = open_outputs(file)
+  if not opened_all then return put_off(file, message, number) end
   local made, box, command = pcall(container_of)
   if not made then
     file.problem = tostring(box)
@@ -65,10 +108,7 @@ local function start(file)
   whole.stdout, whole.stderr = file.out, file.err
   whole.fds = { [report.NUMBER] = file.told }
   local process, err = box:spawn(whole)
-  if not process then
-    file.problem = tostring(err)
-    return
-  end
+  if not process then return put_off(file, tostring(err), err.errno) end
   file.process = process
   running[#running + 1] = file
 end
@@ -129,7 +169,7 @@ local function finish(file)
   file.errors, file.is_shown = beginning(file.err, MOST_OUTPUT)
   file.is_shown = file.is_shown and is_all
   file.record = record_of_told(file.told)
-  for _, one in ipairs { file.out, file.err, file.told } do one:close() end
+  close_outputs(file)
 end
 
 -- Not begun before the run was interrupted.
@@ -139,7 +179,10 @@ end
 
 -- Waits for one file; others go on, and more are begun, meanwhile.
 local function await(file)
-  interrupt = interrupt or Interrupt.new()
+  if not interrupt then
+    interrupt = Interrupt.new()
+    bound_jobs()
+  end
   interrupt:step() -- where nothing is left to wait for
   start_more()
   while not file.record and not file.problem and not is_left_out(file) do
@@ -172,8 +215,15 @@ local function print_rest(file)
   io.stderr:write(file.errors)
 end
 
+-- busted puts the place before words whose first line has none, as of a file with a newline in its name: again.
+local function without_place(message, trace)
+  local place = ("%s:%d: "):format(trace.short_src or "", trace.currentline or 0)
+  local is_there = place:find("\n", 1, true) and message:sub(1, #place) == place
+  return is_there and message:sub(#place + 1) or message
+end
+
 local function raise(element, message)
-  replay.raise(state, element, message.kind, message.message, message.trace)
+  replay.raise(state, element, message.kind, without_place(message.message, message.trace), message.trace)
 end
 
 local function perform(file, node, element)
@@ -390,7 +440,12 @@ local function register(name, run, trace, attributes)
   if state.passing then return false end
   local file = { name = name }
   files[#files + 1] = file
-  file.run = setmetatable({ getTrace = run.getTrace }, { __call = performer(file) })
+  -- What is raised here was raised elsewhere.
+  local function get_trace(whose, trace)
+    for field, value in pairs(state.spot or {}) do trace[field] = value end
+    return run.getTrace(whose, trace)
+  end
+  file.run = setmetatable({ getTrace = run.getTrace and get_trace }, { __call = performer(file) })
   state.passing = true
   state.busted.publish({ "register", "file" }, name, file.run, trace, attributes)
   state.passing = false

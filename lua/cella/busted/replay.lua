@@ -20,7 +20,14 @@ local M = {}
 
 -- How something ended that has not come to an end itself.
 local ENDS = {
-  exited = function(result) return ("left by os.exit, with the status %d"):format(result.code) end,
+  exited = function(result)
+    -- So a copy ends that cannot go on, and does not come to say why.
+    if result.code == 125 then
+      return "ended with the status 125, and could not say how: by os.exit, or as it had broken what it needs for that "
+        .. "(emptied its globals, left a hook that raises, closed Lua's state)"
+    end
+    return ("left by os.exit, with the status %d"):format(result.code)
+  end,
   signaled = function(result)
     local number = tostring(result.signal_number)
     if result.signal == number then return "was killed by the signal " .. number end

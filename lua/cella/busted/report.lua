@@ -22,6 +22,14 @@ local function text(value) return type(value) == "string" and value or nil end
 
 local FIELDS = { "source", "short_src", "what", "currentline", "linedefined", "lastlinedefined", "traceback" }
 
+-- A message has to come whole, and its words are what may be long in it.
+local LONGEST = 4 * 1024 * 1024
+
+local function words(message)
+  message = tostring(message)
+  return #message > LONGEST and message:sub(1, LONGEST) .. "..." or message
+end
+
 local function plain(trace)
   local copy = {}
   for _, field in ipairs(FIELDS) do
@@ -91,7 +99,7 @@ end
 local function telling(kind)
   return function(busted, element, _, message, trace)
     send { event = "told", kind = kind, descriptor = text(element.descriptor), name = text(element.name),
-      message = tostring(message), trace = plain(trace), depth = depth_of(busted, element) }
+      message = words(message), trace = plain(trace), depth = depth_of(busted, element) }
   end
 end
 
