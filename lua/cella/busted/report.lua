@@ -108,7 +108,8 @@ for _, kind in ipairs { "failure", "error", "pending" } do events[kind] = tellin
 function events.exit() send { event = "exit", lines = coverage.counted() } end
 
 -- Also before a run, or where there is none.
-local ALWAYS = { failure = true, error = true, pending = true, exit = true }
+local ALWAYS = {}
+for _, name in ipairs { "failure", "error", "pending", "exit" } do ALWAYS[name] = true end
 
 local function subscribe()
   local busted = require "busted"
