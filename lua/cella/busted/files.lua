@@ -441,9 +441,9 @@ local function register(name, run, trace, attributes)
   local file = { name = name }
   files[#files + 1] = file
   -- What is raised here was raised elsewhere.
-  local function get_trace(whose, trace)
-    for field, value in pairs(state.spot or {}) do trace[field] = value end
-    return run.getTrace(whose, trace)
+  local function get_trace(whose, here)
+    for field, value in pairs(state.spot or {}) do here[field] = value end
+    return run.getTrace(whose, here)
   end
   file.run = setmetatable({ getTrace = run.getTrace and get_trace }, { __call = performer(file) })
   state.passing = true
