@@ -535,6 +535,36 @@ describe("cella-oci", function()
     assert.matches("cannot start a container that is running", run { "start", "one" }.stderr, 1, true)
   end)
 
+  it("writes its pid file beside what others have there, or says what is wrong with the path", function()
+    local path = bundle { "sleep", "1000" }
+    trial.sh(("cd %s && ln -sf busybox bundle/rootfs/bin/sleep && mkdir -p pf/dir && echo mine >pf/.profile")
+      :format(directory))
+    local place = directory .. "/pf"
+    local function tried(words, at)
+      local result = run(words(at))
+      assert.not_equal(0, result.status)
+      return result.stderr
+    end
+    local function create(at) return { "create", "--bundle", path, "--pid-file", at, "one" } end
+    local function exec(at) return { "exec", "--pid-file", at, "two", "true" } end
+    said { "create", "--bundle", path, "--pid-file", place .. "/profile", "two" }
+    assert.equal(tostring(state("two").pid), trial.read(place .. "/profile"))
+    for _, words in ipairs { create, exec } do
+      for _, at in ipairs { "/dir", "/dir/", "/", "/.", "/none/" } do
+        assert.matches("that of a file expected", tried(words, place .. at), 1, true)
+      end
+      assert.matches("the path is empty", tried(words, ""), 1, true)
+      assert.matches(place .. "/none/", tried(words, place .. "/none/pid"), 1, true)
+    end
+    -- Where the last step fails nothing stays.
+    assert.matches("File name too long", tried(create, place .. "/" .. ("x"):rep(300)), 1, true)
+    assert.equal(".\n..\n.profile\ndir\nprofile\n", trial.sh("ls -a " .. place))
+    assert.equal("mine\n", trial.read(place .. "/.profile"))
+    assert.equal("two\n", said { "list", "--quiet" })
+    said { "exec", "--pid-file", place .. "/profile", "two", "true" }
+    assert.not_equal(tostring(state("two").pid), trial.read(place .. "/profile"))
+  end)
+
   it("knows that a container runs whose first thread has ended", function()
     local path = bundle({ "/bin/headless" })
     headless.at(path .. "/rootfs/bin/headless")

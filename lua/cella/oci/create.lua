@@ -14,6 +14,7 @@ local lazy = require "cella.lazy"
 ---@module "cella.oci.home"
 local homes = lazy "cella.oci.home"
 local kept = require "cella.oci.kept"
+local pid_file = require "cella.oci.pid_file"
 local Plan = require "cella.plan"
 local printable = require "cella.printable"
 local raised_limits = require "cella.oci.raised_limits"
@@ -23,7 +24,6 @@ local streams = require "cella.oci.streams"
 ---@module "cella.root.taken"
 local taken = lazy "cella.root.taken"
 local waiting = require "cella.oci.waiting"
-local write_pid_file = require "cella.oci.pid_file"
 
 local sys = core.sys
 
@@ -133,6 +133,7 @@ end
 
 local function create_in(state, options, bundle)
   local ok, err = streams.check(options, bundle.command.terminal)
+  if ok then ok, err = pid_file.check(options.pid_file) end
   if not ok then return nil, err end
   local data = { bundle = bundle.path, rootfs = bundle.rootfs, created = timestamp(), annotations = bundle.annotations,
     owner = text_of(os.getenv "USER"), hooks = kept.hooked(bundle.hooks), creating = true }
@@ -199,7 +200,7 @@ local function create_in(state, options, bundle)
     if good and bundle.joined then good, problem = check_maps(bundle.joined, data.pid) end
     if good then streams.give(command, bundle.container.user, data.pid) end
     if good and options.console_socket then good, problem = send_console(child, options.console_socket) end
-    if good and options.pid_file then good, problem = write_pid_file(options.pid_file, data.pid) end
+    if good and options.pid_file then good, problem = pid_file.write(options.pid_file, data.pid) end
     if not good then return nil, Error.is(problem) and { message = tostring(problem), cause = problem } or problem end
     created = true
     return true

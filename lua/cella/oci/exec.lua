@@ -9,11 +9,11 @@ local hooks = require "cella.oci.hooks"
 local kept = require "cella.oci.kept"
 local lazy = require "cella.lazy"
 local raised_limits = require "cella.oci.raised_limits"
+local pid_file = require "cella.oci.pid_file"
 local read = require "cella.oci.read"
 ---@module "cella.oci.seccomp"
 local seccomp = lazy "cella.oci.seccomp"
 local streams = require "cella.oci.streams"
-local write_pid_file = require "cella.oci.pid_file"
 
 local M = {}
 
@@ -157,6 +157,7 @@ function M.start(state, options)
   if not process then return nil, err end
   local ok
   ok, err = streams.check(options, process.command.terminal)
+  if ok then ok, err = pid_file.check(options.pid_file) end
   if not ok then return nil, err end
   local entrance
   entrance, err = entrance_of(state, process, policy or nil)
@@ -183,7 +184,7 @@ function M.start(state, options)
   end
   if not started then return nil, problem end
   if options.console_socket then ok, err = streams.send_console(options.console_socket, started.terminal) end
-  if ok and options.pid_file then ok, err = write_pid_file(options.pid_file, started.pid) end
+  if ok and options.pid_file then ok, err = pid_file.write(options.pid_file, started.pid) end
   if ok then return started end
   started:kill "kill"
   started:close()
