@@ -217,7 +217,13 @@ describe("a bundle", function()
         c.linux.uidMappings = { { containerID = 0, hostID = 0, size = 1 } }
       end,
       ["mounts[0].destination: an absolute path expected"] = function(c) c.mounts[1].destination = "proc" end,
-      ["'..' in"] = function(c) c.mounts[1].destination = "/a/../proc" end,
+      ["mounts[0].destination: '..' in"] = function(c) c.mounts[1].destination = "/a/../proc" end,
+      ["mounts[1].destination: what is at / is said by root.path"] = function(c) c.mounts[2].destination = "//" end,
+      ["process.cwd: '..' in"] = function(c) c.process.cwd = "/a/../b" end,
+      ["linux.maskedPaths[1]: '..' in"] = function(c) c.linux.maskedPaths = { "/x", "/a/../b" } end,
+      ["linux.maskedPaths[0]: an absolute path"] = function(c) c.linux.maskedPaths = { "x" } end,
+      ["linux.readonlyPaths[0]: the root cannot be covered"] = function(c) c.linux.readonlyPaths = { "/" } end,
+      ["ociVersion: \"1.0.2\\"] = function(c) c.ociVersion = "1.0.2\n" end,
       ["the option \"exotic\" of a tmpfs is not supported"] = function(c)
         c.mounts[4] = { destination = "/x", type = "tmpfs", options = { "exotic" } }
       end,

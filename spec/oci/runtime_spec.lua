@@ -535,6 +535,11 @@ describe("cella-oci", function()
     assert.matches("cannot start a container that is running", run { "start", "one" }.stderr, 1, true)
   end)
 
+  it("takes no empty path for that of a bundle", function()
+    assert.matches("--bundle: the path is empty", run { "create", "--bundle", "", "one" }.stderr, 1, true)
+    assert.matches("--bundle: the path is empty", run { "spec", "--bundle", "" }.stderr, 1, true)
+  end)
+
   it("writes its pid file beside what others have there, or says what is wrong with the path", function()
     local path = bundle { "sleep", "1000" }
     trial.sh(("cd %s && ln -sf busybox bundle/rootfs/bin/sleep && mkdir -p pf/dir && echo mine >pf/.profile")

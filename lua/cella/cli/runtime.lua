@@ -133,8 +133,14 @@ end
 
 local commands = {}
 
+-- The default is the working directory; an empty path is a variable that was not set.
+local function bundle_of(found)
+  if found.bundle == "" then usage("--bundle: the path is empty") end
+  return found.bundle or "."
+end
+
 local function create_options(found, common, id)
-  return { root = common.root, id = id, bundle = found.bundle or ".", pid_file = found["pid-file"],
+  return { root = common.root, id = id, bundle = bundle_of(found), pid_file = found["pid-file"],
     console_socket = found["console-socket"], preserve_fds = found["preserve-fds"],
     keyring = not found["no-new-keyring"], cgroups = common["cgroup-manager"] ~= "disabled",
     warn = function(message) M.report(common, message, "warning") end }
@@ -291,7 +297,7 @@ end
 
 function commands.spec(found, words, at)
   if words[at] then usage("spec: nothing expected, got %q", words[at]:sub(1, 80)) end
-  local path = (found.bundle or ".") .. "/config.json"
+  local path = bundle_of(found) .. "/config.json"
   local text = json.encode(require("cella.oci.features").config(found.rootless), true)
   local ok, message = core.sys.write_file(path, text .. "\n", { "wronly", "creat", "excl" }, 420)
   if not ok then usage("spec: %s", message) end

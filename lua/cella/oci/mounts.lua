@@ -4,6 +4,7 @@ local ascii = require "cella.ascii"
 local core = require "cella.core"
 local host = require "cella.host"
 local schema = require "cella.oci.schema"
+local validate = require "cella.validate"
 
 local fail = schema.fail
 local M = {}
@@ -270,6 +271,8 @@ function M.of(list, bundle, rootfs, kinds)
     local path = ("mounts[%d]"):format(i - 1)
     local destination = schema.required(entry.destination, path .. ".destination")
     if destination:sub(1, 1) ~= "/" then fail(path .. ".destination", "an absolute path expected") end
+    schema.by(validate.rule.absolute, destination, path .. ".destination")
+    if clean(destination) == "/" then fail(path .. ".destination", "what is at / is said by root.path") end
     local mount = { type = type_of(entry, path), destination = destination,
       nosuid = false, nodev = true, noexec = false }
     if mount.type == "filesystem" then

@@ -266,6 +266,7 @@ function M.process(process)
   end
   local cwd = required(process.cwd, "process.cwd")
   if cwd:sub(1, 1) ~= "/" then fail("process.cwd", "an absolute path expected, got %q", cwd:sub(1, 80)) end
+  schema.by(validate.rule.absolute, cwd, "process.cwd")
   local user, umask = user_of(process.user or {})
   return { user = user, umask = umask, cwd = cwd, command = command,
     capabilities = after_exec(sets_of(process.capabilities or {}), user.uid, process.noNewPrivileges == true),
@@ -387,7 +388,7 @@ local PROPAGATION = { private = "private", rprivate = "private", shared = "share
 -- Everything that there is, from a config.json that has been checked.
 local function build(config, directory)
   local linux = config.linux or {}
-  if not required(config.ociVersion, "ociVersion"):find "^1%.%d+%.%d+" then
+  if not required(config.ociVersion, "ociVersion"):find "^1%.[0-9]+%.[0-9]+[-+0-9A-Za-z.]*$" then
     fail("ociVersion", "%q is not supported: 1.x is", config.ociVersion:sub(1, 40))
   end
   local process = M.process(required(config.process, "process"))
@@ -436,7 +437,8 @@ local function build(config, directory)
     root = { { type = "bind", source = rootfs, destination = "/", create = true, recursive = true, nosuid = false,
       nodev = true }, readonly = root.readonly or nil, propagation = PROPAGATION[propagation or ""] },
     mounts = entries, devices = #named > 0 and named or nil,
-    masked_paths = linux.maskedPaths, readonly_paths = linux.readonlyPaths,
+    masked_paths = schema.below_root(linux.maskedPaths, "linux.maskedPaths"),
+    readonly_paths = schema.below_root(linux.readonlyPaths, "linux.readonlyPaths"),
     capabilities = sets,
     no_new_privs = process.no_new_privs,
     seccomp = linux.seccomp and seccomp_of.policy(linux.seccomp) or false, user_namespaces = true,

@@ -144,6 +144,30 @@ function M.within(value, path, low, high)
   return value
 end
 
+--- What a rule of a container's keys makes of a field, which is called as the document has it.
+---@param rule fun(value: any, path: string): any
+---@param value any
+---@param path string
+function M.by(rule, value, path)
+  local ok, result = pcall(rule, value, path)
+  if ok then return result end
+  local is_refusal = type(result) == "table" and result.validation
+  error(is_refusal and { refused = result.validation } or result, 0)
+end
+
+--- The same of each in a list of paths, where there is one; none may be the root.
+---@param list string[]?
+---@param path string
+---@return string[]?
+function M.below_root(list, path)
+  for i, value in ipairs(list or {}) do
+    local at = ("%s[%d]"):format(path, i - 1)
+    M.by(validate.rule.absolute, value, at)
+    if not value:find "[^/]" then fail(at, "the root cannot be covered") end
+  end
+  return list
+end
+
 --- That a field is there.
 function M.required(value, path)
   if value == nil then fail(path, "missing") end
