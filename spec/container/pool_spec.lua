@@ -64,7 +64,8 @@ describe("a pool", function()
     pool = assert(cella.pool { cella.container {}, size = 3 })
     fill(pool)
     local expected, seen = {}, {}
-    local command = { "sh", "-c", "ls -A /tmp; echo mine > /tmp/mine; ls /proc | grep '^[0-9]'", stdout = "capture" }
+    local command = { "sh", "-c", "ls -A /tmp; echo mine > /tmp/mine; all=$(ls /proc); echo \"$all\" | grep '^[0-9]'",
+      stdout = "capture" }
     local alone = assert(cella.container {}:run(command)).stdout
     assert.matches("^1\n2\n", alone)
     for _, pids in ipairs(parked_pids(pool)) do expected[pids.init] = true end
