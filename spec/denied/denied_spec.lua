@@ -505,12 +505,16 @@ describe("what a program is denied", function()
       local result = assert(cella.container { ids = require("cella.policy").root(), seccomp = false,
         capabilities = { "sys_admin", "kill" }, mounts = {
           { type = "bind", source = "/dev/fuse", destination = "/dev/fuse", nodev = false },
-          { type = "bind", source = directory .. "/waits", destination = "/waits", readonly = true } },
+          { type = "bind", source = directory .. "/waits", destination = "/waits", readonly = true },
+          { type = "bind", source = directory, destination = directory, readonly = true } },
       }:run { "/waits", directory .. "/file", stdout = "capture", stderr = "capture", timeout = 60,
         denied = function(event) events[#events + 1] = event end })
       assert.same({ "exited", 0, "over\n", "" }, { result.reason, result.code, result.stdout, result.stderr })
-      -- What is asked for behind it is told, by another reader.
-      only(events, { call = "openat", path = directory .. "/file" })
+      -- What is asked for behind it is told, by another reader; before Linux 5.12 nobody can ask what the kernel
+      -- remembers (RESOLVE_CACHED), and it may have become known that there is such a file system.
+      if not kernel.is_older(kernel.version(), "5.12") then
+        only(events, { call = "openat", cause = "read-only", path = directory .. "/file" })
+      end
       trial.wait_for(function() return trial.sh "pgrep -x cella-reader || true" == "" end, "the end of the readers")
     end)
 

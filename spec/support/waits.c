@@ -1,5 +1,6 @@
 /* A program that lies in wait for who reads its memory: waits PATH. It is the file system that a page of it comes from
- * (FUSE), and never sends it. A child of it gives that page to the kernel as a path; then it opens PATH itself. */
+ * (FUSE), and never sends it. A child of it gives that page to the kernel as a path; then it opens PATH for writing. It
+ * has read it before: beside such a file system the caller knows what the kernel remembers, and nothing else. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fuse.h>
@@ -73,16 +74,18 @@ int main(int count, char **argv)
 	int device = open("/dev/fuse", O_RDWR | O_CLOEXEC), asked[2];
 	if (count != 2 || device < 0 || pipe(asked) < 0)
 		die("/dev/fuse");
+	if (open(argv[1], O_RDONLY | O_CLOEXEC) < 0)
+		die(argv[1]);
 	snprintf(options, sizeof options, "fd=%d,rootmode=40000,user_id=0,group_id=0", device);
-	if (mount("waits", "/tmp", "fuse", MS_NOSUID | MS_NODEV, options) < 0)
+	if (mount("waits", "/var/tmp", "fuse", MS_NOSUID | MS_NODEV, options) < 0)
 		die("mount");
 	if (fork() == 0)
 		serve(device, asked[1]);
 	close(device); /* or the file system would outlive its server, and nobody be killed who waits for it */
-	int file = open("/tmp/f", O_RDONLY);
+	int file = open("/var/tmp/f", O_RDONLY);
 	const char *page = file < 0 ? NULL : mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, file, 0);
 	if (!page || page == MAP_FAILED)
-		die("/tmp/f");
+		die("/var/tmp/f");
 	if (fork() == 0) {
 		syscall(SYS_openat, AT_FDCWD, page, O_RDONLY);
 		_exit(0);
@@ -90,7 +93,7 @@ int main(int count, char **argv)
 	char byte;
 	if (read(asked[0], &byte, 1) != 1)
 		die("pipe");
-	syscall(SYS_openat, AT_FDCWD, argv[1], O_RDONLY);
+	syscall(SYS_openat, AT_FDCWD, argv[1], O_WRONLY);
 	puts("over");
 	fflush(stdout);
 	kill(-1, SIGKILL);
