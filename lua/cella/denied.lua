@@ -76,6 +76,7 @@ end
 -- What is to be told of a call, before it is answered: nil where it is nothing.
 local function event_of(self, call, name, given)
   local who = caller_of.new(call, self.reader)
+  if self.looks.fixed == nil then who:waits_for_nobody(self.looks) end
   local found
   if not action.permits(given) then
     found = { cause = "filter", certain = true, errno = given }

@@ -1,6 +1,9 @@
-/* A program that lies in wait for who reads its memory: waits PATH. It is the file system that a page of it comes from
+/* A program that lies in wait for who reads its memory: waits PATH [mute]. It is the file system that a page of it comes from
  * (FUSE), and never sends it. A child of it gives that page to the kernel as a path; then it opens PATH for writing. It
- * has read it before: beside such a file system the caller knows what the kernel remembers, and nothing else. */
+ * has read it before: beside such a file system the caller knows what the kernel remembers, and nothing else.
+ *
+ * With `mute` it lies in wait for who looks at its files in place of that: it never says what there is by the name
+ * "never", nor how large the file system is; children of it open that, and a file for writing. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fuse.h>
@@ -12,7 +15,10 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
+
+static int mute;
 
 static void die(const char *what)
 {
@@ -54,7 +60,18 @@ static void serve(int device, int asked)
 		struct fuse_open_out opened = { 0 };
 		switch (in->opcode) {
 		case FUSE_INIT: reply(device, in, 0, &init, sizeof init); break;
-		case FUSE_LOOKUP: reply(device, in, 0, &entry, sizeof entry); break;
+		case FUSE_STATFS:
+			if (!mute)
+				reply(device, in, -ENOSYS, NULL, 0);
+			break;
+		case FUSE_LOOKUP:
+			if (mute && strcmp((const char *)(in + 1), "never") == 0) {
+				if (write(asked, "r", 1) < 0)
+					_exit(2);
+				break;
+			}
+			reply(device, in, 0, &entry, sizeof entry);
+			break;
 		case FUSE_GETATTR: reply(device, in, 0, &attr, sizeof attr); break;
 		case FUSE_OPEN: reply(device, in, 0, &opened, sizeof opened); break;
 		case FUSE_READ:
@@ -72,7 +89,8 @@ int main(int count, char **argv)
 {
 	char options[128];
 	int device = open("/dev/fuse", O_RDWR | O_CLOEXEC), asked[2];
-	if (count != 2 || device < 0 || pipe(asked) < 0)
+	mute = count == 3 && strcmp(argv[2], "mute") == 0;
+	if (count != 2 + mute || device < 0 || pipe(asked) < 0)
 		die("/dev/fuse");
 	if (open(argv[1], O_RDONLY | O_CLOEXEC) < 0)
 		die(argv[1]);
@@ -86,8 +104,14 @@ int main(int count, char **argv)
 	const char *page = file < 0 ? NULL : mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, file, 0);
 	if (!page || page == MAP_FAILED)
 		die("/var/tmp/f");
+	if (mute && fork() == 0) {
+		syscall(SYS_openat, AT_FDCWD, "/var/tmp/f", O_WRONLY);
+		_exit(0);
+	}
+	if (mute)
+		wait(NULL);
 	if (fork() == 0) {
-		syscall(SYS_openat, AT_FDCWD, page, O_RDONLY);
+		syscall(SYS_openat, AT_FDCWD, mute ? "/var/tmp/never" : page, O_RDONLY);
 		_exit(0);
 	}
 	char byte;

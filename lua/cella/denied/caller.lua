@@ -87,11 +87,12 @@ end
 ---@return integer[]
 function Caller:numbers(name) return status.numbers(self:status(), name) end
 
---- Whether its effective capabilities have one, by its number.
+--- Whether its effective capabilities have one, by its number; or those of another set.
 ---@param number integer
+---@param set string?  "CapBnd"
 ---@return boolean
-function Caller:has(number)
-  local digits = status.field(self:status(), "CapEff") or ""
+function Caller:has(number, set)
+  local digits = status.field(self:status(), set or "CapEff") or ""
   local at = #digits - math.floor(number / 4)
   local digit = tonumber(digits:sub(at, at), 16)
   return digit ~= nil and math.floor(digit / 2 ^ (number % 4)) % 2 == 1
@@ -168,20 +169,68 @@ end
 
 local ASKED_AFTER = 1 -- seconds, in which mounts may change
 
---- Whether all file systems that a process sees answer by themselves.
----@param of "self"|integer
----@param looks table  what is remembered from one call to the next
----@return boolean
-function M.waits_for_nobody(of, looks)
-  local namespace, now = core.readlink(("/proc/%s/ns/mnt"):format(of)) or "", core.now()
-  looks.mounts = looks.mounts or {}
-  local known = looks.mounts[of ~= "self"]
+-- Whether all file systems of a mount namespace answer by themselves.
+local function has_local(of, namespace, looks, key)
+  local known, now = looks[key], core.now()
   if not known or known.namespace ~= namespace or now > known.till then
     known = { namespace = namespace, till = now + ASKED_AFTER,
       are_local = are_local(file.read(("/proc/%s/mountinfo"):format(of))) }
-    looks.mounts[of ~= "self"] = known
+    looks[key] = known
   end
   return known.are_local
+end
+
+--- Whether nobody who looks at the host's files, as this process sees them, has to wait for somebody.
+---@param looks table  what is remembered from one call to the next
+---@return boolean
+function M.waits_for_nobody(looks)
+  return has_local("self", core.readlink "/proc/self/ns/mnt" or "", looks, "own_mounts")
+end
+
+local SYS_ADMIN = 21
+
+--- The same of who looks at its files. That must not change while he looks: so it is said of the mount namespace of the
+--- first one who was ever held, which is the program before exec, and if nobody in there can mount anything.
+---@param looks table
+---@return boolean
+function Caller:waits_for_nobody(looks)
+  local namespace = core.readlink(proc(self, "ns/mnt")) or ""
+  if looks.fixed == nil then looks.fixed = not self:has(SYS_ADMIN, "CapBnd") and namespace end
+  return namespace ~= "" and looks.fixed == namespace and has_local(self.tid, namespace, looks, "its_mounts")
+end
+
+local function mount_of(self, number)
+  local id = (file.read(("/proc/self/fdinfo/%d"):format(number)) or ""):match "mnt_id:[ \t]*(%d+)"
+  for _, mount in ipairs(mountinfo.parse(self:file "mountinfo" or "")) do
+    if mount.id == id then return mount end
+  end
+  return nil
+end
+
+--- Whether a descriptor of ours is of a file on a tmpfs, as what the container has for itself is.
+---@param number integer
+---@return boolean
+function Caller:is_on_tmpfs(number)
+  local mount = mount_of(self, number)
+  return mount ~= nil and mount.kind == "tmpfs"
+end
+
+--- Whether the mount of that file, or its file system, is read-only.
+---@param number integer
+---@param looks table
+---@return boolean
+function Caller:is_readonly(number, looks)
+  if self:waits_for_nobody(looks) then return core.listener.is_readonly(number) == true end
+  local mount = mount_of(self, number) -- of which nobody else is asked
+  return mount ~= nil and ("," .. mount.flags .. "," .. mount.options .. ","):find(",ro,", 1, true) ~= nil
+end
+
+--- The directory above one that a descriptor of ours is of; nil where that is not known.
+---@param number integer
+---@param looks table
+---@return integer?
+function Caller:above(number, looks)
+  return (core.sys.openat2("..", { "path", "directory" }, self:waits_for_nobody(looks) and {} or { "cached" }, number))
 end
 
 --- What is at a path of its root: the number of a descriptor of it, to be closed; false where there is nothing; nil
@@ -195,7 +244,7 @@ function Caller:find(path, unfollowed, looks)
   local root = core.open(proc(self, "root"), { "path", "directory" })
   if not root then return nil end
   local resolve = { "in_root", "no_magiclinks" }
-  if not M.waits_for_nobody(self.tid, looks) then resolve[3] = "cached" end
+  if not self:waits_for_nobody(looks) then resolve[3] = "cached" end
   local flags = unfollowed and { "path", "nofollow" } or { "path" }
   local number, _, errno = core.sys.openat2(path, flags, resolve, root:number())
   root:close()

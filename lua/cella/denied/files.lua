@@ -2,9 +2,7 @@
 
 local caller = require "cella.denied.caller"
 local core = require "cella.core"
-local file = require "cella.host.file"
 local kernels = require "cella.host.kernel"
-local mountinfo = require "cella.mountinfo"
 local open = require "cella.open"
 local rules = require "cella.denied.rules"
 
@@ -28,7 +26,7 @@ local PATIENCE = 1 -- seconds, for a look at the host: behind one that takes lon
 
 local function look_at_host(path, looks)
   local fd
-  if caller.waits_for_nobody("self", looks) then
+  if caller.waits_for_nobody(looks) then
     fd = core.open(path, { "path" })
   else
     fd = open.bounded(path)
@@ -119,7 +117,7 @@ local function is_reached(who, path, looks)
       return is == nil or is == last
     end
     last = is
-    local up = core.sys.openat2("..", { "path", "directory" }, {}, number)
+    local up = who:above(number, looks)
     core.sys.close(number)
     number = up
     if not number then return true end
@@ -170,15 +168,6 @@ local function found(cause, errno, path, object, writes, status)
     why = cause == "permission" and PERMISSION or nil }
 end
 
--- Whether it is on a tmpfs, as what the container has for itself is.
-local function is_on_tmpfs(who, number)
-  local id = (file.read(("/proc/self/fdinfo/%d"):format(number)) or ""):match "mnt_id:[ \t]*(%d+)"
-  for _, mount in ipairs(mountinfo.parse(who:file "mountinfo" or "")) do
-    if mount.id == id then return mount.kind == "tmpfs" end
-  end
-  return false
-end
-
 -- The same of what the container has. No key is about a file of the host's that is another one at that path; in what is
 -- the container's own there is a place for one of its own.
 local function found_there(cause, errno, path, object, writes, status, looks, is_own)
@@ -200,10 +189,10 @@ local function in_directory(who, path, looks)
   end
   local status, result = core.file_status(number), nil
   if status and status.type == "directory" then
-    if core.listener.is_readonly(number) then
+    if who:is_readonly(number, looks) then
       local reached = is_reached(who, path, looks)
       result = found_there(reached and "read-only" or "permission", reached and "EROFS" or "EACCES", path,
-        reached and directory or nil, true, status, looks, is_on_tmpfs(who, number))
+        reached and directory or nil, true, status, looks, who:is_on_tmpfs(number))
     elseif denies(who, status, WRITE + EXECUTE) then
       result = found_there("permission", "EACCES", path, directory, true, status, looks)
     end
@@ -232,7 +221,7 @@ local function of_present(who, path, number, wish, looks)
   if not status then return nil end
   if wish.does == "remove" or wish.does == "put" then return in_directory(who, path, looks) end
   local is_data = status.type == "file" or status.type == "directory"
-  if wish.writes and is_data and core.listener.is_readonly(number) then
+  if wish.writes and is_data and who:is_readonly(number, looks) then
     return of_readonly(who, path, status, wish, looks)
   elseif denies(who, status, wish.want) then
     return found_there("permission", "EACCES", path, path, wish.writes, status, looks)
@@ -248,7 +237,7 @@ local function of_missing(who, path, wish, code, looks)
   local removes = wish.does == "remove"
   local number = removes and code == "ENOENT" and who:find(parent_of(path) or "/", false, looks)
   if number then
-    if core.listener.is_readonly(number) then code = "EROFS" end
+    if who:is_readonly(number, looks) then code = "EROFS" end
     core.sys.close(number)
   end
   return found("file", code, path, path, wish.writes or removes, status)
