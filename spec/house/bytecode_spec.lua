@@ -1,4 +1,5 @@
 -- Where cella is installed its modules come as bytecode, which does what the sources do.
+local portable = require "spec.support.portable"
 local trial = require "spec.support.trial"
 
 local WHERE = [[
@@ -90,7 +91,7 @@ describe("bytecode", function()
         return function() return inner[argument], long, missing.field end
       end
     ]]
-    local whole = string.dump(assert(load(source, "=source")))
+    local whole = string.dump(assert(portable.load(source, "=source")))
     local bare = unnamed(whole)
     if _VERSION ~= "Lua 5.4" then return assert.equal(whole, bare) end
     for _, name in ipairs { "first", "second", "argument", "_ENV" } do

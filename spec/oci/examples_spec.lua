@@ -52,6 +52,7 @@ end
 
 -- Namespaces have another number each time; the devices below /dev are mounted in another order; and a mount that
 -- another lies over, which is the same, is seen by nobody. A runtime makes the devices of /dev, which is then no nodev.
+-- Which of two streams comes first is up to who hands them on.
 local function comparable(text)
   local lines, seen = {}, {}
   text = text:gsub("%[[0-9]+%]", "[a number]"):gsub("(\n */dev rw,nosuid),nodev,", "%1,")
@@ -63,6 +64,7 @@ local function comparable(text)
     end
     seen[line] = true
   end
+  table.sort(lines)
   return table.concat(lines, "\n")
 end
 

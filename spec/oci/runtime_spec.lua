@@ -157,9 +157,10 @@ describe("cella-oci", function()
       end
     end)
     trial.sh(("chmod 755 %s; chown -R 100000:100000 %s/rootfs"):format(directory, path))
-    trial.sh(("mkdir %s/there; mount -t tmpfs -o ro none %s/there"):format(directory, directory))
-    local result = run { "run", "--bundle", path, "one" }
-    trial.sh(("umount %s/there"):format(directory))
+    -- In mounts of its own: other specs look at those that they share.
+    local result = trial.host { "unshare", "--mount", "--propagation", "private", "sh", "-c",
+      'mkdir "$0/there" && mount -t tmpfs -o ro none "$0/there" && exec "$@"', directory, trial.lua,
+      trial.top .. "/bin/cella-oci", "--root", directory .. "/states", "run", "--bundle", path, "one" }
     assert.equal("locked, too\n", result.stdout, result.stderr)
     assert.matches("mount: permission denied", result.stderr, 1, true)
   end)
