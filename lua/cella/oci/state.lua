@@ -125,12 +125,19 @@ end
 
 local MOST_SAID = 200 -- of a command line
 
+-- Whether a device number (makedev(3)) is that of these hexadecimal digits. It is none of a file system for which the
+-- kernel's list has another than stat(2) (btrfs).
+local function is_device(device, major, minor)
+  return math.floor(device / 256) % 4096 == tonumber(major, 16)
+    and device % 256 + math.floor(device / 1048576) * 256 == tonumber(minor, 16)
+end
+
 -- Who has a lock, in words: the kernel lists them by file, and by the number that their process has here.
 local function holder(fd)
   local status = core.file_status(fd:number())
   for line in (status and file.read "/proc/locks" or ""):gmatch "[^\n]+" do
-    local pid, inode = line:match "FLOCK +[A-Z]+ +[A-Z]+ +([0-9]+) +%x+:%x+:([0-9]+) "
-    if pid and tonumber(pid) > 0 and tonumber(inode) == status.inode then
+    local pid, major, minor, inode = line:match "FLOCK +[A-Z]+ +[A-Z]+ +([0-9]+) +(%x+):(%x+):([0-9]+) "
+    if pid and tonumber(pid) > 0 and tonumber(inode) == status.inode and is_device(status.device, major, minor) then
       return ("process %s, %s"):format(pid, printable.line(M.command_line(tonumber(pid)):sub(1, MOST_SAID)))
     end
   end
