@@ -5,8 +5,8 @@ local NAMES = [[
   mapping mode modules mountinfo namespace open paint plain pool printable rlimits runner same size streams sys sysctl
   terminal
   validate words
-  busted busted.body busted.box busted.coverage busted.files busted.keys busted.listen busted.pristine busted.record
-  busted.replay busted.report
+  busted busted.blocks busted.body busted.box busted.coverage busted.files busted.keys busted.listen busted.pristine
+  busted.record busted.replay busted.report busted.runs
   call call.modules
   caps caps.apply caps.exec caps.explain caps.file caps.fileset caps.five caps.named caps.names caps.over caps.prctl
   caps.read caps.rules caps.securebits caps.set caps.state caps.text caps.walk
@@ -21,10 +21,9 @@ local NAMES = [[
   landlock landlock.grammar landlock.record landlock.rights landlock.text
   learn learn.openings learn.text
   network network.address network.allow network.names network.rules network.start network.user
-  oci oci.bundle oci.cgroup oci.create oci.devices oci.ending oci.exec oci.failed oci.features oci.fields oci.home
-  oci.hooks oci.image oci.json oci.kept oci.kube oci.mounts oci.pid_file oci.processes oci.raised_limits oci.read
-  oci.runtime oci.schema
-  oci.salvage oci.seccomp oci.state oci.streams oci.waiting oci.yaml
+  oci oci.bundle oci.cgroup oci.create oci.devices oci.ending oci.exec oci.failed oci.features oci.fields
+  oci.holder oci.home oci.hooks oci.image oci.json oci.kept oci.kube oci.lock oci.mounts oci.pid_file oci.processes
+  oci.raised_limits oci.read oci.runtime oci.salvage oci.schema oci.seccomp oci.state oci.streams oci.waiting oci.yaml
   oci.export.config oci.export.files oci.export.keys oci.export.mounts oci.export.process oci.export.resources
   oci.export.root oci.export.rootfs oci.export.said oci.export.seccomp oci.export.user oci.export.words
   plan plan.failure plan.held plan.helper plan.join plan.log plan.render plan.spawn plan.stage plan.start

@@ -107,10 +107,10 @@ local function act(arguments, streams)
   local jobs, keys, rest = take_apart(words)
   local there, message = pcall(require, "busted.runner")
   if not there then common.stop("busted is not installed for %s: %s", _VERSION, message) end
-  local files = require "cella.busted.files"
+  local runs = require "cella.busted.runs"
   local cwd = core.readlink "/proc/self/cwd" or "/"
   package.path, package.cpath = absolute(package.path, cwd), absolute(package.cpath, cwd)
-  files.begin { words = rest, jobs = jobs, keys = keys, cwd = cwd, interpreter = core.readlink "/proc/self/exe",
+  runs.begin { words = rest, jobs = jobs, keys = keys, cwd = cwd, interpreter = core.readlink "/proc/self/exe",
     program = file_of("cella.cli.busted.program", cwd), path = package.path, cpath = package.cpath }
   local own = { [0] = "busted" }
   for i, word in ipairs(rest) do own[i] = word end
@@ -122,10 +122,10 @@ local function act(arguments, streams)
   local status = 0
   local exit = os.exit
   -- busted ends the process where something failed: then our containers end before it.
-  local function finish_and_exit(code, ...) exit(files.finish() or code, ...) end
+  local function finish_and_exit(code, ...) exit(runs.finish() or code, ...) end
   os.exit = finish_and_exit -- luacheck: ignore 122
   local ok, err = pcall(load_text("return require 'busted.runner' { standalone = false }", "@busted"))
-  local interrupted = files.finish()
+  local interrupted = runs.finish()
   -- luacov has one around it, by which it writes in the end what it has counted.
   if os.exit == finish_and_exit then os.exit = exit end -- luacheck: ignore 122
   if not ok then

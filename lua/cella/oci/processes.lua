@@ -4,7 +4,7 @@ local cgroups = require "cella.oci.cgroup"
 local core = require "cella.core"
 local failed = require "cella.oci.failed"
 local file = require "cella.host.file"
-local states = require "cella.oci.state"
+local holder = require "cella.oci.holder"
 
 local sys = core.sys
 
@@ -34,7 +34,7 @@ return function(state)
     local status = file.read(("/proc/%d/status"):format(pid))
     if status then
       result[#result + 1] = { pid = pid, parent = status:match "\nPPid:%s*(%d+)" or "?",
-        uid = status:match "\nUid:%s*(%d+)" or "?", command = states.command_line(pid) }
+        uid = status:match "\nUid:%s*(%d+)" or "?", command = holder.command_line(pid) }
     end
   end
   pidfd:close()

@@ -11,13 +11,12 @@ local file = require "cella.host.file"
 local identity = require "cella.process.identity"
 local json = require "cella.oci.json"
 local lazy = require "cella.lazy"
-local printable = require "cella.printable"
+local lock = require "cella.oci.lock"
 
 local sys = core.sys
 local M = {}
 
 local EEXIST, ENOENT, ENXIO = 17, 2, 6
-local PATIENCE = 10 -- seconds, for a lock
 local MOST_BYTES = 4 * 1024 * 1024
 
 --- Whether a name can be one of a container's: it becomes one of a directory.
@@ -114,64 +113,12 @@ local function gone(self)
   return nil, Error.new { op = "state", path = self.path, code = "ENOENT", message = "container does not exist" }
 end
 
---- The command line of a process, for people; its name in brackets where it has none.
----@param pid integer
----@return string
-function M.command_line(pid)
-  local words = (file.read(("/proc/%d/cmdline"):format(pid)) or ""):gsub("%z", " "):gsub(" $", "")
-  if words ~= "" then return words end
-  return "[" .. ((file.read(("/proc/%d/status"):format(pid)) or ""):match "^Name:%s*([^\n]*)" or "") .. "]"
-end
-
-local MOST_SAID = 200 -- of a command line
-
--- Whether a device number (makedev(3)) is that of these hexadecimal digits. It is none of a file system for which the
--- kernel's list has another than stat(2) (btrfs).
-local function is_device(device, major, minor)
-  return math.floor(device / 256) % 4096 == tonumber(major, 16)
-    and device % 256 + math.floor(device / 1048576) * 256 == tonumber(minor, 16)
-end
-
--- Who has a lock, in words: the kernel lists them by file, and by the number that their process has here.
-local function holder(fd)
-  local status = core.file_status(fd:number())
-  for line in (status and file.read "/proc/locks" or ""):gmatch "[^\n]+" do
-    local pid, major, minor, inode = line:match "FLOCK +[A-Z]+ +[A-Z]+ +([0-9]+) +(%x+):(%x+):([0-9]+) "
-    if pid and tonumber(pid) > 0 and tonumber(inode) == status.inode and is_device(status.device, major, minor) then
-      return ("process %s, %s"):format(pid, printable.line(M.command_line(tonumber(pid)):sub(1, MOST_SAID)))
-    end
-  end
-  return "another command"
-end
-
-local function take_lock(self, flags)
-  local path = self.path .. "/lock"
-  local fd, message, errno = core.open(path, flags, 384) -- 0600
-  if not fd and errno == ENOENT then return gone(self) end
-  if not fd then return failed("open", path, message, errno) end
-  local till = core.now() + PATIENCE
-  while true do
-    local ok
-    ok, message, errno = core.flock(fd:number())
-    if ok then break end
-    if ok == nil then
-      fd:close()
-      return failed("flock", path, message, errno)
-    elseif core.now() > till then
-      local who = holder(fd)
-      fd:close()
-      return failed("flock", path, ("%s: holds the lock for more than %d seconds"):format(who, PATIENCE))
-    end
-    core.poll({}, 0.005)
-  end
-  -- Whoever held it may have deleted the container, and made another of the name.
-  local held, there = core.file_status(fd:number()), core.file_status(path)
-  if not held or not there or held.inode ~= there.inode or held.device ~= there.device then
-    fd:close()
-    return gone(self)
-  end
-  self.lock = fd
-  return true
+local function take_lock(self)
+  local err
+  self.lock, err = lock.take(self.path .. "/lock")
+  if self.lock then return true end
+  if err.code == "ENOENT" then return gone(self) end
+  return nil, err
 end
 
 --- Makes the directory of a new container, and holds its lock.
@@ -189,7 +136,7 @@ function M.create(root, id)
     return failed("mkdir", self.path, errno == EEXIST and "there is a container with that ID" or message,
       errno ~= EEXIST and errno or nil)
   end
-  ok, err = take_lock(self, { "rdwr", "creat", "nofollow", "nonblock" })
+  ok, err = take_lock(self)
   if ok then return self end
   -- Where the kernel has refused the lock there is nothing else in there yet.
   if err.errno then sweep(self.path) end
@@ -252,7 +199,7 @@ function M.open(root, id, locks, salvages)
   ok, err = check_trusted(root)
   if ok then ok, err = check_trusted(self.path) end
   if not ok and err.code == "ENOENT" then return gone(self) end -- in this moment
-  if ok and locks then ok, err = take_lock(self, { "rdwr", "creat", "nofollow", "nonblock" }) end
+  if ok and locks then ok, err = take_lock(self) end
   if not ok then return nil, err end
   local wrong, text
   self.data, wrong, text = read(self)
@@ -354,14 +301,7 @@ end
 
 --- Whether another command has its lock now.
 ---@return boolean
-function State:is_busy()
-  if self.lock then return false end
-  local fd = core.open(self.path .. "/lock", { "rdwr", "nofollow", "nonblock" })
-  if not fd then return false end
-  local free = core.flock(fd:number())
-  fd:close()
-  return free == false
-end
+function State:is_busy() return not self.lock and lock.is_held(self.path .. "/lock") end
 
 --- What `state` prints, and hooks get.
 ---@param status string?
