@@ -100,6 +100,7 @@ local SHAPE = {
   { name = "nsjail", start = systems.nsjail },
   { name = "minijail", start = systems.minijail },
   { name = "cella, one-shot script", start = systems.script, init = true, own = true },
+  { name = "cella, the same in a huge page", start = systems.script_in_huge_page, init = true, own = true },
   { name = "cella run", start = systems.cella_run, init = true, own = true },
   { name = "bwrap.lua", start = systems.bwrap_lua, init = true, filter = false, own = true },
   { name = "no sandbox (vfork, exec)", start = plain, effects = {}, own = true },

@@ -68,10 +68,14 @@ M.cella_run = M.line(here.lua, function(command, case)
   return words(line, { "--" }, command)
 end)
 
---- A Lua script that starts one container, and ends.
-M.script = M.line(here.lua, function(command, case)
-  return words({ here.lua, here.top .. "/bench/script.lua", case.files or "" }, command)
-end)
+local function script(huge)
+  return M.line(here.lua, function(command, case)
+    return words({ here.lua, here.top .. "/bench/script.lua", huge, case.files or "" }, command)
+  end)
+end
+
+--- A Lua script that starts one container, and ends; and one that has its memory in a huge page.
+M.script, M.script_in_huge_page = script "", script "huge"
 
 --- util-linux: the namespaces and a /proc, and nothing of the rest.
 M.unshare = M.line("unshare", function(command)

@@ -33,6 +33,7 @@ local FIELDS = {
   show = { "cella.show", "new" },
   same = { "cella.same", "of" },
   load_everything = { "cella.everything" },
+  use_huge_page = { "cella.core", "use_huge_page" },
 }
 
 ---@class cella
@@ -66,6 +67,10 @@ local FIELDS = {
 ---  in the same namespaces; see cella.same
 ---@field load_everything fun()  loads all of cella now, for a process that will be where cella's files are not, or may
 ---  not read them: behind a chroot(2) or setuid(2) that is not cella's
+---@field use_huge_page fun(): boolean  for a program that does little more than start a container: what the process
+---  takes from malloc(3) from now on lies in one huge page (madvise(2), MADV_HUGEPAGE), which is had at once, not by a
+---  page fault for every 4 KiB. It takes up to 4 MiB, and changes for the whole process how its memory is had
+---  (mallopt(3)). False where the C library or the kernel has no such thing: nothing is changed then
 local M = { _VERSION = "cella dev" }
 
 return setmetatable(M, { __index = function(_, name)
