@@ -33,12 +33,19 @@ end
 
 return function()
   local handler = require "busted.outputHandlers.base"()
+  local current -- the file that runs: a specification that a tail call made does not know where that was (5.1)
   local file -- whose dots are on the present line
   local began, used -- when that file did, and the processor's time until then
   local slow = {} -- the specs that take longest
 
+  local function place(trace)
+    if trace and (trace.currentline or 0) > 0 then return ("%s:%d"):format(trace.short_src, trace.currentline) end
+    return current or "?"
+  end
+
   local function note_time(element)
     if (element.duration or 0) < 2 then return end
+    element.place = place(element.trace)
     slow[#slow + 1] = element
     table.sort(slow, function(a, b) return a.duration > b.duration end)
     slow[11] = nil
@@ -50,7 +57,8 @@ return function()
   end
 
   -- A file's specs follow each other, whatever else is written in between.
-  local function on_file_start()
+  local function on_file_start(element)
+    current = element.name
     began, used = monotime(), cpu()
     return nil, true
   end
@@ -65,7 +73,7 @@ return function()
     note_time(element)
     local mark = status == "success" and "." or status == "pending" and "s"
     if not mark then return nil, true end -- a failure has been told already
-    local source = element.trace and element.trace.short_src
+    local source = current
     if source ~= file then
       break_line()
       file = source
@@ -78,10 +86,10 @@ return function()
 
   local function on_failure(element, parent, message, trace)
     local failure = handler.format(element, parent, message, trace)
-    local at = element.trace or trace or {}
+    local at = element.trace or trace
     break_line()
     line("FAILED ", failure.name or element.descriptor)
-    line("  ", at.short_src or "?", ":", at.currentline or "?")
+    line("  ", place(at))
     line((text(message):gsub("[^\n]+", "  %0")))
     return nil, true
   end
@@ -89,16 +97,14 @@ return function()
   local function on_suite_end()
     break_line()
     for _, pending in ipairs(handler.pendings) do
-      local reason = text(pending.message):gsub("^[^\n]-:%d+: ", "")
+      local reason = text(pending.message):gsub("^[^\n]-:%-?%d+: ", "")
       -- One in the place of a whole describe has its reason for its name.
       local own_name = pending.element.descriptor == "pending"
       line("skipped ", pending.name, own_name and "" or ": ", own_name and "" or reason ~= "" and reason
         or "no reason given")
     end
     for _, element in ipairs(slow) do
-      local trace = element.trace or {}
-      line(("%6.1f s  %s:%s: %s"):format(element.duration, trace.short_src or "?", trace.currentline or "?",
-        element.name))
+      line(("%6.1f s  %s: %s"):format(element.duration, element.place, element.name))
     end
     local passed, skipped = handler.successesCount, handler.pendingsCount
     local failed = handler.failuresCount + handler.errorsCount
