@@ -115,10 +115,11 @@ describe("what a program is denied", function()
     end
 
     -- What is told is the line that is missing: with it the script does what it could not do.
-    local function opens(event, keys, script)
-      assert.same({ "landlock", false, "EACCES" }, { event.cause, event.certain, event.errno })
+    local function opens(event, keys, script, errno)
+      assert.same({ "landlock", false, errno or "EACCES" }, { event.cause, event.certain, event.errno })
       local line = assert(load_text("return { " .. event.key .. " }"))().landlock
-      local files = { line.files and line.files[1] }
+      local files = {}
+      for i, one in ipairs(line.files or {}) do files[i] = one end
       for _, one in ipairs(keys.landlock.files or {}) do files[#files + 1] = one end
       return trial.inside({ landlock = { files = line.files and files, tcp = line.tcp }, mounts = keys.mounts }, script)
     end
@@ -127,6 +128,38 @@ describe("what a program is denied", function()
       local have = require("cella.landlock").abi() or 0
       return have < abi and ("needs Landlock with ABI %d"):format(abi) or nil
     end
+
+    it("what is moved or linked into another directory", function()
+      if needs(3) then return pending(needs(3)) end
+      local mounts = { { type = "tmpfs", destination = "/tmp" }, { type = "directory", destination = "/tmp/two" },
+        { type = "file", destination = "/tmp/one/file", content = "moved" } }
+      local function rules(...) return { files = { FIRST, ... } } end
+      local ALL = { path = "/tmp", allow = { "make", "remove" } }
+      local both = '{ path = "/tmp/one", allow = { "refer" } }, { path = "/tmp/two", allow = { "refer" } }'
+      local moves = "perl -e 'rename \"/tmp/one/file\", \"/tmp/two/file\" and exec \"cat\", \"/tmp/two/file\"'"
+      for _, case in ipairs {
+        { "ln /tmp/one/file /tmp/two/file && cat /tmp/two/file", "linkat", rules(ALL), both },
+        { moves, "rename", rules(ALL), both },
+        { moves, "rename", rules(ALL, { path = "/tmp/one", allow = { "refer" } }),
+          '{ path = "/tmp/two", allow = { "refer" } }' },
+        -- It could be written to there, and cannot be here.
+        { moves, "rename", rules(ALL, { path = "/tmp", allow = { "refer" } },
+          { path = "/tmp/two", allow = { "write_file" } }), '{ path = "/tmp/one", allow = { "write_file" } }' },
+      } do
+        local script, keys = case[1], { landlock = case[3], mounts = mounts }
+        local events = told(keys, script .. " || true")
+        local event = only(events, { cause = "landlock" })
+        assert.same({ case[2], "/tmp/two/file" }, { event.call, event.path })
+        assert.equal("landlock = { files = { " .. case[4] .. " } }", event.key)
+        assert.equal("", trial.inside(keys, script .. " || true"))
+        assert.equal("moved", opens(event, keys, script, "EXDEV"))
+      end
+      -- Within a directory it takes none of it; from one mount into another it is not Landlock's.
+      table.insert(mounts, { type = "tmpfs", destination = "/tmp/three" })
+      local events = told({ landlock = rules(ALL), mounts = mounts }, [[perl -e '
+        rename "/tmp/one/file", "/tmp/one/other" or die; link "/tmp/one/other", "/tmp/three/file"']])
+      for _, one in ipairs(events) do assert.not_equal("landlock", one.cause) end
+    end)
 
     it("a file that is made, read, changed, removed", function()
       if needs(3) then return pending(needs(3)) end

@@ -8,7 +8,7 @@ local M = {}
 ---@field flags integer? that which is the flags of open(2)
 ---@field how integer?   the address of a struct open_how
 ---@field mode integer?  that which is the mode of access(2)
----@field from cella.denied.use?  where what is put there comes from
+---@field from cella.denied.use?  where what is put there, or linked, comes from
 ---@field does "look"|"read"|"create"|"write"|"change"|"make"|"put"|"remove"|"enter"|"execute"
 ---@field unfollowed boolean?  a symbolic link is meant itself
 
@@ -37,7 +37,7 @@ for name, uses in PATHS:gmatch "([a-z0-9]+):(%S+)" do
   for does, link, arguments in uses:gmatch "([a-z]+)(%-?):([a-z0-9]+)" do
     local use = { does = does, unfollowed = link == "-" }
     for letter, index in arguments:gmatch "([a-z])(%d)" do use[LETTERS[letter]] = tonumber(index) end
-    use.from = use.does == "put" and M.PATHS[name][1] or nil
+    use.from = M.PATHS[name][1]
     table.insert(M.PATHS[name], use)
   end
 end

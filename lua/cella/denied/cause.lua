@@ -105,7 +105,7 @@ function M.describe(found, who, name, policy)
   found.why = why(found, name, policy)
   found.key = keys.of(found, who, name, policy)
   -- What is for the keys alone.
-  for _, field in ipairs { "capability", "place", "object", "status", "does", "writes", "files", "rights", "ports",
+  for _, field in ipairs { "capability", "place", "object", "status", "does", "writes", "rules", "ports",
     "nofile" } do found[field] = nil end
 end
 

@@ -182,10 +182,13 @@ function M.part(event) return parts[event] end
 local function landlock_text(found)
   local ports = found.ports
   if ports then return ("landlock = { %s = { %s = { %d } } }"):format(ports.protocol, ports.what, ports.port) end
-  local rights = {}
-  for i, name in ipairs(found.rights) do rights[i] = M.quote(name) end
-  return ("landlock = { files = { { path = %s, allow = { %s } } } }"):format(M.quote(found.files),
-    table.concat(rights, ", "))
+  local rules = {}
+  for i, rule in ipairs(found.rules) do
+    local rights = {}
+    for k, name in ipairs(rule.rights) do rights[k] = M.quote(name) end
+    rules[i] = ("{ path = %s, allow = { %s } }"):format(M.quote(rule.path), table.concat(rights, ", "))
+  end
+  return ("landlock = { files = { %s } }"):format(table.concat(rules, ", "))
 end
 
 --- Nil where no key does.

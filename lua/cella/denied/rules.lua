@@ -2,6 +2,8 @@
 --- that they are about and those that a call names, as it is about to find them.
 
 local core = require "cella.core"
+local file = require "cella.host.file"
+local rights_of = require "cella.landlock.rights"
 
 local M = {}
 
@@ -41,6 +43,7 @@ end
 ---@field type string
 ---@field chain table<string, true>  itself and what it lies in
 ---@field is string
+---@field mount string?  the number of its mount
 
 -- What is at a path: false where there is nothing, nil where that is not known.
 local function spot_at(who, path, unfollowed, looks)
@@ -52,7 +55,8 @@ local function spot_at(who, path, unfollowed, looks)
     core.sys.close(number)
     return nil
   end
-  local spot = { path = real, type = status.type, chain = {}, is = identity(status) }
+  local spot = { path = real, type = status.type, chain = {}, is = identity(status),
+    mount = (file.read(("/proc/self/fdinfo/%d"):format(number)) or ""):match "mnt_id:[ \t]*(%d+)" }
   if status.type == "directory" then
     add_above(spot.chain, number)
     return spot
@@ -92,6 +96,20 @@ local function contains(list, wanted)
   return false
 end
 
+-- Whether a layer refuses it wherever no rule allows it. (`refer` each does that refuses anything, says landlock(7).)
+local function restricts(layer, right)
+  return contains(layer.fs, right) or right == "refer" and #layer.fs > 0
+end
+
+-- Whether a layer allows it in what such a chain has.
+local function allows(layer, targets, chain, right)
+  if not restricts(layer, right) then return true end
+  for is in pairs(chain) do
+    if targets[is] and targets[is][right] then return true end
+  end
+  return false
+end
+
 -- Which of these rights some layer refuses there; nil where that is not known.
 local function refused_at(layers, spot, rights, who, looks)
   local missing = {}
@@ -99,12 +117,35 @@ local function refused_at(layers, spot, rights, who, looks)
     local targets = targets_of(layer, who, looks)
     if not targets then return nil end
     for _, right in ipairs(rights) do
-      local allowed = not contains(layer.fs, right)
-      for is in pairs(spot.chain) do allowed = allowed or targets[is] and targets[is][right] end
-      if not allowed and not contains(missing, right) then missing[#missing + 1] = right end
+      if not allows(layer, targets, spot.chain, right) and not contains(missing, right) then
+        missing[#missing + 1] = right
+      end
     end
   end
   return missing
+end
+
+local function joined(one, other)
+  local both = {}
+  for is in pairs(one) do both[is] = true end
+  for is in pairs(other) do both[is] = true end
+  return both
+end
+
+-- What something would be allowed in one place that it is not in another; nil where that is not known.
+local function gained(layers, what, from, into, who, looks)
+  local here, there, more = joined(from.chain, what.chain), joined(into.chain, { [what.is] = true }), {}
+  for _, layer in ipairs(layers) do
+    local targets = targets_of(layer, who, looks)
+    if not targets then return nil end
+    for _, right in ipairs(layer.fs) do
+      if (what.type == "directory" or rights_of.is_of_file(right)) and not contains(more, right)
+        and allows(layer, targets, there, right) and not allows(layer, targets, here, right) then
+        more[#more + 1] = right
+      end
+    end
+  end
+  return more
 end
 
 -- What opening takes: of what is there, or is made in the directory.
@@ -163,6 +204,32 @@ local function needed(who, name, use, wish, path, looks)
   return nil
 end
 
+-- Of what is moved, or linked, from one directory into another: it takes `refer` in both, and nothing may be allowed
+-- with it there that is not here.
+local function of_move(who, name, wish, path, looks, layers)
+  if name == "linkat" and who:int(4) ~= 0 then return nil end -- from behind a link, or by its descriptor
+  local from = spot_at(who, parent_of(wish.from) or "/", false, looks)
+  local into = from and spot_at(who, parent_of(path) or "/", false, looks)
+  -- Within one directory it is no move; from one mount into another the kernel refuses it by itself.
+  if not into or from.is == into.is or not from.mount or from.mount ~= into.mount then return nil end
+  local what = spot_at(who, wish.from, true, looks)
+  if not what then return nil end
+  local rules = {}
+  for _, spot in ipairs { from, into } do
+    local missing = refused_at(layers, spot, { "refer" }, who, looks)
+    if not missing then return nil end
+    if missing[1] then rules[#rules + 1] = { path = spot.path, rights = missing } end
+  end
+  local why = "no rule of `landlock.files` allows refer in both directories"
+  if #rules == 0 then
+    local more = gained(layers, what, from, into, who, looks)
+    if not more or #more == 0 then return nil end
+    rules[1] = { path = from.path, rights = more }
+    why = ("`landlock.files` would allow %s with it there, and does not where it is"):format(table.concat(more, ", "))
+  end
+  return { cause = "landlock", errno = "EXDEV", path = path, rules = rules, why = why }
+end
+
 --- What is to be told of a call on a file; nil where it is nothing.
 ---@param who cella.denied.caller
 ---@param name string  of the call
@@ -176,8 +243,9 @@ function M.of_file(who, name, use, wish, path, looks, layers)
   local spot, rights = needed(who, name, use, wish, path, looks)
   if not spot then return nil end
   local missing = refused_at(layers, spot, rights, who, looks)
-  if not missing or #missing == 0 then return nil end
-  return { cause = "landlock", errno = "EACCES", path = path, files = spot.path, rights = missing,
+  if not missing then return nil end
+  if #missing == 0 then return wish.from and of_move(who, name, wish, path, looks, layers) or nil end
+  return { cause = "landlock", errno = "EACCES", path = path, rules = { { path = spot.path, rights = missing } },
     why = ("no rule of `landlock.files` allows %s there"):format(table.concat(missing, ", ")) }
 end
 
