@@ -19,7 +19,10 @@ local NEEDS = {
     local ids, reason = trial.several_ids()
     return not ids and reason or nil
   end,
-  ["Lua 5.4"] = function() return portable.name ~= "lua5.4" and "starts a Lua 5.4" or nil end,
+  ["Lua inside"] = function()
+    return _VERSION == "Lua 5.1" and not portable.jit and "needs package.searchpath, which Lua 5.1 lacks"
+      or portable.program:find("/", 1, true) and "needs a Lua that is in the default root" or nil
+  end,
   nft = function()
     return trial.sh "PATH=$PATH:/usr/sbin:/sbin command -v nft" == "" and "needs nft" or nil
   end,
@@ -39,6 +42,14 @@ function lacks(snippet)
   return nil
 end
 
+-- Readers are told of Lua 5.4; what they do with it can be done with the Lua at work. A build for another libc, or with
+-- sanitizers, is not loaded by a program of the system's.
+local BUILD = os.getenv "CELLA_BUILD" or "build/lua5.4"
+local function by_this_lua(program)
+  if not BUILD:find "lua[^/]+$" then return program end
+  return (program:gsub("build/lua5%.4", BUILD):gsub("%f[%w/]lua5%.4", portable.program))
+end
+
 -- A directory to do it in: the checkout, by its names, with room for files. Its programs are those of the Lua at work.
 local PROGRAMS = "/.programs"
 local function place(directory)
@@ -54,7 +65,7 @@ local LINES = [[ -e 'io.stdout:setvbuf "line"']]
 local run
 function run(snippet, directory)
   if snippet.before then assert.equal(0, run(snippet.before, directory).status) end
-  local path = trial.write(directory .. "/snippet", snippet.program)
+  local path = trial.write(directory .. "/snippet", by_this_lua(snippet.program))
   local interpreter = snippet.language == "lua" and trial.interpreter() .. LINES or "sh -e"
   local variables = ("HOME=%s PATH=%s%s:$PATH"):format(directory, directory, PROGRAMS)
   return trial.host { "/bin/sh", "-c", ("cd %s && env %s %s %s 2>&1"):format(directory, variables, interpreter, path) }
