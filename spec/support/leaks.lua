@@ -32,19 +32,35 @@ local function mounts()
   return text
 end
 
-local before
+local function look() return { descriptors = M.descriptors(), children = children(), mounts = mounts() } end
 
+local function is_same(one, other)
+  for name, text in pairs(one) do
+    if other[name] ~= text then return false end
+  end
+  return true
+end
+
+local clean, before
+
+-- What no longer has an owner goes first, where there is more, or less, than there was: a collection takes long.
 function M.watch()
+  before = look()
+  if clean and is_same(before, clean) then return end
   portable.collect()
-  before = { descriptors = M.descriptors(), children = children(), mounts = mounts() }
+  clean = look()
+  before = clean
 end
 
 function M.check()
   trial.release()
+  local now = look()
+  if is_same(now, before) then return end
   portable.collect()
-  assert(before.descriptors == M.descriptors(), "descriptors were left open: " .. M.descriptors())
-  assert(before.children == children(), "children were left: " .. children())
-  assert(before.mounts == mounts(), "mounts were left:\n" .. mounts())
+  now = look()
+  assert(before.descriptors == now.descriptors, "descriptors were left open: " .. now.descriptors)
+  assert(before.children == now.children, "children were left: " .. now.children)
+  assert(before.mounts == now.mounts, "mounts were left:\n" .. now.mounts)
 end
 
 return M
