@@ -150,8 +150,9 @@ describe("a stream", function()
     assert.equal(16777216, size)
     assert.is_true(truncated)
     assert.equal(0, code)
-    -- The pieces, their sum while it is being made, and the result.
-    assert.is_true(grown < 80 * 1024, grown .. " kB")
+    -- The pieces, their sum while it is being made, and the result. The table.concat of Lua 5.2 leaves each buffer for
+    -- one that is twice as long, and those that it has left to the collector: as much again.
+    assert.is_true(grown < (_VERSION == "Lua 5.2" and 112 or 80) * 1024, grown .. " kB")
   end))
 
   it("costs no memory beyond its bound, however small the writes are", function()
