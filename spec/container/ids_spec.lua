@@ -6,6 +6,7 @@ local core = require "cella.core"
 local host = require "cella.host"
 local outside = require "spec.support.outside"
 local policy = require "cella.policy"
+local portable = require "spec.support.portable"
 local trial = require "spec.support.trial"
 
 local inside, refused = trial.inside, trial.refused
@@ -197,8 +198,7 @@ describe("IDs that are held", function()
       directory .. "/run", FIRST + SIZE, LAST - FIRST - SIZE + 1)))
     assert.matches("in use", said)
     one, none = nil, nil -- luacheck: ignore
-    collectgarbage()
-    collectgarbage()
+    portable.collect()
     assert.equal(FIRST, first_of(assert(other(narrow()))))
   end)
 
@@ -210,8 +210,7 @@ describe("IDs that are held", function()
     local process = assert(cella.container { ids = one, mounts = { PROC } }:spawn { "sleep", "100", stdin = "null" })
     local range = first_of(result)
     one = nil -- luacheck: ignore
-    collectgarbage()
-    collectgarbage()
+    portable.collect()
     local two, three = policy.default(), policy.default()
     assert.equal(FIRST + (range == FIRST and SIZE or 0), first_of(assert(two(narrow(2)))))
     assert.is_nil((three(narrow(2))))
@@ -237,8 +236,7 @@ describe("IDs that are held", function()
       if ... then assert(cella.namespace.keep(process, "user", ...)) end
       process:close()
       box, process = nil, nil
-      collectgarbage()
-      collectgarbage()
+      portable.collect()
       local range = hold.take(host.runtime, function(number)
         return number == 1 and { first = first, count = 65536 } or nil
       end, host.uid)

@@ -4,6 +4,7 @@ local able = require "spec.support.able"
 local cella = require "cella"
 local core = require "cella.core"
 local outside = require "spec.support.outside"
+local portable = require "spec.support.portable"
 local trial = require "spec.support.trial"
 
 local needs = able.needs(function(reason) pending(reason) end)
@@ -559,8 +560,7 @@ describe("a pool", function()
     pid = other.parked[1].child:pid()
     assert.is_true(trial.runs(pid)) -- the control
     other = nil -- luacheck: ignore 311
-    collectgarbage()
-    collectgarbage()
+    portable.collect()
     assert.is_false(trial.runs(pid))
   end)
 

@@ -442,8 +442,7 @@ describe("a step that fails", function()
         assert(child:ready())
         local before = #children()
         child = nil
-        collectgarbage()
-        collectgarbage()
+        portable.collect()
         return before, #children()
       ]], { arguments = { marker } }) })
       assert.is_nil(read(marker))
@@ -481,8 +480,7 @@ describe("a step that fails", function()
         for _ = 1, count do
           for _, plan in ipairs(plans) do assert(not plan:run()) end
         end
-        collectgarbage()
-        collectgarbage()
+        portable.collect()
         return select(2, read "/proc/self/maps":gsub("\n", "")), tonumber(status "VmSize":match "%d+")
       end
       local maps, size = {}, {}
@@ -676,8 +674,7 @@ describe("the caller, afterwards, is as it was", function()
       local before = snapshot()
       ]] .. source .. [[
 
-      collectgarbage()
-      collectgarbage()
+      portable.collect()
       local list = changes(before, snapshot())
       if working_directory() ~= "/usr" then list[#list + 1] = "the working directory" end
       return list
@@ -1315,8 +1312,7 @@ describe("many containers", function()
       uid = { inside = 0, outside = uid, count = 1 }, gid = { inside = 0, outside = gid, count = 1 } } }
     local function new(...) return cella.plan(options):exec { ... } end
     local function resident()
-      collectgarbage()
-      collectgarbage()
+      portable.collect()
       return tonumber(status "VmRSS":match "%d+")
     end
     for _ = 1, 50 do assert(new "true":run()) end

@@ -237,8 +237,7 @@ describe("a plan", function()
         cella.plan { namespaces = { "user", "pid" }, join = { { type = "net", fd = 0 } } }
           :umask(63):chdir("/tmp"):setrlimit("nofile", 5, 5):setsid():close(0)
           :exec { "true", stdout = "capture", stdin = { path = "/nonexistent" } }
-        collectgarbage() -- it is let go of with the plan
-        collectgarbage()
+        portable.collect() -- it is let go of with the plan
         return changes(before, snapshot())
       ]]))
     end)

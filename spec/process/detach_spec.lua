@@ -4,6 +4,7 @@ local able = require "spec.support.able"
 local cella = require "cella"
 local core = require "cella.core"
 local outside = require "spec.support.outside"
+local portable = require "spec.support.portable"
 local trial = require "spec.support.trial"
 
 trial.around(before_each, after_each)
@@ -44,8 +45,7 @@ describe("a program that is detached", function()
         assert.truthy(tostring(process):find("detached", 1, true), tostring(process))
         process:close()
         process = nil -- luacheck: ignore
-        collectgarbage()
-        collectgarbage()
+        portable.collect()
         local ran = trial.runs(pid)
         finish(pid)
         assert.is_true(ran)

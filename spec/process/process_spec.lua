@@ -63,8 +63,7 @@ describe("a result #vm", function()
       end
       assert.truthy(next(plans)) -- the control: whoever waits may still have to say where it failed
       assert(process:wait())
-      collectgarbage()
-      collectgarbage()
+      portable.collect()
       assert.is_nil(next(plans))
       process:close()
     end
@@ -310,8 +309,7 @@ describe("a handle", function()
     local pid = process.pid
     assert.not_equal("gone", state(pid))
     process = nil -- luacheck: ignore 311
-    collectgarbage()
-    collectgarbage()
+    portable.collect()
     assert.equal("gone", state(pid))
   end)
 

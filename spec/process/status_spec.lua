@@ -242,7 +242,7 @@ describe("a copy of the caller that another library's fork has made", function()
         core.sys.write(writing:number(), tostring(result or err.code))
         process:kill "kill"
         process = nil
-        collectgarbage() collectgarbage()
+        portable.collect()
         os.exit(0, true) -- closes the state
       end
       process:write "7\n"

@@ -551,8 +551,7 @@ describe("`terminal`", function()
             problems[#problems + 1] = ("%%d descriptors: ran %%s, result %%s"):format(limit, tostring(ran),
               tostring(result))
           end
-          collectgarbage()
-          collectgarbage()
+          portable.collect()
           if open() ~= before then problems[#problems + 1] = limit .. ": descriptors left" end
         end
         return table.concat(problems, "\n"), worked, failed

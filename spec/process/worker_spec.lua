@@ -526,8 +526,7 @@ describe("a worker", function()
     local pid = one.pid
     assert.is_true(trial.runs(pid))
     one = nil -- luacheck: ignore 311
-    collectgarbage()
-    collectgarbage()
+    portable.collect()
     trial.wait_for(function() return not trial.runs(pid) end, "the interpreter to end")
   end)
 
@@ -553,22 +552,19 @@ describe("a worker", function()
       return count
     end
     for _ = 1, 500 do one:call("plugin", "echo", { "some", values = { 1, 2 } }) end
-    collectgarbage()
-    collectgarbage()
+    portable.collect()
     local memory, theirs, open = collectgarbage "count", resident(), descriptors()
     for i = 1, 10000 do
       local value = one:call("plugin", "echo", { "some", values = { 1, i } })
       if value.values[2] ~= i then error(("call %d got the answer of another"):format(i)) end
     end
-    collectgarbage()
-    collectgarbage()
+    portable.collect()
     assert.is_true(collectgarbage "count" < memory + 100, "the caller has grown (KiB)")
     assert.is_true(resident() < theirs + 2048, "the interpreter has grown (KiB)")
     assert.equal(open, descriptors())
     for _ = 1, 30 do assert.equal("exited", select(2, one:call("leave", "leave")).reason) end
     assert.equal(3, (one:call("plugin", "add", 1, 2)))
-    collectgarbage()
-    collectgarbage()
+    portable.collect()
     assert.equal(open, descriptors())
     assert.is_true(collectgarbage "count" < memory + 300, "the caller has grown (KiB)")
   end)

@@ -1,7 +1,7 @@
 --- What starting programs has to be like, whatever is special about the process that does it. Needs the globals of
 --- spec/support/inside.lua.
 
--- luacheck: read globals cella core sys children
+-- luacheck: read globals cella core sys children portable
 
 local M = {}
 
@@ -81,8 +81,7 @@ function M.try(user_namespaces)
   assert(plan():exec(shell "exec sleep 60"):spawn()):close()
   assert(plan():exec(shell "exec sleep 60"):spawn())
   assert(plan():fork():exec(shell "exec sleep 60"):spawn())
-  collectgarbage()
-  collectgarbage()
+  portable.collect()
   -- Who takes longer than a moment to end, on a busy machine, is reaped when another child is let go.
   for _ = 1, 50 do
     if #children() == 0 then break end
