@@ -248,6 +248,15 @@ end
 
 local SERVED = "udp 2001:db8:7::7 80, udp 203.0.113.7 80\n"
 
+-- Since the pasta that has this option, who sends to loopback addresses or for an answer that is none is turned away by
+-- pasta itself, and who comes by the caller's loopback comes from the container's address: a control then shows that
+-- the server is there, and that of slirp4netns that nothing but the rules turns anybody away.
+local guarded
+local function guards(program)
+  if guarded == nil then guarded = trial.sh("pasta --help 2>&1"):find("--map-host-loopback", 1, true) ~= nil end
+  return program == "pasta" and guarded
+end
+
 -- Whom none but the four that begin and end has answered.
 local function assert_unanswered(text, whole)
   local _, count = text:gsub("ANSWER", "")
@@ -262,6 +271,7 @@ local function specify(as_user)
       function(text, whole)
         assert_unanswered(text.open, whole)
         assert.equal(SERVED, text["open, who came"], whole)
+        if guards(program) then return assert.equal(SERVED, text["without rules, who came"], whole) end
         for _, server in ipairs { "udp 127.0.0.1 80", "udp 127.9.8.7 80", "udp ::1 80" } do -- the control
           assert.truthy(text["without rules, who came"]:find(server, 1, true), whole)
         end
@@ -290,14 +300,16 @@ local function specify(as_user)
     assert_unanswered(text.answers, whole)
     assert.equal(SERVED, text["answers, who came"], whole)
     assert.truthy(text.answers:find("spoofed[^\n]+: Operation not permitted"), whole)
-    assert.equal("tcp 127.0.0.1 8091, tcp 2001:db8:7::7 8091, udp 127.0.0.1 8091, udp 2001:db8:7::7 80, "
+    assert.equal(guards "pasta" and "tcp 2001:db8:7::7 8091, udp 2001:db8:7::7 80, udp 2001:db8:7::7 8091, "
+      .. "udp 203.0.113.7 80\n"
+      or "tcp 127.0.0.1 8091, tcp 2001:db8:7::7 8091, udp 127.0.0.1 8091, udp 2001:db8:7::7 80, "
       .. "udp 2001:db8:7::7 8091, udp 2001:db8:7::7 8092, udp 203.0.113.7 80\n", -- the control
       text["answers, without rules, who came"], whole)
   end))
 
   it("with `allow` brings in nobody who is not asked", with(ANSWERS, "pasta", as_user, function(text, whole)
     assert.truthy(text.heard:find("heard[^\n]+: ANSWER udp 203.0.113.7 80 from"), whole)
-    assert.truthy(text["heard, all"]:find("heard[^\n]+: ANSWER hello"), whole) -- the control
+    assert.equal(not guards "pasta", text["heard, all"]:find("heard[^\n]+: ANSWER hello") ~= nil, whole) -- the control
   end))
 
   if not as_user then
@@ -309,7 +321,8 @@ local function specify(as_user)
   end
 
   it("with `allow` answers who comes to a port that leads in", with(ANSWERS, "pasta", as_user, function(text, whole)
-    assert.equal("tcp 0.0.0.0 8080 from 127.0.0.1\nudp 0.0.0.0 8054 from 203.0.113.8\n", text.ports, whole)
+    assert.equal(("tcp 0.0.0.0 8080 from %s\nudp 0.0.0.0 8054 from 203.0.113.8\n")
+      :format(guards "pasta" and "198.51.100.2" or "127.0.0.1"), text.ports, whole)
   end))
 end
 
