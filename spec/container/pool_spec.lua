@@ -269,7 +269,7 @@ describe("a pool", function()
   it("gives nobody one that has not inherited what the caller has now", function()
     for what, change in pairs {
       limits = 'assert(sys.setrlimit("nofile", 200, 200))',
-      priority = 'os.execute("renice -n 5 -p " .. sys.getpid() .. " >/dev/null")',
+      priority = 'os.execute("renice -n 19 -p " .. sys.getpid() .. " >/dev/null")',
       ["out of memory"] = 'local f = io.open("/proc/self/oom_score_adj", "w") f:write "500" f:close()',
       keyring = 'assert(sys.join_session_keyring()); hidden = true', -- from a container that does not ask for it
       -- BPF_RET | BPF_K, SECCOMP_RET_ALLOW
