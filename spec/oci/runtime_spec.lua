@@ -374,7 +374,7 @@ describe("cella-oci", function()
       local environ = "/bin/cat /proc/$$/environ >"
       local path = bundle({ "sleep", "1000" }, function(config)
         bundles.writable(config)
-        config.process.scheduler = { policy = "SCHED_OTHER", nice = 7 }
+        config.process.scheduler = { policy = "SCHED_OTHER", nice = 17 }
         config.hooks = {
           createRuntime = { { path = "/bin/sh", args = { "sh", "-c", environ .. directory .. "/env" },
             env = { "A=b" } } },
@@ -386,9 +386,9 @@ describe("cella-oci", function()
       said { "start", "one" }
       assert.equal("A=b\0", trial.read(directory .. "/env"))
       assert.equal("", trial.read(path .. "/rootfs/env"))
-      assert.equal("7\n", trial.read(path .. "/rootfs/nice"))
+      assert.equal("17\n", trial.read(path .. "/rootfs/nice"))
       -- What enters has it too.
-      assert.equal("7\n", said { "exec", "one", "sh", "-c", nice })
+      assert.equal("17\n", said { "exec", "one", "sh", "-c", nice })
       said { "delete", "--force", "one" }
       if trial.lacks_root() then return end
       path = bundle({ "true" }, function(config)
