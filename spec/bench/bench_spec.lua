@@ -5,6 +5,7 @@ local unpack = table.unpack or unpack
 
 local lacks = able.lacks "user_namespaces"
 if (os.getenv "CELLA_BUILD" or ""):find "sanitized" then lacks = "measures nothing with sanitizers" end
+if not require("spec.support.portable").integers then lacks = "bench/ is written in Lua 5.4" end
 if lacks then
   describe("the bench", function()
     it("measures", function() pending(lacks) end)

@@ -1274,7 +1274,7 @@ describe("joining the pid namespace of another process #vm", function()
         process:kill "kill"
         local result = assert(process:wait())
         local codes = { assert(run "exit 9":run()).code, assert(run "kill -9 $$":run()).signal, result.signal,
-          assert(run "sleep 60":run { timeout = 1 }).reason }
+          assert(run "sleep 60":run { timeout = 3 }).reason }
         -- A new one below that: there the program is process 1.
         local new = { "pid" }
         local lower = assert(run("exec sleep 60", new):spawn())
