@@ -7,6 +7,7 @@ local Error = require "cella.error"
 local headless = require "spec.support.headless"
 local json = require "cella.oci.json"
 local runtime = require "cella.oci.runtime"
+local portable = require "spec.support.portable"
 local trial = require "spec.support.trial"
 
 local pending_without = trial.lacks_user_namespaces
@@ -571,6 +572,20 @@ describe("cella-oci", function()
     assert.not_equal(tostring(state("two").pid), trial.read(place .. "/profile"))
   end)
 
+  it("puts no pid file in the place of a device, or of anything that is no file", function()
+    local path = bundle { "true" }
+    trial.sh(("cd %s && mkfifo fifo && ln -s /dev/null link && echo 1 >pid && ln -s pid to-a-file"):format(directory))
+    for _, name in ipairs { "fifo", "link" } do
+      local result = run { "create", "--bundle", path, "--pid-file", directory .. "/" .. name, "one" }
+      assert.equal(1, result.status)
+      assert.matches("something else is there", result.stderr, 1, true)
+    end
+    assert.equal("fifo\nsymbolic link\n", trial.sh(("cd %s; stat -c %%F fifo link"):format(directory)))
+    assert.equal("", said { "list", "--quiet" })
+    said { "create", "--bundle", path, "--pid-file", directory .. "/to-a-file", "one" }
+    assert.equal(tostring(state "one".pid), trial.read(directory .. "/to-a-file"))
+  end)
+
   it("knows that a container runs whose first thread has ended", function()
     local path = bundle({ "/bin/headless" })
     headless.at(path .. "/rootfs/bin/headless")
@@ -881,6 +896,32 @@ describe("cella-oci", function()
     local result = run { "create", "--bundle", bundle { "true" }, "one" }
     assert.matches("others may write to this directory", result.stderr, 1, true)
     trial.sh(("chmod 755 %s/states"):format(directory))
+  end)
+
+  it("trusts no way to the directory of states on which others may put another", function()
+    local way = directory .. "/way"
+    trial.sh(("mkdir -p %s/states/x %s/else/x && ln -s %s/else %s/link && echo mine >%s/else/x/start"):format(way,
+      directory, directory, way, directory))
+    local function at(root, ...)
+      return run({ "--root", root, ... })
+    end
+    for _, root in ipairs { way .. "/states", way .. "/link", directory .. "/else/../way/link" } do
+      -- The control: nobody else may write there.
+      trial.sh("chmod 755 " .. way)
+      assert.equal(0, at(root, "list").status)
+      trial.sh("chmod 777 " .. way)
+      for _, words in ipairs { { "list" }, { "state", "x" }, { "delete", "--force", "x" },
+        { "create", "--bundle", bundle { "true" }, "y" } } do
+        local result = at(root, portable.unpack(words))
+        assert.not_equal(0, result.status, words[1])
+        assert.matches("others may write to this directory, which is on the way", result.stderr, 1, true)
+      end
+      -- As in /tmp: what is there is whose it is.
+      trial.sh("chmod 1777 " .. way)
+      assert.equal(0, at(root, "list").status)
+    end
+    assert.equal("mine\n", trial.read(directory .. "/else/x/start"))
+    assert.matches("--root: the path is empty", at("", "list").stderr, 1, true)
   end)
 
   it("refuses what it does not know, by its name #slow", function()

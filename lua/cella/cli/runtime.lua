@@ -355,6 +355,7 @@ local function perform(words, common)
   if format ~= "text" and format ~= "json" then
     usage("--log-format: text or json expected, got %q", format:sub(1, 80))
   end
+  if common.root == "" then usage "--root: the path is empty" end
   if common.log then
     local log, message = io.open(common.log, "a")
     if not log then usage("--log: %s", tostring(message)) end

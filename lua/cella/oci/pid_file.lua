@@ -16,8 +16,14 @@ function M.check(path)
   if path == nil then return true end
   if path == "" then return failed("pid-file", nil, "the path is empty") end
   local last = path:match "[^/]*$"
-  if last == "" or last == "." or last == ".." or (core.file_status(path) or {}).type == "directory" then
+  local there = core.file_status(path)
+  if last == "" or last == "." or last == ".." or there and there.type == "directory" then
     return failed("pid-file", path, "the path of a directory: that of a file expected")
+  end
+  -- What is there is replaced: root would have no /dev/null any more.
+  if there and there.type ~= "file" then
+    return failed("pid-file", path, ("something else is there (%s): the path of a file expected")
+      :format(there.type))
   end
   local above = path:match "^(.*/)[^/]*$" or "."
   local status, message, errno = core.file_status(above)
