@@ -47,6 +47,26 @@ describe("an image", function()
     return table.concat(lines, "\n")
   end
 
+  it("has what a link leads to, where that is what is bound", function()
+    trial.write(directory .. "/file", "text")
+    assert(lfs.mkdir(directory .. "/tree"))
+    trial.write(directory .. "/tree/inner", "more")
+    assert(lfs.link("file", directory .. "/to-file", true))
+    assert(lfs.link("tree", directory .. "/to-tree", true))
+    assert(lfs.link("inner", directory .. "/tree/kept", true))
+    local box = cella.container { root = {
+      { type = "bind", source = directory .. "/to-file", destination = "/f" },
+      { type = "bind", source = directory .. "/to-tree", destination = "/t" } } }
+    assert.is_table(image.write(box, directory .. "/made"))
+    local _, layer = read(directory .. "/made")
+    assert.equal([[
+-rw-r--r-- 0/0 ./f
+-rw-r--r-- 0/0 ./t/inner
+drwxr-xr-x 0/0 ./
+drwxr-xr-x 0/0 ./t/
+lrwxrwxrwx 0/0 ./t/kept -> inner]], listed(layer))
+  end)
+
   it("has the parts of the root, and what is bound there, each once", function()
     local from = directory .. "/from"
     assert(lfs.mkdir(from) and lfs.mkdir(from .. "/deep"))

@@ -146,8 +146,9 @@ local function pack_parts(state, root, directory, archive)
         "-C", copy.source, excluding(copies, i + 1, copy.destination), "." })
     else
       local above, name = copy.source:match "^(.*/)([^/]+)/*$"
-      ok, err = tar(state, { "-rf", archive, "--transform=flags=rhS;s,^.*$," .. escaped("." .. copy.destination)
-        .. ",", "-C", above, "--", name })
+      -- Of a link what it leads to, as a bind has it.
+      ok, err = tar(state, { "-rf", archive, "--dereference", "--transform=flags=rhS;s,^.*$,"
+        .. escaped("." .. copy.destination) .. ",", "-C", above, "--", name })
     end
   end
   run { "rm", "-rf", "--one-file-system", "--", at }
