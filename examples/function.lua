@@ -29,8 +29,17 @@ local function stranger(source)
   return assert(load(source, "=chunk", "t", world))()
 end
 
+-- A stranger's table may have itself in it, or the same one so often that it is never shown to its end.
+local left = 1000000 -- bytes
+
 local function show(value)
-  if type(value) ~= "table" then return ("%q"):format(value) end
+  if left <= 0 then return "..." end
+  if type(value) ~= "table" then
+    local text = ("%q"):format(value)
+    left = left - #text
+    return text
+  end
+  left = left - 1000
   local parts = {}
   for key, item in pairs(value) do parts[#parts + 1] = ("[%s] = %s"):format(show(key), show(item)) end
   table.sort(parts)

@@ -126,7 +126,8 @@ local program, complaint = compile()
 if not program then
   print "compile error"
   io.stdout:flush()
-  io.stderr:write(complaint, "\n")
+  -- The compiler quotes the stranger: in a form that no terminal obeys.
+  io.stderr:write((complaint:gsub("[^\n\t\32-\126]", function(byte) return ("\\x%02x"):format(byte:byte()) end)), "\n")
   os.exit(1)
 end
 

@@ -164,4 +164,11 @@ local elsewhere = others(difference(scrap_before, look(scrap)))
 noticed = tell("it wrote elsewhere, which is thrown away:", elsewhere, "/") or noticed
 local changed = others(difference(tree_before, look(tree), true))
 noticed = tell("it changed or removed what was in the tree:", changed) or noticed
+-- The container has no use for these bits, but outside the file would be run as who owns it, by whomever.
+local marked = {}
+local found = ask(("find %s -xdev -type f -perm /6000 -printf '%%P\\0' -exec chmod ug-s -- {} + 2>/dev/null")
+  :format(quote(tree)))
+for path in found:gmatch "([^%z]+)%z" do marked[#marked + 1] = path end
+table.sort(marked)
+noticed = tell("set-user-ID or set-group-ID in the tree, which these files are no more:", marked) or noticed
 leave(not installed and 1 or noticed and 3 or 0)

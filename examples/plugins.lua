@@ -44,12 +44,16 @@ local PLUGINS = {
 
 local box = cella.container { rlimits = { core = 0 } }
 
--- What a stranger writes is shown in a form that no terminal obeys.
-local function show(value)
+-- What a stranger writes is shown in a form that no terminal obeys, and only so much of it: a table may have itself in
+-- it, or the same one so often that it is never shown to its end.
+local function show(value, most)
+  most = most or { left = 100 }
+  most.left = most.left - 1
+  if most.left < 0 then return "..." end
   if type(value) == "string" then return (("%q"):format(value):gsub("[%c\128-\255]", "?")) end
   if type(value) ~= "table" then return tostring(value) end
   local parts = {}
-  for key, item in pairs(value) do parts[#parts + 1] = show(key) .. " = " .. show(item) end
+  for key, item in pairs(value) do parts[#parts + 1] = show(key, most) .. " = " .. show(item, most) end
   table.sort(parts)
   return "{ " .. table.concat(parts, ", ") .. " }"
 end

@@ -101,6 +101,12 @@ describe("examples/judge.lua", function()
     assert.matches("status 1\n$", said)
   end)
 
+  it("lets no stranger write to the terminal by what the compiler says of him", function()
+    local said = judge "#error \27]0;mine\7"
+    assert.matches("#error \\x1b]0;mine\\x07", said, 1, true)
+    assert.is_nil(said:find "[%z\1-\8\11-\31\127-\255]")
+  end)
+
   it("says of what cannot be executed that it cannot, and goes on #slow", function()
     trial.write(directory .. "/tests/2.in", "")
     trial.write(directory .. "/tests/2.out", "")

@@ -10,6 +10,7 @@ echo evil >> "$HOME/.profile"
 echo evil > "@/outside/mark"
 mkdir -p "$HOME/.config" && ln -s /etc/passwd "$HOME/.config/link"
 [ -n "$GREEDY_ELSEWHERE" ] || { echo evil > /opt-evil; echo evil > /usr/lib/evil; }
+[ ! -d "@/tree" ] || { cp /usr/bin/id "@/tree/id" && chmod 6755 "@/tree/id"; }
 printf '\033[2J'
 exit 0
 ]]
@@ -58,6 +59,8 @@ describe("examples/luarocks.lua", function()
     local before = trial.sh(("cd %s && find home outside rocks -type f | sort | xargs md5sum"):format(directory))
     local said = example(("--read %s/rocks -- %s/rocks/greedy-1.0-1.src.rock"):format(directory, directory))
     assert.matches("status 3\n$", said)
+    assert.matches("which these files are no more:\n  id\n", said, 1, true)
+    assert.equal("755\n", trial.sh(("stat -c %%a %s/tree/id"):format(directory)))
     assert.is_truthy(said:find("installed in " .. directory .. "/tree", 1, true), said)
     assert.equal("", what_is_installed()) -- of the key
     assert.equal(before, trial.sh(("cd %s && find home outside rocks -type f | sort | xargs md5sum"):format(directory)))

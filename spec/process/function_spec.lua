@@ -840,6 +840,17 @@ describe("a function as the program", function()
     example("a chunk has a bound for memory", "return ('x'):rep(1e9)", 1, "", "^not enough memory")
     example("a chunk has a bound for its results", "return ('x'):rep(2^21)", 1, "", "more than result_limit")
     example("a chunk has a bound for time", "while true do end", 1, "", "ended %(timeout%)")
+    it("a chunk's tables are shown to an end, which some have not #slow", needs("plain_memory", function()
+      for _, chunk in ipairs { "local t = {} t[1] = t return t",
+        "local t = {} for i = 1, 60 do t = { t, t } end return t",
+        "local s, t = ('x'):rep(9e5), {} t.a = { s } for i = 1, 500 do t[i] = t.a end return t" } do
+        local result = trial.host { "/bin/sh", "-c",
+          ("%s examples/function.lua %s"):format(trial.interpreter(), trial.quote(chunk)) }
+        assert.equal(0, result.status, result.stderr)
+        assert.is_true(#result.stdout < 4e6)
+        assert.matches("...", result.stdout, 1, true)
+      end
+    end))
     example("a chunk that is none is told so", "x =", 1, "", "unexpected symbol")
   end)
 
