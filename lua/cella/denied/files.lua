@@ -148,7 +148,8 @@ local function wish_of(who, use)
     wish.reads, wish.puts, wish.truncates = mode ~= 1, mode ~= 0, has(flags, TRUNC)
   elseif use.does == "make" or use.does == "put" then
     wish.creates, wish.alone = true, use.does == "make"
-    wish.from = use.from and who:absolute(who:text(use.from.path) or "", use.from.at)
+    local from = use.from and who:text(use.from.path)
+    wish.from = from and from ~= "" and who:absolute(from, use.from.at) or nil -- "": ENOENT
   elseif use.does == "write" or use.does == "change" then
     wish.writes, wish.want = true, use.does == "write" and WRITE or 0
   elseif use.does == "look" then
