@@ -12,6 +12,7 @@ local identity = require "cella.process.identity"
 local json = require "cella.oci.json"
 local lazy = require "cella.lazy"
 local lock = require "cella.oci.lock"
+local trusted = require "cella.oci.trusted"
 
 local sys = core.sys
 local M = {}
@@ -29,94 +30,6 @@ function M.check_id(id)
   end
   return nil, Error.new { op = "id",
     message = "no name of a container: letters, digits and _ + . - expected, up to 200, and no - at the beginning" }
-end
-
-local NOBODY = 65534
-
--- Whether an owner is one whom a user namespace has no ID for, as the host's root where an engine has made one: who
--- that is nobody in there can tell.
-local function is_unmapped(uid)
-  if uid ~= NOBODY then return false end
-  for inside, count in (file.read "/proc/self/uid_map" or ""):gmatch "([0-9]+) +[0-9]+ +([0-9]+)" do
-    if tonumber(inside) <= uid and uid < tonumber(inside) + tonumber(count) then return false end
-  end
-  return true
-end
-
--- Whoever may write there decides what the next command does.
-local function check_trusted(path)
-  local status, message, errno = core.file_status(path)
-  if not status then return failed("stat", path, message, errno) end
-  local _, uid = sys.getresuid()
-  if status.type ~= "directory" then return failed("stat", path, "no directory") end
-  if status.uid ~= uid and status.uid ~= 0 then
-    return failed("stat", path, ("belongs to uid %.0f, who is neither this user nor root"):format(status.uid))
-  elseif math.floor(status.mode / 16) % 2 == 1 or math.floor(status.mode / 2) % 2 == 1 then
-    return failed("stat", path, "others may write to this directory", nil, "chmod go-w")
-  end
-  return true
-end
-
-local MOST_LINKS = 40
-
--- Whether somebody else may put another directory in the place of this one: on the way to it, which links may lead
--- elsewhere. A group that may is its owner's business; a directory as /tmp lets each have what is his.
-local function check_passed(directory)
-  local path = directory == "" and "/" or directory
-  local status, message, errno = core.file_status(path)
-  if not status then return failed("stat", path, message, errno) end
-  local _, uid = sys.getresuid()
-  if status.uid ~= uid and status.uid ~= 0 and not is_unmapped(status.uid) then
-    return failed("stat", path, ("the way belongs to uid %.0f, who is neither this user nor root, and may put "
-      .. "something else there"):format(status.uid))
-  elseif math.floor(status.mode / 2) % 2 == 1 and math.floor(status.mode / 512) % 2 == 0 then
-    return failed("stat", path, "others may write to this directory, which is on the way", nil, "chmod o-w")
-  end
-  return true
-end
-
--- Looks at each directory on the way to one; a way that ends is no error here.
-local function check_way(path)
-  local at, rest, links = "", path, 0
-  if path:sub(1, 1) ~= "/" then rest = (core.readlink "/proc/self/cwd" or "") .. "/" .. path end
-  while true do
-    local name, behind = rest:match "^/*([^/]+)(.*)$"
-    if not name then return true end
-    rest = behind
-    if name == ".." then
-      at = at:match "^(.*)/[^/]*$" or ""
-    elseif name ~= "." then
-      local ok, err = check_passed(at)
-      if not ok then
-        if err.code == "ENOENT" then return true end
-        return nil, err
-      end
-      local here = at .. "/" .. name
-      local target = core.readlink(here)
-      if not target then
-        at = here
-      else
-        links = links + 1
-        local link = core.open(here, { "path", "nofollow" })
-        local status = link and core.file_status(link:number())
-        if link then link:close() end
-        local _, uid = sys.getresuid()
-        if links > MOST_LINKS or not status
-          or status.uid ~= uid and status.uid ~= 0 and not is_unmapped(status.uid) then
-          return failed("stat", here, "a link of somebody who is neither this user nor root is on the way")
-        end
-        if target:sub(1, 1) == "/" then at = "" end
-        rest = "/" .. target .. rest
-      end
-    end
-  end
-end
-
--- The directory of all containers.
-local function check_root(path)
-  local ok, err = check_trusted(path)
-  if ok then return check_way(path) end
-  return nil, err
 end
 
 local function make_directories(path)
@@ -148,7 +61,7 @@ end
 function M.prepare(root)
   local ok, err = make_directories(root)
   if not ok then return nil, err end
-  return check_root(root)
+  return trusted.check_way_to(root)
 end
 
 --- A process's start, which nobody else of its number has, in this boot or another, by whichever time namespace's clock
@@ -270,8 +183,8 @@ function M.open(root, id, locks, salvages)
   local self = new(root, id)
   local status = core.file_status(self.path)
   if not status or status.type ~= "directory" then return gone(self) end
-  ok, err = check_root(root)
-  if ok then ok, err = check_trusted(self.path) end
+  ok, err = trusted.check_way_to(root)
+  if ok then ok, err = trusted.check(self.path) end
   if not ok and err.code == "ENOENT" then return gone(self) end -- in this moment
   if ok and locks then ok, err = take_lock(self) end
   if not ok then return nil, err end
@@ -411,7 +324,7 @@ local REMOVED = "-removed."
 --- Removes what who was killed while removing a container has left.
 ---@param root string
 function M.sweep(root)
-  if not check_root(root) then return end -- what is called so there could lead elsewhere
+  if not trusted.check_way_to(root) then return end -- what is called so there could lead elsewhere
   for _, name in ipairs(core.list_directory(root) or {}) do
     if name:sub(1, #REMOVED) == REMOVED then sweep(root .. "/" .. name) end
   end
@@ -434,7 +347,7 @@ end
 ---@return string[]?, cella.error?
 function M.list(root)
   local result = {}
-  local ok, err = check_root(root)
+  local ok, err = trusted.check_way_to(root)
   if not ok then
     if err.code == "ENOENT" then return {} end
     return nil, err
