@@ -198,11 +198,16 @@ describe("the helper of a user-mode network", function()
     assert.equal("ETIMEDOUT", err.code)
   end))
 
-  it("that ends before the program is told of", with_helper("echo $$ > /proc/self/fd/1; exit 4", function(box)
-    local result = assert(box:run { "sleep", "0.3" })
-    assert.equal("exited", result.reason)
-    assert.truthy(tostring(result.network_lost):find("exited", 1, true), tostring(result.network_lost))
-  end))
+  it("that ends before the program is told of", with_helper(
+    "echo $$ > /proc/self/fd/1; until [ -e ${0%/*}/go ]; do sleep 0.05; done; exit 4", function(box, directory)
+      local process = trial.hold(box:spawn { "sh", "-c", "read line; exit 5", stdin = "pipe", stdout = "null" })
+      trial.write(directory .. "/go", "")
+      trial.wait_for(function() return not trial.runs(pid_of(process)) end, "the end of the helper")
+      assert(process:feed "go\n")
+      local result = assert(process:wait())
+      assert.same({ "exited", 5 }, { result.reason, result.code })
+      assert.truthy(tostring(result.network_lost):find("exited", 1, true), tostring(result.network_lost))
+    end))
 
   it("goes with a caller that is killed", with_helper(READY, function(_, directory)
     local caller = trial.hold(cella.plan():exec({ "/bin/sh", "-c", ("exec %s -e '%s'"):format(trial.interpreter(), ([[
