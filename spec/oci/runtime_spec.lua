@@ -921,6 +921,16 @@ describe("cella-oci", function()
       assert.equal(0, at(root, "list").status)
     end
     assert.equal("mine\n", trial.read(directory .. "/else/x/start"))
+    -- As in an engine's user namespace, in which the host's root is called as somebody of the engine's.
+    if not trial.lacks_root() then
+      trial.sh(("mkdir -p %s/engine/states && chown -R 100000:100000 %s/engine"):format(directory, directory))
+      local rest = ("%s %s --root %s/engine/states list 2>&1"):format(trial.lua,
+        trial.quote(trial.top .. "/bin/cella-oci"), directory)
+      local process = trial.hold(cella.plan { namespaces = { "user" }, ids = { via = "parent",
+        uid = { inside = 0, outside = 100000, count = 65536 }, gid = { inside = 0, outside = 100000, count = 65536 } } }
+        :setresgid(0, 0, 0):setresuid(0, 0, 0):exec({ "sh", "-c", rest, stdin = "null", stdout = "capture" }):spawn())
+      assert.matches("^ID", assert(process:wait()).stdout)
+    end
     assert.matches("--root: the path is empty", at("", "list").stderr, 1, true)
   end)
 
