@@ -9,8 +9,8 @@ local M = {}
 
 local NOBODY = 65534
 
--- Whether it may be that a user namespace has no ID for this owner, as for the root of the host where an engine has made
--- it: who that is nobody in there can tell, though one of the engine's own may be called so, too.
+-- Whether it may be that a user namespace has no ID for this owner, as for the host's root where an engine has made the
+-- namespace: who that is nobody in there can tell, though one of the engine's own may be called so, too.
 local function is_unmapped(uid)
   return uid == NOBODY and not (file.read "/proc/self/uid_map" or ""):find "^ *0 +0 +4294967295"
 end
