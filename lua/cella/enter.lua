@@ -23,6 +23,7 @@ local identity = require "cella.enter.identity"
 local interpreter = require "cella.interpreter"
 local join = require "cella.plan.join"
 local kinds = require "cella.kinds"
+local mountinfo = require "cella.mountinfo"
 local lists = require "cella.list"
 local lazy = require "cella.lazy"
 local render = require "cella.plan.render"
@@ -120,9 +121,7 @@ end
 
 local function mount_of(path)
   local fd = core.open(path, { "path", "directory" })
-  local file = fd and io.open("/proc/self/fdinfo/" .. fd:number())
-  local id = file and file:read("*a"):match("mnt_id:%s*(%d+)")
-  if file then file:close() end
+  local id = fd and mountinfo.id_at(fd:number())
   if fd then fd:close() end
   return id
 end

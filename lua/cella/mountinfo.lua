@@ -40,6 +40,13 @@ function M.own()
   return M.parse(file.read "/proc/self/mountinfo" or "")
 end
 
+--- The `id` of the mount that a descriptor of ours is on; nil where there is no /proc.
+---@param number integer
+---@return string?
+function M.id_at(number)
+  return (file.read(("/proc/self/fdinfo/%d"):format(number)) or ""):match "mnt_id:[ \t]*([0-9]+)"
+end
+
 --- The one that a path is on, which is one without links and dots; nil where there is no /proc.
 ---@param path string
 ---@return cella.mount?

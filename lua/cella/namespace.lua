@@ -35,9 +35,7 @@ end
 
 -- The mount that a descriptor is on.
 local function mount_of(fd)
-  local file = assert(io.open("/proc/self/fdinfo/" .. fd:number()))
-  local id = file:read("*a"):match "mnt_id:%s*(%d+)"
-  file:close()
+  local id = mountinfo.id_at(fd:number())
   for _, mount in ipairs(mountinfo.own()) do
     if mount.id == id then return mount end
   end

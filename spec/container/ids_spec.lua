@@ -236,9 +236,7 @@ describe("IDs that are held", function()
       if ... then assert(cella.namespace.keep(process, "user", ...)) end
       process:close()
       box, process = nil, nil
-      if rawget(_G, "jit") then require("jit").flush() end -- as portable.collect does
-      collectgarbage()
-      collectgarbage()
+      require("spec.support.portable").collect()
       local range = hold.take(host.runtime, function(number)
         return number == 1 and { first = first, count = 65536 } or nil
       end, host.uid)

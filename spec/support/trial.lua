@@ -4,6 +4,7 @@ local cella = require "cella"
 local core = require "cella.core"
 local host = require "cella.host"
 local lfs = require "lfs" -- as busted
+local mountinfo = require "cella.mountinfo"
 local portable = require "spec.support.portable"
 local sys = require "cella.sys"
 
@@ -316,10 +317,8 @@ end
 -- Whoever removes a directory, in whichever mount namespace, takes what is mounted on it away from all (since Linux
 -- 3.18): that is not this process's doing. Its own umount(2) would have left the directory.
 local function taken_away(line)
-  local place = line:match "^mount %d+ %d+ %S+ %S+ (%S+)"
-  if not place then return false end
-  place = place:gsub("\\(%d%d%d)", function(digits) return string.char(tonumber(digits, 8)) end)
-  return lfs.symlinkattributes(place, "mode") == nil
+  local mount = mountinfo.parse(line:match "^mount (.*)" or "")[1]
+  return mount ~= nil and lfs.symlinkattributes(mount.point, "mode") == nil
 end
 
 local function own(list)

@@ -200,7 +200,7 @@ function Caller:waits_for_nobody(looks)
 end
 
 local function mount_of(self, number)
-  local id = (file.read(("/proc/self/fdinfo/%d"):format(number)) or ""):match "mnt_id:[ \t]*(%d+)"
+  local id = mountinfo.id_at(number)
   for _, mount in ipairs(mountinfo.parse(self:file "mountinfo" or "")) do
     if mount.id == id then return mount end
   end

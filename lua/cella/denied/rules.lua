@@ -2,7 +2,7 @@
 --- that they are about and those that a call names, as it is about to find them.
 
 local core = require "cella.core"
-local file = require "cella.host.file"
+local mountinfo = require "cella.mountinfo"
 local rights_of = require "cella.landlock.rights"
 
 local M = {}
@@ -43,7 +43,7 @@ end
 ---@field type string
 ---@field chain table<string, true>  itself and what it lies in
 ---@field is string
----@field mount string?  the number of its mount
+---@field mount string?  of cella.mountinfo.id_at
 
 -- What is at a path: false where there is nothing, nil where that is not known.
 local function spot_at(who, path, unfollowed, looks)
@@ -56,7 +56,7 @@ local function spot_at(who, path, unfollowed, looks)
     return nil
   end
   local spot = { path = real, type = status.type, chain = {}, is = identity(status),
-    mount = (file.read(("/proc/self/fdinfo/%d"):format(number)) or ""):match "mnt_id:[ \t]*(%d+)" }
+    mount = mountinfo.id_at(number) }
   if status.type == "directory" then
     add_above(spot.chain, number)
     return spot
@@ -208,6 +208,7 @@ end
 -- with it there that is not here.
 local function of_move(who, name, wish, path, looks, layers)
   if name == "linkat" and who:int(4) ~= 0 then return nil end -- from behind a link, or by its descriptor
+  if parent_of(wish.from) == parent_of(path) then return nil end -- as most renames are: nothing has to be looked at
   local from = spot_at(who, parent_of(wish.from) or "/", false, looks)
   local into = from and spot_at(who, parent_of(path) or "/", false, looks)
   -- Within one directory it is no move; from one mount into another the kernel refuses it by itself.

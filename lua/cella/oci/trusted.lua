@@ -15,6 +15,12 @@ local function is_unmapped(uid)
   return uid == NOBODY and not (file.read "/proc/self/uid_map" or ""):find "^ *0 +0 +4294967295"
 end
 
+-- Whether who owns something on the way is somebody else.
+local function is_other(owner)
+  local _, uid = sys.getresuid()
+  return owner ~= uid and owner ~= 0 and not is_unmapped(owner)
+end
+
 --- Whether a directory is one that nobody else may write to.
 ---@param path string
 ---@return true?, cella.error?
@@ -39,8 +45,7 @@ local function check_passed(directory)
   local path = directory == "" and "/" or directory
   local status, message, errno = core.file_status(path)
   if not status then return failed("stat", path, message, errno) end
-  local _, uid = sys.getresuid()
-  if status.uid ~= uid and status.uid ~= 0 and not is_unmapped(status.uid) then
+  if is_other(status.uid) then
     return failed("stat", path, ("the way belongs to uid %.0f, who is neither this user nor root, and may put "
       .. "something else there"):format(status.uid))
   elseif math.floor(status.mode / 2) % 2 == 1 and math.floor(status.mode / 512) % 2 == 0 then
@@ -74,9 +79,7 @@ local function check_way(path)
         local link = core.open(here, { "path", "nofollow" })
         local status = link and core.file_status(link:number())
         if link then link:close() end
-        local _, uid = sys.getresuid()
-        if links > MOST_LINKS or not status
-          or status.uid ~= uid and status.uid ~= 0 and not is_unmapped(status.uid) then
+        if links > MOST_LINKS or not status or is_other(status.uid) then
           return failed("stat", here, "a link of somebody who is neither this user nor root is on the way")
         end
         if target:sub(1, 1) == "/" then at = "" end
