@@ -159,6 +159,10 @@ describe("what a program is denied", function()
       local events = told({ landlock = rules(ALL), mounts = mounts }, [[perl -e '
         rename "/tmp/one/file", "/tmp/one/other" or die; link "/tmp/one/other", "/tmp/three/file"']])
       for _, one in ipairs(events) do assert.not_equal("landlock", one.cause) end
+      -- What is not there is neither moved nor linked.
+      events = told({ landlock = rules(), mounts = mounts }, [[perl -e '
+        link "/tmp/one/none", "/tmp/two/file"; rename "/tmp/one/none", "/tmp/two/file"; rename "", "/tmp/two/file"']])
+      for _, one in ipairs(events) do assert.not_equal("landlock", one.cause) end
     end)
 
     it("a file that is made, read, changed, removed", function()

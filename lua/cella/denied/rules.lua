@@ -189,7 +189,8 @@ local function needed(who, name, use, wish, path, looks)
   elseif does == "execute" or does == "connect" or does == "write" then
     return spot, { does == "execute" and "execute" or does == "connect" and "resolve_unix" or "truncate" }
   elseif does == "make" then
-    if spot then return nil end
+    -- EEXIST; or ENOENT, where there is nothing to be linked.
+    if spot or wish.from and spot_at(who, wish.from, true, looks) == false then return nil end
     return spot_at(who, parent_of(path), false, looks), { made_by(name, who) }
   elseif does == "remove" then
     if not spot then return nil end
