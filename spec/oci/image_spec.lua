@@ -167,6 +167,27 @@ lrwxrwxrwx 0/0 ./opt/a & b,c/link -> /not/here]], listed(layer))
     assert.is_nil(lfs.attributes(directory .. "/c"))
   end)
 
+  it("is no part of itself", function()
+    assert(lfs.mkdir(directory .. "/d"))
+    assert(lfs.mkdir(directory .. "/d/deep"))
+    assert(lfs.mkdir(directory .. "/e"))
+    assert(lfs.link("d/deep", directory .. "/to-deep", true))
+    local by_path = cella.container { root = directory .. "/d" }
+    local by_parts = cella.container { root = {
+      { type = "bind", source = directory .. "/d", destination = "/x" } } }
+    for _, box in ipairs { by_path, by_parts } do
+      for _, inside in ipairs { "/d/b", "/d/deep/b/", "/to-deep/b", "/e/../d/b" } do
+        local made, err = image.write(box, directory .. inside)
+        assert.is_nil(made)
+        assert.equal("it lies in " .. directory .. "/d, which the image is a copy of", err.message)
+      end
+      assert.is_nil(lfs.attributes(directory .. "/d/b"))
+      assert.is_nil(lfs.attributes(directory .. "/d/deep/b"))
+      assert.is_table(image.write(box, directory .. "/e/b"))
+      trial.sh("rm -r " .. trial.quote(directory .. "/e/b"))
+    end
+  end)
+
   it("is written by cella oci image, and skopeo takes it", function()
     local at = directory .. "/b"
     local result = trial.cella { "oci", "image", "-e", "root = {}, hostname = 'moon'", at, "--", "echo", "x" }

@@ -272,6 +272,16 @@ local function write_layout(state, box, directory, said)
   return files.write(directory .. "/oci-layout", '{"imageLayoutVersion": "1.0.0"}\n')
 end
 
+-- A layer would have half of itself in it.
+local function check_outside(directory, copies)
+  for _, copy in ipairs(copies) do
+    if files.is_below(directory, copy.source) then
+      return files.failed("oci", directory, ("it lies in %s, which the image is a copy of"):format(copy.source))
+    end
+  end
+  return true
+end
+
 --- Writes an image layout to a directory that is not there yet: the root as a layer, with what is bound in a root of
 --- parts copied, and of the other keys `user`, `environment`, `cwd` and `command`. Needs tar(1) and sha256sum(1).
 --- Raises where an image cannot say it, naming the keys. Returns what it does not carry, in sentences.
@@ -309,7 +319,9 @@ function M.write(box, directory, command)
   end
   local said = config_of(state, about, command)
   config.stop(found, "an image")
-  local ok, err = files.make_directory(directory, true)
+  local ok, err = check_outside(directory, state.root_path and { { source = state.root_path } } or state.copies)
+  if not ok then return nil, err end
+  ok, err = files.make_directory(directory, true)
   if not ok then return nil, err end
   ok, err = write_layout(state, about, directory, said)
   if not ok then

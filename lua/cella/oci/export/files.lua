@@ -47,4 +47,20 @@ function M.absolute(path)
   return assert(core.readlink "/proc/self/cwd") .. "/" .. path
 end
 
+--- Whether a path, which need not be there, lies somewhere below a directory: by what is above it, whatever its name is.
+---@param path string
+---@param directory string
+---@return boolean
+function M.is_below(path, directory)
+  local wanted, wanted_device = core.inode(directory)
+  local above = (M.absolute(path):match "^(.*)/[^/]+/*$" or "") .. "/."
+  local before, before_device
+  while true do
+    local inode, device = core.inode(above)
+    if not inode or inode == before and device == before_device then return false end
+    if inode == wanted and device == wanted_device then return true end
+    before, before_device, above = inode, device, above .. "/.."
+  end
+end
+
 return M
