@@ -200,6 +200,7 @@ describe("a config.json cannot say, and box:oci refuses by name,", function()
     ["namespaces.net.fd"] = { namespaces = { net = { fd = 0 } } },
     ["cgroup.parent"] = { cgroup = { parent = "/a" } },
     ["sysctl[\"user.max_user_namespaces\"]"] = { sysctl = { ["user.max_user_namespaces"] = 0 } },
+    ["sysctl[\"net.ipv4.conf.a/b.tag\"]"] = { sysctl = { ["net.ipv4.conf.a/b.tag"] = 0 } },
     seccomp = { seccomp = { default = "allow", errno = { EPERM = { "execve" } } } },
     ["command.argv0"] = { command = { "true", argv0 = "x" } },
     ["command.stdout"] = { command = { "true", stdout = "capture" } },

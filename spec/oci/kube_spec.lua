@@ -76,7 +76,8 @@ describe("a manifest", function()
       mounts = { { type = "tmpfs", destination = "/tmp", size = "1M" },
         { type = "bind", source = "/usr", destination = "/u", readonly = true } } }, nil,
       { "echo", "yes", "a\nb", timeout = 1.5, terminal = true })
-    for _, lines in ipairs { 'hostname: "moon"', "hostUsers: false", 'supplementalGroups:\n- 9',
+    for _, lines in ipairs { 'hostname: "moon"', "hostUsers: false",
+      'supplementalGroups:\n- 9\nsupplementalGroupsPolicy: "Strict"',
       'command:\n- "echo"\n- "yes"\n- "a\\nb"', 'workingDir: "/tmp"', '- name: "A"\nvalue: "$x $$(y) $$$"',
       '- name: "HOME"\nvalue: "/"', "allowPrivilegeEscalation: false", 'drop:\n- "ALL"', "readOnlyRootFilesystem: true",
       "runAsGroup: 8\nrunAsNonRoot: true\nrunAsUser: 7", 'cpu: "1500m"\nmemory: "67108864"', 'type: "RuntimeDefault"',
@@ -201,6 +202,7 @@ describe("a manifest", function()
     ["namespaces.net.path"] = { namespaces = { net = "/proc/1/ns/net" } },
     ["network.allow"] = { network = { type = "none", allow = { "192.0.2.7" } } },
     ["cgroup.pids"] = { cgroup = { pids = 5 } },
+    ["sysctl[\"net.ipv4.conf.a/b.tag\"]"] = { sysctl = { ["net.ipv4.conf.a/b.tag"] = 0 } },
     ["mounts[1].size"] = { mounts = { { type = "tmpfs", destination = "/x", size = "10%" } } },
     ["mounts[1].noexec"] = { mounts = { { type = "tmpfs", destination = "/x", noexec = true } } },
     ["mounts[1].destination"] = { mounts = { { type = "proc", destination = "/x" } } },

@@ -243,6 +243,8 @@ local function sysctls_of(state, box)
   for _, one in ipairs(box.sysctl or {}) do
     if one.kind == "user" then
       state.refuse(("sysctl[%q]"):format(one.name), "a node sets those of net and ipc namespaces alone")
+    elseif one.file:find(".", 1, true) then
+      state.refuse(("sysctl[%q]"):format(one.name), "runtimes know no name with a dot in a part of it")
     end
     list[#list + 1] = { name = (one.file:gsub("/", ".")), value = text(state, one.value, "sysctl") }
   end
@@ -265,7 +267,11 @@ end
 
 local function pod_of(state, box, command, options)
   local kinds, groups = box.namespaces, box.user and box.user.groups or {}
-  local context = { sysctls = sysctls_of(state, box), supplementalGroups = #groups > 0 and json.array(groups) or nil }
+  -- Without "Strict" the image's /etc/group says what other groups the user is in.
+  local context = { sysctls = sysctls_of(state, box), supplementalGroups = #groups > 0 and json.array(groups) or nil,
+    supplementalGroupsPolicy = "Strict" }
+  state.note("supplementalGroupsPolicy: of Kubernetes 1.33 and later; an older cluster may add the groups that the "
+    .. "image has the user in")
   if box.hostname and not pcall(label, box.hostname, "") then
     state.refuse("hostname", "a pod's is of the letters a to z, digits and -")
   end
@@ -276,7 +282,7 @@ local function pod_of(state, box, command, options)
     hostNetwork = kinds.net == "host" or nil, hostPID = kinds.pid == "host" or nil,
     hostIPC = kinds.ipc == "host" or nil,
     activeDeadlineSeconds = command.timeout and math.max(1, math.ceil(command.timeout)) or nil,
-    securityContext = next(context) and context or nil,
+    securityContext = context,
     containers = json.array { container_of(state, box, command, options) },
     volumes = #state.volumes > 0 and json.array(state.volumes) or nil }
 end

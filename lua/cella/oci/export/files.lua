@@ -47,7 +47,7 @@ function M.absolute(path)
   return assert(core.readlink "/proc/self/cwd") .. "/" .. path
 end
 
---- Whether a path, which need not be there, lies somewhere below a directory: by what is above it, whatever its name is.
+--- Whether a path, which need not be there, lies somewhere below a directory: by what is above it, whatever its name.
 ---@param path string
 ---@param directory string
 ---@return boolean
