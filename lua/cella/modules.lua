@@ -21,12 +21,13 @@ local NAMES = [[
   landlock landlock.grammar landlock.record landlock.rights landlock.text
   learn learn.openings learn.text
   network network.address network.allow network.names network.rules network.start network.user
-  oci oci.bundle oci.cgroup oci.create oci.devices oci.ending oci.exec oci.failed oci.features oci.fields
-  oci.holder oci.home oci.hooks oci.image oci.json oci.kept oci.kube oci.lock oci.mounts oci.pid_file oci.processes
-  oci.raised_limits oci.read oci.runtime oci.salvage oci.schema oci.seccomp oci.state oci.streams oci.trusted
-  oci.waiting oci.yaml
+  oci oci.bundle oci.cgroup oci.create oci.ending oci.exec oci.failed oci.features oci.holder oci.home oci.hooks
+  oci.image oci.json oci.kept oci.kube oci.lock oci.pid_file oci.processes oci.raised_limits oci.read oci.runtime
+  oci.salvage oci.state oci.streams oci.trusted oci.waiting oci.yaml
   oci.export.config oci.export.files oci.export.keys oci.export.mounts oci.export.process oci.export.resources
   oci.export.root oci.export.rootfs oci.export.said oci.export.seccomp oci.export.user oci.export.words
+  oci.read.devices oci.read.document oci.read.fields oci.read.hooks oci.read.mounts oci.read.namespaces
+  oci.read.process oci.read.resources oci.read.schema oci.read.seccomp
   plan plan.failure plan.held plan.helper plan.join plan.log plan.render plan.spawn plan.stage plan.start
   policy policy.allot policy.combine policy.hold policy.ranges policy.registry policy.result policy.slice
   policy.subordinate policy.via

@@ -1,5 +1,5 @@
 -- doc/oci-runtime.md has the table of fields that the code has.
-local fields = require "cella.oci.fields"
+local fields = require "cella.oci.read.fields"
 local trial = require "spec.support.trial"
 
 it("doc/oci-runtime.md has each field of config.json, with what it becomes", function()

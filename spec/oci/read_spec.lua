@@ -1,7 +1,7 @@
 -- A config.json becomes a container's table, or is refused by the name of a field.
 local bundles = require "spec.support.bundle"
 local cella = require "cella"
-local fields = require "cella.oci.fields"
+local fields = require "cella.oci.read.fields"
 local json = require "cella.oci.json"
 local oci = require "cella.oci"
 local trial = require "spec.support.trial"
@@ -349,7 +349,7 @@ describe("a bundle", function()
 end)
 
 describe("a filter of a bundle", function()
-  local seccomp = require "cella.oci.seccomp"
+  local seccomp = require "cella.oci.read.seccomp"
   local core = require "cella.core"
   local MACHINES = { x86_64 = "SCMP_ARCH_X86_64", aarch64 = "SCMP_ARCH_AARCH64", riscv64 = "SCMP_ARCH_RISCV64" }
   local OWN = MACHINES[core.machine]

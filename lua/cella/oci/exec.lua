@@ -1,6 +1,7 @@
 --- Another program in a container.
 
 local core = require "cella.core"
+local document = require "cella.oci.read.document"
 local enter = require "cella.enter"
 local Error = require "cella.error"
 local failed = require "cella.oci.failed"
@@ -10,9 +11,9 @@ local kept = require "cella.oci.kept"
 local lazy = require "cella.lazy"
 local raised_limits = require "cella.oci.raised_limits"
 local pid_file = require "cella.oci.pid_file"
-local read = require "cella.oci.read"
----@module "cella.oci.seccomp"
-local seccomp = lazy "cella.oci.seccomp"
+local processes = require "cella.oci.read.process"
+---@module "cella.oci.read.seccomp"
+local seccomp = lazy "cella.oci.read.seccomp"
 local streams = require "cella.oci.streams"
 
 local M = {}
@@ -24,7 +25,7 @@ end
 
 -- Of process_json or of words: what is to be run. What the words do not say is as the container's own program has it.
 local function described(options, config)
-  if options.process then return read.document(options.process, "process") end
+  if options.process then return document.read(options.process, "process") end
   local process = {}
   for key, value in pairs(config.process) do process[key] = value end
   process.args, process.terminal, process.consoleSize = options.args, options.terminal or false, nil
@@ -77,7 +78,7 @@ end
 local function policy_of(config, path)
   local filter = config.linux and config.linux.seccomp
   if not filter then return false end
-  return read.checked(path, seccomp.policy, filter)
+  return document.checked(path, seccomp.policy, filter)
 end
 
 local function entrance_of(state, process, policy)
@@ -102,7 +103,7 @@ function M.run_hooks(state, list)
   local config, err, path = kept.config(state)
   if not config then return nil, err end
   local process
-  process, err = read.checked(path, read.process, config.process)
+  process, err = document.checked(path, processes.of, config.process)
   if not process then return nil, err end
   local policy
   policy, err = policy_of(config, path)
@@ -149,11 +150,11 @@ function M.start(state, options)
   local policy
   policy, err = policy_of(config, path)
   if policy == nil then return nil, err end
-  local document
-  document, err = described(options, config)
-  if not document then return nil, err end
+  local said
+  said, err = described(options, config)
+  if not said then return nil, err end
   local process
-  process, err = read.checked(options.process or "process", read.process, document)
+  process, err = document.checked(options.process or "process", processes.of, said)
   if not process then return nil, err end
   local ok
   ok, err = streams.check(options, process.command.terminal)

@@ -2,7 +2,7 @@
 
 local ascii = require "cella.ascii"
 local core = require "cella.core"
-local fields = require "cella.oci.fields"
+local fields = require "cella.oci.read.fields"
 local json = require "cella.oci.json"
 local names = require "cella.caps.names"
 

@@ -1,8 +1,10 @@
 --- What later commands need of a config.json: a checked copy, which `create` has put beside the state.
 
 local lazy = require "cella.lazy"
----@module "cella.oci.read"
-local read = lazy "cella.oci.read"
+---@module "cella.oci.read.document"
+local document = lazy "cella.oci.read.document"
+---@module "cella.oci.read.hooks"
+local hooks = lazy "cella.oci.read.hooks"
 
 local M = {}
 
@@ -12,7 +14,7 @@ local M = {}
 function M.config(state)
   local path = state:config_path()
   if not path then return nil end
-  local config, err = read.document(path)
+  local config, err = document.read(path)
   return config, err, path
 end
 
@@ -36,7 +38,7 @@ function M.hooks(state, point)
   local config, err, path = M.config(state)
   if not config then return not err and {} or nil, err end
   local found
-  found, err = read.checked(path, read.hooks, config.hooks or {})
+  found, err = document.checked(path, hooks.of, config.hooks or {})
   return found and found[point], err
 end
 

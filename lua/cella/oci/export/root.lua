@@ -197,7 +197,7 @@ function M.of(state, box)
 end
 
 --- A description as it is exported. Where a runtime makes what is missing, a file system that becomes read-only at last
---- (cella.oci.mounts) is one that is read-only: runtimes mount in it before that, too.
+--- (cella.oci.read.mounts) is one that is read-only: runtimes mount in it before that, too.
 ---@param box table
 ---@return table
 function M.with_readonly(box)

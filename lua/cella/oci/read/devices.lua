@@ -8,7 +8,7 @@
 local core = require "cella.core"
 local host = require "cella.host"
 local lists = require "cella.list"
-local schema = require "cella.oci.schema"
+local schema = require "cella.oci.read.schema"
 
 local fail, required, within = schema.fail, schema.required, schema.within
 local M = {}

@@ -3,7 +3,7 @@
 local ascii = require "cella.ascii"
 local core = require "cella.core"
 local host = require "cella.host"
-local schema = require "cella.oci.schema"
+local schema = require "cella.oci.read.schema"
 local validate = require "cella.validate"
 
 local fail = schema.fail

@@ -8,7 +8,7 @@ local action = require "cella.seccomp.action"
 local calls = require "cella.seccomp.calls"
 local core = require "cella.core"
 local json = require "cella.oci.json"
-local schema = require "cella.oci.schema"
+local schema = require "cella.oci.read.schema"
 local seccomp = require "cella.seccomp"
 
 local fail = schema.fail

@@ -1,6 +1,6 @@
---- Whether JSON of somebody's has the fields of the table in cella.oci.fields, with their types, and no others.
+--- Whether JSON of somebody's has the fields of the table in cella.oci.read.fields, with their types, and no others.
 
-local fields = require "cella.oci.fields"
+local fields = require "cella.oci.read.fields"
 local json = require "cella.oci.json"
 local lists = require "cella.list"
 local validate = require "cella.validate"
