@@ -391,7 +391,7 @@ why.seccomp_listener = {
 why.deny_keys = {
   EINVAL = 'this kernel has no seccomp filters (CONFIG_SECCOMP_FILTER): `keyrings = "host"` does without one',
   EACCES = "the filter that keeps a program from keys needs no_new_privs, or CAP_SYS_ADMIN in the user namespace "
-    .. '(seccomp(2)): leave no_new_privs true, or say `keyrings = "host"`',
+    .. '(seccomp(2)): say `no_new_privs = true`, or `keyrings = "host"`',
 }
 why.join_session_keyring = {
   EDQUOT = function()
