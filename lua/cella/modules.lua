@@ -11,7 +11,8 @@ local NAMES = [[
   caps caps.apply caps.exec caps.explain caps.file caps.fileset caps.five caps.named caps.names caps.over caps.prctl
   caps.read caps.rules caps.securebits caps.set caps.state caps.text caps.walk
   cgroup cgroup.base cgroup.description cgroup.place cgroup.usage
-  container container.compiled container.confined container.description container.identity container.owner container.steps
+  container container.compiled container.confined container.description container.identity container.owner
+  container.steps
   denied denied.address denied.caller denied.calls denied.cause denied.files denied.key denied.reader denied.rules
   doctor doctor.features doctor.held doctor.remedies doctor.report
   enter enter.cgroups enter.identity enter.process enter.target
