@@ -164,6 +164,29 @@ static int cgroup_gc(lua_State *L)
 	return 0;
 }
 
+/* kill_cgroup(directory) -> true | nil, message, errno
+ * Everything in a cgroup that is no value of ours, given as a descriptor, and below. */
+static int kill_cgroup(lua_State *L)
+{
+	int result = cgroup_kill(check_fd(L, 1));
+	if (result < 0)
+		return push_error(L, "cgroup.kill", -result);
+	lua_pushboolean(L, true);
+	return 1;
+}
+
+/* end_cgroup(directory, name, seconds) -> true | nil, message, errno
+ * Kills everything in the cgroup `name` of a directory and removes it with all below. EBUSY: it has not ended by then. */
+static int end_cgroup(lua_State *L)
+{
+	enum { LONGEST = 3600 };
+	int result = cgroup_end(check_fd(L, 1), check_file(L, 2), (int)check_range(L, 3, 0, LONGEST) * 1000);
+	if (result < 0)
+		return push_error(L, "rmdir", -result);
+	lua_pushboolean(L, true);
+	return 1;
+}
+
 /* block_device(path) -> "MAJOR:MINOR" | false where it is something else | nil, message, errno */
 static int block_device(lua_State *L)
 {
@@ -182,7 +205,10 @@ static int block_device(lua_State *L)
 
 void open_cgroup(lua_State *L)
 {
-	static const luaL_Reg functions[] = { { "cgroup", cgroup_new }, { "block_device", block_device }, { 0 } };
+	static const luaL_Reg functions[] = {
+		{ "cgroup", cgroup_new },	{ "kill_cgroup", kill_cgroup }, { "end_cgroup", end_cgroup },
+		{ "block_device", block_device }, { 0 },
+	};
 	static const luaL_Reg methods[] = {
 		{ "number", cgroup_number },   { "read", cgroup_read },	    { "write", cgroup_write },
 		{ "kill", cgroup_kill_all },   { "remove", cgroup_remove }, { 0 },

@@ -19,14 +19,24 @@ struct entry {
 	char name[];
 };
 
+/* What has mounted the cgroup that it is in, and has the ID of who made it, may have taken all rights from its files:
+ * who owns them takes them back. (There are no links here.) */
+static int open_own(int directory, const char *name, int flags)
+{
+	int fd = (int)RAW(SYS_openat, directory, name, flags | O_NOFOLLOW | O_CLOEXEC);
+	if (fd == -EACCES && RAW(SYS_fchmodat, directory, name, 0700) == 0)
+		fd = (int)RAW(SYS_openat, directory, name, flags | O_NOFOLLOW | O_CLOEXEC);
+	return fd;
+}
+
 static int open_directory(int parent, const char *name)
 {
-	return (int)RAW(SYS_openat, parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return open_own(parent, name, O_RDONLY | O_DIRECTORY);
 }
 
 static int write_one(int directory, const char *name)
 {
-	int fd = (int)RAW(SYS_openat, directory, name, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+	int fd = open_own(directory, name, O_WRONLY);
 	if (fd < 0)
 		return fd;
 	long result;
@@ -42,7 +52,7 @@ static int kill_listed(int directory)
 	char data[ENTRIES];
 	long size;
 	int result = write_one(directory, "cgroup.freeze"), pid = 0;
-	int fd = (int)RAW(SYS_openat, directory, "cgroup.procs", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	int fd = open_own(directory, "cgroup.procs", O_RDONLY);
 	if (fd < 0)
 		return fd;
 	while ((size = RAW(SYS_read, fd, data, sizeof data)) > 0) {
@@ -109,8 +119,9 @@ static int remove_one_below(int directory)
 		if (removed == 0 || removed == -ENOENT)
 			break;
 		int below = removed == -EBUSY ? open_directory(here, name) : removed;
+		/* Given to another ID it opens to nobody but root, and can be removed once it is empty. */
 		if (below < 0) {
-			result = below == -ENOENT ? 1 : below;
+			result = below == -ENOENT ? 1 : below == -EACCES ? -EBUSY : below;
 			break;
 		}
 		RAW(SYS_close, here);

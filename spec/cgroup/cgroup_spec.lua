@@ -716,6 +716,31 @@ describe("a container's cgroup #slow", function()
       assert.equal(top .. below, path .. "/box")
     end)
 
+    it("is removed where its program has taken all rights from it, and the Lua process is killed #vm", function()
+      local text, status = outside.lua(PRELUDE .. [[
+        local place = ...
+        local top = io.popen("pwd"):read "*l" -- the checkout, which the program needs
+        local taken = false
+        local process = assert(box({ parent = place }, { environment = "inherit", user_namespaces = true,
+          mounts = { { type = "bind", source = top, destination = top, readonly = true } } }):spawn {
+            "/bin/sh", "-c", "sleep 300 & sleep 300 & exec " .. portable.program .. " -e '" .. [=[
+            local sys = require "cella.core".sys
+            assert(sys.unshare { "user", "mount", "cgroup" })
+            assert(sys.mount("none", "/tmp", "cgroup2"))
+            os.execute "chmod 0 /tmp/cgroup.* /tmp && echo taken && exec sleep 300"
+          ]=] .. "'", stdout = function(line) taken = line == "taken" end, stderr = "stdout" })
+        while not taken and not process:step() do core.poll({ process:pollfd() }, 0.1) end
+        local mode = io.popen("stat -c %a " .. process.cgroup.path .. "/box"):read "*l"
+        io.stdout:write("pid ", sys.getpid(), " mode ", mode, "\n")
+        io.stdout:flush()
+        os.execute("kill -9 " .. sys.getpid())
+      ]], { output = true, arguments = { place }, prefix = ("sh -c 'echo $$ > %s/cgroup.procs && exec \"$@\"' sh "
+        .. "setpriv --reuid %d --regid %d --clear-groups --inh-caps=-all"):format(place, USER, USER) })
+      assert.equal(137, status, text)
+      local pid = assert(text:match "pid (%d+) mode 0\n", text) -- the control: nobody but root could look into it
+      assert.equal("", wait_until_gone(pid))
+    end)
+
     it("that is frozen holds up a start for no longer than its time-out #vm", function()
       local code, seconds, after = lua([[
         local place = ...

@@ -1,5 +1,6 @@
 -- The cgroup of a runtime's container: all that is in there is killed with it, so it may be nobody else's.
 local cgroups = require "cella.oci.cgroup"
+local core = require "cella.core"
 local mountinfo = require "cella.mountinfo"
 local Plan = require "cella.plan"
 local trial = require "spec.support.trial"
@@ -37,6 +38,50 @@ describe("a runtime's cgroup", function()
     assert.is_nil((processes[2]:wait(0)))
     processes[2]:kill "kill"
     processes[2]:wait()
+  end)
+
+  -- Makes directories within each other, and returns a path that leads to the last one, and what holds that.
+  local function nest(top, depth)
+    local name, held = ("d"):rep(250), {}
+    for i = 1, depth do
+      local at = held[1] and ("/proc/self/fd/%d"):format(held[1]:number()) or top
+      assert(core.sys.mkdir(at .. "/" .. name, 493))
+      held[1] = assert(core.open(at .. "/" .. name, { "path", "directory" }), i)
+    end
+    return ("/proc/self/fd/%d"):format(held[1]:number()), held
+  end
+
+  it("has those signalled that are in cgroups of its own, however deep they lie", function()
+    local process = assert(Plan.new():exec({ "/bin/sleep", "1000" }):spawn())
+    local bottom, held = nest(directory, 20)
+    trial.write(directory .. "/cgroup.procs", "")
+    trial.write(bottom .. "/cgroup.procs", ("%d\n"):format(process.pid))
+    assert.same({ process.pid }, cgroups.processes(directory))
+    assert.is_true(cgroups.signal(directory, "usr1"))
+    assert.equal("usr1", process:wait(10).signal)
+    held[1]:close()
+  end)
+
+  it("is removed with all that its program has made in it, however deep that lies", function()
+    local point
+    for _, mount in ipairs(mountinfo.own()) do
+      if mount.kind == "cgroup2" then point = mount.point end
+    end
+    local place = ("%s/spec-%d"):format(point or "", math.random(1000000000))
+    if not point or not core.sys.mkdir(place, 493) then
+      pending "needs root, or a cgroup of version 2 that is delegated"
+      return
+    end
+    assert(core.sys.mkdir(place .. "/side", 493))
+    local bottom, held = nest(place, 20)
+    local process = assert(Plan.new():exec({ "/bin/sleep", "1000" }):spawn())
+    trial.write(bottom .. "/cgroup.procs", ("%d"):format(process.pid))
+    held[1]:close()
+    assert.same({ process.pid }, cgroups.processes(place))
+    assert.is_true(cgroups.remove(place))
+    assert.equal("kill", process:wait(10).signal)
+    assert.is_nil((core.file_status(place)))
+    assert.is_true(cgroups.remove(place)) -- once more
   end)
 
   it("has what a bundle says in the kernel's own words", function()

@@ -174,47 +174,94 @@ local function wait_for(directory, word)
   return true
 end
 
+-- The program may have made cgroups in there, as many and as deep as it likes: no path of them need be short enough for
+-- the kernel, so that from time to time one of them is opened.
+local LONGEST = 2000
+
+local function directories_in(at)
+  local found = {}
+  for _, name in ipairs(core.list_directory(at) or {}) do
+    local status = core.file_status(at .. "/" .. name)
+    if status and status.type == "directory" then found[#found + 1] = name end
+  end
+  return found
+end
+
+-- Calls a function with a path of each cgroup from `directory` down. nil and an error where not all could be seen.
+local function each(directory, call)
+  local place, message, errno = core.open(directory, { "path", "directory" })
+  if not place then
+    if errno == ENOENT then return true end
+    return failed("open", directory, message, errno)
+  end
+  local left = { { place, "." } }
+  while #left > 0 do
+    local from, path = left[#left][1], left[#left][2]
+    left[#left] = nil
+    local at = ("/proc/self/fd/%d/%s"):format(from:number(), path)
+    call(at)
+    local below = directories_in(at)
+    if #below > 0 and #path > LONGEST then
+      from, message, errno = core.open(at, { "path", "directory" })
+      if not from and errno ~= ENOENT then return failed("open", directory, message, errno) end
+      path = "."
+    end
+    for _, name in ipairs(from and below or {}) do left[#left + 1] = { from, path .. "/" .. name } end
+  end
+  return true
+end
+
+--- The processes in there, and in the cgroups below.
+---@param directory string
+---@return integer[]?, cella.error?
+function M.processes(directory)
+  local result = {}
+  local ok, err = each(directory, function(at)
+    for pid in (file.read(at .. "/cgroup.procs") or ""):gmatch "%d+" do result[#result + 1] = tonumber(pid) end
+  end)
+  if not ok then return nil, err end
+  return result
+end
+
 --- SIGKILL for all in there.
 ---@param directory string
 ---@return true?, cella.error?
 function M.kill(directory)
-  if not core.file_status(directory) then return true end
-  local ok, _, errno = sys.write_file(directory .. "/cgroup.kill", "1")
-  if ok then return true end
-  if errno ~= ENOENT then return failed("write_file", directory .. "/cgroup.kill", core.strerror(errno), errno) end
+  local place, message, errno = core.open(directory, { "path", "directory" })
+  if not place then
+    if errno == ENOENT then return true end
+    return failed("open", directory, message, errno)
+  end
+  local ok
+  ok, message, errno = core.kill_cgroup(place:number())
+  place:close()
+  if not ok then return failed("write_file", directory .. "/cgroup.kill", message, errno) end
+  if core.file_status(directory .. "/cgroup.kill") then return true end
   -- Before Linux 5.14: what stands still makes no new processes.
   sys.write_file(directory .. "/cgroup.freeze", "1")
-  for pid in (file.read(directory .. "/cgroup.procs") or ""):gmatch "%d+" do
-    local pidfd = core.pidfd(tonumber(pid))
-    if pidfd then
-      pidfd:signal "kill"
-      pidfd:close()
-    end
-  end
+  local err
+  ok, err = M.signal(directory, "kill")
   sys.write_file(directory .. "/cgroup.freeze", "0")
-  return true
+  return ok, err
 end
 
---- The processes in there.
----@param directory string
----@return integer[]
-function M.processes(directory)
-  local result = {}
-  for pid in (file.read(directory .. "/cgroup.procs") or ""):gmatch "%d+" do result[#result + 1] = tonumber(pid) end
-  return result
-end
-
---- A signal for all processes in there.
+--- A signal for all processes in there, and in the cgroups below.
 ---@param directory string
 ---@param signal string|integer
+---@return true?, cella.error?
 function M.signal(directory, signal)
   local held = {}
-  for _, pid in ipairs(M.processes(directory)) do held[pid] = core.pidfd(pid) end
+  local pids, err = M.processes(directory)
+  if not pids then return nil, err end
+  for _, pid in ipairs(pids) do held[pid] = core.pidfd(pid) end
   -- Whose number is there still is who was taken hold of, and no other that has got the number meanwhile.
-  for _, pid in ipairs(M.processes(directory)) do
+  pids, err = M.processes(directory)
+  for _, pid in ipairs(pids or {}) do
     if held[pid] then held[pid]:signal(signal) end
   end
   for _, pidfd in pairs(held) do pidfd:close() end
+  if not pids then return nil, err end
+  return true
 end
 
 --- Stops all in there, or lets it go on; returns once that is so.
@@ -231,21 +278,17 @@ end
 ---@param directory string?
 ---@return true?, cella.error?
 function M.remove(directory)
-  if not directory or not core.file_status(directory) then return true end
-  M.kill(directory)
-  local ok, err = wait_for(directory, "populated 0")
-  if not ok then return nil, err end
-  for _, name in ipairs(core.list_directory(directory) or {}) do
-    local status = core.file_status(directory .. "/" .. name)
-    if status and status.type == "directory" then
-      ok, err = M.remove(directory .. "/" .. name)
-      if not ok then return nil, err end
-    end
+  if not directory then return true end
+  local above, name = directory:match "^(.*)/([^/]+)/*$"
+  local place, message, errno = core.open(above .. "/", { "path", "directory" })
+  local ok = nil
+  if place then
+    ok, message, errno = core.end_cgroup(place:number(), name, PATIENCE)
+    place:close()
   end
-  local message, errno
-  ok, message, errno = os.remove(directory)
-  if not ok and errno ~= ENOENT then return failed("rmdir", directory, message, errno) end
-  return true
+  if ok or errno == ENOENT then return true end
+  return failed("rmdir", directory, message, errno, core.errno_name(errno) == "EBUSY"
+    and ("a process in there has not ended in %d seconds"):format(PATIENCE) or nil)
 end
 
 return M

@@ -48,8 +48,7 @@ function M.signal(state, signal, to_all)
   if to_all and state.data.cgroup then
     if is_kill then return cgroups.kill(state.data.cgroup) end
     if state:status() == "stopped" then return failed("kill", nil, "container not running") end
-    cgroups.signal(state.data.cgroup, signal)
-    return true
+    return cgroups.signal(state.data.cgroup, signal)
   elseif to_all and not (is_kill and ends_all(state)) then
     return failed("kill", nil, "--all: the container has no cgroup that tells which processes are its own", nil,
       is_kill and "nor has it a pid namespace of its own, all of which would end with its first process"

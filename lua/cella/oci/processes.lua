@@ -30,7 +30,12 @@ return function(state)
   local pidfd = state:hold()
   if not pidfd then return failed("ps", nil, "container not running") end
   local result = {}
-  for _, pid in ipairs(pids_of(state)) do
+  local pids, err = pids_of(state)
+  if not pids then
+    pidfd:close()
+    return nil, err
+  end
+  for _, pid in ipairs(pids) do
     local status = file.read(("/proc/%d/status"):format(pid))
     if status then
       result[#result + 1] = { pid = pid, parent = status:match "\nPPid:%s*(%d+)" or "?",
