@@ -156,6 +156,24 @@ lrwxrwxrwx 0/0 ./opt/a & b,c/link -> /not/here]], listed(layer))
     end)
   end
 
+  it("refuses a name that means another file's absence to whoever unpacks it", function()
+    local tree = directory .. "/tree"
+    assert(lfs.mkdir(tree) and lfs.mkdir(tree .. "/deep"))
+    for _, name in ipairs { ".wh", "a.wh.b", "deep/.whole" } do trial.write(tree .. "/" .. name, "") end
+    assert.is_table(image.write(cella.container { root = tree }, directory .. "/good"))
+    local _, layer = read(directory .. "/good")
+    assert.matches("./a.wh.b", listed(layer), 1, true)
+    trial.write(tree .. "/deep/.wh..wh..opq", "")
+    for name, root in pairs { ["/deep/.wh..wh..opq"] = tree, ["/t/deep/.wh..wh..opq"] = {
+      { type = "bind", source = tree, destination = "/t" } }, ["/made/.wh.x"] = {
+      { type = "file", content = "", destination = "/made/.wh.x" } } } do
+      local made, err = image.write(cella.container { root = root }, directory .. "/bad")
+      assert.is_nil(made, name)
+      assert.matches("a layer cannot have a file of this name\n  " .. name, tostring(err), 1, true)
+      assert.is_nil(lfs.attributes(directory .. "/bad"))
+    end
+  end)
+
   it("is written over nothing, and leaves nothing where it fails", function()
     assert(lfs.mkdir(directory .. "/b"))
     local made, err = image.write(cella.container { root = {} }, directory .. "/b")

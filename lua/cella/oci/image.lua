@@ -34,11 +34,16 @@ local MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 local CONFIG = "application/vnd.oci.image.config.v1+json"
 local LAYER = "application/vnd.oci.image.layer.v1.tar"
 
--- Runs a program of the host's, and returns what it writes.
-local function run(words)
+-- Runs a program of the host's.
+local function result_of(words)
   words.stdin, words.stdout, words.stderr = "null", "capture", "capture"
   words.environment = { PATH = command_module.PATH, LC_ALL = "C" }
-  local result, err = Plan.new({}):exec(words):run()
+  return Plan.new({}):exec(words):run()
+end
+
+-- The same, and returns what it writes.
+local function run(words)
+  local result, err = result_of(words)
   if not result then return nil, err end
   if result.code ~= 0 then
     local first = result.stderr:match "^[^\n]*" or ""
@@ -155,6 +160,16 @@ local function pack_parts(state, root, directory, archive)
   return ok, err
 end
 
+-- What has such a name says that another is not there, to whoever unpacks the layer.
+local function check_names(archive)
+  local result, err = result_of { "tar", "-tf", archive, "--wildcards", "--wildcards-match-slash", "*/.wh.*" }
+  if not result then return nil, err end
+  local name = result.stdout:match "^%.(/[^\n]*)" -- tar has quoted what is none of ASCII's, a newline too
+  if not name then return true end
+  return nil, Error.new { op = "oci", path = name, message = "a layer cannot have a file of this name",
+    why = "a name that begins with .wh. is a whiteout there: it takes away another file, or what is below a directory" }
+end
+
 -- Puts a file among the blobs, under the name that its content has.
 local function add_blob(directory, path)
   local said, err = run { "sha256sum", "--", path }
@@ -249,6 +264,7 @@ local function write_layout(state, box, directory, said)
   else
     ok, err = pack_parts(state, box.root, directory, archive)
   end
+  if ok then ok, err = check_names(archive) end
   if state.owner_map then
     os.remove(state.owner_map)
     os.remove(state.group_map)
