@@ -104,6 +104,17 @@ describe("a runtime's cgroup", function()
     assert.is_nil(taken) -- nobody deletes it with the container
   end)
 
+  it("is not entered where it is frozen: who did that would stand still", function()
+    there("paused", "populated 0\nfrozen 1\n")
+    local back, err = cgroups.enter { directory = directory .. "/paused" }
+    assert.is_nil(back)
+    assert.matches("/paused\n.*thaw it", tostring(err))
+    assert.equal("", trial.read(directory .. "/paused/cgroup.procs"))
+    there("going", "populated 0\nfrozen 0\n") -- the control
+    assert.is_function(cgroups.enter { directory = directory .. "/going" })
+    assert.equal("0", trial.read(directory .. "/going/cgroup.procs"))
+  end)
+
   it("is not there, nor what it is in, where making it comes to nothing", function()
     trial.write(directory .. "/cgroup.subtree_control", "memory\n")
     local place, err = create("/a/b", { { "memory.max", "65536" } })

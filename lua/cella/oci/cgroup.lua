@@ -157,6 +157,11 @@ end
 ---@return (fun(): true?, cella.error?)?, cella.error?
 function M.enter(place)
   if not place then return function() return true end end
+  local events = "\n" .. (file.read(place.directory .. "/cgroup.events") or "")
+  if events:find("\nfrozen 1\n", 1, true) then
+    return failed("cgroup", place.directory, "it is frozen, or one above it is", nil,
+      "this process, and what it starts in there, would stand still: thaw it (cgroup.freeze)")
+  end
   local mount, was = find_mount(), own_cgroup()
   local ok, err = write(place.directory .. "/cgroup.procs", "0")
   if not ok then return nil, err end
