@@ -37,9 +37,10 @@ describe("cella-oci that is killed #slow", function()
   local function run(words) return bundles.runtime(directory, words) end
   local function said(words) return bundles.said(directory, words) end
 
-  -- Those whose root is that of the bundle.
+  -- Those whose root is that of the bundle: on its file system that has another path where /tmp is one of its own.
   local function processes()
-    return (trial.sh(("grep -l %s/bundle/rootfs /proc/[0-9]*/mountinfo 2>/dev/null || true"):format(directory)))
+    return (trial.sh(("grep -l %s/bundle/rootfs /proc/[0-9]*/mountinfo 2>/dev/null || true")
+      :format(directory:match "/[^/]*$")))
   end
 
   -- Runs a command under strace, which kills it. Returns whether it has come to that.
