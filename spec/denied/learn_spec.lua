@@ -201,6 +201,24 @@ describe("cella learn", function()
     assert.truthy(text:find("\\027[2J", 1, true), text)
   end)
 
+  it("leaves what no table can name, and tells of it", function()
+    write("project/old", "x")
+    trial.sh(("cd %s && mkdir 'a\nb' && echo in >'a\nb/file' && ln -s 'a\nb' link && echo out >plain"):format(home))
+    local text, said, again = learn(("-- sh -c 'cat \"$0/a\nb/file\" $0/link/file; echo >\"$0/\nx\"; cat $0/plain' %s")
+      :format(home))
+    assert.truthy(said:find("learnt 0", 1, true), said)
+    assert.matches("\nout\nrun 0\n$", (again()))
+    assert.truthy(text:find("a\\x0ab/file: ENOENT, the container has no such file, and the host has; no key names",
+      1, true), text)
+    sh "mkdir 'new\nline'"
+    for _, command in ipairs { "learn -- true", "busted spec" } do
+      local words = sh(("cd 'new\nline' && %s %s 2>&1; echo $?"):format(CELLA, command))
+      assert.truthy(words:find("there is a newline in its path", 1, true), words)
+      assert.is_nil(words:find("traceback", 1, true))
+      assert.truthy(words:find("\n125\n$"), words)
+    end
+  end)
+
   it("is of a compiler that finds its files below a home #slow", function()
     if trial.sh "command -v gcc" == "" then return pending "needs gcc" end
     write("project/hello.c", '#include <stdio.h>\n#include "word.h"\nint main(void) { return puts(WORD) < 0; }\n')

@@ -108,7 +108,7 @@ local function act(arguments, streams)
   local there, message = pcall(require, "busted.runner")
   if not there then common.stop("busted is not installed for %s: %s", _VERSION, message) end
   local runs = require "cella.busted.runs"
-  local cwd = core.readlink "/proc/self/cwd" or "/"
+  local cwd = common.present_directory()
   package.path, package.cpath = absolute(package.path, cwd), absolute(package.cpath, cwd)
   runs.begin { words = rest, jobs = jobs, keys = keys, cwd = cwd, interpreter = core.readlink "/proc/self/exe",
     program = file_of("cella.cli.busted.program", cwd), path = package.path, cpath = package.cpath }

@@ -1,5 +1,6 @@
 --- What the commands that answer questions have in common.
 
+local core = require "cella.core"
 local printable = require "cella.printable"
 
 local M = {}
@@ -69,6 +70,16 @@ end
 --- Gives a subcommand the option that print_json goes with.
 function M.json_option(command)
   command:flag("--json", "Print JSON (needs the Lua module dkjson).")
+end
+
+--- The present directory, which a container is to have.
+---@return string
+function M.present_directory()
+  local path = core.readlink "/proc/self/cwd" or "/"
+  if path:find("\n", 1, true) then
+    M.stop("the present directory cannot be a container's: there is a newline in its path, %q", path)
+  end
+  return path
 end
 
 --- Runs an action of a command; returns the exit status.

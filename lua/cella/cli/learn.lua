@@ -70,7 +70,7 @@ local function learn(box, request, streams, limit)
   local learnt = require("cella.learn").run {
     make = function() return containers.load(request) end,
     command = command, rounds = ROUNDS,
-    cwd = core.readlink "/proc/self/cwd",
+    cwd = common.present_directory(),
     tell = function(text) streams.err:write("cella learn: ", printable.line(text), "\n") end,
   }
   local argv = {}

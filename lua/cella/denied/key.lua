@@ -216,6 +216,7 @@ function M.of(found, who, name, policy)
     return ("rlimits = { nofile = %d }"):format(2 * found.nofile)
   elseif found.object then
     local mount, problem = M.mount(found, who)
+    if mount and mount.path:find("\n", 1, true) then mount, problem = nil, "no key names a path with a newline" end
     if not mount then
       if problem then found.why = ("%s; %s"):format(found.why, problem) end
       return nil

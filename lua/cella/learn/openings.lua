@@ -190,8 +190,11 @@ local function mount_for(self, part)
   local mount = {}
   for key, value in pairs(part.mount) do mount[key] = value end
   mount.path = path
-  if part.writes then return for_writing(self, mount, part) end
-  return for_reading(self, part, mount)
+  local found
+  if part.writes then found = for_writing(self, mount, part) else found = for_reading(self, part, mount) end
+  -- No container's table has a path with a newline.
+  if not found or (found.path .. (found.real or "")):find("\n", 1, true) then return nil end
+  return found
 end
 
 local STRENGTH = { directory = 1, bind = 2, overlay = 3, tmpfs = 4 }
