@@ -62,6 +62,20 @@ describe("a runtime's cgroup", function()
     held[1]:close()
   end)
 
+  it("is not told in part", function()
+    there("left", "populated 1\n")
+    trial.write(directory .. "/left/below/cgroup.procs", "4194304\n") -- nobody's
+    assert.same({ 4194304 }, cgroups.processes(directory .. "/left"))
+    assert.same({}, cgroups.processes(directory .. "/nowhere"))
+    trial.sh(("rm %s/left/below/cgroup.procs && mkdir %s/left/below/cgroup.procs"):format(directory, directory))
+    local pids, err = cgroups.processes(directory .. "/left")
+    assert.is_nil(pids)
+    assert.equal("EISDIR", err.code)
+    local ok, why = cgroups.signal(directory .. "/left", "term")
+    assert.is_nil(ok)
+    assert.equal("EISDIR", why.code)
+  end)
+
   it("is removed with all that its program has made in it, however deep that lies", function()
     local point
     for _, mount in ipairs(mountinfo.own()) do

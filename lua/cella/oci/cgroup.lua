@@ -13,7 +13,7 @@ local mountinfo = lazy "cella.mountinfo"
 local sys = core.sys
 local M = {}
 
-local EEXIST, ENOENT = 17, 2
+local EEXIST, ENOENT, ENODEV, EOPNOTSUPP = 17, 2, 19, 95
 local PATIENCE = 10 -- seconds
 
 -- Where version 2 is mounted: the last one covers others.
@@ -183,49 +183,66 @@ end
 -- the kernel, so that from time to time one of them is opened.
 local LONGEST = 2000
 
+-- Gone meanwhile, or threaded: of these the one above tells (cgroups(7)).
+local HAS_NONE = { [ENOENT] = true, [ENODEV] = true, [EOPNOTSUPP] = true }
+
 local function directories_in(at)
+  local names, message, errno = core.list_directory(at)
+  if not names and not HAS_NONE[errno] then return nil, message, errno end
   local found = {}
-  for _, name in ipairs(core.list_directory(at) or {}) do
+  for _, name in ipairs(names or {}) do
     local status = core.file_status(at .. "/" .. name)
     if status and status.type == "directory" then found[#found + 1] = name end
   end
   return found
 end
 
--- Calls a function with a path of each cgroup from `directory` down. nil and an error where not all could be seen.
-local function each(directory, call)
-  local place, message, errno = core.open(directory, { "path", "directory" })
-  if not place then
-    if errno == ENOENT then return true end
-    return failed("open", directory, message, errno)
-  end
-  local left = { { place, "." } }
-  while #left > 0 do
-    local from, path = left[#left][1], left[#left][2]
-    left[#left] = nil
-    local at = ("/proc/self/fd/%d/%s"):format(from:number(), path)
-    call(at)
-    local below = directories_in(at)
-    if #below > 0 and #path > LONGEST then
-      from, message, errno = core.open(at, { "path", "directory" })
-      if not from and errno ~= ENOENT then return failed("open", directory, message, errno) end
-      path = "."
-    end
-    for _, name in ipairs(from and below or {}) do left[#left + 1] = { from, path .. "/" .. name } end
-  end
+local function add_processes(list, at)
+  local text, message, errno = file.read(at .. "/cgroup.procs")
+  if not text and not HAS_NONE[errno] then return nil, message, errno end
+  for pid in (text or ""):gmatch "%d+" do list[#list + 1] = tonumber(pid) end
   return true
 end
 
---- The processes in there, and in the cgroups below.
+-- The cgroup as { descriptor, path from there }; false where it is gone.
+local function place_at(path)
+  local fd, message, errno = core.open(path, { "path", "directory" })
+  if fd then return { fd, "." } end
+  if HAS_NONE[errno] then return false end
+  return nil, message, errno
+end
+
+-- Adds the processes of a place to a list, and returns the places below.
+local function look_at(place, result)
+  local at = ("/proc/self/fd/%d/%s"):format(place[1]:number(), place[2])
+  local ok, message, errno = add_processes(result, at)
+  local names
+  if ok then names, message, errno = directories_in(at) end
+  if not names then return nil, message, errno end
+  if #names > 0 and #place[2] > LONGEST then
+    place, message, errno = place_at(at)
+    if not place then return place == false and {} or nil, message, errno end
+  end
+  local below = {}
+  for i, name in ipairs(names) do below[i] = { place[1], place[2] .. "/" .. name } end
+  return below
+end
+
+--- The processes in there, and in the cgroups below; nil and an error where not all are told: who has mounted it may
+--- have taken the rights away.
 ---@param directory string
 ---@return integer[]?, cella.error?
 function M.processes(directory)
-  local result = {}
-  local ok, err = each(directory, function(at)
-    for pid in (file.read(at .. "/cgroup.procs") or ""):gmatch "%d+" do result[#result + 1] = tonumber(pid) end
-  end)
-  if not ok then return nil, err end
-  return result
+  local result, left = {}, {}
+  local more, message, errno = place_at(directory)
+  more = more and { more }
+  while more do
+    for _, place in ipairs(more) do left[#left + 1] = place end
+    if #left == 0 then return result end
+    more, message, errno = look_at(table.remove(left), result)
+  end
+  if more == false then return result end
+  return failed("open", directory, message, errno)
 end
 
 --- SIGKILL for all in there.
