@@ -124,7 +124,8 @@ describe("lines that luacov counts", function()
     package.loaded["luacov.runner"] = luacov
     local ok, err = pcall(function()
       coverage.add { ["@a"] = { [3] = 2, [1e15] = 1, [1.5] = 1, [-1] = 1, [4] = -1, [5] = 0 / 0, [6] = 1 / 0, x = 1,
-        max = 1e15 }, ["@b"] = { [1] = 1 }, [7] = {}, ["@c"] = 7 }
+        max = 1e15 }, ["@b"] = { [1] = 1 }, [7] = {}, ["@c"] = 7,
+        ["@d\n1 1"] = { [1] = 1 } }
       for _, wrong in ipairs { 7, "text", true } do coverage.add(wrong) end
     end)
     package.loaded["luacov.runner"] = kept

@@ -88,12 +88,14 @@ describe("a runtime's cgroup", function()
     end
     assert(core.sys.mkdir(place .. "/side", 493))
     local bottom, held = nest(place, 20)
-    local process = assert(Plan.new():exec({ "/bin/sleep", "1000" }):spawn())
-    trial.write(bottom .. "/cgroup.procs", ("%d"):format(process.pid))
-    held[1]:close()
-    assert.same({ process.pid }, cgroups.processes(place))
-    assert.is_true(cgroups.remove(place))
-    assert.equal("kill", process:wait(10).signal)
+    for _, ended_by in ipairs { "kill", "remove" } do
+      local process = assert(Plan.new():exec({ "/bin/sleep", "1000" }):spawn())
+      trial.write(bottom .. "/cgroup.procs", ("%d"):format(process.pid))
+      assert.same({ process.pid }, cgroups.processes(place))
+      if ended_by == "remove" then held[1]:close() end
+      assert.is_true(cgroups[ended_by](place))
+      assert.equal("kill", process:wait(10).signal)
+    end
     assert.is_nil((core.file_status(place)))
     assert.is_true(cgroups.remove(place)) -- once more
   end)
