@@ -81,7 +81,18 @@ function events.test_end(element)
   element.run, state.bodies[element] = state.bodies[element], nil
 end
 
-local function placed(_, _, _, trace) replay.put_spot(state, trace) end
+local OWN = debug.getinfo(1, "S").source
+
+-- Keys that are refused are told where they were written: busted takes the first frame that is none of its own for the
+-- place, and that is one of this file.
+local function placed(_, _, message, trace)
+  local refused = state.refused
+  state.refused = nil
+  if refused and type(trace) == "table" and trace.source == OWN and message == refused.message then
+    state.spot = refused
+  end
+  replay.put_spot(state, trace)
+end
 for _, kind in ipairs { "failure_it", "error_it", "pending_it", "error_after_each", "error_describe",
   "error_file" } do events[kind] = placed end
 
@@ -114,9 +125,9 @@ end
 
 -- The first frame of the user's, as busted describes one.
 local function caller()
-  local level = 3
+  local level = 2
   local frame = debug.getinfo(level, "Sl")
-  while frame and (frame.what == "C" or frame.what == "tail") do
+  while frame and (frame.what == "C" or frame.what == "tail" or frame.source == OWN) do
     level = level + 1
     frame = debug.getinfo(level, "Sl")
   end
@@ -126,22 +137,31 @@ local function caller()
   return frame
 end
 
+-- Raises what blame would, and keeps where that is. `is_placed`: the message has its line already.
+local function refuse(message, is_placed)
+  local place = caller()
+  if not is_placed then message = select(2, pcall(blame, message)) end
+  if place then place.message = message end
+  state.refused = place
+  error(message, 0)
+end
+
 local function checked(keys, whose)
   local stubs = pristine.put()
   local ok, result = pcall(keys_module.check, keys or {}, whose)
   pristine.undo(stubs)
-  if not ok then error(result, 0) end
+  if not ok then refuse(result, true) end
   return result
 end
 
 local function declare(whose, descriptor, attributes, name, keys, body, trace)
-  if type(name) ~= "string" then blame(("%s: a name expected, got %s"):format(whose, validate.show(name))) end
+  attach(whose)
+  if type(name) ~= "string" then refuse(("%s: a name expected, got %s"):format(whose, validate.show(name))) end
   if body == nil and type(keys) == "function" then keys, body = nil, keys end
   if type(body) ~= "function" then
-    blame(("%s: a function expected as its body, got %s"):format(whose, validate.show(body)))
+    refuse(("%s: a function expected as its body, got %s"):format(whose, validate.show(body)))
   end
   keys = checked(keys, whose)
-  attach(whose)
   state.marks[attributes] = keys
   if trace then trace.message = name end
   state.busted.publish({ "register", descriptor }, name, body, trace, attributes)
@@ -188,8 +208,8 @@ end
 --- Boxes each `it` of this file, or, from a helper, of the whole suite, with these keys.
 ---@param keys cella.busted.keys?
 function M.setup(keys)
-  keys = checked(keys, "boxed.setup")
   attach "boxed.setup"
+  keys = checked(keys, "boxed.setup")
   local scope = in_helper() and "suite" or "file"
   state[scope] = keys_module.merge(state[scope] or {}, keys)
 end

@@ -22,6 +22,7 @@ local MOST_ITEMS = 1000000
 M.MOST_VALUES = _VERSION == "Lua 5.1" and 7000 or 200000
 
 local RETURNED, RAISED = 0, 1 -- exit statuses, as the interpreter's own
+local UNTOLD = 125            -- and of a copy that cannot tell what it has come to
 
 -- An error's words come home whatever the limit is; longer ones are cut.
 local LONGEST = 65536
@@ -206,7 +207,7 @@ function M.body(command, number, limit)
       local words = "the results cannot be handed over: " .. tostring(data)
       data, status = core.serialize.encode("e", { words, words }, 3, WORDS), RAISED
     end
-    if not data or not core.copy.deliver(number, data) then status = RAISED end
+    if not data or not core.copy.deliver(number, data) then status = UNTOLD end
     core.copy.leave(status, kept)
   end
 end
@@ -242,7 +243,9 @@ end
 ---@param limit integer?
 function M.receive(result, data, limit)
   if data == "" then
-    result.lost = "the function has not returned: " .. ended_how(result)
+    local may_have = result.reason == "exited" and result.code == UNTOLD
+    result.lost = (may_have and "the function has not returned, or could not say so: "
+      or "the function has not returned: ") .. ended_how(result)
     return
   end
   local kind, values, count = core.serialize.decode(data, M.most(limit))

@@ -52,9 +52,8 @@ local EXPECTED = 'octal digits as text, "755", or an integer from 0 to 4095 expe
 ---@return integer
 function M.any(value, path)
   local number = type(value) == "string" and of_text(value) or value
-  if type(number) ~= "number" or number ~= math.floor(number) or number < 0 or number > MOST
-    or math.type and math.type(number) ~= "integer" then
-    validate.fail(path, EXPECTED, validate.show(value))
+  if not validate.is_integer(number) or number < 0 or number > MOST then
+    validate.fail(path, EXPECTED .. "%s", validate.show(value), validate.float_hint(number, 0, MOST))
   end
   return number
 end

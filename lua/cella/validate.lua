@@ -104,16 +104,32 @@ local function check_plain(value, path, expected)
 end
 M.check_plain = check_plain
 
+--- Whether a number is an integer for the Lua that runs: 2^20 is one for 5.1, and a float for 5.4.
+---@param value any
+function M.is_integer(value)
+  if type(value) ~= "number" or value ~= math.floor(value) then return false end
+  return not math.type or math.type(value) == "integer"
+end
+
+--- What follows the words that refuse a number as none of the integers of a range: nothing, but where it would be one.
+---@param value any
+---@param low number
+---@param high number
+---@return string
+function M.float_hint(value, low, high)
+  if type(value) ~= "number" or value ~= math.floor(value) or value < low or value > high or M.is_integer(value) then
+    return ""
+  end
+  return ", which is a float: math.tointeger makes an integer of it"
+end
+
 --- An integer of the given range. Floats, and strings that look like numbers, are refused.
 function rule.integer(low, high)
   return function(value, path)
-    local whole = type(value) == "number" and value == math.floor(value)
-    if whole and math.type then whole = math.type(value) == "integer" end
-    if not whole or value < low or value > high then
-      local is_float = not whole and type(value) == "number" and value == math.floor(value) and value >= low
-        and value <= high
-      fail(path, "an integer from %.0f to %.0f expected, got %s%s", low, high, M.show(value),
-        is_float and ", which is a float: math.tointeger makes an integer of it" or "")
+    if not M.is_integer(value) or value < low or value > high then
+      local hint = M.float_hint(value, low, high)
+      local words = ("an integer from %.0f to %.0f expected, got %s%s"):format(low, high, M.show(value), hint)
+      error({ path = path, validation = path .. ": " .. words, hint = hint }, 0)
     end
     return value
   end
@@ -262,15 +278,16 @@ function rule.any(words, ...)
   local rules = { ... }
   return function(value, path)
     local deepest
+    local hint = ""
     for _, one in ipairs(rules) do
       local ok, result = pcall(one, value, path)
       if ok then return result end
       -- The rule that got into the value before it failed has the most to say.
       if type(result) ~= "table" then error(result, 0) end
-      if result.path ~= path then deepest = result end
+      if result.path ~= path then deepest = result else hint = result.hint or hint end
     end
     if deepest then error(deepest, 0) end
-    fail(path, "%s expected, got %s", words, M.show(value))
+    fail(path, "%s expected, got %s%s", words, M.show(value), hint)
   end
 end
 

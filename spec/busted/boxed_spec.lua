@@ -115,10 +115,15 @@ describe("cella.busted", function()
       boxed.it("is hooked", function() debug.sethook(function() error "hooked" end, "l") end)
       boxed.it("closes", function() exit(0, true) end)
       boxed.it("leaves", function() os.exit(7) end)
+      boxed.it("closes descriptors", function()
+        for number = 3, 255 do require("cella.sys").close(number) end
+      end)
     ]] })
     has_not(report, "left by os.exit, with the status 125")
-    has(report, "0 successes / 4 failures", "x_spec.lua:2: the test ended with the status 125, and could not say how",
-      "x_spec.lua:5: the test left by os.exit, with the status 7")
+    has_not(report, "left by os.exit, with the status 1\n")
+    has(report, "0 successes / 5 failures", "x_spec.lua:2: the test ended with the status 125, and could not say how",
+      "x_spec.lua:5: the test left by os.exit, with the status 7",
+      "x_spec.lua:6: the test ended with the status 125, and could not say how")
   end)
 
   it("has the beginning of words that are very long, and their place", function()
@@ -385,6 +390,8 @@ describe("cella.busted", function()
     local report, status = run({ ["x_spec.lua"] = text }, "x_spec.lua", none)
     has(report, "1 success / 1 failure / 0 errors / 1 pending", "this host allows no such containers: ",
       "max_user_namespaces")
+    has(report, "; what allows them: sysctl -w user.max_user_namespaces=")
+    has_not(report, "; this box: ") -- which was refused for the same
     has_not(report, "UNBOXED")
     assert.equal(1, status)
     has((suite.run(directory, "x_spec.lua")), "3 successes / 0 failures") -- the control
@@ -420,6 +427,35 @@ describe("cella.busted", function()
     local report = run { ["x_spec.lua"] = text }
     has(report, "0 successes / 0 failures / 0 errors / 0 pending")
     for _, words in ipairs(expected) do has(report, words) end
+  end)
+
+  it("tells busted that place too, where nobody catches it", function()
+    for _, statement in ipairs { 'boxed.it("x", { timeut = 5 }, f)', "boxed.it(f)", "boxed.setup { command = 1 }",
+      'boxed.describe("x", 5, f)' } do
+      local report = run { ["x_spec.lua"] = ('local boxed = require "cella.busted"; local function f() end\n\n%s;\n')
+        :format(statement) }
+      has(report, "0 successes / 0 failures / 1 error / 0 pending", "Error -> x_spec.lua @ 3\n", "x_spec.lua:3: boxed.")
+      has_not(report, "busted.lua")
+    end
+  end)
+
+  it("has words for what is raised whose own __tostring has none", function()
+    local report = run { ["x_spec.lua"] = [[
+      local boxed = require "cella.busted"
+      local function object(f) return setmetatable({ 1 }, { __tostring = f }) end
+      boxed.it("raises", function() error(object(function() error "while it was told" end)) end)
+      boxed.it("returns nothing", function() error(object(function() end)) end)
+      boxed.it("returns a table", function() error(object(function() return {} end)) end)
+      boxed.it("is pending without words", function() pending() end)
+    ]] }
+    -- What returns no text has raised from Lua 5.3 on.
+    local raises = not pcall(tostring, setmetatable({}, { __tostring = function() return {} end }))
+    has(report, raises and "0 successes / 0 failures / 4 errors / 0 pending"
+      or "0 successes / 0 failures / 3 errors / 1 pending", "x_spec.lua:3: while it was told", "x_spec.lua:4: ",
+      "x_spec.lua:5: " .. (raises and "'__tostring' must return a string" or "__tostring: a string expected"),
+      "x_spec.lua:6: ")
+    has_not(report, "body.lua")
+    has_not(report, "error in error handling")
   end)
 
   it("boxes a test and its hooks whatever else is subscribed to busted's events", function()

@@ -452,6 +452,24 @@ describe("cella busted", function()
     assert.is_nil(io.open(directory .. "/third"))
   end)
 
+  it("has boxes in its boxes where containers can be made there, and else says what allows them", function()
+    suite.write(directory, { ["a_spec.lua"] = [[
+      it("is boxed", function() assert(io.open("made", "w")):close() end)
+      it("has nothing of the other", function() assert.is_nil(io.open "made") end)
+    ]] })
+    -- The box of root's own files would map the host's root, of which less is allowed.
+    if cella.sys.getresuid() == 0 then assert(os.execute("chown 4321:4321 " .. trial.quote(directory))) end
+    for arguments, words in pairs {
+      ["--keys='nesting = true' --helper=cella.busted"] = "2 successes / 0 failures / 0 errors / 0 pending",
+      ["--keys='nesting = true'"] = "1 success / 1 failure / 0 errors / 0 pending", -- the control
+      ["--helper=cella.busted"] = "0 successes / 0 failures / 0 errors / 2 pending",
+    } do
+      local report = run(arguments .. " a_spec.lua")
+      has(report, words)
+      if words:find "2 pending" then has(report, "; what allows them: nesting = true") end
+    end
+  end)
+
   it("says what is wrong with its own options", function()
     suite.write(directory, { ["a_spec.lua"] = "it('is good', function() end)" })
     for arguments, words in pairs {

@@ -34,6 +34,15 @@ describe("a rule for", function()
     assert.equal("x: an integer from 0 to 10 expected, got 3.0, which is a float: math.tointeger makes an integer of "
       .. "it", refusal(check, 6 / 2))
     assert.equal("x: an integer from 0 to 10 expected, got 12.0", refusal(check, 24 / 2))
+    -- The words of a choice among rules keep that.
+    local either = rule.any('an integer up to 10 or "all"', rule.one_of { "all" }, check)
+    assert.equal('x: an integer up to 10 or "all" expected, got 3.0, which is a float: math.tointeger makes an '
+      .. "integer of it", refusal(either, 6 / 2))
+    assert.equal('x: an integer up to 10 or "all" expected, got 12.0', refusal(either, 24 / 2))
+    for key, value in pairs { rlimits = { as = 2 ^ 20 }, cgroup = { pids = 2 ^ 5 } } do
+      local _, err = pcall(require("cella").container, { [key] = value })
+      assert.truthy(err:find(", which is a float: math.tointeger makes an integer of it", 1, true), err)
+    end
   end)
 
   it("IDs ends before 2^32 - 1, which the kernel takes for \"unchanged\"", function()

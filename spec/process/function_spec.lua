@@ -428,6 +428,16 @@ describe("a function as the program", function()
       end)
     end
 
+    it("nothing where it has closed what its results would go through, and no status as if it had left", function()
+      local result = run({ mounts = { PROC } }, function()
+        for number = 255, 3, -1 do core.sys.close(number) end
+        return "values"
+      end)
+      assert.same({ "exited", 125 }, { result.reason, result.code })
+      assert.is_nil(result.values)
+      assert.equal("the function has not returned, or could not say so: it left with the status 125", result.lost)
+    end)
+
     it("nothing where what comes is no whole result", function()
       for _, text in ipairs { "x", "cella 1 v", "cella 1 vTTTT", "cella 1 xz", "cella 1 ez", "cella 1 ennnz",
         "cella 1 vs\255\255\255\255z", ("x"):rep(60000) } do

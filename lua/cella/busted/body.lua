@@ -50,15 +50,25 @@ local function spot_of(subject, err)
   return frame
 end
 
+-- The text of what was raised, as busted makes it; and whether its own __tostring has raised instead. Up to Lua 5.2
+-- that may also return what is no text.
+local function text_of(err)
+  if err == nil then return "Nil error", false end
+  if not has_text(err) then return pretty(err), false end
+  local fine, text = pcall(tostring, err)
+  if type(text) == "string" then return text, not fine end
+  return text == nil and pretty(err) or ("__tostring: a string expected, got a %s value"):format(type(text)), not fine
+end
+
+-- The words of what was raised, with the line where it was, and whether they are another error's.
 local function words_of(subject, err, spot)
-  local words
-  if has_text(err) then words = tostring(err) elseif err ~= nil then words = pretty(err) else words = "Nil error" end
+  local words, is_other = text_of(err)
   local rewrite = subject.file and subject.file.rewriteMessage
   if rewrite then words = rewrite(subject.file_name, words) end
   if not words:find "^[^\n]-:%d+: .*" and spot then
     words = ("%s:%d: %s"):format(spot.short_src, spot.currentline, words)
   end
-  return words
+  return words, is_other
 end
 
 -- The words come home whatever result_limit is, and with them where they begin.
@@ -90,9 +100,11 @@ end
 local function outcome(subject, f)
   local kind, spot, message
   local ok, err = xpcall(f, function(err)
+    local is_other
     kind = kind_of(subject, err)
     spot = spot_of(subject, err)
-    message = words_of(subject, err, spot)
+    message, is_other = words_of(subject, err, spot)
+    if is_other then kind = "error" end
   end)
   if ok then return nil end
   if not message then

@@ -146,6 +146,16 @@ end
 
 local answers = {}
 
+-- A remedy of the doctor's, in a sentence: the one line that it is, or where it can be read.
+local function allowed_by(remedy)
+  local lines = {}
+  for line in remedy:gmatch "[^\n]+" do
+    if not line:find "^#" and not line:find "^%-%-" then lines[#lines + 1] = line end
+  end
+  if #lines == 1 then return "what allows them: " .. lines[1] end
+  return "`cella doctor` says what allows them"
+end
+
 --- Why this host allows no such container, as the doctor says it; nil where it does. Asked once.
 ---@param keys table
 ---@return string?
@@ -160,6 +170,7 @@ function M.unavailable(keys)
     for _, feature in ipairs(doctor.ask(wanted).features) do
       if feature.works == false and not feature.because then
         words[#words + 1] = feature.why or feature.error or feature.says
+        if feature.remedy then words[#words + 1] = allowed_by(feature.remedy) end
       end
     end
     if #words > 0 then answer = "this host allows no such containers: " .. table.concat(words, "; ") end

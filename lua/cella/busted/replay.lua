@@ -24,7 +24,7 @@ local ENDS = {
     -- So a copy ends that cannot go on, and does not come to say why.
     if result.code == 125 then
       return "ended with the status 125, and could not say how: by os.exit, or as it had broken what it needs for that "
-        .. "(emptied its globals, left a hook that raises, closed Lua's state)"
+        .. "(emptied its globals, left a hook that raises, closed Lua's state or descriptors that are not its own)"
     end
     return ("left by os.exit, with the status %d"):format(result.code)
   end,
@@ -151,6 +151,12 @@ local function replay(state, element, subject, outcomes)
   if own then raise(state, element, own.kind, own.message, own.spot) end
 end
 
+-- The doctor asks for a default container: where this box was refused for another reason, that is said as well.
+local function and_here(reason, err)
+  if type(err) == "table" and err.why and reason:find(err.why, 1, true) then return reason end
+  return reason .. "; this box: " .. tostring(err):gsub("%s*\n%s*", " ")
+end
+
 -- Has the body run in its box; what is wrong with that is nil, "error" and words, or, where the host has no such
 -- containers, what the keys want then.
 local function perform(subject, keys, stubs)
@@ -164,7 +170,7 @@ local function perform(subject, keys, stubs)
   local started, result, err = pcall(box.run, box, whole)
   if started and result then return result end
   local reason = started and boxes.unavailable(keys)
-  if reason then return nil, own.unavailable or "pending", reason end
+  if reason then return nil, own.unavailable or "pending", and_here(reason, err) end
   return nil, "error", "the box of this test cannot be started: " .. tostring(started and err or result)
 end
 
