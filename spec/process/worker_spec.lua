@@ -125,10 +125,18 @@ describe("a worker", function()
     local one = worker()
     local _, err = one:call("plugim", "add")
     assert.equal("missing", err.reason)
-    assert.matches('nothing is loaded as the string "plugim"; did you mean "plugin"?', err.message, 1, true)
+    assert.matches('nothing is loaded as "plugim"; did you mean "plugin"?', err.message, 1, true)
     _, err = one:call("plugin", "sub")
     assert.equal("missing", err.reason)
-    assert.matches('there is no function the string "sub"', err.message, 1, true)
+    assert.matches('there is no function "sub"', err.message, 1, true)
+    assert.is_true(one:load("values", "return { number = 1, text = 'x', list = {}, no = false, "
+      .. "like = setmetatable({}, { __call = function(_, one) return one + 1 end }) }"))
+    for _, name in ipairs { "number", "text", "list", "no" } do
+      _, err = one:call("values", name)
+      assert.equal("missing", err.reason)
+      assert.matches('there is no function "' .. name .. '"', err.message, 1, true)
+    end
+    assert.equal(2, one:call("values", "like", 1))
     local ok
     ok, err = one:load("broken", "x = = 1")
     assert.is_nil(ok)

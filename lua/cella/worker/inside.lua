@@ -457,7 +457,8 @@ function ask.c(id, values, count)
     local f
     if type(source.module) == "table" then f = source.module[name] end
     if f == nil then f = source.env[name] end
-    if f == nil then return FAILURE end
+    -- Of a table or userdata only a metatable says whether it is like a function.
+    if type(f) ~= "function" and getmetatable(f) == nil or type(f) == "string" then return FAILURE end
     return f(...)
   end, unpack(values, 4, count))
   if not results then return encode_failure(id, err) end

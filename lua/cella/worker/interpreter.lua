@@ -9,7 +9,6 @@ local channel = require "cella.worker.channel"
 local description = require "cella.worker.description"
 local failed = require "cella.worker.failed"
 local serve = require "cella.process.serve"
-local validate = require "cella.validate"
 
 local M = {}
 
@@ -115,7 +114,7 @@ local function take_failure(self, values, count)
   if reason == "error" then
     fields.traceback, fields.why = traceback, traceback:match "\n(stack traceback:.*)$"
   end
-  if reason == "missing" then message = ("there is no function %s"):format(validate.show(self.job.call)) end
+  if reason == "missing" then message = ("there is no function %q"):format(self.job.call) end
   give_up(self, failed(self, reason, message, fields))
 end
 

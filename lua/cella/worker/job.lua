@@ -60,7 +60,7 @@ function M.call(self, name, func, ...)
     local names = {}
     for known in pairs(self.sources) do names[#names + 1] = known end
     local near = validate.nearest(name, names)
-    return nil, failed(self, "missing", ("nothing is loaded as %s%s"):format(validate.show(name),
+    return nil, failed(self, "missing", ("nothing is loaded as %q%s"):format(name,
       near and ("; did you mean %q?"):format(near) or ": worker:load(name, source) does it"))
   end
   local values = { false, name, func, ... }
