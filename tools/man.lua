@@ -1,4 +1,5 @@
--- The manual pages, as roff (man(7)): cella(1) from what the command line says of itself, cella(7) from the manual.
+-- The manual pages, as roff (man(7)): cella(1) and cella-oci(1) from what the command lines say of themselves, cella(7)
+-- from the manual.
 
 local M = {}
 
@@ -125,7 +126,30 @@ function M.command_line(parser)
   entry(out, "/run/cella/ids", "", "Which IDs the containers of root have, by a lock.")
   entry(out, "~/.cella_history", "", "The history of cella repl.")
   out[#out + 1] = ".SH SEE ALSO"
-  out[#out + 1] = ".BR cella (7),\n.BR namespaces (7),\n.BR user_namespaces (7),\n.BR capabilities (7)"
+  out[#out + 1] = ".BR cella\\-oci (1),\n.BR cella (7),\n.BR namespaces (7),\n.BR user_namespaces (7),\n"
+    .. ".BR capabilities (7)"
+  return table.concat(out, "\n") .. "\n"
+end
+
+--- cella-oci(1).
+---@param help string  what `cella-oci --help` prints: its usage, what it is, lists, an example, and where there is more
+---@return string
+function M.runtime(help)
+  local usage, what, rest = help:match "^Usage: ([^\n]*)\n\n([^\n]*)\n\n(.*)$"
+  local out = header("cella\\-oci", 1, "User Commands", "a runtime for OCI containers")
+  out[#out + 1] = ".SH SYNOPSIS"
+  example(out, { usage })
+  out[#out + 1] = ".SH DESCRIPTION"
+  prose(out, what)
+  out[#out + 1] = ".SH COMMANDS AND OPTIONS"
+  prose(out, rest)
+  out[#out + 1] = ".SH EXIT STATUS"
+  prose(out, "0, or 1 where something was refused or has failed, which is told on the standard error; of run and exec "
+    .. "that of the program, 127 if there is none, 126 if it could not be executed.")
+  out[#out + 1] = ".SH FILES"
+  entry(out, "/run/cella-oci, $XDG_RUNTIME_DIR/cella-oci", "", "A directory for each container of root, and of anybody "
+    .. "else.")
+  out[#out + 1] = ".SH SEE ALSO\n.BR cella (1),\n.BR podman (1),\n.BR crun (1)"
   return table.concat(out, "\n") .. "\n"
 end
 

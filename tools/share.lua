@@ -7,6 +7,7 @@ package.path = ("%slua/?.lua;%s"):format(top, package.path)
 package.cpath = ("%sbuild/lua%s/?.so;%s"):format(top, jit and "jit" or _VERSION:match "%d%.%d", package.cpath)
 
 local grammar = require "cella.cli.grammar"
+local runtime = require "cella.cli.runtime"
 
 local man = dofile(top .. "tools/man.lua")
 
@@ -19,6 +20,7 @@ end
 
 local FILES = {
   ["man/man1/cella.1"] = function() return man.command_line(grammar.parser()) end,
+  ["man/man1/cella-oci.1"] = function() return man.runtime(runtime.HELP) end,
   ["man/man7/cella.7"] = function() return man.container(read "doc/manual.md") end,
   ["bash-completion/completions/cella"] = function() return grammar.parser():get_bash_complete() end,
   ["zsh/site-functions/_cella"] = function() return grammar.parser():get_zsh_complete() end,

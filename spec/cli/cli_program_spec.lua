@@ -181,6 +181,16 @@ describe("bin/cella", function()
       assert.equal(125, trial.cella { "completion", "tcsh" }.status)
     end)
 
+    it("is installed with a manual page for each program, which has what its --help says", function()
+      for name in trial.sh "ls bin":gmatch "%S+" do
+        local page = trial.read(("share/man/man1/%s.1"):format(name)):gsub("\\%-", "-")
+        assert.matches(".SH NAME\n" .. name .. " - ", page, 1, true)
+        local help = trial.sh(("%s bin/%s --help"):format(trial.interpreter(), name))
+        assert.matches("Usage: " .. name, help, 1, true)
+        for option in help:gmatch "%-%-[a-z]+" do assert.matches(option, page, 1, true) end
+      end
+    end)
+
     it("is installed as the command line gives it", function()
       assert.equal("", trial.sh(trial.lua .. " tools/share.lua --check"))
       trial.sh(("cp -r share %s/ && mkdir %s/tools && cp tools/share.lua tools/man.lua %s/tools/"):format(directory,

@@ -36,7 +36,8 @@ local SHORT_OF = { list = { f = "format" }, ps = { f = "format" }, run = { d = "
 local NAMES = { "create", "delete", "exec", "features", "kill", "list", "pause", "ps", "resume", "run", "spec", "start",
   "state" }
 
-local HELP = [[
+--- What --help prints.
+M.HELP = [[
 Usage: cella-oci [--root DIR] [--log FILE] [--log-format text|json] COMMAND ...
 
 A runtime for OCI containers: what podman, containerd and docker start containers with.
@@ -340,7 +341,7 @@ local function perform(words, common)
   end
   local name = words[at]
   if found.help or name == "help" then
-    say(HELP)
+    say(M.HELP)
     return 0
   end
   if not name then usage "a command is missing; cella-oci --help tells which there are" end
@@ -364,7 +365,7 @@ local function perform(words, common)
   local options
   options, at = take_options(words, at + 1, OPTIONS[name], name)
   if options.help then
-    say(HELP)
+    say(M.HELP)
     return 0
   end
   if not common.root and name ~= "features" and name ~= "spec" then common.root = must(states.default_root()) end
