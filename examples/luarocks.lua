@@ -9,7 +9,8 @@
 --   lua5.4 examples/luarocks.lua ./tree --read ./rocks -- --only-server=$PWD/rocks inspect
 --   lua5.4 examples/luarocks.lua ./tree --read . -- $PWD/inspect-3.1.3-0.src.rock
 --
--- What is installed is the stranger's as before: to run it somewhere else than in a container is to trust it.
+-- What is installed is the stranger's as before: to run it somewhere else than in a container is to trust it. But to
+-- install something else into the tree is not: no link there leads out of it, and no file is run as who owns it.
 --
 -- Exit status: 0 if it is installed and did nothing else that is seen, 3 if it is and did, 1 if it is not, 2 if there
 -- was no container for it.
@@ -85,10 +86,20 @@ local box = cella.container {
   cwd = "/tmp",
 }
 
--- All that is below a directory: its path, and what changes where it does. Names may have any byte but one.
+-- Directories that nobody could look into, which are opened: in order. What is in them may be anything.
+local function unlock(directory)
+  local list = {}
+  local text = ask(("find %s -mindepth 1 -xdev -type d ! -perm -700 -printf '%%P/\\0' -exec chmod u+rwx {} \\; "
+    .. "2>/dev/null"):format(quote(directory)))
+  for path in text:gmatch "([^%z]+)%z" do list[#list + 1] = path end
+  table.sort(list)
+  return list
+end
+
+-- All that is below a directory: its path, its type, and what changes where it does. Names may have any byte but one.
 local function look(directory)
   local found = {}
-  local text = ask(("find %s -mindepth 1 -xdev ! -type d -printf '%%P\\t%%s %%C@ %%i\\0' -o -mindepth 1 "
+  local text = ask(("find %s -mindepth 1 -xdev ! -type d -printf '%%P\\t%%y %%s %%C@ %%i\\0' -o -mindepth 1 "
     .. "-printf '%%P/\\t\\0' 2>/dev/null"):format(quote(directory)))
   for path, state in text:gmatch "([^%z]-)\t([^\t%z]*)%z" do found[path] = state end
   return found
@@ -102,6 +113,43 @@ local function difference(before, after, only_old)
   end
   for path in pairs(before) do
     if not after[path] and only_old then list[#list + 1] = path end
+  end
+  table.sort(list)
+  return list
+end
+
+-- Whether a link in the tree may lead out of it. What goes up behind a name goes up from where that leads, if it is a
+-- link itself: so it counts as out.
+local function leads_out(path, target)
+  local rest = target
+  if rest:sub(1, 1) == "/" then
+    if (rest .. "/"):sub(1, #tree + 1) ~= tree .. "/" then return true end
+    rest = rest:sub(#tree + 2)
+  else
+    local _, depth = path:gsub("/", "")
+    while (rest .. "/"):find "^%.%.?/+" do
+      local name = rest:match "^%.+"
+      if name == ".." then depth = depth - 1 end
+      rest = rest:sub(#name + 1):gsub("^/+", "")
+    end
+    if depth < 0 then return true end
+  end
+  return ("/" .. rest .. "/"):find("/../", 1, true) ~= nil
+end
+
+-- Takes away what is new in the tree, and is a link that leads out, a FIFO, a socket or a device: in order.
+local function take_away(before, after)
+  local list, targets = {}, {}
+  local text = ask(("find %s -xdev -type l -printf '%%P\\0%%l\\0' 2>/dev/null"):format(quote(tree)))
+  for path, target in text:gmatch "([^%z]+)%z([^%z]+)%z" do targets[path] = target end
+  for path, state in pairs(after) do
+    local kind = state:sub(1, 1)
+    local is_link = kind == "l"
+    if before[path] ~= state and kind ~= "f" and kind ~= ""
+      and not (is_link and targets[path] and not leads_out(path, targets[path])) then
+      assert(os.remove(tree .. "/" .. path))
+      list[#list + 1] = path .. (targets[path] and " -> " .. targets[path] or "")
+    end
   end
   table.sort(list)
   return list
@@ -160,9 +208,14 @@ end
 local installed = result.reason == "exited" and result.code == 0
 print(installed and "installed in " .. show(tree) or "not installed: " .. tostring(result))
 local noticed = tell("it was refused:", refused)
+unlock(scrap)
 local elsewhere = others(difference(scrap_before, look(scrap)))
 noticed = tell("it wrote elsewhere, which is thrown away:", elsewhere, "/") or noticed
-local changed = others(difference(tree_before, look(tree), true))
+noticed = tell("directories in the tree that nobody could look into, which are opened:", unlock(tree)) or noticed
+local tree_after = look(tree)
+noticed = tell("links that lead out of the tree, FIFOs and sockets, which are taken away:",
+  take_away(tree_before, tree_after)) or noticed
+local changed = others(difference(tree_before, tree_after, true))
 noticed = tell("it changed or removed what was in the tree:", changed) or noticed
 -- The container has no use for these bits, but outside the file would be run as who owns it, by whomever.
 local marked = {}

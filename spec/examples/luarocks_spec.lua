@@ -11,6 +11,14 @@ echo evil > "@/outside/mark"
 mkdir -p "$HOME/.config" && ln -s /etc/passwd "$HOME/.config/link"
 [ -n "$GREEDY_ELSEWHERE" ] || { echo evil > /opt-evil; echo evil > /usr/lib/evil; }
 [ ! -d "@/tree" ] || { cp /usr/bin/id "@/tree/id" && chmod 6755 "@/tree/id"; }
+[ -n "$GREEDY_ELSEWHERE" ] || {
+  cd "@/tree" && mkdir -p deep/er inside && ln -s . inside/here
+  ln -s "@/home" absolute; ln -s ../home relative
+  ln -s ../../inside/../home deep/dotted; ln -s inside/here/../../home by
+  ln -s inside stays; ln -s ../../inside/here deep/er/stays; ln -s "@/tree/inside" whole; mkfifo fifo
+  cp id deep/er/id && chmod 4755 deep/er/id && chmod 0 deep/er deep
+  cd "$OLDPWD"
+}
 printf '\033[2J'
 exit 0
 ]]
@@ -57,9 +65,17 @@ describe("examples/luarocks.lua", function()
 
   it("installs the rock, keeps what it wants from it, and says what that was #slow", function()
     local before = trial.sh(("cd %s && find home outside rocks -type f | sort | xargs md5sum"):format(directory))
+    trial.sh(("mkdir %s/tree && ln -s /etc %s/tree/mine"):format(directory, directory)) -- of who trusts it
     local said = example(("--read %s/rocks -- %s/rocks/greedy-1.0-1.src.rock"):format(directory, directory))
     assert.matches("status 3\n$", said)
-    assert.matches("which these files are no more:\n  id\n", said, 1, true)
+    assert.matches("nobody could look into, which are opened:\n  deep/\n  deep/er/\nlinks", said, 1, true)
+    -- No other install that trusts the tree is led out of it.
+    assert.matches(("links that lead out of the tree, FIFOs and sockets, which are taken away:\n  absolute -> @/home\n"
+      .. "  by -> inside/here/../../home\n  deep/dotted -> ../../inside/../home\n  fifo\n  relative -> ../home\nset")
+      :gsub("@", directory), said, 1, true)
+    assert.equal("deep/er/stays inside/here mine stays whole \n",
+      trial.sh(("cd %s/tree && find -type l -printf '%%P\\n' | LC_ALL=C sort | tr '\\n' ' '; echo"):format(directory)))
+    assert.matches("which these files are no more:\n  deep/er/id\n  id\n", said, 1, true)
     assert.equal("755\n", trial.sh(("stat -c %%a %s/tree/id"):format(directory)))
     assert.is_truthy(said:find("installed in " .. directory .. "/tree", 1, true), said)
     assert.equal("", what_is_installed()) -- of the key
