@@ -154,6 +154,20 @@ describe("the command line", function()
       assert.equal(0, run(container 'command = { "true", timeout = 1000 }').status)
     end)
 
+    it("has a time in the line, for what stands behind -- and for what the file names #slow", function()
+      for _, words in ipairs { { "run", "--timeout", "1.5", "--", "sleep", "1000" },
+        { "run", "--timeout=1.5", "--debug", "-e", 'hostname = "moon"', "--", "sleep", "1000" },
+        { "run", "--timeout", "1.5", container 'command = { "sleep", "1000", timeout = 900 }' } } do
+        assert.equal(124, trial.cella(words).status)
+      end
+      assert.equal(0, trial.cella { "run", "--timeout", "900", "--", "true" }.status)
+      for _, wrong in ipairs { "0", "-1", "x", "nan", "1e10" } do
+        local result = trial.cella { "run", "--timeout=" .. wrong, "--", "true" }
+        assert.equal(125, result.status)
+        assert.matches(('--timeout: "%s" is no number of seconds'):format(wrong), result.stderr, 1, true)
+      end
+    end)
+
     it("has the status 128+n if signal n ended the program", function()
       -- In a pid namespace of its own number 1 is safe from itself.
       local path = container 'namespaces = { pid = "host" }'

@@ -98,8 +98,8 @@ describe("the manual pages", function()
     -- The module is there; a copy of the checkout may lack what it was linked from.
     trial.sh(("make -s install -o %s/cella/core.so DESTDIR=%s INST_LUADIR=/lua INST_LIBDIR=/lib PREFIX=/usr"):format(
       os.getenv "CELLA_BUILD" or "build/lua5.4", directory))
-    for _, path in ipairs { "man/man1/cella.1", "man/man7/cella.7", "bash-completion/completions/cella",
-      "zsh/site-functions/_cella", "fish/vendor_completions.d/cella.fish" } do
+    for _, path in ipairs { "man/man1/cella.1", "man/man1/cella-oci.1", "man/man7/cella.7",
+      "bash-completion/completions/cella", "zsh/site-functions/_cella", "fish/vendor_completions.d/cella.fish" } do
       assert.equal(trial.read("share/" .. path), trial.read(("%s/usr/share/%s"):format(directory, path)), path)
     end
     if trial.sh "command -v man" == "" then return end

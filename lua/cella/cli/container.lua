@@ -31,8 +31,14 @@ function M.configure(command, options)
   command:argument("file", "A Lua program that returns a container."):args "?"
 end
 
---- The container that is meant: `{ file =, arguments =, keys =, command =, terminal = }`. Raises for the command's
---- user where that is not to be seen.
+local function seconds(text)
+  local value = tonumber(text)
+  if not value or value <= 0 or value > 1e9 then common.stop("--timeout: %q is no number of seconds", text) end
+  return value
+end
+
+--- The container that is meant: `{ file =, arguments =, keys =, command =, terminal =, timeout = }`. Raises for the
+--- command's user where that is not to be seen.
 ---@param arguments table  as argparse gives them, with file_arguments and words
 ---@return table request
 local function request_of(arguments)
@@ -48,6 +54,7 @@ local function request_of(arguments)
   local request = { file = file, keys = keys, arguments = arguments.file_arguments, command = command }
   request.debug, request.denied = arguments.debug, arguments.denied
   request.seccomp = arguments.seccomp
+  request.timeout = arguments.timeout and seconds(arguments.timeout) or nil
   if arguments.terminal or arguments.no_terminal then request.terminal = arguments.terminal == true end
   return request
 end

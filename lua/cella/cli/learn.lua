@@ -48,13 +48,7 @@ local function in_path(name)
   return name
 end
 
-local function seconds(text)
-  local value = tonumber(text)
-  if not value or value <= 0 or value > 1e9 then common.stop("--timeout: %q is no number of seconds", text) end
-  return value
-end
-
-local function learn(box, request, streams, limit)
+local function learn(box, request, streams)
   local given = box.description.command
   local words = request.command
   if not words and not given then common.stop "a program is missing, behind `--`" end
@@ -63,7 +57,7 @@ local function learn(box, request, streams, limit)
   for i, word in ipairs(words or {}) do command[i] = word end
   if type(command[1]) ~= "string" then common.stop "the program of the container is a function" end
   if words then command[1] = in_path(command[1]) end
-  command.stdout, command.stderr, command.stdin, command.timeout = 2, 2, "null", limit
+  command.stdout, command.stderr, command.stdin, command.timeout = 2, 2, "null", request.timeout
   command.terminal = nil
   local of = request.file or request.keys and ("-e '%s'"):format(request.keys)
     or request.seccomp and "--seccomp " .. request.seccomp or nil
@@ -89,10 +83,7 @@ end
 ---@return integer status
 function M.run(arguments, streams)
   return common.guard("learn", streams, function()
-    local limit = arguments.timeout and seconds(arguments.timeout) or nil
-    return containers.with(arguments, streams, function(box, request)
-      return learn(box, request, streams, limit)
-    end)
+    return containers.with(arguments, streams, learn)
   end)
 end
 

@@ -7,7 +7,8 @@ local M = { summary = "Start a container: of a file, of keys in the line, or the
 --- Describes the command to the parser.
 ---@param command table  of argparse
 function M.configure(command)
-  containers.configure(command, "[--debug] [--denied]")
+  containers.configure(command, "[OPTIONS]")
+  command:option("--timeout", "Seconds after which the program is ended, whatever its command says."):argname "SECONDS"
   command:flag("--debug", "Tell each step on the standard error once it is done, with its time.")
   command:flag("--denied", "Tell on the standard error what the program is denied, and which key opens it.")
   command:description [[
@@ -23,6 +24,7 @@ the container names (its key `command`).
 
   cella run web.lua 8080
   cella run -- sh
+  cella run --timeout 10 -- make test
   cella run --debug -- true
   cella run --denied -- cat ~/.profile
   cella run --seccomp strict -- lua5.4 -e 'print(2^10)'

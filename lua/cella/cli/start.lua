@@ -123,7 +123,7 @@ end
 
 --- Starts a program and waits for its end.
 ---@param box cella.container|cella.entrance
----@param request { command: string[]? }
+---@param request { command: string[]?, timeout: number? }
 ---@param streams { out: file*, err: file* }
 ---@return integer status
 function M.run(box, request, streams)
@@ -132,6 +132,12 @@ function M.run(box, request, streams)
   if type(given) == "table" and given.stdin == "pipe" then
     streams.err:write('cella: command.stdin: "pipe" is for programs that write to it: here nobody would\n')
     return SETUP_FAILED
+  end
+  if request.timeout and type(given) == "table" then
+    command = command or {}
+    for key, value in pairs(given) do command[key] = value end
+    command.timeout = request.timeout
+    given = command
   end
   local log
   if request.debug and type(given) == "table" then

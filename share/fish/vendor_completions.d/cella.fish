@@ -161,6 +161,7 @@ complete -c cella -n '__fish_cella_seen_command run' -s t -l terminal -d 'Give t
 complete -c cella -n '__fish_cella_seen_command run' -l no-terminal -d 'Give it none: it has the streams that this one has'
 complete -c cella -n '__fish_cella_seen_command run' -s e -l eval -r -d 'The container\'s keys, in Lua, as they stand in the table of a file; cella, policy, idmap, caps, sys, seccomp and landlock are at hand'
 complete -c cella -n '__fish_cella_seen_command run' -l seccomp -r -d 'Its system calls: default, nesting, strict, none, or a Lua program that returns a policy (cella seccomp)'
+complete -c cella -n '__fish_cella_seen_command run' -l timeout -r -d 'Seconds after which the program is ended, whatever its command says'
 complete -c cella -n '__fish_cella_seen_command run' -l debug -d 'Tell each step on the standard error once it is done, with its time'
 complete -c cella -n '__fish_cella_seen_command run' -l denied -d 'Tell on the standard error what the program is denied, and which key opens it'
 
