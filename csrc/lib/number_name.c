@@ -29,6 +29,7 @@ static const char *const errno_names[] = {
 	NAMED(EDQUOT), NAMED(ENOMEDIUM), NAMED(EMEDIUMTYPE), NAMED(ECANCELED), NAMED(ENOKEY), NAMED(EKEYEXPIRED),
 	NAMED(EKEYREVOKED), NAMED(EKEYREJECTED), NAMED(EOWNERDEAD), NAMED(ENOTRECOVERABLE), NAMED(ERFKILL),
 	NAMED(EHWPOISON),
+	[134] = "EFTYPE", /* of Linux 7.0, which not each libc knows */
 };
 
 /* errno_name(errno) -> "EPERM" | nil */

@@ -10,6 +10,7 @@
 #include "parent/outline.h"
 #include "parent/process.h"
 #include "parent/runner_file.h"
+#include "parent/thread_id.h"
 #include "plan/recorder.h"
 #include "sys/credentials.h"
 #include "sys/raw.h"
@@ -17,7 +18,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/prctl.h>
 #include <linux/sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -26,15 +26,6 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-/* Where libc keeps the number of this thread, which a copy has to set to its own; NULL if that is not so. */
-static int *place_of_thread_id(void)
-{
-	int *place = NULL;
-	if (RAW(SYS_prctl, PR_GET_TID_ADDRESS, &place, 0, 0, 0) < 0 || !place || *place != (int)RAW(SYS_gettid))
-		return NULL;
-	return place;
-}
 
 /* The stamps outlive the memory that they come from: what they say is asked for once the program runs. */
 static void keep_stamps(struct process *process)
@@ -141,7 +132,7 @@ static int start_runner(struct process *process, struct clone_args *args, const 
 /* Returns the pid of the process, or a negative errno; 0 in a copy that has come to its call. */
 static int start_copy(struct process *process, struct clone_args *args, const struct start *start, int plan)
 {
-	struct executor executor = { .thread_id = place_of_thread_id() };
+	struct executor executor = { .thread_id = thread_id_place() };
 	struct launch *launch = process->launch;
 	launch->boot = BOOT_OVER;
 	int result = executor_clone(&executor, args);

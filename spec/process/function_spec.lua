@@ -807,6 +807,17 @@ describe("a function as the program", function()
       ]])
     end)
 
+    it("where libc knows its thread by a number, which is that of the copy", function()
+      local library, problem = helper.library()
+      if not library then return pending(problem) end
+      outside.lua([[
+        local library = ...
+        local end_if_known = assert(package.loadlib(library, "end_if_known"))
+        local result = assert(cella.container({}):run(function() end_if_known() end))
+        assert(result.reason == "signaled" and result.signal == "term", tostring(result))
+      ]], { arguments = { library } })
+    end)
+
     it("not with other threads: it is refused before anything is done", needs("plain_memory", function()
       local library, problem = helper.library()
       if not library then return pending(problem) end

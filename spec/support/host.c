@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define FUNCTION __attribute__((visibility("default"))) int
@@ -26,6 +27,16 @@ FUNCTION start_thread(void *L)
 	(void)L;
 	pthread_t thread;
 	return pthread_create(&thread, NULL, sleeper, NULL) ? -1 : 0;
+}
+
+/* SIGTERM for who is known to libc by the right number, of which the clock of a thread is made (clock_getres(2)). */
+FUNCTION end_if_known(void *L)
+{
+	(void)L;
+	clockid_t clock;
+	if (pthread_getcpuclockid(pthread_self(), &clock) == 0 && ~(clock >> 3) == gettid())
+		raise(SIGTERM);
+	return 0;
 }
 
 static void handler(void)

@@ -6,7 +6,7 @@ local validate = require "cella.validate"
 
 local M = {}
 
-local HIGHEST_ERRNO = 133 -- EHWPOISON, on all machines
+local HIGHEST_ERRNO = 134 -- EFTYPE, on all machines
 
 local errnos, names
 
