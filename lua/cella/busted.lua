@@ -107,8 +107,18 @@ local function register(descriptor)
   end
 end
 
+-- Each copy has all of cella; and all that a box takes is of one loading, that of the first file which has boxes.
+local function load_all()
+  if state.has_all then return end
+  state.has_all = true
+  load_everything()
+  local _, _ = keys_module.TIMEOUT, replay.run -- no longer lazy
+  for _, one in ipairs { pristine, require "cella.busted.pristine" } do one.keep_modules() end
+end
+
 local function attach(whose)
   if state.busted then return end
+  load_all()
   local busted = replay.interface(whose)
   state.busted = busted
   for name, handle in pairs(events) do
@@ -245,9 +255,9 @@ end
 
 registry[ONE] = M
 
--- Each copy has all, and busted forgets what is loaded later than its helper. (This is there for who asks meanwhile.)
+-- busted forgets what is loaded later than its helper. (This is there for who asks meanwhile.)
 package.loaded["cella.busted"] = M
-if not required_by():find "cella[./\\]everything" then load_everything() end
+if not required_by():find "cella[./\\]everything" then load_all() end
 
 -- As --helper=cella.busted: the whole suite.
 if required_by():find "busted[/\\]modules[/\\]helper_loader%.lua$" then M.setup(helper_keys()) end

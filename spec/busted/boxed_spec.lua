@@ -429,6 +429,26 @@ describe("cella.busted", function()
     for _, words in ipairs(expected) do has(report, words) end
   end)
 
+  it("has its boxes in a later file than the first that asks for it", function()
+    local text = [[
+      local boxed = require "cella.busted"
+      local cella = require "cella"
+      boxed.it("%s", { hostname = "moon" }, function() assert.equal("moon", io.popen "hostname":read()) end)
+      it("sees its own cella in %s", function() assert.equal(cella, require "cella") end)
+    ]]
+    local files = {}
+    for _, name in ipairs { "x", "y", "z" } do files[name .. "_spec.lua"] = text:format(name, name) end
+    local all = "x_spec.lua y_spec.lua z_spec.lua"
+    has(run(files, all), "6 successes / 0 failures / 0 errors")
+    for _, filter in ipairs { "y", "z", "own" } do
+      has(run(files, "--filter=" .. filter .. " " .. all), filter == "own" and "3 successes / 0 failures / 0 errors"
+        or "2 successes / 0 failures / 0 errors")
+    end
+    -- Who has loaded all of it before anybody asks.
+    files["x_spec.lua"] = "assert(require('cella').container {}:run(function() end)) it('x', function() end)"
+    has(run(files, "--filter=z " .. all), "2 successes / 0 failures / 0 errors")
+  end)
+
   it("tells busted that place too, where nobody catches it", function()
     for _, statement in ipairs { 'boxed.it("x", { timeut = 5 }, f)', "boxed.it(f)", "boxed.setup { command = 1 }",
       'boxed.describe("x", 5, f)' } do
