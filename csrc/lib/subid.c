@@ -16,18 +16,21 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-/* <shadow/subid.h>, ABI 3 (shadow 4.9) to 5. The functions return how many ranges there are and an array
- * for the caller to free, or a number below zero. ABI 3 had them without the `subid_` in front. */
+/* <shadow/subid.h>, ABI 3 (shadow 4.9) to 6. The functions return how many ranges there are and an array
+ * for the caller to free, or a number below zero. ABI 3 had them without the `subid_` in front; in later
+ * ones a source of ranges may have memory of its own kind, which subid_free gives back. */
 struct subid_range {
 	unsigned long start;
 	unsigned long count;
 };
 typedef int get_ranges(const char *owner, struct subid_range **ranges);
 typedef bool init(const char *program, FILE *log);
+typedef void release(void *memory);
 
 static struct {
 	bool tried;
 	get_ranges *uid, *gid;
+	release *release;
 	char problem[256]; /* why there is no library */
 	FILE *log;         /* over `said` */
 	char said[512];    /* by the library, about the last question */
@@ -42,7 +45,7 @@ static void *symbol(void *handle, const char *name, const char *old_name)
 
 static void load(void)
 {
-	static const char *const names[] = { "libsubid.so.5", "libsubid.so.4", "libsubid.so.3" };
+	static const char *const names[] = { "libsubid.so.6", "libsubid.so.5", "libsubid.so.4", "libsubid.so.3" };
 	void *handle = NULL;
 	library.tried = true;
 	for (size_t i = 0; !handle && i < sizeof names / sizeof *names; i++)
@@ -55,6 +58,7 @@ static void load(void)
 	*(void **)&start = symbol(handle, "subid_init", "libsubid_init");
 	*(void **)&library.uid = symbol(handle, "subid_get_uid_ranges", "get_subuid_ranges");
 	*(void **)&library.gid = symbol(handle, "subid_get_gid_ranges", "get_subgid_ranges");
+	*(void **)&library.release = symbol(handle, "subid_free", NULL);
 	if (!library.uid || !library.gid) {
 		snprintf(library.problem, sizeof library.problem, "libsubid lacks subid_get_uid_ranges");
 		library.uid = library.gid = NULL;
@@ -83,7 +87,8 @@ static const char *what_it_said(void)
 static int ranges_gc(lua_State *L)
 {
 	struct subid_range **box = luaL_checkudata(L, 1, RANGES_TYPE);
-	free(*box);
+	if (*box)
+		(library.release ? library.release : free)(*box);
 	*box = NULL;
 	return 0;
 }

@@ -126,7 +126,8 @@ local function key(range)
 end
 
 -- libsubid compares numeric owners of groups' ranges with the ID of the *group* that has the user's name, where
--- newgidmap(1), and subgid(5), have the user's: take out what it found in that way, and put in what it missed.
+-- newgidmap(1), and subgid(5), have the user's: take out what it found in that way, and put in what it missed. (Later
+-- ones, of shadow 4.19 for one, have the user's, and miss nothing.)
 -- Asked about a number it finds the lines with that number, and nothing else.
 local function by_user(ask, name, uid, kind)
   local ranges, err = ask(name, kind)
@@ -151,7 +152,15 @@ local function by_user(ask, name, uid, kind)
       result[#result + 1] = range
     end
   end
-  for _, range in ipairs(numbered) do result[#result + 1] = range end
+  local found = {}
+  for _, range in ipairs(result) do found[key(range)] = (found[key(range)] or 0) + 1 end
+  for _, range in ipairs(numbered) do
+    if (found[key(range)] or 0) > 0 then
+      found[key(range)] = found[key(range)] - 1
+    else
+      result[#result + 1] = range
+    end
+  end
   return result
 end
 

@@ -335,8 +335,10 @@ describe("subordinate IDs", function()
       for _, source in ipairs { "libsubid", "getsubids" } do
         if not seen[source]:find("not installed", 1, true) then assert.equal(seen.files, seen[source]) end
       end
-      -- The control: asked as it wants to be asked, libsubid gives bob what is carol's.
-      if not seen.libsubid:find("not installed", 1, true) then assert.equal("bob gid: 700000\n", seen.naive) end
+      -- The control: asked as it wants to be asked, libsubid gives bob what is carol's. Later ones do not.
+      if not seen.libsubid:find("not installed", 1, true) then
+        assert.truthy(seen.naive == "bob gid: 700000\n" or seen.naive == "bob gid: 600000\n", seen.naive)
+      end
     end)
 
     it("are asked for by a program all of whose streams are read to their ends", function()

@@ -196,7 +196,9 @@ function M.terminal(command, replies)
     M.write(("%s/%d"):format(directory, i), reply[2])
     -- The first line is script's own, and has the command in it.
     local appeared = ("sed 1d %s/screen 2>/dev/null | grep -q %s"):format(directory, M.quote(reply[1]))
-    typing[i] = ("%s; cat %s/%d"):format(UNTIL:format(appeared), directory, i)
+    -- Or has it ended, and will never say it?
+    typing[i] = ("%s; cat %s/%d"):format(UNTIL:format(("%s || [ -e %s/status ]"):format(appeared, directory)),
+      directory, i)
   end
   -- Its input stays open until it has ended: the end of it would be typed as Ctrl-D.
   typing[#typing + 1] = UNTIL:format(("[ -e %s/status ]"):format(directory))
