@@ -95,9 +95,11 @@ describe("a time-out", function()
   local function undying(description, command)
     local process = assert(cella.container(description):spawn(command))
     -- It is stopped once its child is in there, for which it alone could wait.
-    trial.sh(("nsenter --preserve-credentials -U -p -t %d sleep 1000 >/dev/null 2>&1 & echo $! >%s/pid; i=0; "
-      .. "while [ -z \"$(cat /proc/$!/task/$!/children)\" ] && [ $i -lt 200 ]; do sleep 0.05; i=$((i + 1)); done; "
-      .. "kill -STOP $!"):format(process.init or process.pid, directory))
+    local said = trial.sh(("nsenter --preserve-credentials -U -p -t %d sleep 1000 >%s/said 2>&1 & echo $! >%s/pid; "
+      .. "i=0; while [ -z \"$(cat /proc/$!/task/$!/children)\" ] && [ $i -lt 200 ]; do sleep 0.05; i=$((i + 1)); done; "
+      .. "kill -STOP $!; cat /proc/$!/task/$!/children %s/said 2>&1"):format(process.init or process.pid, directory,
+      directory, directory))
+    assert.matches("^%d+ *\n?$", said)
     local function let_die()
       trial.sh(("kill -KILL $(cat %s/pid)"):format(directory))
       -- It is reaped with the next start after its end.

@@ -132,7 +132,7 @@ describe("a worker", function()
     assert.is_true(one:load("values", "return { number = 1, text = 'x', list = {}, no = false, "
       .. "like = setmetatable({}, { __call = function(_, one) return one + 1 end }) }"))
     for _, name in ipairs { "number", "text", "list", "no" } do
-      _, err = one:call("values", name)
+      err = select(2, one:call("values", name))
       assert.equal("missing", err.reason)
       assert.matches('there is no function "' .. name .. '"', err.message, 1, true)
     end
