@@ -125,9 +125,20 @@ local function key(range)
   return ("%.0f:%.0f"):format(range.first, range.count)
 end
 
+-- A list without what another has too, each range once for each time that it is there.
+local function without(list, others)
+  local gone, result = {}, {}
+  for _, range in ipairs(others) do gone[key(range)] = (gone[key(range)] or 0) + 1 end
+  for _, range in ipairs(list) do
+    local times = gone[key(range)] or 0
+    if times > 0 then gone[key(range)] = times - 1 else result[#result + 1] = range end
+  end
+  return result
+end
+
 -- libsubid compares numeric owners of groups' ranges with the ID of the *group* that has the user's name, where
 -- newgidmap(1), and subgid(5), have the user's: take out what it found in that way, and put in what it missed. (Later
--- ones, of shadow 4.19 for one, have the user's, and miss nothing.)
+-- ones, of shadow 4.20 for one, have the user's, and miss nothing.)
 -- Asked about a number it finds the lines with that number, and nothing else.
 local function by_user(ask, name, uid, kind)
   local ranges, err = ask(name, kind)
@@ -139,28 +150,11 @@ local function by_user(ask, name, uid, kind)
   if group == uid then return ranges end
   local wrong = {}
   if group then
-    local others
-    others, err = ask(("%.0f"):format(group), kind)
-    if not others then return nil, err end
-    for _, range in ipairs(others) do wrong[key(range)] = (wrong[key(range)] or 0) + 1 end
+    wrong, err = ask(("%.0f"):format(group), kind)
+    if not wrong then return nil, err end
   end
-  local result = {}
-  for _, range in ipairs(ranges) do
-    if (wrong[key(range)] or 0) > 0 then
-      wrong[key(range)] = wrong[key(range)] - 1
-    else
-      result[#result + 1] = range
-    end
-  end
-  local found = {}
-  for _, range in ipairs(result) do found[key(range)] = (found[key(range)] or 0) + 1 end
-  for _, range in ipairs(numbered) do
-    if (found[key(range)] or 0) > 0 then
-      found[key(range)] = found[key(range)] - 1
-    else
-      result[#result + 1] = range
-    end
-  end
+  local result = without(ranges, wrong)
+  for _, range in ipairs(without(numbered, result)) do result[#result + 1] = range end
   return result
 end
 

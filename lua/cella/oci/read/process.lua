@@ -11,7 +11,6 @@ local M = {}
 
 -- Numbers of 64 bits, of which all bits set is no limit.
 local UNLIMITED = { ["18446744073709551615"] = true }
-local MOST = 9007199254740992
 
 local function limit(value, path)
   required(value, path)
@@ -20,7 +19,7 @@ local function limit(value, path)
     if tostring(value):find "^-" then fail(path, "less than 0") end
     fail(path, "not supported: %s is more than 2^53, and not 2^64-1, which is no limit", tostring(value))
   end
-  return within(value, path, 0, MOST)
+  return within(value, path, 0, schema.MOST)
 end
 
 local RESOURCES = { AS = true, CORE = true, CPU = true, DATA = true, FSIZE = true, LOCKS = true, MEMLOCK = true,

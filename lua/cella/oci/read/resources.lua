@@ -3,11 +3,10 @@
 local json = require "cella.oci.json"
 local schema = require "cella.oci.read.schema"
 
-local fail, within = schema.fail, schema.within
+local fail, within, MOST = schema.fail, schema.within, schema.MOST
 local M = {}
 
 local DEFAULT_SHARES = 1024
-local MOST = 9007199254740992 -- 2^53: every integer below is a number of its own
 
 -- What is written to which files of a cgroup.
 local function settings_of(resources)

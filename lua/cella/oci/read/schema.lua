@@ -7,6 +7,8 @@ local validate = require "cella.validate"
 
 local M = {}
 
+M.MOST = 9007199254740992 -- 2^53: up to it each integer is a number of its own, in every Lua
+
 --- What is wrong with a document is raised as such a table.
 ---@param path string
 ---@param message string

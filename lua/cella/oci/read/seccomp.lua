@@ -45,7 +45,7 @@ local FLAGS = { SECCOMP_FILTER_FLAG_TSYNC = true } -- the program has one thread
 -- A number of 64 bits as a condition has it: hexadecimal where it is beyond what a number holds.
 local function value_of(value, path)
   if value == nil then return 0 end
-  if not json.is_integer(value) then return schema.within(value, path, 0, 9007199254740992) end
+  if not json.is_integer(value) then return schema.within(value, path, 0, schema.MOST) end
   local digits = tostring(value)
   if digits:find "^-" then fail(path, "an integer from 0 to 2^64-1 expected") end
   -- To base 16, a decimal digit at a time.
